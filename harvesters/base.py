@@ -1,0 +1,142 @@
+"""What every way of fetching a table gives: pages of rows as text, and the catalogue's entry.
+
+A transport knows no CKAN. Whoever harvests asks for one by `open_transport` and reads it.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+from .source import Source
+
+Row = dict[str, str | None]
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a listing.
+
+    `number` counts from 1. `raw` is the answer's body after decompression, to be kept as evidence. In `rows`
+    every value is the text that the answer prints (numbers too, digit for digit; true and false as such),
+    null is None, an object or list is its JSON text. `total` is the number of rows that the source claims.
+    """
+
+    number: int
+    raw: bytes
+    rows: list[Row]
+    total: int | None
+    fetched_at: datetime
+
+
+@dataclass(frozen=True)
+class CatalogueItem:
+    """An information item (信息项): `type` is the guide's letter or word (C字符, N数值 …) as printed."""
+
+    name: str
+    type: str = ""
+    length: str = ""
+
+
+@dataclass(frozen=True)
+class CatalogueEntry:
+    """An entry of the resource catalogue (政务信息资源目录编制指南, 发改高技术〔2017〕1272号).
+
+    All texts are as printed. `open` (是否向社会开放) is None when the entry does not say, and is never
+    inferred from the share type. `raw` is the answer's body.
+    """
+
+    res_code: str
+    title: str
+    provider: str = ""
+    provider_uscc: str = ""
+    notes: str = ""
+    format: str = ""
+    items: tuple[CatalogueItem, ...] = ()
+    share_type: str = ""
+    share_condition: str = ""
+    share_method: str = ""
+    open: bool | None = None
+    open_condition: str = ""
+    update_cycle: str = ""
+    published: str = ""
+    related_codes: tuple[str, ...] = ()
+    raw: bytes = b""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long and how much. Seconds and bytes.
+
+    `attempt` bounds one request from connecting to its last byte, whatever trickles in; `silence` the wait
+    for a next byte. A call is tried `tries` times with exponential pauses from `pause` to `pause_most`;
+    a Retry-After up to `retry_after_most` is obeyed, a longer one ends the run. `answer_bytes` holds for the
+    body as sent and for the decompressed one. `pages` ends a listing that never ends by itself.
+    """
+
+    connect: float = 5.0
+    silence: float = 20.0
+    attempt: float = 60.0
+    tries: int = 4
+    pause: float = 0.5
+    pause_most: float = 20.0
+    retry_after_most: float = 120.0
+    answer_bytes: int = 64 * 1024 * 1024
+    pages: int = 100_000
+
+
+class Transport(Protocol):
+    def catalogue(self) -> CatalogueEntry | None:
+        """The catalogue's entry, or None when the source file names none. Raises HarvestError."""
+        ...
+
+    def pages(self, since: datetime | None = None) -> Iterator[Page]:
+        """All pages in order, only rows changed at or after `since` when given.
+
+        At least one page is yielded, even when it is empty. Raises HarvestError; InconsistentListing when
+        the pages do not add up, at the latest after the last page: an iteration that ends without an
+        exception is a whole listing.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+def now_utc() -> datetime:
+    return datetime.now(UTC)
+
+
+def open_transport(
+    source: Source,
+    secret: str | None,
+    *,
+    allowed_hosts: Collection[str],
+    clock: Callable[[], datetime] = now_utc,
+    log: logging.Logger | None = None,
+    limits: Limits | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+    jitter: Callable[[], float] = random.random,
+) -> Transport:
+    """The transport that the source file names.
+
+    `secret` is what `source.secret(os.environ)` gives. `allowed_hosts` holds `host` or `host:port` entries
+    that may have private addresses (`ckanext.gkopen.harvest.allowed_hosts`). `clock` gives aware datetimes;
+    `sleep` waits between tries, `jitter` gives a share of the pause between 0 and 1.
+    """
+    from .exchange import ExchangeTransport
+
+    return ExchangeTransport(
+        source,
+        secret,
+        allowed_hosts=allowed_hosts,
+        clock=clock,
+        log=log or logging.getLogger(__name__),
+        limits=limits or Limits(),
+        sleep=sleep,
+        jitter=jitter,
+    )
