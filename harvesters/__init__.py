@@ -3,8 +3,14 @@
 Import this package as `ckanext.gkopen.harvesters`. It knows no CKAN.
 """
 
-from .base import CatalogueEntry, CatalogueItem, Limits, Page, Row, Transport, open_transport
-from .errors import (
+import logging
+import random
+import time
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
+
+from ckanext.gkopen.harvesters.base import CatalogueEntry, CatalogueItem, Limits, Page, Row, Transport
+from ckanext.gkopen.harvesters.errors import (
     AnswerTooLarge,
     BadAnswer,
     ClockSkew,
@@ -15,7 +21,8 @@ from .errors import (
     SourceRefused,
     SourceUnreachable,
 )
-from .source import Source, SourceError, load_source
+from ckanext.gkopen.harvesters.exchange import ExchangeTransport
+from ckanext.gkopen.harvesters.source import Source, SourceError, load_source
 
 __all__ = [
     "AnswerTooLarge",
@@ -38,3 +45,36 @@ __all__ = [
     "load_source",
     "open_transport",
 ]
+
+
+def now_utc() -> datetime:
+    return datetime.now(UTC)
+
+
+def open_transport(
+    source: Source,
+    secret: str | None,
+    *,
+    allowed_hosts: Collection[str],
+    clock: Callable[[], datetime] = now_utc,
+    log: logging.Logger | None = None,
+    limits: Limits | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+    jitter: Callable[[], float] = random.random,
+) -> Transport:
+    """The transport that the source file names.
+
+    `secret` is what `source.secret(os.environ)` gives. `allowed_hosts` holds `host` or `host:port` entries
+    that may have private addresses (`ckanext.gkopen.harvest.allowed_hosts`). `clock` gives aware datetimes;
+    `sleep` waits between tries, `jitter` gives a share of the pause between 0 and 1.
+    """
+    return ExchangeTransport(
+        source,
+        secret,
+        allowed_hosts=allowed_hosts,
+        clock=clock,
+        log=log or logging.getLogger(__name__),
+        limits=limits or Limits(),
+        sleep=sleep,
+        jitter=jitter,
+    )

@@ -5,15 +5,10 @@ A transport knows no CKAN. Whoever harvests asks for one by `open_transport` and
 
 from __future__ import annotations
 
-import logging
-import random
-import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Protocol
-
-from .source import Source
 
 Row = dict[str, str | None]
 
@@ -105,38 +100,3 @@ class Transport(Protocol):
         ...
 
     def close(self) -> None: ...
-
-
-def now_utc() -> datetime:
-    return datetime.now(UTC)
-
-
-def open_transport(
-    source: Source,
-    secret: str | None,
-    *,
-    allowed_hosts: Collection[str],
-    clock: Callable[[], datetime] = now_utc,
-    log: logging.Logger | None = None,
-    limits: Limits | None = None,
-    sleep: Callable[[float], None] = time.sleep,
-    jitter: Callable[[], float] = random.random,
-) -> Transport:
-    """The transport that the source file names.
-
-    `secret` is what `source.secret(os.environ)` gives. `allowed_hosts` holds `host` or `host:port` entries
-    that may have private addresses (`ckanext.gkopen.harvest.allowed_hosts`). `clock` gives aware datetimes;
-    `sleep` waits between tries, `jitter` gives a share of the pause between 0 and 1.
-    """
-    from .exchange import ExchangeTransport
-
-    return ExchangeTransport(
-        source,
-        secret,
-        allowed_hosts=allowed_hosts,
-        clock=clock,
-        log=log or logging.getLogger(__name__),
-        limits=limits or Limits(),
-        sleep=sleep,
-        jitter=jitter,
-    )

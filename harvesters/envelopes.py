@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import BadAnswer, RateLimited, SourceRefused
+from ckanext.gkopen.harvesters.errors import BadAnswer, RateLimited, SourceRefused
 
 # Keys of `envelope: {paths: …}`; paths are dotted (data.list). Those in LIST_KEYS take one code or several.
 PATH_KEYS = ("rows", "total", "code", "ok", "message", "refused", "limited")
@@ -28,8 +28,12 @@ class Envelope:
 
 
 PRESETS: dict[str, Envelope] = {
-    "national": Envelope("data.list", "data.total", "code", ("0", "200"), "message", ("401", "403", "404"), ("429",)),
-    "zhejiang": Envelope("datas", "totalDataCount", "code", ("00",), "msg", ("01", "02", "03", "04", "05"), ("06",)),
+    "national": Envelope(
+        "data.list", "data.total", "code", ("0", "200"), "message", ("401", "403", "404"), ("429",)
+    ),
+    "zhejiang": Envelope(
+        "datas", "totalDataCount", "code", ("00",), "msg", ("01", "02", "03", "04", "05"), ("06",)
+    ),
     "header": Envelope("data.rows", "data.total", "code", ("0",), "message", ("401", "403", "404"), ("429",)),
     "bearer": Envelope("data", "totalrecords", "errcode", ("0",), "result", ("401", "403", "404"), ("429",)),
 }
@@ -38,3 +42,159 @@ PRESETS: dict[str, Envelope] = {
 def make_envelope(value: str | Mapping[str, Any]) -> Envelope:
     """The envelope that `envelope:` of a source file describes; the value is checked there."""
     return PRESETS[value] if isinstance(value, str) else Envelope(**value["paths"])
+
+
+def decode(raw: bytes) -> dict[str, Any]:
+    """An answer's body as a dict; every number is the text that was printed.
+
+    Floats would turn 90071992547409.93 into …94, so no number is ever parsed. Raises BadAnswer: not UTF-8,
+    HTML, cut JSON, a key given twice, NaN, nesting without end, anything but an object.
+    """
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        raise BadAnswer(
+            f"应答不是 UTF-8 编码（第 {exc.start} 字节）。请平台运维单位核对接口编码。",
+            f"the answer is not UTF-8 (byte {exc.start}); ask the platform's operator about its encoding",
+        ) from None
+    if text.lstrip()[:1] == "<":
+        raise BadAnswer(
+            "平台返回了网页（HTML/XML）而不是 JSON：可能是登录页或错误页。请核对 url 与 service。",
+            "the answer is a web page (HTML or XML), not JSON: a login or error page; check url and service",
+        )
+    try:
+        answer = json.loads(
+            text, parse_float=_Number, parse_int=_Number, parse_constant=_no_number, object_pairs_hook=_once
+        )
+    except json.JSONDecodeError as exc:
+        if exc.pos >= len(text.rstrip()) - 1 or exc.msg.startswith("Unterminated"):
+            raise BadAnswer(
+                f"应答在第 {len(text)} 个字符处中断，JSON 不完整。请稍后重试。",
+                f"the answer's JSON is cut after {len(text)} characters; harvest again later",
+            ) from None
+        raise BadAnswer(
+            f"应答不是有效的 JSON（第 {exc.lineno} 行第 {exc.colno} 列）。请联系平台运维单位。",
+            f"the answer is not valid JSON (line {exc.lineno}, column {exc.colno}); ask the operator",
+        ) from None
+    except RecursionError:
+        raise BadAnswer(
+            "应答的 JSON 嵌套过深。请联系平台运维单位。",
+            "the answer's JSON is nested too deeply; ask the platform's operator",
+        ) from None
+    if not isinstance(answer, dict):
+        raise BadAnswer(
+            "应答不是 JSON 对象。请核对来源文件中的 envelope。",
+            "the answer is not a JSON object; check envelope in the source file",
+        )
+    return answer
+
+
+def unwrap(answer: Mapping[str, Any], envelope: Envelope) -> None:
+    """Check the code. Raises SourceRefused, RateLimited or BadAnswer with what the platform said."""
+    if envelope.code is None:
+        return
+    code = _at(answer, envelope.code)
+    code = printed(code) if code is not None else None
+    if code in envelope.ok:
+        return
+    said = _at(answer, envelope.message) if envelope.message else None
+    said = _short(said) if isinstance(said, str) else ""
+    if code in envelope.limited:
+        raise RateLimited(None)
+    if code in envelope.refused:
+        raise refused(f"{envelope.code}={code} {said}".strip())
+    raise BadAnswer(
+        f"平台返回的状态码 {envelope.code}={code} 不表示成功（{said}）。请核对 envelope 或联系平台运维单位。",
+        f"the platform's code {envelope.code}={code} does not mean success ({said}); "
+        "check envelope in the source file or ask the operator",
+    )
+
+
+def refused(said: str) -> SourceRefused:
+    return SourceRefused(
+        f"平台拒绝了请求（{said}）。请核对密钥（secret_env）、signer 与 service，并确认授权未过期。",
+        f"the platform refused the call ({said}); check the secret (secret_env), signer and service, "
+        "and that the authorisation has not ended",
+    )
+
+
+def rows_of(answer: Mapping[str, Any], envelope: Envelope) -> list[dict[str, str | None]]:
+    """The rows as texts. Raises BadAnswer when the path holds no list of objects."""
+    found = _at(answer, envelope.rows)
+    if not isinstance(found, list):
+        raise BadAnswer(
+            f"应答中 {envelope.rows} 处没有行列表。请核对来源文件中的 envelope。",
+            f"there is no list of rows at {envelope.rows}; check envelope in the source file",
+        )
+    for number, row in enumerate(found, 1):
+        if not isinstance(row, dict):
+            raise BadAnswer(
+                f"{envelope.rows} 的第 {number} 项不是对象。请核对来源文件中的 envelope。",
+                f"item {number} at {envelope.rows} is not an object; check envelope in the source file",
+            )
+    return [{key: None if value is None else printed(value) for key, value in row.items()} for row in found]
+
+
+def total_of(answer: Mapping[str, Any], envelope: Envelope) -> int | None:
+    """The number of rows that the source claims; None when the envelope has no place for it."""
+    if envelope.total is None:
+        return None
+    total = _at(answer, envelope.total)
+    if not isinstance(total, str) or not total.isascii() or not total.isdecimal() or len(total) > 12:
+        raise BadAnswer(
+            f"应答中 {envelope.total} 处没有总条数。请核对来源文件中的 envelope。",
+            f"there is no number of rows at {envelope.total}; check envelope in the source file",
+        )
+    return int(total)
+
+
+class _Number(str):
+    """A number's printed digits. A kind of its own so that JSON inside a cell is written back unquoted."""
+
+
+def printed(value: Any) -> str:
+    """A decoded value as the text that the answer printed; objects and lists as compact JSON."""
+    if isinstance(value, str):
+        return str(value)
+    return _json(value)
+
+
+def _json(value: Any) -> str:
+    if isinstance(value, _Number):
+        return str(value)
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{_json(key)}:{_json(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(_json(item) for item in value) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _at(answer: Any, path: str) -> Any:
+    for step in path.split("."):
+        answer = answer.get(step) if isinstance(answer, dict) else None
+    return answer
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))
+        raise BadAnswer(
+            f"应答的一个对象中“{_short(twice)}”出现两次，无法判断取哪个值。请联系数据提供部门。",
+            f"an object of the answer has the key {_short(twice)!r} twice, so its value is unknown; "
+            "ask the department",
+        )
+    return result
+
+
+def _no_number(name: str) -> Any:
+    raise BadAnswer(
+        f"应答中有 {name}，不是有效的数值。请联系数据提供部门。",
+        f"the answer holds {name}, which is no number in JSON; ask the department",
+    )
+
+
+def _short(text: str) -> str:
+    clean = "".join(char for char in text if char.isprintable())
+    return clean if len(clean) <= 80 else clean[:80] + "…"

@@ -26,10 +26,14 @@ class SourceUnreachable(HarvestError):
     """No usable answer came: name not resolved, connection refused or cut, time limit, server error (5xx).
 
     Raised after the last try. Nothing is wrong with the source file as far as one can tell: try later, or
-    ask the platform's operator.
+    ask the platform's operator. `retry_after` is the number of seconds that the platform named, or None.
     """
 
     retryable = True
+
+    def __init__(self, zh: str, en: str, retry_after: float | None = None):
+        super().__init__(zh, en)
+        self.retry_after = retry_after
 
 
 class SourceRefused(HarvestError):

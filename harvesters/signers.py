@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 from urllib.parse import urljoin
 
-from .errors import BadAnswer
+from ckanext.gkopen.harvesters.errors import BadAnswer
 
 # family -> key of `signer:` in the source file -> whether it must be there; `family` itself is understood.
 OPTIONS: dict[str, dict[str, bool]] = {
@@ -146,7 +146,7 @@ class Zhejiang(_Stateless):
 class Header(_Stateless):
     """Header family: id, timestamp (s), nonce and signature as headers.
 
-    Variant sha256: hex SHA256(ts + token + nonce + ts); variant hmac: base64(HMAC-SHA256(key, id + ts + nonce)).
+    Variant sha256: hex SHA256(ts + token + nonce + ts); hmac: base64(HMAC-SHA256(key, id + ts + nonce)).
     """
 
     def __init__(self, secret: str, service: str, url: str, options: Mapping[str, Any]):

@@ -5,7 +5,6 @@ Reading one knows nothing of network or database. Every mistake is named with it
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +13,8 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from . import envelopes, signers
+from ckanext.gkopen.harvesters import envelopes, signers
+from ckanext.gkopen.harvesters.lines import LinedYaml, SourceError, known_names
 
 UPDATE_CYCLES = ("realtime", "daily", "weekly", "monthly", "quarterly", "yearly", "irregular")
 REQUEST_KEYS = ("method", "body", "page", "size", "since", "service", "first_page", "fields")
@@ -28,22 +28,6 @@ REQUIRED = (
     "update_cycle",
 )  # fmt: skip
 PLATFORM = "{platform}"
-MAX_BYTES = 1_000_000
-
-
-class SourceError(ValueError):
-    """A source file is wrong. `line` counts from 1, `key` is dotted (`signer.family`) or empty.
-
-    Raised by `load_source` for the file's text, and by `Source.secret` when the environment lacks the secret.
-    """
-
-    def __init__(self, line: int, key: str, message: str, filename: str = ""):
-        where = f"{filename or '<source>'}:{line}"
-        super().__init__(f"{where}: {key}: {message}" if key else f"{where}: {message}")
-        self.line = line
-        self.key = key
-        self.message = message
-        self.filename = filename
 
 
 @dataclass(frozen=True)
@@ -80,7 +64,7 @@ class Source:
                 self.lines.get("secret_env", 1),
                 "secret_env",
                 f"环境变量 {self.secret_env} 未设置：请先设置密钥再运行 / "
-                f"the environment variable {self.secret_env} is not set: export it with the platform's secret",
+                f"the environment variable {self.secret_env} is not set: put the platform's secret there",
                 self.filename,
             )
         return value
@@ -93,32 +77,15 @@ class Source:
 def load_source(text: str, filename: str = "", *, platform: str | None = None) -> Source:
     """Read a source file. Raises SourceError with the line.
 
-    `platform` (such as `http://127.0.0.1:8080`) replaces `{platform}` in `url`: the demo's files hold it since
-    the simulator's port is only known when it runs.
+    `platform` (such as `http://127.0.0.1:8080`) replaces `{platform}` in `url`: the demo's files hold it
+    since the simulator's port is only known when it runs.
     """
     return _Reader(filename).read(text, platform)
 
 
-class _Reader:
-    """Walks the YAML tree (not the loaded values: those have no lines and turn 00123 into 83)."""
-
-    def __init__(self, filename: str):
-        self.filename = filename
-        self.lines: dict[str, int] = {}
-
+class _Reader(LinedYaml):
     def read(self, text: str, platform: str | None) -> Source:
-        if len(text) > MAX_BYTES:
-            raise self.error(1, "", "文件过大，不是来源文件 / too large for a source file")
-        try:
-            root = yaml.compose(text, Loader=yaml.SafeLoader)
-        except yaml.YAMLError as exc:
-            mark = getattr(exc, "problem_mark", None)
-            problem = getattr(exc, "problem", None) or "not YAML"
-            line = mark.line + 1 if mark else 1
-            raise self.error(line, "", f"不是有效的 YAML：{problem} / not valid YAML: {problem}") from None
-        if root is None:
-            raise self.error(1, "", "文件为空 / the file is empty")
-        values = self.mapping_of(root, "", KEYS)
+        values = self.root(text, KEYS)
         for key in REQUIRED:
             if key not in values:
                 raise self.error(1, key, f"缺少必填项 {key} / the required key {key} is missing: add it")
@@ -169,7 +136,11 @@ class _Reader:
         every = {"family", *(key for keys in signers.OPTIONS.values() for key in keys)}
         nodes = self.mapping_of(node, "signer", sorted(every))
         if "family" not in nodes:
-            raise self.error(self.lines["signer"], "signer.family", f"缺少签名方式 / name one of {_or(signers.OPTIONS)}")
+            raise self.error(
+                self.lines["signer"],
+                "signer.family",
+                f"缺少签名方式 / name one of {known_names(signers.OPTIONS)}",
+            )
         family = self.choice("signer.family", nodes.pop("family"), tuple(signers.OPTIONS))
         known = signers.OPTIONS[family]
         result: dict[str, Any] = {"family": family}
@@ -206,7 +177,9 @@ class _Reader:
                     result[key] = self.text(dotted, child)
         if result.get("method", "POST") == "GET" and result.get("body", "query") != "query":
             raise self.error(
-                self.lines["request.body"], "request.body", "GET 请求只能用 query / a GET call has no body: use query"
+                self.lines["request.body"],
+                "request.body",
+                "GET 请求只能用 query / a GET call has no body: use query",
             )
         return result
 
@@ -246,7 +219,9 @@ class _Reader:
         except ValueError:
             parts, valid = urlsplit(""), False
         if not valid or re.search(r"\s", url):
-            raise self.error(line, "url", "需要 http:// 或 https:// 地址 / an http:// or https:// address is needed")
+            raise self.error(
+                line, "url", "需要 http:// 或 https:// 地址 / an http:// or https:// address is needed"
+            )
         if parts.username is not None or parts.password is not None:
             message = "地址中不能有账号口令，请用 secret_env / no account in the address: use secret_env"
             raise self.error(line, "url", message)
@@ -261,73 +236,3 @@ class _Reader:
                 "complete: false needs request.since, the name of the parameter"
             )
             raise self.error(self.lines["complete"], "complete", message)
-
-    def mapping_of(self, node: yaml.Node, path: str, known: Any) -> dict[str, yaml.Node]:
-        line = node.start_mark.line + 1
-        if not isinstance(node, yaml.MappingNode):
-            raise self.error(line, path, "应为“键: 值”的列表 / keys with values are expected here")
-        result: dict[str, yaml.Node] = {}
-        for key_node, child in node.value:
-            line = key_node.start_mark.line + 1
-            if not isinstance(key_node, yaml.ScalarNode):
-                raise self.error(line, path, "键应为文本 / a key must be a text")
-            key = key_node.value
-            dotted = f"{path}.{key}" if path else key
-            if known is not None and key not in known:
-                raise self.unknown(line, dotted, key, known)
-            if key in result:
-                raise self.error(line, dotted, "重复的键 / this key is given twice: remove one")
-            self.lines[dotted] = line
-            result[key] = child
-        return result
-
-    def texts(self, path: str, node: yaml.Node, known: Any = None) -> dict[str, str]:
-        children = self.mapping_of(node, path, known)
-        return {key: self.text(f"{path}.{key}", child) for key, child in children.items()}
-
-    def text(self, key: str, node: yaml.Node) -> str:
-        """The text as written: a code such as 00123 or 1.10 stays itself without quotes."""
-        if not isinstance(node, yaml.ScalarNode):
-            raise self.error(node.start_mark.line + 1, key, "应为文本 / a text is expected")
-        if node.tag == "tag:yaml.org,2002:null" or not node.value.strip():
-            raise self.error(node.start_mark.line + 1, key, "值为空 / the value is empty: fill it in or remove the key")
-        return node.value
-
-    def matching(self, key: str, node: yaml.Node, pattern: str, allowed: str) -> str:
-        text = self.text(key, node)
-        if not re.fullmatch(pattern, text):
-            message = f"“{text}”只能由 {allowed} 组成且以字母开头 / {text!r} may hold only {allowed}, a letter first"
-            raise self.error(node.start_mark.line + 1, key, message)
-        return text
-
-    def choice(self, key: str, node: yaml.Node, options: tuple[str, ...]) -> str:
-        text = self.text(key, node)
-        if text not in options:
-            raise self.unknown(node.start_mark.line + 1, key, text, options)
-        return text
-
-    def integer(self, key: str, node: yaml.Node, least: int, most: int) -> int:
-        text = self.text(key, node)
-        if not re.fullmatch(r"\d{1,9}", text, re.ASCII) or not least <= int(text) <= most:
-            message = f"应为 {least} 到 {most} 的整数 / a whole number from {least} to {most} is expected, not {text!r}"
-            raise self.error(node.start_mark.line + 1, key, message)
-        return int(text)
-
-    def boolean(self, key: str, node: yaml.Node) -> bool:
-        text = self.text(key, node)
-        if text not in ("true", "false"):
-            message = f"应为 true 或 false / true or false is expected, not {text!r}"
-            raise self.error(node.start_mark.line + 1, key, message)
-        return text == "true"
-
-    def unknown(self, line: int, key: str, given: str, options: Any) -> SourceError:
-        near = difflib.get_close_matches(given, list(options), n=1)
-        hint = f"是否为 {near[0]}？/ did you mean {near[0]}?" if near else f"可用 / known: {_or(options)}"
-        return self.error(line, key, f"不认识 {given} / {given!r} is not known here: {hint}")
-
-    def error(self, line: int, key: str, message: str) -> SourceError:
-        return SourceError(line, key, message, self.filename)
-
-
-def _or(options: Any) -> str:
-    return ", ".join(options)

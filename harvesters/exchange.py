@@ -1,0 +1,253 @@
+"""The exchange platform's HTTP gateway: signed calls, paged rows, the catalogue's entry.
+
+Read top-down: `ExchangeTransport.pages` asks for page after page, `_call` tries and waits, `_once` sends one
+request and judges the answer. What differs between platforms is in the source file (signer, envelope,
+request), not here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote, urljoin, urlsplit
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from ckanext.gkopen.harvesters import envelopes, signers
+from ckanext.gkopen.harvesters.base import CatalogueEntry, Limits, Page
+from ckanext.gkopen.harvesters.catalogue import parse_entry
+from ckanext.gkopen.harvesters.errors import (
+    BadAnswer,
+    ClockSkew,
+    ForbiddenAddress,
+    HarvestError,
+    RateLimited,
+    SourceRefused,
+    SourceUnreachable,
+)
+from ckanext.gkopen.harvesters.listing import Listing
+from ckanext.gkopen.harvesters.net import Deadline, open_session, read_body, unreachable
+from ckanext.gkopen.harvesters.signers import Call
+from ckanext.gkopen.harvesters.source import Source
+
+CHINA = timezone(timedelta(hours=8))
+# What a family's platforms expect when the source file does not say otherwise.
+REQUEST_DEFAULTS: dict[str, dict[str, Any]] = {
+    "national": {"method": "POST", "body": "json", "page": "pageNum", "size": "pageSize"},
+    "zhejiang": {"method": "GET", "page": "pageNum", "size": "pageSize"},
+    "header": {"method": "GET", "page": "pageNum", "size": "pageSize"},
+    "bearer": {"method": "GET", "page": "page", "size": "rows"},
+}
+SKEW_SECONDS = 60
+MOST_REDIRECTS = 3
+
+
+class ExchangeTransport:
+    """A `Transport` over HTTP. Not for several threads at once: it holds one session and one deadline."""
+
+    def __init__(
+        self,
+        source: Source,
+        secret: str | None,
+        *,
+        allowed_hosts: Collection[str],
+        clock: Callable[[], datetime],
+        log: logging.Logger,
+        limits: Limits,
+        sleep: Callable[[float], None],
+        jitter: Callable[[], float],
+    ):
+        self._source = source
+        self._clock = clock
+        self._log = log
+        self._limits = limits
+        self._sleep = sleep
+        self._jitter = jitter
+        self._request = REQUEST_DEFAULTS[source.signer["family"]] | source.request
+        self._place = self._request.get("body", "query" if self._request["method"] == "GET" else "json")
+        self._envelope = envelopes.make_envelope(source.envelope)
+        self._secret = secret or ""
+        self._signer = self._make_signer(source.service)
+        self._deadline = Deadline()
+        self._session = open_session(allowed_hosts, self._deadline)
+
+    def close(self) -> None:
+        self._session.close()
+
+    def pages(self, since: datetime | None = None) -> Iterator[Page]:
+        listing = Listing(self._limits.pages)
+        number = 0
+        while not listing.ended:
+            number += 1
+            page = self._page(number, since)
+            listing.add(page)
+            if page.rows or number == 1:
+                yield page
+        if listing.needs_look_further:
+            listing.look_further(self._page(number + 1, since))
+
+    def catalogue(self) -> CatalogueEntry | None:
+        wanted = self._source.catalogue
+        if wanted is None:
+            return None
+        if "/" in wanted:
+            url, signer = urljoin(self._url(self._source.service), wanted), self._signer
+        else:
+            url, signer = self._url(wanted), self._make_signer(wanted)
+        raw, answer = self._call(lambda: Call("GET", url), signer, "catalogue")
+        return parse_entry(answer, raw)
+
+    def _page(self, number: int, since: datetime | None) -> Page:
+        raw, answer = self._call(lambda: self._rows_call(number, since), self._signer, f"page {number}")
+        rows = envelopes.rows_of(answer, self._envelope)
+        total = envelopes.total_of(answer, self._envelope)
+        return Page(number, raw, rows, total, self._clock())
+
+    def _rows_call(self, number: int, since: datetime | None) -> Call:
+        request = self._request
+        fields: dict[str, str | int] = dict(request.get("fields", {}))
+        if "service" in request:
+            fields[request["service"]] = self._source.service
+        fields[request["page"]] = number - 1 + request.get("first_page", 1)
+        fields[request["size"]] = self._source.page_size
+        if since is not None and "since" in request:
+            fields[request["since"]] = since.astimezone(CHINA).strftime("%Y-%m-%d %H:%M:%S")
+        return Call(request["method"], self._url(self._source.service), self._place, fields)
+
+    def _url(self, service: str) -> str:
+        return self._source.url.replace("{service}", quote(service, safe=""))
+
+    def _make_signer(self, service: str) -> signers.Signer:
+        return signers.make_signer(self._source.signer, self._secret, service, self._url(service))
+
+    def _call(
+        self, build: Callable[[], Call], signer: signers.Signer, what: str
+    ) -> tuple[bytes, dict[str, Any]]:
+        """Try until an answer is good, the failure is final, or the tries are used up."""
+        refused_once = False
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                due = signer.before(self._clock())
+                if due is not None:
+                    signer.learn(self._once(due)[1])
+                call = build()
+                signer.sign(call, self._clock())
+                return self._once(call)
+            except SourceRefused:
+                # A refreshed secret may have been recalled before its end: fetch a new one, once.
+                if refused_once or not signer.forget():
+                    raise
+                refused_once = True
+            except HarvestError as exc:
+                if not exc.retryable or attempt >= self._limits.tries:
+                    raise
+                wait = self._pause(attempt, getattr(exc, "retry_after", None))
+                if wait is None:
+                    raise
+                self._log.warning(
+                    "%s: %s: try %d failed (%s), next in %.1f s",
+                    self._source.name, what, attempt, type(exc).__name__, wait,
+                )  # fmt: skip
+                self._sleep(wait)
+
+    def _pause(self, attempt: int, retry_after: float | None) -> float | None:
+        """Seconds to wait, or None when the platform asks for more than a run may wait."""
+        limits = self._limits
+        longest = min(limits.pause * 2 ** (attempt - 1), limits.pause_most)
+        pause = longest * (0.5 + 0.5 * self._jitter())
+        if retry_after is None:
+            return pause
+        return None if retry_after > limits.retry_after_most else retry_after + pause
+
+    def _once(self, call: Call) -> tuple[bytes, dict[str, Any]]:
+        """Send one signed call, follow redirects on the same host, judge status and envelope."""
+        self._deadline.start(self._limits.attempt)
+        for _ in range(MOST_REDIRECTS + 1):
+            response, raw = self._exchange(call)
+            if response.status_code not in (301, 302, 303, 307, 308):
+                return raw, self._judge(response, raw)
+            call = self._redirected(call, response)
+        raise BadAnswer(
+            "平台反复重定向。请核对 url。",
+            "the platform redirects again and again; check url in the source file",
+        )
+
+    def _exchange(self, call: Call) -> tuple[requests.Response, bytes]:
+        body: dict[str, Any] = {"query": {"params": call.fields}, "form": {"data": call.fields}}.get(
+            call.place, {"json": call.fields}
+        )
+        host = urlsplit(call.url).netloc
+        try:
+            with self._session.request(
+                call.method, call.url, headers=call.headers, allow_redirects=False, stream=True,
+                timeout=(self._limits.connect, self._limits.silence), **body,
+            ) as response:  # fmt: skip
+                return response, read_body(response, self._limits.answer_bytes)
+        except (requests.RequestException, HTTPError, OSError) as exc:
+            # The exception's text may hold the whole address with its signature: only its kind is told.
+            raise unreachable(host, exc) from None
+
+    def _judge(self, response: requests.Response, raw: bytes) -> dict[str, Any]:
+        status = response.status_code
+        host = urlsplit(response.url).netloc
+        if status == 429:
+            raise RateLimited(self._retry_after(response))
+        if status >= 500 or status == 408:
+            raise SourceUnreachable(
+                f"平台 {host} 出错（HTTP {status}）。请稍后重试或联系平台运维单位。",
+                f"the platform {host} failed (HTTP {status}); harvest again later or ask its operator",
+                self._retry_after(response),
+            )
+        try:
+            if status >= 400:
+                raise envelopes.refused(f"HTTP {status}")
+            answer = envelopes.decode(raw)
+            envelopes.unwrap(answer, self._envelope)
+            return answer
+        except SourceRefused:
+            skew = self._skew(response)
+            if skew is not None and abs(skew) > SKEW_SECONDS:
+                raise ClockSkew(skew) from None
+            raise
+
+    def _redirected(self, call: Call, response: requests.Response) -> Call:
+        target = urljoin(call.url, response.headers.get("Location", ""))
+        if urlsplit(target)[:2] != urlsplit(call.url)[:2]:
+            raise ForbiddenAddress(
+                "平台把请求重定向到另一个地址，未跟随。如平台已迁移，请修改来源文件中的 url。",
+                "the platform redirects to another host, which is not followed; "
+                "if it has moved, change url in the source file",
+            )
+        if call.method != "GET" and response.status_code not in (307, 308):
+            raise BadAnswer(
+                f"平台以 HTTP {response.status_code} 重定向 POST 请求（多为登录页）。请核对 url。",
+                f"the platform redirects a POST with HTTP {response.status_code} (a login page?); check url",
+            )
+        # The target of a GET carries its own query.
+        fields = {} if call.place == "query" and urlsplit(target).query else call.fields
+        return Call(call.method, target, call.place, fields, call.headers)
+
+    def _retry_after(self, response: requests.Response) -> float | None:
+        text = response.headers.get("Retry-After", "").strip()
+        if text.isascii() and text.isdecimal():
+            return float(text[:9])
+        when = _http_date(text)
+        return max(0.0, (when - self._clock()).total_seconds()) if when else None
+
+    def _skew(self, response: requests.Response) -> int | None:
+        theirs = _http_date(response.headers.get("Date", ""))
+        return round((theirs - self._clock()).total_seconds()) if theirs else None
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        when = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return when if when.tzinfo else when.replace(tzinfo=UTC)

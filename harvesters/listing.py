@@ -1,0 +1,87 @@
+"""Do the pages of a listing add up? What this lets through may count as complete."""
+
+from __future__ import annotations
+
+import hashlib
+
+from ckanext.gkopen.harvesters.base import Page
+from ckanext.gkopen.harvesters.errors import InconsistentListing
+
+
+class Listing:
+    """Fed page by page, in order. `ended` says that no page is left.
+
+    A platform may cap the page size, so the first page's length is the size that counts, not the one that
+    was asked for. Without a total only an empty page proves the end: a short one may be a cap or a cut.
+    """
+
+    def __init__(self, most_pages: int):
+        self.ended = False
+        self._most = most_pages
+        self._total: int | None = None
+        self._seen = 0
+        self._size = 0
+        self._last = 0
+        self._digests: dict[bytes, int] = {}
+
+    def add(self, page: Page) -> None:
+        """Take the next page. Raises InconsistentListing."""
+        self._last = len(page.rows)
+        self._seen += self._last
+        if page.number == 1:
+            self._total, self._size = page.total, self._last
+        elif page.total != self._total:
+            raise InconsistentListing(
+                f"总条数从 {self._total} 变为 {page.total}",
+                f"the total changed from {self._total} to {page.total}",
+                page.number,
+            )
+        first = self._digests.setdefault(_digest(page), page.number)
+        if first != page.number and page.rows:
+            raise InconsistentListing(
+                f"与第 {first} 页内容完全相同", f"it is the same as page {first}", page.number
+            )
+        if self._total is None:
+            self.ended = self._last == 0
+        else:
+            self._compare(self._total, page.number)
+        if not self.ended and page.number >= self._most:
+            raise InconsistentListing(
+                f"超过 {self._most} 页仍未结束",
+                f"the listing has not ended after {self._most} pages",
+                page.number,
+            )
+
+    @property
+    def needs_look_further(self) -> bool:
+        """A full last page that reaches the total proves nothing: the total itself may be too small."""
+        return self._total is not None and self._last > 0 and self._last == self._size
+
+    def look_further(self, page: Page) -> None:
+        """Judge the page after the end: empty, or (platforms that clamp the number) one seen before."""
+        if page.rows and _digest(page) not in self._digests:
+            raise InconsistentListing(
+                f"声明共 {self._total} 条，其后仍有数据",
+                f"the source claims {self._total} rows, and there are more after them",
+                page.number,
+            )
+
+    def _compare(self, total: int, number: int) -> None:
+        self.ended = self._seen == total
+        if self._seen > total:
+            raise InconsistentListing(
+                f"声明共 {total} 条，已收到 {self._seen} 条",
+                f"the source claims {total} rows, {self._seen} have come",
+                number,
+            )
+        if not self.ended and (self._last == 0 or self._last != self._size):
+            raise InconsistentListing(
+                f"声明共 {total} 条，本页 {self._last} 条（首页 {self._size} 条），累计 {self._seen} 条",
+                f"the source claims {total} rows; this page has {self._last}, the first {self._size}, "
+                f"{self._seen} have come",
+                number,
+            )
+
+
+def _digest(page: Page) -> bytes:
+    return hashlib.sha256(repr(page.rows).encode("utf-8", "surrogatepass")).digest()
