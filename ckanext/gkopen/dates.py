@@ -1,0 +1,202 @@
+"""Dates, times and periods as they are printed: 2018年11月20日, 2024年1-2月, 二〇二四年二月, 2025-Q1, 一季度.
+
+A text that names no day of the calendar, or could name two, gives None: the caller reports it. Times are wall-clock
+times of Asia/Shanghai; an offset in the text is converted. Nothing is taken from the day on which the program runs.
+"""
+
+from __future__ import annotations
+
+import re
+from calendar import monthrange
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+
+from .labels import narrow
+
+SHANGHAI = timezone(timedelta(hours=8))
+FIRST_YEAR, LAST_YEAR = 1900, 2199
+
+_CHINESE = str.maketrans("〇○零一二三四五六七八九", "000123456789")
+_WEEKDAY = re.compile(r"\s*\(?(?:星期|周)[一二三四五六日天]\)?")
+_DAY = re.compile(r"^(\d{4})\s*(?:年|[-/.])\s*(\d{1,2})\s*(?:月|[-/.])\s*(\d{1,2})\s*[日号]?$")
+_COMPACT = re.compile(r"^(\d{4})(\d{2})(\d{2})$")
+_TIME = re.compile(
+    r"^(?P<day>.+?\d[日号]?)[\sT,]*(?P<half>上午|下午|中午|早上|晚上|am|pm)?\s*"
+    r"(?P<h>\d{1,2})\s*(?::|时|点)\s*(?:(?P<m>\d{1,2})\s*(?:[:分])?\s*(?:(?P<s>\d{1,2})(?:\.(?P<f>\d+))?\s*秒?)?)?\s*"
+    r"(?P<zone>Z|[+-]\d{2}:?\d{2})?$", re.I)
+_MONTH = re.compile(r"^(\d{4})\s*(?:年|[-/.])\s*(\d{1,2})\s*月?份?$")
+_COMPACT_MONTH = re.compile(r"^((?:19|20|21)\d{2})(0[1-9]|1[0-2])$")
+_YEAR = re.compile(r"^(\d{4})\s*(?:年度?)?(?:全年)?$")
+_MONTHS = re.compile(r"^(?:(\d{4})\s*年?[-/.\s]*)?(\d{1,2})\s*(?:月份?)?\s*[-~—–至到]\s*(\d{1,2})\s*月份?$")
+_QUARTER = re.compile(r"^(?:(\d{4})\s*年?[-/.\s]*)?(?:q([1-4])|第?\s*([1-4一二三四])\s*季度?)$", re.I)
+_HALF = re.compile(r"^(?:(\d{4})\s*年?[-/.\s]*)?(上半年|下半年|前三季度|全年|h1|h2)$", re.I)
+_MONTH_ONLY = re.compile(r"^(\d{1,2})\s*月份?$")
+_SPAN = re.compile(r"^(?P<a>\d{4}.+?)\s*(?:至|到|~|—|--|/)\s*(?P<b>\d{4}.+)$")
+_WEEK = re.compile(r"^(\d{4})-?W(\d{1,2})(?:\s*\(.*\))?$", re.I)
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """First and last day, both included, and the kind: day week month quarter half year span."""
+
+    start: date
+    end: date
+    kind: str
+
+
+def numerals(text: str) -> str:
+    """Narrow text with Chinese numerals of a date as digits: 二〇二四年十二月 → 2024年12月. 十 counts as ten."""
+    flat = narrow(text)
+    if not re.search(r"[〇○零一二三四五六七八九十]", flat):
+        return flat
+    flat = re.sub(r"[一二三四五六七八九]?十[一二三四五六七八九]?(?=[年月日号时分\s至到-]|$)", _tens, flat)
+    return re.sub(r"[〇○零一二三四五六七八九]+(?=[年月日号时分])", lambda m: m.group().translate(_CHINESE), flat)
+
+
+def _tens(match: re.Match[str]) -> str:
+    left, _, right = match.group().partition("十")
+    return str(int((left or "一").translate(_CHINESE)) * 10 + int((right or "零").translate(_CHINESE)))
+
+
+def _date(year: int, month: int, day: int) -> date | None:
+    if not FIRST_YEAR <= year <= LAST_YEAR or not 1 <= month <= 12 or not 1 <= day <= monthrange(year, month)[1]:
+        return None
+    return date(year, month, day)
+
+
+def parse_date(text: str) -> date | None:
+    """A day. A time of day behind it is dropped only when it is midnight (what Excel shows for a date)."""
+    flat = _WEEKDAY.sub("", numerals(text))
+    match = _DAY.match(flat) or _COMPACT.match(flat)
+    if match:
+        return _date(*map(int, match.groups()))
+    moment = parse_datetime(text)
+    if moment is not None and moment.time() == datetime.min.time():
+        return moment.date()
+    return None
+
+
+def parse_datetime(text: str) -> datetime | None:
+    """Wall-clock time in Asia/Shanghai, without tzinfo. A bare date is its midnight."""
+    flat = _WEEKDAY.sub("", numerals(text))
+    match = _DAY.match(flat) or _COMPACT.match(flat)
+    if match:
+        day = _date(*map(int, match.groups()))
+        return datetime(day.year, day.month, day.day) if day else None
+    if re.fullmatch(r"\d{14}", flat):
+        flat = f"{flat[:8]} {flat[8:10]}:{flat[10:12]}:{flat[12:]}"
+    match = _TIME.match(flat)
+    if match is None:
+        return None
+    head = _DAY.match(match["day"].strip()) or _COMPACT.match(match["day"].strip())
+    day = _date(*map(int, head.groups())) if head else None
+    if day is None:
+        return None
+    hour, minute, second = int(match["h"]), int(match["m"] or 0), int(match["s"] or 0)
+    if match["half"] and match["half"].lower() in ("下午", "晚上", "pm") and hour < 12:
+        hour += 12
+    if minute > 59 or second > 59 or (hour > 23 and (hour, minute, second) != (24, 0, 0)):
+        return None
+    moment = datetime(day.year, day.month, day.day) + timedelta(hours=hour, minutes=minute, seconds=second)
+    if match["zone"]:
+        zone = timezone.utc if match["zone"] in "Zz" else datetime.strptime(match["zone"], "%z").tzinfo
+        moment = moment.replace(tzinfo=zone).astimezone(SHANGHAI).replace(tzinfo=None)
+    return moment
+
+
+def parse_year(text: str) -> int | None:
+    match = _YEAR.match(numerals(text))
+    return int(match.group(1)) if match and FIRST_YEAR <= int(match.group(1)) <= LAST_YEAR else None
+
+
+def parse_month(text: str) -> str | None:
+    """`2024-05` of 2024年5月, 2024-05, 202405, 2024/5; None for anything that is not one month."""
+    flat = numerals(text)
+    match = _MONTH.match(flat) or _COMPACT_MONTH.match(flat)
+    if match and FIRST_YEAR <= int(match.group(1)) <= LAST_YEAR and 1 <= int(match.group(2)) <= 12:
+        return f"{match.group(1)}-{int(match.group(2)):02d}"
+    return None
+
+
+def parse_period(text: str, year: int | None = None) -> Period | None:
+    """A span of days. `year`: what another column states, for texts without one (一季度, 1-7月, 全年).
+
+    `1-2月` is January to February, `2024-Q1` a quarter, `2024-01/2024-09` and `2024年1月至9月` spans. A text that
+    contradicts `year`, or carries a remark such as 2017-03(标题作二月), is None.
+    """
+    flat = numerals(text)
+    for pattern, build in ((_QUARTER, _quarter), (_HALF, _half), (_MONTHS, _months)):
+        match = pattern.match(flat)
+        if match:
+            own = int(match.group(1)) if match.group(1) else None
+            if own is not None and year is not None and own != year:
+                return None
+            which = own or year
+            return build(match, which) if which and FIRST_YEAR <= which <= LAST_YEAR else None
+    match = _MONTH_ONLY.match(flat)
+    if match:
+        return _between(year, int(match.group(1)), int(match.group(1)), "month") if year else None
+    match = _WEEK.match(flat)
+    if match:
+        try:
+            start = date.fromisocalendar(int(match.group(1)), int(match.group(2)), 1)
+        except ValueError:
+            return None
+        return Period(start, start + timedelta(days=6), "week")
+    return _calendar_period(text, flat)
+
+
+def _calendar_period(text: str, flat: str) -> Period | None:
+    year = parse_year(flat)
+    if year:
+        return Period(date(year, 1, 1), date(year, 12, 31), "year")
+    month = parse_month(flat)
+    if month:
+        return _between(int(month[:4]), int(month[5:]), int(month[5:]), "month")
+    day = parse_date(text)
+    if day:
+        return Period(day, day, "day")
+    match = re.match(r"^(\d{4}\s*年\s*\d{1,2}\s*月)\s*(?:至|到|-)\s*(\d{1,2}\s*月)$", flat)
+    span = (match.group(1), flat[:5] + match.group(2)) if match else None
+    if span is None:
+        match = _SPAN.match(flat)
+        span = (match["a"], match["b"]) if match else None
+    if span is None:
+        return None
+    first, last = _edge(span[0]), _edge(span[1])
+    if first is None or last is None or first.start > last.end:
+        return None
+    return Period(first.start, last.end, "span")
+
+
+def _edge(text: str) -> Period | None:
+    moment = parse_datetime(text)
+    if moment:
+        return Period(moment.date(), moment.date(), "day")
+    month = parse_month(text)
+    if month:
+        return _between(int(month[:4]), int(month[5:]), int(month[5:]), "month")
+    return None
+
+
+def _between(year: int, first: int, last: int, kind: str) -> Period | None:
+    if not 1 <= first <= last <= 12:
+        return None
+    return Period(date(year, first, 1), date(year, last, monthrange(year, last)[1]), kind)
+
+
+def _quarter(match: re.Match[str], year: int) -> Period | None:
+    which = match.group(2) or match.group(3)
+    number = int(which.translate(_CHINESE))
+    return _between(year, number * 3 - 2, number * 3, "quarter")
+
+
+def _half(match: re.Match[str], year: int) -> Period | None:
+    first, last, kind = {"上半年": (1, 6, "half"), "h1": (1, 6, "half"), "下半年": (7, 12, "half"),
+                         "h2": (7, 12, "half"), "前三季度": (1, 9, "span"), "全年": (1, 12, "year")}[match.group(2).lower()]
+    return _between(year, first, last, kind)
+
+
+def _months(match: re.Match[str], year: int) -> Period | None:
+    first, last = int(match.group(2)), int(match.group(3))
+    return _between(year, first, last, "month" if first == last else "span") if last != first or year else None
