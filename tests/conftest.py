@@ -1,0 +1,98 @@
+"""Real servers for the tests that ask for them, and none for the others.
+
+CKAN's own pytest plugin loads the whole site before it knows which tests will run. Here it is loaded after the
+collection and only when a collected test uses one of the fixtures below: a test of pure code takes
+milliseconds and needs no server.
+
+The servers run below `<GKOPEN_HOME>/test` for one session, or are those that GKOPEN_*_URL or CKAN_SQLALCHEMY_URL
+name. `site` gives each test the state of a site just made.
+"""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from ckan.tests import helpers
+from ckan.tests.pytest_ckan import ckan_setup
+
+from ckanext.gkopen.embedded.places import PROJECT, StartError, gkopen_home, require_libmagic
+from ckanext.gkopen.embedded.servers import Servers
+from ckanext.gkopen.embedded.site import Site, describe_site, make_site
+
+from .fresh import FreshSite
+
+pytest_addoption = ckan_setup.pytest_addoption
+
+NEED_CKAN = {"site", "servers", "app", "cli"}
+TEST_INI = PROJECT / "test.ini"
+STATE = pytest.StashKey["Running"]()
+
+
+class Running:
+    """The servers and the site of one session."""
+
+    def __init__(self) -> None:
+        require_libmagic()
+        home = gkopen_home() / "test"
+        self.servers = Servers(home, durable=False)
+        self.servers.start()
+        self.site: Site = describe_site(self.servers, home, "test")
+        os.environ.update(self.site.environment())
+        make_site(self.servers, home, profile="test")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    wanted = any(NEED_CKAN.intersection(getattr(item, "fixturenames", ())) for item in session.items)
+    if not wanted or session.config.option.collectonly:
+        return
+    try:
+        session.config.stash[STATE] = Running()
+    except StartError as error:
+        pytest.exit(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR)
+    ckan_setup.pytest_sessionstart(session)
+
+
+def pytest_runtest_setup(item: pytest.Function) -> None:
+    if STATE in item.config.stash:
+        ckan_setup.pytest_runtest_setup(item)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if STATE in config.stash:
+        config.stash[STATE].servers.stop()
+
+
+@pytest.fixture(scope="session")
+def servers(request: pytest.FixtureRequest) -> Servers:
+    """The running PostgreSQL, Valkey and Solr."""
+    return request.config.stash[STATE].servers
+
+
+@pytest.fixture(scope="session")
+def fresh_site(request: pytest.FixtureRequest) -> FreshSite:
+    return FreshSite(request.config.stash[STATE].site)
+
+
+@pytest.fixture
+def site(request: pytest.FixtureRequest, fresh_site: FreshSite) -> Iterator[Site]:
+    """The site as it was just made: no data in either database, in Solr, in Valkey, in the storages."""
+    fresh_site.reset()
+    yield request.config.stash[STATE].site
+
+
+@pytest.fixture(scope="session")
+def web(request: pytest.FixtureRequest) -> object:
+    """The WSGI application, made once."""
+    return helpers._get_test_app().app
+
+
+@pytest.fixture
+def app(site: Site, web: object) -> helpers.CKANTestApp:
+    """A browser without cookies on a fresh site."""
+    return helpers.CKANTestApp(web)
+
+
+@pytest.fixture
+def cli(site: Site) -> helpers.CKANCliRunner:
+    """`cli.invoke(ckan, [...])` runs a `ckan` command in this process, on a fresh site."""
+    return helpers.CKANCliRunner(env={"CKAN_INI": str(TEST_INI)})
