@@ -53,6 +53,8 @@ def decode(raw: bytes) -> dict[str, Any]:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
+        if exc.reason == "unexpected end of data":
+            raise _cut(len(raw)) from None
         raise BadAnswer(
             f"应答不是 UTF-8 编码（第 {exc.start} 字节）。请平台运维单位核对接口编码。",
             f"the answer is not UTF-8 (byte {exc.start}); ask the platform's operator about its encoding",
@@ -68,10 +70,7 @@ def decode(raw: bytes) -> dict[str, Any]:
         )
     except json.JSONDecodeError as exc:
         if exc.pos >= len(text.rstrip()) - 1 or exc.msg.startswith("Unterminated"):
-            raise BadAnswer(
-                f"应答在第 {len(text)} 个字符处中断，JSON 不完整。请稍后重试。",
-                f"the answer's JSON is cut after {len(text)} characters; harvest again later",
-            ) from None
+            raise _cut(len(raw)) from None
         raise BadAnswer(
             f"应答不是有效的 JSON（第 {exc.lineno} 行第 {exc.colno} 列）。请联系平台运维单位。",
             f"the answer is not valid JSON (line {exc.lineno}, column {exc.colno}); ask the operator",
@@ -89,6 +88,13 @@ def decode(raw: bytes) -> dict[str, Any]:
     return answer
 
 
+def _cut(length: int) -> BadAnswer:
+    return BadAnswer(
+        f"应答在第 {length} 字节处中断，JSON 不完整。请稍后重试。",
+        f"the answer's JSON is cut after {length} bytes; harvest again later",
+    )
+
+
 def unwrap(answer: Mapping[str, Any], envelope: Envelope) -> None:
     """Check the code. Raises SourceRefused, RateLimited or BadAnswer with what the platform said."""
     if envelope.code is None:
@@ -97,8 +103,7 @@ def unwrap(answer: Mapping[str, Any], envelope: Envelope) -> None:
     code = printed(code) if code is not None else None
     if code in envelope.ok:
         return
-    said = _at(answer, envelope.message) if envelope.message else None
-    said = _short(said) if isinstance(said, str) else ""
+    said = _said(answer, envelope)
     if code in envelope.limited:
         raise RateLimited(None)
     if code in envelope.refused:
@@ -108,6 +113,14 @@ def unwrap(answer: Mapping[str, Any], envelope: Envelope) -> None:
         f"the platform's code {envelope.code}={code} does not mean success ({said}); "
         "check envelope in the source file or ask the operator",
     )
+
+
+def words(raw: bytes, envelope: Envelope) -> str:
+    """What the platform says in the body of an error answer, shortened; empty when that is no envelope."""
+    try:
+        return _said(decode(raw), envelope)
+    except BadAnswer:
+        return ""
 
 
 def refused(said: str) -> SourceRefused:
@@ -167,6 +180,11 @@ def _json(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ",".join(_json(item) for item in value) + "]"
     return json.dumps(value, ensure_ascii=False)
+
+
+def _said(answer: Mapping[str, Any], envelope: Envelope) -> str:
+    said = _at(answer, envelope.message) if envelope.message else None
+    return _short(said) if isinstance(said, str) else ""
 
 
 def _at(answer: Any, path: str) -> Any:

@@ -206,7 +206,7 @@ class ExchangeTransport:
             )
         try:
             if status >= 400:
-                raise envelopes.refused(f"HTTP {status}")
+                raise envelopes.refused(f"HTTP {status} {envelopes.words(raw, self._envelope)}".strip())
             answer = envelopes.decode(raw)
             envelopes.unwrap(answer, self._envelope)
             return answer

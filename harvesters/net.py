@@ -183,7 +183,7 @@ def open_session(allowed_hosts: Collection[str], deadline: Deadline) -> requests
 
 
 def read_body(response: requests.Response, limit: int) -> bytes:
-    """The body, decompressed. Raises AnswerTooLarge as soon as a limit is passed, BadAnswer when it is cut."""
+    """The body, decompressed. Raises AnswerTooLarge at once, BadAnswer when the body is cut."""
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("identity", "", "gzip", "deflate"):
         raise BadAnswer(

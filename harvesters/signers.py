@@ -90,12 +90,15 @@ class National:
         self._prefix = options.get("prefix", "gjgxjhpt")
         self._refresh = urljoin(url, options["refresh"]) if "refresh" in options else None
         self._working: tuple[str, datetime] | None = None
+        self._last_stamp = 0
 
     def sign(self, call: Call, now: datetime) -> None:
         self._sign(call, now, self._working[0] if self._working else self._standing)
 
     def _sign(self, call: Call, now: datetime, secret: str) -> None:
-        stamp = str(int(now.timestamp() * 1000))
+        # Two calls of one millisecond would carry one signature, and the second be refused as a replay.
+        self._last_stamp = max(int(now.timestamp() * 1000), self._last_stamp + 1)
+        stamp = str(self._last_stamp)
         text = self._service + self._requester + stamp
         digest = hmac.new(secret.encode(), text.encode(), hashlib.sha256).digest()
         call.headers |= {

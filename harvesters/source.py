@@ -16,7 +16,9 @@ import yaml
 from ckanext.gkopen.harvesters import envelopes, signers
 from ckanext.gkopen.harvesters.lines import LinedYaml, SourceError, known_names
 
-UPDATE_CYCLES = ("realtime", "daily", "weekly", "monthly", "quarterly", "yearly", "irregular")
+UPDATE_CYCLES = (
+    "realtime", "daily", "weekly", "monthly", "quarterly", "half_yearly", "yearly", "irregular", "never",
+)  # fmt: skip
 REQUEST_KEYS = ("method", "body", "page", "size", "since", "service", "first_page", "fields")
 KEYS = (
     "name", "title", "domain", "organization", "transport", "url", "signer", "secret_env", "service",
