@@ -2,8 +2,8 @@
 
 One table holds a domain's rows of all bodies. A small change is a keyed difference in place; a first load, a
 new version of the domain and a change of more than 30 % are built beside and swapped in. Either is one
-transaction under one advisory lock a table, together with the bookkeeping: a reader sees one revision, a killed
-loader leaves nothing behind, and an older seq never overwrites a newer one.
+transaction under one advisory lock a table, bookkeeping included: a reader sees one revision, a killed loader
+leaves nothing behind, and an older seq never overwrites a newer one.
 Why so: docs/decisions/datastore-table.md.
 """
 
@@ -32,7 +32,7 @@ SMALL_ROWS = 10_000
 LARGE_SHARE = 0.3
 """A change of a larger share of the table is cheaper as a rebuild than as a difference."""
 LOCK_MILLISECONDS = 250
-"""How long the swap may wait for readers, and hold up new ones behind it, before it lets them pass and tries again."""
+"""How long the swap may wait for readers, holding up new ones, before it lets them pass and tries again."""
 SWAP_SECONDS = 120
 """After this long without a gap between readers the swap gives up; whoever called tries later."""
 
@@ -72,7 +72,7 @@ class _State:
 def bring_up(
     domain: Domain, dataset_id: str, publisher: str, seq: int, parts: Mapping[str, str], read_blob: ReadBlob
 ) -> Applied:
-    """Makes the rows of `dataset_id` exactly those of `parts` (part → sha256 of its canonical CSV; {} = none).
+    """Makes the rows of `dataset_id` exactly those of `parts` (part → sha256 of canonical CSV; {} = none).
 
     Idempotent. A `seq` older than the one already applied changes nothing. `read_blob` is also asked for the
     parts of other datasets when the table is rebuilt; what it raises ends the transaction.
@@ -139,7 +139,7 @@ class _Load:
     read_blob: ReadBlob
 
     def remove(self) -> Applied:
-        """Rows of parts that are gone. It needs no bytes: a withdrawal never waits for a blob or a rebuild."""
+        """Rows of parts that are gone. It needs no bytes: a withdrawal waits for no blob and no rebuild."""
         removed = self._run(self.table.delete_parts(), {"dataset": self.dataset_id, "parts": self.gone})
         return self._finish({}, 0, 0, removed)
 
@@ -244,7 +244,7 @@ class _Load:
             except psycopg2.errors.LockNotAvailable:
                 cursor.execute("rollback to savepoint swap")
                 if time.monotonic() > give_up:
-                    raise TableBusy(f"{table.domain.name}: readers never let the table go, try later") from None
+                    raise TableBusy(f"{table.domain.name}: the table is always in use, try later") from None
                 time.sleep(pause)
                 pause = min(pause * 2, 1.0)
         cursor.execute(f"drop table if exists {table.name} cascade")

@@ -1,8 +1,8 @@
 """The shape of a domain's DataStore table, as SQL: columns, keys, indexes, and what CKAN expects around them.
 
-CKAN 2.12 takes a table for a resource when it is a plain table in `public`, named by the resource id, with `_id`
-and `_full_text`, labels as JSON in column comments, SELECT for the read role and a row in `_table_stats`; an
-alias is a view on it. `tests/publish/test_table_shape.py` pins each of these.
+CKAN 2.12 takes a table for a resource when it is a plain table in `public`, named by the resource id, with
+`_id` and `_full_text`, labels as JSON in column comments, SELECT for the read role and a row in `_table_stats`;
+an alias is a view on it. `tests/publish/test_table_shape.py` pins each of these.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ SYSTEM_COLUMNS: dict[str, Text] = {
 }
 """What the published table says of each row beside the domain's own fields."""
 
-# Two-character pieces of a text, in both alignments: a Chinese substring of any length is a set of them, and a
-# GIN index finds it. A tsvector holds at most 1 MB: only the first 100,000 characters of a row can be found.
+# Two-character pieces of a text, in both alignments: a Chinese substring of any length is a set of them, and
+# a GIN index finds it. A tsvector holds at most 1 MB: only a row's first 100,000 characters can be found.
 GRAMS = r"""
 create or replace function public.gkopen_grams(t text) returns tsvector
 immutable parallel safe strict language sql cost 2000 return
@@ -186,7 +186,7 @@ class TableSQL:
         return statements
 
     def labels(self) -> dict[str, str]:
-        """Column → comment: JSON after a blank, by which CKAN tells it from the comments of older versions."""
+        """Column → comment: JSON after a blank, by which CKAN tells it from older comments."""
         info: dict[str, dict[str, Any]] = {
             name: {"label": title.zh, "label_en": title.en} for name, title in SYSTEM_COLUMNS.items()
         }
@@ -204,7 +204,8 @@ class TableSQL:
         for name in self.domain.key:
             field = self.domain.field(name)
             left, right = f"t.{quoted(name)}", f"s.{quoted(name)}"
-            if not field.required and field.pg_type != "bool":
+            always_there = field.required and not field.required_if
+            if not always_there and field.pg_type != "bool":
                 never = _never(field)
                 left, right = f"coalesce({left}, {never})", f"coalesce({right}, {never})"
             pairs.append(
