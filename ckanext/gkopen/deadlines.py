@@ -11,6 +11,7 @@ from typing import Protocol
 
 import yaml
 
+from ckanext.gkopen.domains import Text
 from ckanext.gkopen.workdays import Calendar, calendar
 
 
@@ -28,12 +29,11 @@ class Limit:
     """One row of schemas/limits.yaml.
 
     `unit` is working_days, days or month_day; for month_day `limit` is 0 and `month_day` is (month, day).
-    `at_least`: the shortest time that something must last, not the longest. `scope`: the only city where it holds.
+    `at_least`: the shortest time that something must last. `scope`: the only city where it holds.
     """
 
     id: str
-    zh: str
-    en: str
+    title: Text
     unit: str
     limit: int
     source: str
@@ -42,9 +42,9 @@ class Limit:
     scope: str | None = None
 
     @property
-    def label(self) -> dict[str, str]:
-        """The rule with its source, as ckanext-scheming reads a label."""
-        return {"en": f"{self.en} ({self.source})", "zh_Hans_CN": f"{self.zh}（{self.source}）"}
+    def text(self) -> Text:
+        """The rule with its source."""
+        return Text(f"{self.title.zh}（{self.source}）", f"{self.title.en} ({self.source})")
 
 
 @cache
@@ -55,7 +55,7 @@ def limits() -> Mapping[str, Limit]:
     for name, entry in yaml.safe_load(text).items():
         month_day = entry.get("month_day")
         found[name] = Limit(
-            id=name, zh=entry["title"]["zh"], en=entry["title"]["en"], source=entry["source"],
+            id=name, title=Text(**entry["title"]), source=entry["source"],
             unit="month_day" if month_day else entry["unit"], limit=0 if month_day else entry["limit"],
             month_day=_month_day(month_day) if month_day else None,
             at_least=entry.get("at_least", False), scope=entry.get("scope"))
@@ -70,8 +70,8 @@ def _month_day(text: str) -> tuple[int, int]:
 def due_on(rule: DayRule, start: date, days: Calendar | None = None) -> date:
     """The last day of the limit that begins on `start` (a day of Asia/Shanghai, itself not counted).
 
-    A limit in working days ends on a working day. One in calendar days, or a fixed day of the year, ends on that
-    very day even where it is a holiday: the laws do not move it, and the earlier day is the stricter one.
+    A limit in working days ends on a working day. One in calendar days, or a fixed day of the year, ends on
+    that very day even where it is a holiday: the laws do not move it, the earlier day is stricter.
     Raises UnknownYear when working days of a year are needed whose holidays are not known.
     """
     if isinstance(start, datetime):

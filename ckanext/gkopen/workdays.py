@@ -1,7 +1,7 @@
 """Working days in mainland China with make-up workdays (调休), in whole days of Asia/Shanghai.
 
-Years come from the package chinesecalendar and from schemas/workdays.yaml, which an officer edits when the State
-Council's yearly notice is out. A year that neither knows is refused: a due date is never guessed.
+Years come from the package chinesecalendar and from schemas/workdays.yaml, which an officer edits when the
+State Council's yearly notice is out. A year that neither knows is refused: a due date is never guessed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ class UnknownYear(ValueError):
     def __init__(self, year: int):
         super().__init__(year)
         self.year = year
-        self.zh = f"{year} 年的放假安排未知，工作日无法计算：请按国务院办公厅通知在 schemas/workdays.yaml 中补充该年"
+        self.zh = (f"{year} 年的放假安排未知，工作日无法计算："
+                   f"请按国务院办公厅通知在 schemas/workdays.yaml 中补充该年")
         self.en = (f"The holidays of {year} are not known, so that working days cannot be counted: "
                    f"add the year to schemas/workdays.yaml from the State Council's notice")
 
@@ -39,7 +40,7 @@ class BadCalendar(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """`years`: year → (days off, weekend days worked) from the overlay; `off` and `worked`: single days of any year."""
+    """`years`: year → (days off, weekend days worked) of the overlay; `off`, `worked`: single days."""
 
     years: Mapping[int, tuple[frozenset[date], frozenset[date]]]
     off: frozenset[date]
@@ -77,7 +78,7 @@ def parse(overlay: Mapping[str, Any]) -> Calendar:
     """The calendar that schemas/workdays.yaml describes. Raises BadCalendar."""
     unknown = set(overlay) - {"years", "holidays", "workdays"}
     if unknown:
-        raise BadCalendar(f"workdays.yaml: unknown key {sorted(unknown)[0]!r}: write years, holidays or workdays")
+        raise BadCalendar(f"workdays.yaml: unknown key {min(unknown)!r}: write years, holidays or workdays")
     years = {}
     for year, entry in (overlay.get("years") or {}).items():
         where = f"workdays.yaml: years: {year}"
@@ -89,11 +90,12 @@ def parse(overlay: Mapping[str, Any]) -> Calendar:
             raise BadCalendar(f"{where}: {strange[0]} is a day of another year")
         weekdays = sorted(day for day in workdays if day.weekday() < 5)
         if weekdays:
-            raise BadCalendar(f"{where}: workdays: {weekdays[0]} is no Saturday or Sunday, it is worked anyhow")
+            raise BadCalendar(f"{where}: workdays: {weekdays[0]} is no weekend day, it is worked anyhow")
         if not holidays:
             raise BadCalendar(f"{where}: holidays: no year is without holidays")
         years[year] = (holidays, workdays)
-    return Calendar(years, *(_days(overlay.get(key), f"workdays.yaml: {key}") for key in ("holidays", "workdays")))
+    off, worked = (_days(overlay.get(key), f"workdays.yaml: {key}") for key in ("holidays", "workdays"))
+    return Calendar(years, off, worked)
 
 
 def _days(values: Iterable[Any] | None, where: str) -> frozenset[date]:

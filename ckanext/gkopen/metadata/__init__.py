@@ -1,1 +1,1 @@
-"""What a dataset says about itself: choices, rules, validators, and the CKAN package that is built from it."""
+"""What a dataset says about itself: choices, rules, validators, and the CKAN package made of it."""

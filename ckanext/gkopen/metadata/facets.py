@@ -11,7 +11,7 @@ _ = toolkit._
 
 
 def facets(shown: dict[str, Any]) -> OrderedDict[str, Any]:
-    """gkopen's facets in their order, with titles in the reader's language. `shown` is CKAN's own choice, replaced."""
+    """Facet field → title in the reader's language, in their order, in place of CKAN's own (`shown`)."""
     return OrderedDict((
         ("domain", _("Domain")),
         ("organization", _("Body")),

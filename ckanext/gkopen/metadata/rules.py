@@ -1,7 +1,7 @@
-"""What must hold between the fields of a dataset's metadata, whoever writes them and wherever they are checked.
+"""What must hold between the fields of a dataset's metadata, whoever writes and checks them.
 
 The package validators, the review of held metadata and the forms all ask `problems`; a rule is written once.
-公开 (disclosure), 共享 (sharing) and 开放 (openness) are three regimes: no rule here concludes one from another.
+公开 (disclosure), 共享 (sharing) and 开放 (openness) are three regimes: none follows from another.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any
 
 from ckanext.gkopen.records import Finding
 
-REQUIRED = ("title", "notes", "domain", "disclosure_attribute", "legal_basis", "responsible_body", "open_type",
-            "license_id")
+REQUIRED = ("title", "notes", "domain", "disclosure_attribute", "legal_basis", "responsible_body",
+            "open_type", "license_id")
 """What nobody may leave empty. Also `required` or not_empty in schemas/dataset.yaml: a test compares them."""
 
 WITHHOLDING = ("partial", "exempt")
@@ -35,7 +35,7 @@ class Problem:
     params: Mapping[str, Any] = field(default_factory=dict)
 
     def as_finding(self) -> Finding:
-        """The same for the reviewer's list: what breaks a rule of the law must be repaired before approval."""
+        """The same for the reviewer's list: what breaks a rule is repaired before approval."""
         return Finding(code=self.code, severity="error", field=self.field, params=dict(self.params))
 
 
@@ -60,7 +60,8 @@ def missing(meta: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _exemption(meta: Mapping[str, Any]) -> Iterator[Problem]:
-    attribute, ground, note = (meta.get(name) for name in ("disclosure_attribute", "exemption_ground", "exemption_note"))
+    attribute = meta.get("disclosure_attribute")
+    ground, note = meta.get("exemption_ground"), meta.get("exemption_note")
     if attribute in WITHHOLDING:
         if not ground:
             yield Problem("meta_exemption_without_ground", "exemption_ground",
@@ -84,7 +85,8 @@ def _visibility(meta: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem("meta_not_disclosed_but_public", "disclosure_attribute",
                       N_("A dataset that is disclosed on request or exempt cannot be public"))
     if openness == "not_open":
-        yield Problem("meta_not_open_but_public", "open_type", N_("A dataset that is not open cannot be public"))
+        yield Problem("meta_not_open_but_public", "open_type",
+                      N_("A dataset that is not open cannot be public"))
     elif not openness:
         # 无条件共享 says nothing about the public: without a word on openness, the answer is no.
         yield Problem("meta_openness_unknown", "open_type",

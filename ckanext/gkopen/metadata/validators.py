@@ -1,9 +1,8 @@
-"""Validators of the disclosure metadata for IValidators: each name in `__all__` is registered under its own name."""
+"""Validators of the disclosure metadata for IValidators: each name in `__all__` is one."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,12 +14,15 @@ from stdnum.exceptions import ValidationError
 
 from ckanext.gkopen.metadata.rules import problems
 
+__all__ = ["gkopen_disclosure_rules", "gkopen_license", "gkopen_region_code", "gkopen_sha256",
+           "gkopen_timestamp", "gkopen_uscc"]
+
 _ = toolkit._
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
 
 def gkopen_disclosure_rules(key: Any, data: dict[Any, Any], errors: dict[Any, Any], context: Any) -> None:
-    """The rules between fields (rules.py), as `after_validators` of the dataset schema. Missing `private` is public."""
+    """The rules between fields (rules.py), run after the fields' own. A missing `private` means public."""
     meta = {name[0]: value for name, value in data.items() if len(name) == 1 and value is not toolkit.missing}
     public = not toolkit.asbool(meta.get("private") or False)
     for problem in problems(meta, public=public):
@@ -32,7 +34,8 @@ def gkopen_uscc(value: str) -> str:
     try:
         return uscc.validate(value)
     except ValidationError:
-        raise toolkit.Invalid(_("Not a unified social credit code: 18 characters with a right check character")) from None
+        message = _("Not a unified social credit code: 18 characters with a right check character")
+        raise toolkit.Invalid(message) from None
 
 
 def gkopen_region_code(value: str) -> str:
@@ -66,9 +69,3 @@ def gkopen_license(value: str) -> str:
         raise toolkit.Invalid(_("This licence is not offered here: choose one from the list"))
     return value
 
-
-__all__: dict[str, Callable[..., Any]] = {  # noqa: PLE0604
-    function.__name__: function
-    for function in (gkopen_disclosure_rules, gkopen_uscc, gkopen_region_code, gkopen_sha256, gkopen_timestamp,
-                     gkopen_license)
-}
