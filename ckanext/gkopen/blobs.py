@@ -1,0 +1,68 @@
+"""Bytes by content: raw files and canonical parts, private, stored once under their sha256.
+
+They live in CKAN's file storage `gkopen_private`, so that an object store is a setting. A blob whose publication was
+withdrawn is sealed: it is kept for the audit and never served again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from io import BytesIO
+from typing import BinaryIO
+
+from ckan.lib import files
+
+from ckanext.gkopen import model
+
+STORAGE = "gkopen_private"
+
+
+class Sealed(Exception):
+    """The content was withdrawn."""
+
+
+class Missing(Exception):
+    """The storage does not hold what the database names; `gkopen verify` lists all of them."""
+
+
+def location(sha256: str) -> str:
+    return f"{sha256[:2]}/{sha256[2:4]}/{sha256}"
+
+
+def put(data: bytes, media_type: str = "application/octet-stream") -> str:
+    """Store bytes and return their sha256. Twice the same content is one blob; the row joins CKAN's transaction."""
+    sha256 = hashlib.sha256(data).hexdigest()
+    write(STORAGE, sha256, data, media_type)
+    model.execute("insert into gkopen.blob (sha256, size, media_type) values (:sha256, :size, :media_type)"
+                  " on conflict (sha256) do nothing", sha256=sha256, size=len(data), media_type=media_type)
+    return sha256
+
+
+def write(storage_name: str, sha256: str, data: bytes, media_type: str) -> None:
+    """Write bytes below their hash unless they are there whole already (a crash may have left half a file)."""
+    storage = files.get_storage(storage_name)
+    place = storage.prepare_location(location(sha256))
+    held = files.FileData(place, size=len(data))
+    if storage.exists(held) and storage.size(place) == len(data):
+        return
+    if storage.exists(held):
+        storage.remove(held)
+    storage.upload(place, files.Upload(BytesIO(data), sha256, len(data), media_type))
+
+
+def read(sha256: str, *, sealed: bool = False) -> bytes:
+    """The whole content. Raises Sealed (unless `sealed`), Missing."""
+    row = model.one("select size, sealed_at from gkopen.blob where sha256 = :sha256", sha256=sha256)
+    if row is None:
+        raise Missing(sha256)
+    if row["sealed_at"] is not None and not sealed:
+        raise Sealed(sha256)
+    storage = files.get_storage(STORAGE)
+    try:
+        return storage.content(files.FileData(storage.prepare_location(location(sha256)), size=row["size"]))
+    except files.exc.MissingFileError as error:
+        raise Missing(sha256) from error
+
+
+def open_blob(sha256: str) -> BinaryIO:
+    return BytesIO(read(sha256))

@@ -1,0 +1,50 @@
+"""Responsible bodies (责任主体): CKAN's organisations, found by id, name, title, short name or credit code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ckan import model
+
+
+class UnknownBody(Exception):
+    """No active organisation answers to this name."""
+
+    def __init__(self, name: str):
+        super().__init__(f"unknown body {name!r}: the portal administrator creates bodies first (organisation pages)")
+        self.name = name
+
+
+def find(name: str) -> dict[str, Any]:
+    """The body as a dictionary (id, name, title and its extras). Raises UnknownBody."""
+    group = model.Group.get(name)
+    if group is None or not group.is_organization or group.state != "active":
+        group = _by_label(name)
+    if group is None:
+        raise UnknownBody(name)
+    return as_dict(group)
+
+
+def as_dict(group: model.Group) -> dict[str, Any]:
+    extras = {key: extra.value for key, extra in group._extras.items() if extra.state == "active"}
+    return {**extras, "id": group.id, "name": group.name, "title": group.title or group.name,
+            "description": group.description or ""}
+
+
+def titles() -> dict[str, str]:
+    """Organisation id → title, for lists."""
+    rows = model.Session.query(model.Group.id, model.Group.title, model.Group.name).filter(
+        model.Group.is_organization.is_(True))
+    return {id_: title or name for id_, title, name in rows}
+
+
+def _by_label(label: str) -> model.Group | None:
+    groups = model.Session.query(model.Group).filter(
+        model.Group.is_organization.is_(True), model.Group.state == "active")
+    exact = groups.filter(model.Group.title == label).all()
+    if len(exact) == 1:
+        return exact[0]
+    coded = (groups.join(model.GroupExtra, model.GroupExtra.group_id == model.Group.id)
+             .filter(model.GroupExtra.key == "uscc", model.GroupExtra.value == label,
+                     model.GroupExtra.state == "active").all())
+    return coded[0] if len(coded) == 1 else None

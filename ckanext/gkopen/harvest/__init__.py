@@ -1,0 +1,1 @@
+"""Harvests: sources, the ledger of runs in PostgreSQL, and the worker."""

@@ -1,0 +1,168 @@
+"""Sources and runs: PostgreSQL is the queue and the truth.
+
+While a run is worked on, its worker holds a session advisory lock of the source, and every write checks the run's
+`epoch`: a worker that comes back from the dead finds a newer epoch and stops. A worker that dies loses its connection,
+and with it the lock: the run is claimable at once.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4, uuid5
+
+import sqlalchemy as sa
+from ckan import model as ckan_model
+
+from ckanext.gkopen import blobs, ids, model
+from ckanext.gkopen.harvesters.base import Page
+from ckanext.gkopen.harvesters.source import Source
+
+CYCLES = {"realtime": timedelta(minutes=5), "daily": timedelta(days=1), "weekly": timedelta(days=7),
+          "monthly": timedelta(days=30), "quarterly": timedelta(days=91), "yearly": timedelta(days=365)}
+"""Update cycle (更新周期) → time between two runs. A source with another cycle runs when it is asked to."""
+
+
+class UnknownSource(Exception):
+    """No source of this name."""
+
+
+class Fenced(Exception):
+    """Another worker took the run over: this one must write nothing more."""
+
+
+def save_source(source: Source, created_by: str, *, replace: bool = False) -> str:
+    """Keep a source; `replace` updates the one of the same name, else a second one of the name is refused."""
+    source_id = str(uuid5(ids.NAMESPACE, f"source/{source.name}"))
+    known = model.value("select 1 from gkopen.source where id = :id", id=source_id)
+    if known and not replace:
+        raise ValueError(f"there is a source {source.name!r} already: choose another name, or update it")
+    model.execute(
+        "insert into gkopen.source (id, name, domain, organization, config, created_by) values (:id, :name, :domain,"
+        " :organization, cast(:config as jsonb), :by) on conflict (id) do update set config = excluded.config,"
+        " domain = excluded.domain, organization = excluded.organization",
+        id=source_id, name=source.name, domain=source.domain, organization=source.organization,
+        config=model.dump(source.as_dict()), by=created_by)
+    return source_id
+
+
+def find_source(name: str) -> dict[str, Any]:
+    row = model.one("select * from gkopen.source where name = :name or cast(id as text) = :name", name=name)
+    if row is None:
+        known = [r["name"] for r in model.every("select name from gkopen.source order by name limit 20")]
+        raise UnknownSource(f"there is no source {name!r}; known: {', '.join(known) or 'none yet'}")
+    return row
+
+
+def set_state(name: str, state: str) -> None:
+    source = find_source(name)
+    model.execute("update gkopen.source set state = :state, next_run_at = least(next_run_at, now()) where id = :id",
+                  state=state, id=source["id"])
+
+
+def enqueue(source: dict[str, Any], trigger: str, requested_by: str, *, dry_run: bool = False) -> str:
+    """Queue a run; while one of the source is queued or running, that one is the answer."""
+    run_id = str(uuid4())
+    model.execute(
+        "insert into gkopen.run (id, source_id, epoch, trigger, requested_by, dry_run) values (:id, :source, 0, :trigger,"
+        " :by, :dry) on conflict (source_id) where state in ('queued', 'running') do nothing",
+        id=run_id, source=source["id"], trigger=trigger, by=requested_by, dry=dry_run)
+    model.execute("select pg_notify('gkopen', 'run')")
+    return str(model.value("select id from gkopen.run where source_id = :s and state in ('queued', 'running')",
+                           s=source["id"]))
+
+
+def lock_key(source_id: Any) -> int:
+    """The advisory lock of a source: the low 63 bits of its id."""
+    return UUID(str(source_id)).int & ((1 << 63) - 1)
+
+
+@dataclass
+class Claim:
+    """A run that this process works on. `lock` is a connection of its own that holds the source's advisory lock: when
+    the process dies, so does the connection, and the run is claimable at once."""
+
+    run: dict[str, Any]
+    lock: sa.Connection
+
+    def release(self) -> None:
+        self.lock.execute(sa.text("select pg_advisory_unlock_all()"))
+        self.lock.close()
+
+
+def claim(run_id: str | None = None) -> Claim | None:
+    """Take a run that is queued, or whose worker died. None when there is none."""
+    candidates = model.every(
+        "select r.id, r.source_id from gkopen.run r join gkopen.source s on s.id = r.source_id"
+        " where r.state in ('queued', 'running') and (cast(:run as uuid) is null or r.id = cast(:run as uuid))"
+        " and (s.state = 'active' or r.trigger = 'manual') order by r.queued_at limit 50", run=run_id)
+    ckan_model.Session.commit()
+    for candidate in candidates:
+        lock = ckan_model.meta.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        if not lock.execute(sa.text("select pg_try_advisory_lock(:key)"),
+                            {"key": lock_key(candidate["source_id"])}).scalar():
+            lock.close()
+            continue
+        run = model.one(
+            "update gkopen.run r set state = 'running', started_at = coalesce(started_at, now()), epoch = s.epoch + 1"
+            " from gkopen.source s where s.id = r.source_id and r.id = :id and r.state in ('queued', 'running')"
+            " returning r.*", id=candidate["id"])
+        if run is not None:
+            model.execute("update gkopen.source set epoch = :epoch where id = :id", epoch=run["epoch"],
+                          id=run["source_id"])
+            ckan_model.Session.commit()
+            return Claim(run, lock)
+        ckan_model.Session.commit()
+        Claim({}, lock).release()
+    return None
+
+
+def check_epoch(run: dict[str, Any]) -> None:
+    """Called in every transaction that writes for a run, before the write."""
+    current = model.value("select epoch from gkopen.source where id = :id for share", id=run["source_id"])
+    if current != run["epoch"]:
+        raise Fenced(str(run["id"]))
+
+
+def keep_page(run: dict[str, Any], page: Page) -> None:
+    """Store one page of the source, raw, and commit: a run that is resumed can show what it saw."""
+    check_epoch(run)
+    sha256 = blobs.put(page.raw, "application/json")
+    model.execute("insert into gkopen.item (run_id, number, raw_sha256, rows, fetched_at) values (:run, :number, :sha,"
+                  " :rows, :at) on conflict (run_id, number) do update set raw_sha256 = :sha, rows = :rows,"
+                  " fetched_at = :at", run=run["id"], number=page.number, sha=sha256, rows=len(page.rows),
+                  at=page.fetched_at)
+    ckan_model.Session.commit()
+
+
+def finish(run: dict[str, Any], state: str, counts: dict[str, Any], stages: dict[str, float],
+           error: dict[str, Any] | None = None) -> None:
+    """Close a run, set the next one by the source's cycle (with back-off after a failure), and commit."""
+    check_epoch(run)
+    model.execute("update gkopen.run set state = :state, finished_at = now(), counts = cast(:counts as jsonb),"
+                  " stages = cast(:stages as jsonb), error = cast(:error as jsonb) where id = :id", id=run["id"],
+                  state=state, counts=model.dump(counts), stages=model.dump(stages),
+                  error=model.dump(error) if error else None)
+    source = model.one("select * from gkopen.source where id = :id", id=run["source_id"])
+    assert source is not None
+    failures = source["failures"] + 1 if state == "failed" else 0
+    model.execute("update gkopen.source set failures = :failures, next_run_at = :next,"
+                  " last_good_at = case when :good then now() else last_good_at end where id = :id",
+                  id=source["id"], failures=failures, good=state != "failed",
+                  next=next_run(source["config"], failures, str(run["id"])))
+    ckan_model.Session.commit()
+
+
+def next_run(config: dict[str, Any] | str, failures: int, seed: str, now: datetime | None = None) -> datetime:
+    """When a source is due again: its cycle with up to 5 % jitter; after failures 1, 2, 4 … minutes, at most the cycle."""
+    settings = json.loads(config) if isinstance(config, str) else config
+    cycle = CYCLES.get(settings.get("update_cycle") or "", timedelta(days=3650))
+    jitter = 1 + (uuid5(ids.NAMESPACE, seed).int % 1000) / 20000
+    wait = min(timedelta(minutes=2 ** min(failures - 1, 20)), cycle) if failures else cycle
+    return (now or datetime.now(UTC)) + wait * jitter
+
+
+def active_sources() -> list[dict[str, Any]]:
+    return model.every("select * from gkopen.source where state = 'active' order by name")

@@ -1,0 +1,172 @@
+"""One run of one source: fetch every page, keep it raw, group the rows by body, and hand each table to the pipeline."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from ckan import model as ckan_model
+from ckan.plugins import toolkit
+
+from ckanext.gkopen import bodies, model, pipeline
+from ckanext.gkopen.domains import get_domain
+from ckanext.gkopen.harvest import ledger
+from ckanext.gkopen.harvesters import open_transport
+from ckanext.gkopen.harvesters.base import Page
+from ckanext.gkopen.harvesters.errors import HarvestError
+from ckanext.gkopen.harvesters.lines import SourceError
+from ckanext.gkopen.harvesters.source import Source
+from ckanext.gkopen.metadata.package import default_metadata
+from ckanext.gkopen.records import Options
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[str, int, int | None], None]
+"""(stage, done, total or None): called after each page and each body."""
+
+
+@dataclass
+class Report:
+    """What a run did; the counts add up: rows_in = rows_ok + rows_quarantined + rows_duplicate."""
+
+    state: str = "done"
+    pages: int = 0
+    rows_in: int = 0
+    rows_ok: int = 0
+    rows_quarantined: int = 0
+    rows_duplicate: int = 0
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+    outcomes: list[dict[str, Any]] = field(default_factory=list)
+    findings: dict[str, int] = field(default_factory=dict)
+    unknown_bodies: dict[str, int] = field(default_factory=dict)
+
+    def add(self, outcome: pipeline.Outcome, body: str) -> None:
+        for name in ("rows_in", "rows_ok", "rows_quarantined", "rows_duplicate", "added", "changed", "removed"):
+            setattr(self, name, getattr(self, name) + getattr(outcome, name))
+        for code, number in outcome.findings.items():
+            self.findings[code] = self.findings.get(code, 0) + number
+        self.outcomes.append({"body": body, "state": outcome.state, "revision": outcome.revision_id,
+                              "dataset": outcome.dataset_id})
+        if outcome.state == "returned" or outcome.rows_quarantined:
+            self.state = "partly"
+
+    def counts(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in (
+            "pages", "rows_in", "rows_ok", "rows_quarantined", "rows_duplicate", "added", "changed", "removed",
+            "outcomes", "findings", "unknown_bodies")}
+
+
+def source_of(row: Mapping[str, Any]) -> Source:
+    return Source(**row["config"])
+
+
+def carry_out(claim: ledger.Claim, progress: Progress = lambda *_: None) -> Report:
+    """Work a claimed run to its end. Problems of the source end the run as failed, with what to do; others are raised.
+
+    A dry run examines and compares everything and rolls back.
+    """
+    run = claim.run
+    row = model.one("select * from gkopen.source where id = :id", id=run["source_id"])
+    assert row is not None
+    source = source_of(row)
+    report, stages = Report(), {}
+    try:
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gkopen-run-")))
+            started = time.monotonic()
+            tables, entry = _fetch(run, source, folder, report, progress)
+            stages["fetch"] = round(time.monotonic() - started, 3)
+            started = time.monotonic()
+            _submit(run, source, tables, entry, report, progress)
+            stages["check"] = round(time.monotonic() - started, 3)
+        error = None
+    except (HarvestError, SourceError, bodies.UnknownBody) as problem:
+        ckan_model.Session.rollback()
+        report.state, error = "failed", _describe(problem)
+    ledger.finish(run, report.state, report.counts(), stages, error)
+    return report
+
+
+def _describe(problem: Exception) -> dict[str, str]:
+    """Both languages and the kind of an error, for the report."""
+    zh, en = getattr(problem, "zh", None), getattr(problem, "en", None)
+    return {"kind": type(problem).__name__, "zh": zh or str(problem), "en": en or str(problem)}
+
+
+def _fetch(run: dict[str, Any], source: Source, folder: Path, report: Report,
+           progress: Progress) -> tuple[dict[str, Path], Any]:
+    """All pages into one JSON Lines file a body (body name → path)."""
+    transport = open_transport(source, source.secret(os.environ),
+                               allowed_hosts=toolkit.config["ckanext.gkopen.harvest.allowed_hosts"])
+    tables: dict[str, Path] = {}
+    with ExitStack() as stack:
+        stack.callback(transport.close)
+        writers: dict[str, TextIO] = {}
+        entry = transport.catalogue() if source.catalogue else None
+        read = 0
+        for page in transport.pages(None if source.complete else _since(run)):
+            if not run["dry_run"]:
+                ledger.keep_page(run, page)
+            _write_rows(page, source, folder, tables, writers, stack)
+            report.pages += 1
+            read += len(page.rows)
+            progress("fetch", read, page.total)
+    if not tables and source.organization_column is None:
+        path = folder / "empty.jsonl"
+        path.touch()
+        tables[source.organization] = path
+    return tables, entry
+
+
+def _write_rows(page: Page, source: Source, folder: Path, tables: dict[str, Path], writers: dict[str, TextIO],
+                stack: ExitStack) -> None:
+    for row in page.rows:
+        body = (row.get(source.organization_column) or "") if source.organization_column else source.organization
+        if body not in writers:
+            tables[body] = folder / f"{len(tables)}.jsonl"
+            writers[body] = stack.enter_context(tables[body].open("w", encoding="utf-8"))
+        writers[body].write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def _since(run: dict[str, Any]) -> Any:
+    """The watermark: when the last good run of the source started."""
+    return model.value("select max(started_at) from gkopen.run where source_id = :s and state in ('done', 'partly')"
+                       " and not dry_run", s=run["source_id"])
+
+
+def _submit(run: dict[str, Any], source: Source, tables: dict[str, Path], entry: Any, report: Report,
+            progress: Progress) -> None:
+    domain = get_domain(source.domain)
+    for number, (name, path) in enumerate(tables.items(), 1):
+        try:
+            body = bodies.find(name)
+        except bodies.UnknownBody:
+            if source.organization_column is None:
+                raise
+            with path.open(encoding="utf-8") as lines:
+                report.unknown_bodies[name] = sum(1 for _ in lines)
+            report.state = "partly"
+            continue
+        ledger.check_epoch(run)
+        outcome = pipeline.submit(pipeline.Submission(
+            domain=source.domain, body=body, path=path, filename=f"{source.name}.jsonl", source=f"source:{source.name}",
+            submitted_by=f"source:{source.name}", idempotency_key=f"{run['id']}/{body['id']}", run_id=run["id"],
+            options=Options(mapping=source.mapping, units=source.units, constants=source.constants),
+            scope="complete" if source.complete else "changes",
+            metadata=default_metadata(domain, body, entry)))
+        if run["dry_run"]:
+            ckan_model.Session.rollback()
+        else:
+            ckan_model.Session.commit()
+        report.add(outcome, body["name"])
+        progress("check", number, len(tables))

@@ -1,0 +1,106 @@
+"""`ckan gkopen worker`: does due work until told to stop. Any number of them, on any number of machines.
+
+It starts due sources (one process at a time, under an advisory lock), works queued runs and the outbox, and sleeps on
+PostgreSQL's LISTEN until the doorbell rings or a second has passed.
+"""
+
+from __future__ import annotations
+
+import logging
+import resource
+import select
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import sqlalchemy as sa
+from ckan import model as ckan_model
+
+from ckanext.gkopen import model
+from ckanext.gkopen.harvest import ledger, run
+from ckanext.gkopen.publish import outbox
+
+log = logging.getLogger(__name__)
+
+TICK_LOCK = 0x676B6F70_7469636B       # "gkoptick"
+MEMORY_LIMIT = 1 << 30
+
+
+def work(*, once: bool = False) -> None:
+    """Work until SIGTERM or SIGINT, or above 1 GB of memory (the supervisor starts a fresh one). `once`: until idle."""
+    stop = threading.Event()
+    if threading.current_thread() is threading.main_thread() and not once:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda _number, _frame: stop.set())
+    with _doorbell() as wait:
+        while not stop.is_set():
+            busy = _round(stop)
+            if once and not busy:
+                return
+            if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 > MEMORY_LIMIT:
+                log.info("worker uses more than 1 GB: it ends so that a fresh one takes its place")
+                return
+            if not busy:
+                wait(1.0)
+
+
+def _round(stop: threading.Event) -> bool:
+    """One look at everything that may be due. True when there was something to do."""
+    busy = False
+    try:
+        start_due_sources()
+        while not stop.is_set() and outbox.work_one():
+            busy = True
+        claim = ledger.claim()
+        if claim is not None:
+            busy = True
+            try:
+                run.carry_out(claim)
+            finally:
+                claim.release()
+    except ledger.Fenced as fenced:
+        ckan_model.Session.rollback()
+        log.warning("run %s was taken over by another worker", fenced)
+    except sa.exc.OperationalError:
+        ckan_model.Session.rollback()
+        log.exception("the database does not answer; the worker goes on trying")
+        stop.wait(2.0)
+    finally:
+        ckan_model.Session.remove()
+    return busy
+
+
+def start_due_sources() -> int:
+    """Queue a run for every active source that is due. Only one worker at a time looks."""
+    if not model.value("select pg_try_advisory_xact_lock(:key)", key=TICK_LOCK):
+        ckan_model.Session.rollback()
+        return 0
+    due = model.every("select * from gkopen.source s where state = 'active' and next_run_at <= now() and not exists"
+                      " (select 1 from gkopen.run r where r.source_id = s.id and r.state in ('queued', 'running'))")
+    for source in due:
+        ledger.enqueue(source, "schedule", "worker")
+    ckan_model.Session.commit()
+    return len(due)
+
+
+@contextmanager
+def _doorbell() -> Iterator[Callable[[float], None]]:
+    """A function that waits up to so many seconds for a NOTIFY; a lost connection only makes it a plain wait."""
+    connection = ckan_model.meta.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    raw = connection.connection.driver_connection
+    try:
+        connection.execute(sa.text(f"listen {outbox.CHANNEL}"))
+
+        def wait(seconds: float) -> None:
+            try:
+                select.select([raw], [], [], seconds)
+                raw.poll()
+                raw.notifies.clear()
+            except (OSError, ValueError, raw.__class__.OperationalError):
+                threading.Event().wait(seconds)
+
+        yield wait
+    finally:
+        connection.close()
+

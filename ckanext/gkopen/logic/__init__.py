@@ -1,0 +1,1 @@
+"""CKAN's logic layer: actions, authorisation and the guard."""

@@ -1,0 +1,25 @@
+"""gkopen's actions (interface.md). Every one validates, checks access and answers plain data; lists have a cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ckanext.gkopen.logic.action import domain, revision, source, submission
+
+_ACTIONS = (
+    submission.gkopen_submission_create, submission.gkopen_check, submission.gkopen_nil_report,
+    revision.gkopen_revision_list, revision.gkopen_revision_show, revision.gkopen_revision_diff,
+    revision.gkopen_revision_quarantine, revision.gkopen_revision_approve, revision.gkopen_revision_return,
+    revision.gkopen_revision_recall, revision.gkopen_finding_list,
+    revision.gkopen_dataset_withdraw, revision.gkopen_dataset_rollback,
+    source.gkopen_source_list, source.gkopen_source_show, source.gkopen_source_create, source.gkopen_source_update,
+    source.gkopen_source_pause, source.gkopen_source_resume,
+    source.gkopen_run_create, source.gkopen_run_list, source.gkopen_run_show,
+    domain.gkopen_domain_list, domain.gkopen_domain_show, domain.gkopen_change_list,
+)
+
+
+def functions() -> dict[str, Callable[..., Any]]:
+    """For IActions: name → function."""
+    return {function.__name__: function for function in _ACTIONS}

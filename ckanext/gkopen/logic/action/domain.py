@@ -1,0 +1,94 @@
+"""Domains and changes: what the portal publishes, for anyone to read."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from ckan.plugins import toolkit
+
+from ckanext.gkopen import bodies, model
+from ckanext.gkopen.derive.dictionary import dictionary_rows
+from ckanext.gkopen.domains import domains, get_domain
+from ckanext.gkopen.logic import paging
+from ckanext.gkopen.logic.action.common import need, speaking
+
+
+@toolkit.side_effect_free
+def gkopen_domain_list(context: Any, data_dict: Any) -> list[dict[str, Any]]:
+    """Every domain with what is public of it: datasets, bodies, rows, time of the last publication."""
+    toolkit.check_access("gkopen_public", context, {})
+    facts = {row["domain"]: row for row in model.every(
+        "select d.domain, count(distinct d.id) as datasets, count(distinct d.body_id) as bodies,"
+        " coalesce(sum(p.rows), 0) as rows, max(u.at) as updated from gkopen.dataset d"
+        " join gkopen.public_part p on p.dataset_id = d.id and p.part <> '~metadata'"
+        " join gkopen.publication u on u.dataset_id = d.id and u.seq = p.seq group by d.domain")}
+    return [_domain(name, facts.get(name)) for name in domains()]
+
+
+@toolkit.side_effect_free
+def gkopen_domain_show(context: Any, data_dict: Any) -> dict[str, Any]:
+    """One domain: fields, key, rules, example, and the bodies that publish in it. :param id: name"""
+    toolkit.check_access("gkopen_public", context, {})
+    need(data_dict, "id")
+    with speaking():
+        domain = get_domain(str(data_dict["id"]))
+    listed = next(d for d in gkopen_domain_list(context, {}) if d["name"] == domain.name)
+    titles = bodies.titles()
+    published = model.every(
+        "select d.name, d.body_id, sum(p.rows) as rows, max(u.at) as updated from gkopen.dataset d"
+        " join gkopen.public_part p on p.dataset_id = d.id and p.part <> '~metadata'"
+        " join gkopen.publication u on u.dataset_id = d.id and u.seq = p.seq"
+        " where d.domain = :domain group by d.name, d.body_id order by d.name", domain=domain.name)
+    return listed | {
+        "key": list(domain.key), "version": domain.version, "fields": dictionary_rows(domain, toolkit.h.lang() or "zh"),
+        "rules": [{"id": rule.id, "kind": rule.kind, "title": {"zh": rule.title.zh, "en": rule.title.en}}
+                  for rule in domain.rules],
+        "example": dict(domain.example),
+        "published": [{"name": row["name"], "organization": titles.get(row["body_id"], ""), "rows": int(row["rows"] or 0),
+                       "updated": row["updated"].isoformat()} for row in published]}
+
+
+@toolkit.side_effect_free
+def gkopen_change_list(context: Any, data_dict: Any) -> dict[str, Any]:
+    """Publications, newest first: which dataset, when, why, rows added, changed and removed.
+
+    :param domain: :param since: ISO time :param cursor: :param limit:
+    """
+    toolkit.check_access("gkopen_public", context, {})
+    wanted, start = paging.limit(data_dict), paging.after(data_dict, 2)
+    rows = model.every(
+        "select u.dataset_id, u.seq, u.at, u.reason, r.kind, d.name, d.domain, d.body_id, r.summary->'added' as added,"
+        " r.summary->'changed' as changed, r.summary->'removed' as removed from gkopen.publication u"
+        " join gkopen.dataset d on d.id = u.dataset_id join gkopen.revision r on r.id = u.revision_id"
+        " where (cast(:domain as text) is null or d.domain = :domain)"
+        " and (cast(:since as text) is null or u.at >= cast(:since as timestamptz))"
+        " and (cast(:at as timestamptz) is null or (u.at, u.dataset_id) < (cast(:at as timestamptz), cast(:id as uuid)))"
+        " order by u.at desc, u.dataset_id desc limit :limit", domain=data_dict.get("domain"), since=_time(data_dict),
+        at=start[0] if start else None, id=start[1] if start else None, limit=wanted + 1)
+    titles = bodies.titles()
+    answer = paging.answer(rows, wanted, ("at", "dataset_id"))
+    answer["results"] = [{key: row[key] for key in ("seq", "reason", "kind", "domain", "added", "changed", "removed")}
+                         | {"dataset": row["name"], "organization": titles.get(row["body_id"], ""),
+                            "at": row["at"].isoformat()} for row in answer["results"]]
+    return answer
+
+
+def _time(data_dict: Any) -> str | None:
+    text = data_dict.get("since")
+    if not text:
+        return None
+    try:
+        return datetime.fromisoformat(str(text)).isoformat()
+    except ValueError as error:
+        raise toolkit.ValidationError({"since": [toolkit._("since is a time such as 2026-01-31T08:00:00+08:00.")]}
+                                      ) from error
+
+
+def _domain(name: str, facts: dict[str, Any] | None) -> dict[str, Any]:
+    domain = get_domain(name)
+    facts = facts or {"datasets": 0, "bodies": 0, "rows": 0, "updated": None}
+    return {"name": name, "title": {"zh": domain.title.zh, "en": domain.title.en},
+            "description": {"zh": domain.description.zh, "en": domain.description.en},
+            "datasets": int(facts["datasets"]), "bodies": int(facts["bodies"]), "rows": int(facts["rows"]),
+            "updated": facts["updated"].isoformat() if facts["updated"] else None}

@@ -1,0 +1,239 @@
+"""Review: what waits, what it would change, and the decision."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pyarrow as pa
+from ckan import model as ckan_model
+from ckan.plugins import toolkit
+
+from ckanext.gkopen import blobs, bodies, model, parts, pipeline
+from ckanext.gkopen.domains import get_domain
+from ckanext.gkopen.logic import paging
+from ckanext.gkopen.logic.action.common import dataset_row, need, speaking, user_of, uuid_of
+from ckanext.gkopen.logic.action.submission import described
+from ckanext.gkopen.records import Finding
+from ckanext.gkopen.review import decide, roles
+
+_COUNTS = ("coalesce((select jsonb_object_agg(severity, n) from (select severity, count(*) as n from gkopen.finding f"
+           " where f.revision_id = r.id group by severity) c), '{}') as findings")
+
+
+@toolkit.side_effect_free
+def gkopen_revision_list(context: Any, data_dict: Any) -> dict[str, Any]:
+    """Revisions that the caller may see, newest first. :param state: :param organization: :param domain:
+    :param dataset: :param cursor: :param limit:"""
+    toolkit.check_access("gkopen_desk", context, {})
+    with speaking():
+        visible = roles.visible_bodies(user_of(context))
+        wanted = paging.limit(data_dict)
+        start = paging.after(data_dict, 2)
+        body = bodies.find(str(data_dict["organization"]))["id"] if data_dict.get("organization") else None
+        rows = model.every(
+            f"select r.*, d.name, d.domain, d.body_id, {_COUNTS} from gkopen.revision r"
+            " join gkopen.dataset d on d.id = r.dataset_id"
+            " where (cast(:state as text) is null or r.state = :state)"
+            " and (cast(:domain as text) is null or d.domain = :domain)"
+            " and (cast(:body as text) is null or d.body_id = :body)"
+            " and (cast(:dataset as text) is null or d.name = :dataset)"
+            " and (:all or d.body_id = any(:visible))"
+            " and (cast(:at as timestamptz) is null or (r.created_at, r.id) < (cast(:at as timestamptz), cast(:id as uuid)))"
+            " order by r.created_at desc, r.id desc limit :limit",
+            state=data_dict.get("state"), domain=data_dict.get("domain"), body=body, dataset=data_dict.get("dataset"),
+            all=visible is None, visible=sorted(visible or ()), limit=wanted + 1, at=start[0] if start else None,
+            id=start[1] if start else None)
+        titles = bodies.titles()
+        answer = paging.answer(rows, wanted, ("created_at", "id"))
+        answer["results"] = [_plain(row, titles) for row in answer["results"]]
+    return answer
+
+
+@toolkit.side_effect_free
+def gkopen_revision_show(context: Any, data_dict: Any) -> dict[str, Any]:
+    """One revision with its parts, findings (paged by `findings_cursor`), metadata and what the caller may do."""
+    row = _visible(context, data_dict)
+    user = user_of(context)
+    result = _plain(row, bodies.titles())
+    result["parts"] = [{key: part[key] for key in ("part", "base_sha256", "new_sha256", "rows", "added", "changed",
+                                                   "removed")} for part in decide.parts_of(str(row["id"]))]
+    found = _findings(str(row["id"]), {"cursor": data_dict.get("findings_cursor"),
+                                       "limit": data_dict.get("limit", 200)})
+    result["finding_list"], result["findings_cursor"] = found["results"], found["cursor"]
+    result["metadata_change"] = _metadata(result["parts"])
+    submission = model.one("select filename, source, received_at, raw_sha256, kind from gkopen.submission where id = :id",
+                           id=row["submission_id"])
+    result["submission"] = _texts(submission) if submission else None
+    held, own = row["state"] == "held", row["submitted_by"] == user
+    reviewer = roles.may_review(user, row["body_id"])
+    result["may"] = {"approve": held and reviewer and not own, "return": held and reviewer and not own,
+                     "recall": held and own}
+    return result
+
+
+@toolkit.side_effect_free
+def gkopen_revision_diff(context: Any, data_dict: Any) -> dict[str, Any]:
+    """Rows that a revision adds, changes and removes in one part, at most `limit` of each. :param id: :param part:"""
+    row = _visible(context, data_dict)
+    need(data_dict, "part")
+    wanted = paging.limit(data_dict, 100)
+    change = next((p for p in decide.parts_of(str(row["id"])) if p["part"] == data_dict["part"]), None)
+    if change is None or change["part"] == pipeline.METADATA:
+        raise toolkit.ObjectNotFound(toolkit._("Not found"))
+    domain = get_domain(row["domain"])
+    try:
+        before = parts.read_part(domain, blobs.read(change["base_sha256"])) if change["base_sha256"] else None
+        after = parts.read_part(domain, blobs.read(change["new_sha256"])) if change["new_sha256"] else None
+    except blobs.Sealed as error:
+        raise toolkit.ObjectNotFound(toolkit._("This content was withdrawn and is sealed.")) from error
+    difference = parts.diff_parts(domain, before, after)
+
+    def page(table: pa.Table) -> list[dict[str, Any]]:
+        return [{k: None if v is None else str(v) for k, v in r.items()} for r in table.slice(0, wanted).to_pylist()]
+
+    changed = []
+    for old, new in zip(page(difference.changed_before), page(difference.changed), strict=True):
+        changed.append({"key": {k: new[k] for k in domain.key}, "before": old, "after": new,
+                        "fields": [name for name in new if new[name] != old[name]]})
+    return {"part": change["part"], "added": page(difference.added), "removed": page(difference.removed),
+            "changed": changed, "counts": {"added": change["added"], "changed": change["changed"],
+                                           "removed": change["removed"]}}
+
+
+@toolkit.side_effect_free
+def gkopen_revision_quarantine(context: Any, data_dict: Any) -> dict[str, Any]:
+    """Rows that wait because of their findings, in line order. :param id: :param cursor: :param limit:"""
+    row = _visible(context, data_dict)
+    wanted, start = paging.limit(data_dict), paging.after(data_dict, 1)
+    rows = model.every("select line, kind, row from gkopen.quarantine where revision_id = :id and line > :line"
+                       " order by line limit :limit", id=row["id"], line=int(start[0]) if start else -1, limit=wanted + 1)
+    answer = paging.answer(rows, wanted, ("line",))
+    lines = [r["line"] for r in answer["results"]]
+    found = model.every("select * from gkopen.finding where revision_id = :id and line = any(:lines) order by id",
+                        id=row["id"], lines=lines)
+    for entry in answer["results"]:
+        entry["findings"] = [_finding(f) for f in found if f["line"] == entry["line"]]
+    return answer
+
+
+@toolkit.side_effect_free
+def gkopen_finding_list(context: Any, data_dict: Any) -> dict[str, Any]:
+    """All findings of a revision, in order. :param revision: :param cursor: :param limit:"""
+    row = _visible(context, {"id": data_dict.get("revision")})
+    return _findings(str(row["id"]), data_dict)
+
+
+def gkopen_revision_approve(context: Any, data_dict: Any) -> dict[str, Any]:
+    """Publish exactly what the digest names. :param id: :param digest: :param reason: optional public note"""
+    need(data_dict, "id", "digest")
+    with speaking():
+        row = _for_review(context, data_dict)
+        seq = decide.approve(str(row["id"]), str(data_dict["digest"]), user_of(context), data_dict.get("reason") or None)
+        ckan_model.Session.commit()
+    return {"id": str(row["id"]), "state": "published", "seq": seq, "dataset": row["name"]}
+
+
+def gkopen_revision_return(context: Any, data_dict: Any) -> dict[str, Any]:
+    """Send a held revision back to its officer. :param id: :param reason:"""
+    need(data_dict, "id", "reason")
+    with speaking():
+        row = _for_review(context, data_dict)
+        decide.send_back(str(row["id"]), user_of(context), str(data_dict["reason"]))
+        ckan_model.Session.commit()
+    return {"id": str(row["id"]), "state": "returned"}
+
+
+def gkopen_revision_recall(context: Any, data_dict: Any) -> dict[str, Any]:
+    """Take an own submission back before it is decided. :param id:"""
+    with speaking():
+        row = _visible(context, data_dict)
+        decide.recall(str(row["id"]), user_of(context))
+        ckan_model.Session.commit()
+    return {"id": str(row["id"]), "state": "recalled"}
+
+
+def gkopen_dataset_withdraw(context: Any, data_dict: Any) -> dict[str, Any]:
+    """Take a dataset or one part out of every exit, with a public reason. :param id: :param part: :param reason:"""
+    need(data_dict, "id", "reason")
+    with speaking():
+        dataset = dataset_row(str(data_dict["id"]))
+        toolkit.check_access("gkopen_review", context, {"body_id": dataset["body_id"]})
+        seq = decide.withdraw(str(dataset["id"]), data_dict.get("part") or None, user_of(context),
+                              str(data_dict["reason"]))
+        ckan_model.Session.commit()
+    return {"dataset": dataset["name"], "seq": seq}
+
+
+def gkopen_dataset_rollback(context: Any, data_dict: Any) -> dict[str, Any]:
+    """Hold a revision that brings a dataset back to an earlier publication. :param id: :param seq: :param reason:"""
+    need(data_dict, "id", "seq", "reason")
+    with speaking():
+        dataset = dataset_row(str(data_dict["id"]))
+        toolkit.check_access("gkopen_submit", context, {"body_id": dataset["body_id"]})
+        try:
+            seq = int(data_dict["seq"])
+        except (TypeError, ValueError) as error:
+            raise toolkit.ValidationError({"seq": [toolkit._("seq is the number of a publication.")]}) from error
+        revision_id = decide.rollback(str(dataset["id"]), seq, user_of(context), str(data_dict["reason"]))
+        ckan_model.Session.commit()
+    return {"revision": revision_id, "dataset": dataset["name"]}
+
+
+def _visible(context: Any, data_dict: Any) -> dict[str, Any]:
+    """The revision with its dataset's name, domain and body, for whoever may see it; else as if it did not exist."""
+    revision_id = uuid_of(data_dict)
+    row = model.one(f"select r.*, d.name, d.domain, d.body_id, {_COUNTS} from gkopen.revision r"
+                    " join gkopen.dataset d on d.id = r.dataset_id where r.id = :id", id=revision_id)
+    if row is None or not roles.may_see(user_of(context), row["body_id"]):
+        toolkit.check_access("gkopen_desk", context, {})
+        raise toolkit.ObjectNotFound(toolkit._("Not found"))
+    return row
+
+
+def _for_review(context: Any, data_dict: Any) -> dict[str, Any]:
+    row = _visible(context, data_dict)
+    toolkit.check_access("gkopen_review", context, {"body_id": row["body_id"]})
+    return row
+
+
+def _findings(revision_id: str, data_dict: Any) -> dict[str, Any]:
+    wanted, start = paging.limit(data_dict, 200), paging.after(data_dict, 1)
+    rows = model.every("select * from gkopen.finding where revision_id = :id and id > :after order by id limit :limit",
+                       id=revision_id, after=int(start[0]) if start else 0, limit=wanted + 1)
+    answer = paging.answer(rows, wanted, ("id",))
+    answer["results"] = [_finding(row) for row in answer["results"]]
+    return answer
+
+
+def _finding(row: dict[str, Any]) -> dict[str, Any]:
+    return described(Finding(row["code"], row["severity"], row["line"], row["field"], row["label"], row["value"],
+                             row["params"], row["sheet"]))
+
+
+def _metadata(changes: list[dict[str, Any]]) -> dict[str, Any] | None:
+    change = next((c for c in changes if c["part"] == pipeline.METADATA), None)
+    if change is None:
+        return None
+    return {"before": json.loads(blobs.read(change["base_sha256"])) if change["base_sha256"] else None,
+            "after": json.loads(blobs.read(change["new_sha256"])) if change["new_sha256"] else None}
+
+
+def _plain(row: dict[str, Any], titles: dict[str, str]) -> dict[str, Any]:
+    domain = get_domain(row["domain"])
+    title = titles.get(row["body_id"], "")
+    result = _texts({key: row[key] for key in (
+        "id", "kind", "state", "digest", "schema_version", "rows_in", "rows_ok", "rows_quarantined", "rows_duplicate",
+        "summary", "findings", "submitted_by", "created_at", "decided_by", "decided_at", "reason")})
+    result["dataset"] = {"id": str(row["dataset_id"]), "name": row["name"], "domain": row["domain"],
+                         "title": f"{title}{domain.title.zh}"}
+    result["organization"] = {"id": row["body_id"], "title": title}
+    result["findings"] = {"error": 0, "warning": 0, "info": 0} | result["findings"]
+    return result
+
+
+def _texts(row: dict[str, Any]) -> dict[str, Any]:
+    """UUIDs and times as text, the rest as it is."""
+    return {key: value.isoformat() if hasattr(value, "isoformat") else
+            value if isinstance(value, (str, int, float, dict, list, bool, type(None))) else str(value)
+            for key, value in row.items()}

@@ -1,0 +1,158 @@
+"""Sources of harvests and their runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ckan import model as ckan_model
+from ckan.plugins import toolkit
+
+from ckanext.gkopen import bodies, model
+from ckanext.gkopen.domains import get_domain
+from ckanext.gkopen.harvest import ledger
+from ckanext.gkopen.harvesters.source import load_source
+from ckanext.gkopen.logic import paging
+from ckanext.gkopen.logic.action.common import need, speaking, user_of, uuid_of
+from ckanext.gkopen.review import roles
+
+
+@toolkit.side_effect_free
+def gkopen_source_list(context: Any, data_dict: Any) -> dict[str, Any]:
+    """Sources of the bodies that the caller may see, with their health. :param cursor: :param limit:"""
+    toolkit.check_access("gkopen_desk", context, {})
+    wanted, start = paging.limit(data_dict), paging.after(data_dict, 1)
+    names = _visible_names(context)
+    rows = model.every(
+        "select s.*, r.id as last_run, r.state as last_state, r.finished_at as last_finished, r.counts as last_counts"
+        " from gkopen.source s left join lateral (select * from gkopen.run r where r.source_id = s.id"
+        " order by r.queued_at desc limit 1) r on true"
+        " where (:all or s.organization = any(:names)) and s.name > :after order by s.name limit :limit",
+        all=names is None, names=sorted(names or ()), after=start[0] if start else "", limit=wanted + 1)
+    answer = paging.answer(rows, wanted, ("name",))
+    answer["results"] = [_source(row) for row in answer["results"]]
+    return answer
+
+
+@toolkit.side_effect_free
+def gkopen_source_show(context: Any, data_dict: Any) -> dict[str, Any]:
+    """One source with its settings (the secret's name, never the secret). :param id: name or id"""
+    with speaking():
+        return _source(_own(context, data_dict, "gkopen_see"))
+
+
+def gkopen_source_create(context: Any, data_dict: Any) -> dict[str, Any]:
+    """Add a source. :param source: the text of a source file (interface.md)"""
+    return _save(context, data_dict, replace=False)
+
+
+def gkopen_source_update(context: Any, data_dict: Any) -> dict[str, Any]:
+    """Change a source of the same name. :param source: the text of a source file"""
+    return _save(context, data_dict, replace=True)
+
+
+def gkopen_source_pause(context: Any, data_dict: Any) -> dict[str, Any]:
+    """Let the schedule leave a source alone. :param id: name or id"""
+    return _set_state(context, data_dict, "paused")
+
+
+def gkopen_source_resume(context: Any, data_dict: Any) -> dict[str, Any]:
+    """Take a source back into the schedule. :param id: name or id"""
+    return _set_state(context, data_dict, "active")
+
+
+def gkopen_run_create(context: Any, data_dict: Any) -> dict[str, Any]:
+    """Queue a run now; while one is open, that one is the answer. :param source: name or id :param dry_run:"""
+    with speaking():
+        source = _own(context, {"id": data_dict.get("source")}, "gkopen_submit")
+        run_id = ledger.enqueue(source, "manual", user_of(context), dry_run=toolkit.asbool(data_dict.get("dry_run")))
+        ckan_model.Session.commit()
+    return {"id": run_id, "source": source["name"]}
+
+
+@toolkit.side_effect_free
+def gkopen_run_list(context: Any, data_dict: Any) -> dict[str, Any]:
+    """Runs, newest first. :param source: :param state: :param cursor: :param limit:"""
+    toolkit.check_access("gkopen_desk", context, {})
+    wanted, start = paging.limit(data_dict), paging.after(data_dict, 2)
+    names = _visible_names(context)
+    rows = model.every(
+        "select r.*, s.name as source, s.organization, s.domain from gkopen.run r join gkopen.source s on s.id = r.source_id"
+        " where (:all or s.organization = any(:names)) and (cast(:source as text) is null or s.name = :source)"
+        " and (cast(:state as text) is null or r.state = :state) and (cast(:at as timestamptz) is null or"
+        " (r.queued_at, r.id) < (cast(:at as timestamptz), cast(:id as uuid)))"
+        " order by r.queued_at desc, r.id desc limit :limit",
+        all=names is None, names=sorted(names or ()), source=data_dict.get("source"), state=data_dict.get("state"),
+        at=start[0] if start else None, id=start[1] if start else None, limit=wanted + 1)
+    answer = paging.answer(rows, wanted, ("queued_at", "id"))
+    answer["results"] = [_run(row) for row in answer["results"]]
+    return answer
+
+
+@toolkit.side_effect_free
+def gkopen_run_show(context: Any, data_dict: Any) -> dict[str, Any]:
+    """One run with its report. :param id:"""
+    row = model.one("select r.*, s.name as source, s.organization, s.domain from gkopen.run r join gkopen.source s"
+                    " on s.id = r.source_id where r.id = :id", id=uuid_of(data_dict))
+    names = _visible_names(context)
+    if row is None or (names is not None and row["organization"] not in names):
+        toolkit.check_access("gkopen_desk", context, {})
+        raise toolkit.ObjectNotFound(toolkit._("Not found"))
+    return _run(row)
+
+
+def _save(context: Any, data_dict: Any, *, replace: bool) -> dict[str, Any]:
+    with speaking():
+        need(data_dict, "source")
+        source = load_source(str(data_dict["source"]), str(data_dict.get("filename") or ""),
+                             platform=data_dict.get("platform"))
+        get_domain(source.domain)
+        body = bodies.find(source.organization)
+        if not roles.is_administrator(user_of(context)):
+            raise toolkit.NotAuthorized(toolkit._("Sources are kept by the portal administrator."))
+        try:
+            source_id = ledger.save_source(source, user_of(context), replace=replace)
+        except ValueError as error:
+            raise toolkit.ValidationError({"source": [str(error)]}) from error
+        model.execute("update gkopen.source set organization = :name where id = :id", name=body["name"], id=source_id)
+        ckan_model.Session.commit()
+        return _source(ledger.find_source(source_id))
+
+
+def _set_state(context: Any, data_dict: Any, state: str) -> dict[str, Any]:
+    with speaking():
+        source = _own(context, data_dict, "gkopen_submit")
+        ledger.set_state(source["name"], state)
+        ckan_model.Session.commit()
+        return _source(ledger.find_source(source["name"]))
+
+
+def _own(context: Any, data_dict: Any, auth: str) -> dict[str, Any]:
+    need(data_dict, "id")
+    toolkit.check_access("gkopen_desk", context, {})
+    source = ledger.find_source(str(data_dict["id"]))
+    toolkit.check_access(auth, context, {"body_id": bodies.find(source["organization"])["id"]})
+    return source
+
+
+def _visible_names(context: Any) -> set[str] | None:
+    visible = roles.visible_bodies(user_of(context))
+    return None if visible is None else {bodies.find(body)["name"] for body in visible}
+
+
+def _source(row: dict[str, Any]) -> dict[str, Any]:
+    result = {key: row[key] for key in ("name", "domain", "organization", "config", "state", "failures")}
+    result |= {"id": str(row["id"])}
+    for key in ("next_run_at", "last_good_at", "created_at", "last_finished"):
+        result[key] = row[key].isoformat() if row.get(key) else None
+    result |= {"last_run": str(row["last_run"]) if row.get("last_run") else None, "last_state": row.get("last_state"),
+               "last_counts": row.get("last_counts")}
+    return result
+
+
+def _run(row: dict[str, Any]) -> dict[str, Any]:
+    result = {key: row[key] for key in ("source", "organization", "domain", "state", "trigger", "requested_by",
+                                        "dry_run", "counts", "stages", "error")}
+    result["id"] = str(row["id"])
+    for key in ("queued_at", "started_at", "finished_at"):
+        result[key] = row[key].isoformat() if row[key] else None
+    return result

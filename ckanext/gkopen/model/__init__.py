@@ -1,0 +1,49 @@
+"""gkopen's own tables live in the schema `gkopen` of CKAN's database.
+
+The only description of them is `migration/gkopen/versions/`; code asks in parametrised SQL through these helpers, in
+CKAN's own session, so that a decision and the CKAN package it changes are one transaction.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from ckan import model
+from psycopg2.extras import execute_values
+
+
+def execute(sql: str, **params: Any) -> sa.CursorResult[Any]:
+    return model.Session.execute(sa.text(sql), params)  # type: ignore[return-value]
+
+
+def one(sql: str, **params: Any) -> dict[str, Any] | None:
+    """The first row as a dictionary, or None."""
+    row = execute(sql, **params).mappings().first()
+    return dict(row) if row is not None else None
+
+
+def every(sql: str, **params: Any) -> list[dict[str, Any]]:
+    return [dict(row) for row in execute(sql, **params).mappings()]
+
+
+def value(sql: str, **params: Any) -> Any:
+    return execute(sql, **params).scalar()
+
+
+def dump(data: Any) -> str:
+    """JSON text for a jsonb parameter (`cast(:x as jsonb)`), Chinese kept readable."""
+    return json.dumps(data, ensure_ascii=False, default=str)
+
+
+def insert_many(table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Many rows in few round trips. `table` and `columns` are the program's own names, never input."""
+    if not rows:
+        return
+    names = ", ".join(f'"{column}"' for column in columns)
+    connection = model.Session.connection().connection.driver_connection
+    assert connection is not None
+    with connection.cursor() as cursor:
+        execute_values(cursor, f"insert into gkopen.{table} ({names}) values %s", rows, page_size=1000)

@@ -1,0 +1,332 @@
+"""Submission → revision. Read this first.
+
+Whatever door a table came in by (exchange platform, upload, API), it goes one way:
+
+    raw bytes kept by sha256 → examine (read, type, check) → parts → compared with what is public → held
+
+Nothing here writes CKAN or the DataStore: a revision lives in gkopen's own tables until a person approves it
+(`review.decide`), and only then does the publisher (`publish.publication`) carry it out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+from uuid import uuid4
+
+import pyarrow as pa
+
+from ckanext.gkopen import blobs, ids, model, parts
+from ckanext.gkopen.domains import Domain, get_domain
+from ckanext.gkopen.examine import examine
+from ckanext.gkopen.metadata.package import default_metadata
+from ckanext.gkopen.records import Examined, Finding, Options, Unreadable
+from ckanext.gkopen.review import audit
+
+METADATA = "~metadata"
+"""The part that holds a dataset's metadata as canonical JSON: reviewed, compared and rolled back like rows."""
+
+CHECKER = "gkopen"
+"""The name under which the check itself returns a submission that has nothing to publish."""
+
+Scope = Literal["parts", "complete", "changes"]
+"""What a file speaks for: the parts that occur in it; the whole dataset; or only the rows that changed."""
+
+
+class KeyReused(Exception):
+    """The idempotency key was used before with other content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A table as it came in. `path` holds the raw bytes; `source` is `source:<name>`, `upload`, `api` or `cli`."""
+
+    domain: str
+    body: Mapping[str, Any]
+    path: Path
+    filename: str
+    source: str
+    submitted_by: str
+    idempotency_key: str | None = None
+    options: Options = Options()
+    scope: Scope = "parts"
+    run_id: str | None = None
+    metadata: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a submission. `state`: held, returned (nothing in it can be published), unchanged, repeated."""
+
+    state: str
+    submission_id: str
+    revision_id: str | None
+    dataset_id: str
+    rows_in: int = 0
+    rows_ok: int = 0
+    rows_quarantined: int = 0
+    rows_duplicate: int = 0
+    findings: Mapping[str, int] = field(default_factory=dict)
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def submit(submission: Submission) -> Outcome:
+    """Take one table in, in one transaction. The same key with the same bytes answers with the first outcome."""
+    domain = get_domain(submission.domain)
+    raw = submission.path.read_bytes()
+    dataset = open_dataset(domain, submission.body)
+    raw_sha256 = blobs.put(raw)
+    key = submission.idempotency_key or str(uuid4())
+    earlier = model.one("select id, raw_sha256 from gkopen.submission where source = :source and idempotency_key = :key",
+                        source=submission.source, key=key)
+    if earlier:
+        if earlier["raw_sha256"] != raw_sha256:
+            raise KeyReused(key)
+        return _outcome_of(str(earlier["id"]), str(dataset["id"]))
+    submission_id = str(uuid4())
+    model.execute(
+        "insert into gkopen.submission (id, dataset_id, kind, raw_sha256, filename, source, run_id, idempotency_key,"
+        " options, submitted_by) values (:id, :dataset, 'data', :raw, :filename, :source, :run, :key,"
+        " cast(:options as jsonb), :by)",
+        id=submission_id, dataset=dataset["id"], raw=raw_sha256, filename=submission.filename, source=submission.source,
+        run=submission.run_id, key=key, by=submission.submitted_by,
+        options=model.dump({"scope": submission.scope, "mapping": dict(submission.options.mapping),
+                            "units": dict(submission.options.units), "constants": dict(submission.options.constants)}))
+    options = replace(submission.options, expected_header=tuple(dataset["header"]) if dataset["header"] else None)
+    proposal = None
+    if dataset["state"] == "empty":
+        proposal = dict(submission.metadata or default_metadata(domain, submission.body, None))
+    return _hold(domain, dataset, submission_id, submission.path, submission.filename, options, submission.scope,
+                 submission.submitted_by, proposal)
+
+
+def recheck(submission_id: str, submitted_by: str) -> Outcome:
+    """The same raw file against what is public now: how a stale revision is compared again and held again."""
+    row = model.one("select s.*, d.domain, d.body_id from gkopen.submission s join gkopen.dataset d"
+                    " on d.id = s.dataset_id where s.id = :id", id=submission_id)
+    assert row is not None
+    domain = get_domain(row["domain"])
+    dataset = lock_dataset(str(row["dataset_id"]))
+    stored = row["options"]
+    options = Options(mapping=stored["mapping"], units=stored["units"], constants=stored["constants"])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "raw"
+        path.write_bytes(blobs.read(row["raw_sha256"]))
+        return _hold(domain, dataset, submission_id, path, row["filename"], options, stored["scope"], submitted_by, None)
+
+
+def open_dataset(domain: Domain, body: Mapping[str, Any]) -> dict[str, Any]:
+    """The dataset of a body in a domain, made when it is the first, locked for this transaction."""
+    dataset_id = ids.dataset_id(domain.name, body["id"])
+    model.execute("insert into gkopen.dataset (id, domain, body_id, name) values (:id, :domain, :body, :name)"
+                  " on conflict (id) do nothing", id=dataset_id, domain=domain.name, body=body["id"],
+                  name=f"{body['name']}-{domain.name.replace('_', '-')}")
+    return lock_dataset(dataset_id)
+
+
+def lock_dataset(dataset_id: str) -> dict[str, Any]:
+    row = model.one("select * from gkopen.dataset where id = :id for update", id=dataset_id)
+    if row is None:
+        raise LookupError(f"no dataset {dataset_id}")
+    return row
+
+
+def public_parts(dataset_id: str) -> dict[str, str]:
+    """Part → sha256 of what is public now."""
+    return {row["part"]: row["sha256"] for row in
+            model.every("select part, sha256 from gkopen.public_part where dataset_id = :id", id=dataset_id)}
+
+
+def canonical_json(data: Mapping[str, Any]) -> bytes:
+    return json.dumps(data, ensure_ascii=False, sort_keys=True, indent=1).encode()
+
+
+def _hold(domain: Domain, dataset: Mapping[str, Any], submission_id: str, path: Path, filename: str, options: Options,
+          scope: Scope, submitted_by: str, metadata: Mapping[str, Any] | None) -> Outcome:
+    try:
+        examined = examine(domain, path, filename=filename, options=options)
+    except Unreadable as error:
+        return _return_whole(domain, dataset, submission_id, submitted_by, error.findings)
+    base = public_parts(str(dataset["id"]))
+    contents = _contents(domain, examined, base, scope)
+    if metadata is not None:
+        contents[METADATA] = canonical_json(metadata)
+    changes = [change for part, data in contents.items() if (change := _compare(domain, part, base.get(part), data))]
+    counts = {"rows_in": examined.rows_in, "rows_ok": examined.rows_ok, "rows_quarantined": examined.rows_quarantined,
+              "rows_duplicate": examined.rows_duplicate}
+    if not any(change.part != METADATA for change in changes) and not (changes and examined.rows_ok):
+        if not examined.rows_ok and examined.rows_in:
+            return _return_whole(domain, dataset, submission_id, submitted_by, examined.findings, examined)
+        if not changes:
+            return Outcome("unchanged", submission_id, None, str(dataset["id"]), **counts, findings=examined.counts())
+    revision_id = hold_changes(domain, dataset, submission_id, changes, submitted_by, kind="publish", counts=counts,
+                               header=list(examined.header))
+    _store_findings(revision_id, examined.findings)
+    _store_rows(revision_id, examined)
+    _supersede(dataset["id"], submission_id, revision_id, {c.part for c in changes}, scope)
+    return Outcome("held", submission_id, revision_id, str(dataset["id"]), **counts, findings=examined.counts(),
+                   added=sum(c.added for c in changes), changed=sum(c.changed for c in changes),
+                   removed=sum(c.removed for c in changes))
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One part of a change-set. `new` None: the part goes. `totals`: money field → (before, after)."""
+
+    part: str
+    base: str | None
+    new: str | None
+    rows: int | None
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+    totals: Mapping[str, tuple[str | None, str | None]] | None = None
+
+
+def _contents(domain: Domain, examined: Examined, base: Mapping[str, str], scope: Scope) -> dict[str, bytes | None]:
+    """Part → canonical bytes that the file asks for; None where a complete listing no longer has the part."""
+    tables = parts.split_parts(domain, examined.table)
+    contents: dict[str, bytes | None] = {}
+    for part, table in tables.items():
+        if scope == "changes" and part in base:
+            table = parts.overlay(domain, parts.read_part(domain, blobs.read(base[part])), table)
+        contents[part] = parts.write_part(domain, table)
+    if scope == "complete" and examined.rows_ok:
+        contents |= {part: None for part in base if part not in contents and part != METADATA}
+    return contents
+
+
+def _compare(domain: Domain, part: str, base: str | None, data: bytes | None) -> Change | None:
+    new = hashlib.sha256(data).hexdigest() if data is not None else None
+    if new == base:
+        return None
+    if part == METADATA:
+        assert data is not None
+        return Change(part, base, blobs.put(data, "application/json"), None, changed=1 if base else 0,
+                      added=0 if base else 1)
+    if data is not None:
+        new = blobs.put(data, "text/csv")
+    old_table = parts.read_part(domain, blobs.read(base)) if base else None
+    new_table = parts.read_part(domain, data) if data is not None else None
+    difference = parts.diff_parts(domain, old_table, new_table)
+    return Change(part, base, new, new_table.num_rows if new_table is not None else 0,
+                  difference.added.num_rows, difference.changed.num_rows, difference.removed.num_rows,
+                  {name: (_text(before), _text(after)) for name, (before, after) in difference.totals.items()})
+
+
+def _text(amount: Any) -> str | None:
+    return None if amount is None else str(amount)
+
+
+def digest(dataset_id: str, kind: str, changes: list[Change]) -> str:
+    """What a reviewer approves: the exact change-set, not a name."""
+    text = json.dumps([str(dataset_id), kind, sorted([c.part, c.base, c.new] for c in changes)])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def hold_changes(domain: Domain, dataset: Mapping[str, Any], submission_id: str | None, changes: list[Change],
+                 submitted_by: str, *, kind: str, counts: Mapping[str, int] | None = None,
+                 header: list[str] | None = None, reason: str | None = None) -> str:
+    """Write a held revision; an open one with the same digest is answered instead. Returns the revision's id."""
+    sha = digest(str(dataset["id"]), kind, changes)
+    same = model.value("select id from gkopen.revision where dataset_id = :d and digest = :sha and state = 'held'",
+                       d=dataset["id"], sha=sha)
+    if same:
+        model.execute("update gkopen.revision set state = 'superseded' where id = :id", id=same)
+    revision_id = str(uuid4())
+    totals: dict[str, dict[str, str | None]] = {}
+    for change in changes:
+        for name, (before, after) in (change.totals or {}).items():
+            entry = totals.setdefault(name, {"before": "0", "after": "0"})
+            entry["before"] = _add(entry["before"], before)
+            entry["after"] = _add(entry["after"], after)
+    summary = {"added": sum(c.added for c in changes if c.part != METADATA),
+               "changed": sum(c.changed for c in changes if c.part != METADATA),
+               "removed": sum(c.removed for c in changes), "totals": totals,
+               "metadata": any(c.part == METADATA for c in changes)}
+    model.execute(
+        "insert into gkopen.revision (id, dataset_id, submission_id, kind, schema_version, rules_version, digest,"
+        " rows_in, rows_ok, rows_quarantined, rows_duplicate, header, summary, submitted_by, reason) values (:id, :d,"
+        " :s, :kind, :version, :version, :digest, :rows_in, :rows_ok, :rows_quarantined, :rows_duplicate,"
+        " cast(:header as jsonb), cast(:summary as jsonb), :by, :reason)",
+        id=revision_id, d=dataset["id"], s=submission_id, kind=kind, version=domain.version, digest=sha, by=submitted_by,
+        header=model.dump(header) if header is not None else None, summary=model.dump(summary), reason=reason,
+        **({"rows_in": 0, "rows_ok": 0, "rows_quarantined": 0, "rows_duplicate": 0} | dict(counts or {})))
+    model.insert_many("revision_part", ("revision_id", "part", "base_sha256", "new_sha256", "rows", "added", "changed",
+                                        "removed"),
+                      [(revision_id, c.part, c.base, c.new, c.rows, c.added, c.changed, c.removed) for c in changes])
+    audit.record(submitted_by, f"{kind}.submitted", revision_id, dataset=str(dataset["id"]), digest=sha)
+    return revision_id
+
+
+def _add(left: str | None, right: str | None) -> str:
+    return str(Decimal(left or 0) + Decimal(right or 0))
+
+
+def _return_whole(domain: Domain, dataset: Mapping[str, Any], submission_id: str, submitted_by: str,
+                  findings: list[Finding], examined: Examined | None = None) -> Outcome:
+    """Nothing in the file can be published: it is kept, with all findings, and goes back to the officer."""
+    counts = {"rows_in": 0, "rows_ok": 0, "rows_quarantined": 0, "rows_duplicate": 0}
+    if examined is not None:
+        counts = {"rows_in": examined.rows_in, "rows_ok": examined.rows_ok,
+                  "rows_quarantined": examined.rows_quarantined, "rows_duplicate": examined.rows_duplicate}
+    revision_id = hold_changes(domain, dataset, submission_id, [], submitted_by, kind="publish", counts=counts)
+    model.execute("update gkopen.revision set state = 'returned', decided_by = :by, decided_at = now(), reason = :reason"
+                  " where id = :id", id=revision_id, by=CHECKER,
+                  reason="检查发现的问题使本次提交没有可发布的数据 / The findings leave nothing to publish")
+    _store_findings(revision_id, findings)
+    if examined is not None:
+        _store_rows(revision_id, examined)
+    counted: dict[str, int] = {}
+    for finding in findings:
+        counted[finding.code] = counted.get(finding.code, 0) + 1
+    return Outcome("returned", submission_id, revision_id, str(dataset["id"]), **counts, findings=counted)
+
+
+def _supersede(dataset_id: Any, submission_id: str, revision_id: str, touched: set[str], scope: Scope) -> None:
+    """What the same source sent before and nobody has decided yet is replaced by what it sends now."""
+    model.execute(
+        "update gkopen.revision r set state = 'superseded' from gkopen.submission s, gkopen.submission mine"
+        " where r.submission_id = s.id and mine.id = :submission and s.source = mine.source"
+        " and r.dataset_id = :dataset and r.state = 'held' and r.id <> :revision and r.kind = 'publish'"
+        " and (:complete or not exists (select 1 from gkopen.revision_part p where p.revision_id = r.id"
+        "      and not p.part = any(:touched)))",
+        submission=submission_id, dataset=dataset_id, revision=revision_id, complete=scope == "complete",
+        touched=sorted(touched))
+
+
+def _store_findings(revision_id: str, findings: list[Finding]) -> None:
+    model.insert_many("finding", ("revision_id", "code", "severity", "line", "field", "label", "value", "params",
+                                  "sheet"),
+                      [(revision_id, f.code, f.severity, f.line, f.field, f.label, f.value,
+                        model.dump(dict(f.params)), f.sheet) for f in findings])
+
+
+def _store_rows(revision_id: str, examined: Examined) -> None:
+    for kind, table in (("bad", examined.quarantine), ("duplicate", examined.duplicates)):
+        rows: pa.Table = table
+        model.insert_many("quarantine", ("revision_id", "kind", "line", "row"),
+                          [(revision_id, kind, line, row) for line, row in
+                           zip(rows["line"].to_pylist(), rows["row"].to_pylist(), strict=True)])
+
+
+def _outcome_of(submission_id: str, dataset_id: str) -> Outcome:
+    row = model.one("select * from gkopen.revision where submission_id = :id order by created_at desc limit 1",
+                    id=submission_id)
+    if row is None:
+        return Outcome("unchanged", submission_id, None, dataset_id, findings={})
+    found = model.every("select code, count(*) as n from gkopen.finding where revision_id = :id group by code",
+                        id=row["id"])
+    return Outcome("repeated", submission_id, str(row["id"]), dataset_id, row["rows_in"], row["rows_ok"],
+                   row["rows_quarantined"], row["rows_duplicate"], {f["code"]: f["n"] for f in found})

@@ -1,0 +1,89 @@
+"""A table of contents: which interface is answered where. No logic here.
+
+Two plugins, because a route that replaces one of the DataStore's own must come before `datastore` in `ckan.plugins`,
+and an IDatastore hook after it: `ckan.plugins = gkopen_routes datastore … gkopen`.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+from ckan import plugins
+from ckan.lib.plugins import DefaultTranslation
+from ckan.plugins import toolkit
+from flask import Blueprint
+
+from ckanext.gkopen import csrf, helpers, views
+from ckanext.gkopen.cli import gkopen as command
+from ckanext.gkopen.datastore import actions as datastore_actions
+from ckanext.gkopen.datastore.dump import blueprint as dump_blueprint
+from ckanext.gkopen.datastore.plugin import DatastoreMixin
+from ckanext.gkopen.logic import action, auth, guard
+from ckanext.gkopen.metadata import choices, validators
+from ckanext.gkopen.metadata.facets import facets
+from ckanext.gkopen.search.plugin import SearchMixin
+
+
+class GkopenRoutesPlugin(plugins.SingletonPlugin):
+    """Routes that win over CKAN's own: the dump in one snapshot."""
+
+    plugins.implements(plugins.IBlueprint)
+
+    def get_blueprint(self) -> list[Blueprint]:
+        return [dump_blueprint]
+
+
+class GkopenSearchPlugin(SearchMixin, plugins.SingletonPlugin):
+    """Only the Chinese search, for a CKAN that wants nothing else (and for judging it: docs/search.md)."""
+
+
+@toolkit.blanket.config_declarations
+class GkopenPlugin(SearchMixin, DatastoreMixin, DefaultTranslation, plugins.SingletonPlugin):
+    plugins.implements(plugins.IConfigurer)
+    plugins.implements(plugins.IBlueprint)
+    plugins.implements(plugins.IClick)
+    plugins.implements(plugins.IActions)
+    plugins.implements(plugins.IAuthFunctions)
+    plugins.implements(plugins.IValidators)
+    plugins.implements(plugins.ITemplateHelpers)
+    plugins.implements(plugins.IFacets, inherit=True)
+    plugins.implements(plugins.IMiddleware, inherit=True)
+    plugins.implements(plugins.ITranslation)
+
+    def update_config(self, config: Any) -> None:
+        toolkit.add_template_directory(config, "templates")
+        toolkit.add_public_directory(config, "public")
+        toolkit.add_resource("assets", "gkopen")
+
+    def get_blueprint(self) -> list[Blueprint]:
+        return list(views.blueprints)
+
+    def get_commands(self) -> list[Any]:
+        return [command]
+
+    def get_actions(self) -> dict[str, Any]:
+        return action.functions() | guard.guarded() | datastore_actions.functions()
+
+    def get_auth_functions(self) -> dict[str, Any]:
+        return auth.functions()
+
+    def get_validators(self) -> dict[str, Any]:
+        return {name: getattr(validators, name) for name in validators.__all__}
+
+    def get_helpers(self) -> dict[str, Any]:
+        return {name: getattr(module, name) for module in (choices, helpers) for name in module.__all__}
+
+    def dataset_facets(self, facets_dict: OrderedDict[str, Any], package_type: str) -> OrderedDict[str, Any]:
+        return facets(facets_dict)
+
+    def organization_facets(self, facets_dict: OrderedDict[str, Any], organization_type: str,
+                            package_type: str | None) -> OrderedDict[str, Any]:
+        return facets(facets_dict)
+
+    def make_middleware(self, app: Any, config: Any) -> Any:
+        csrf.exempt_per_request()
+        return app
+
+    def i18n_domain(self) -> str:
+        return "ckanext-gkopen"

@@ -1,0 +1,1 @@
+"""Review: who may decide, what was decided, and the chain that proves it."""

@@ -1,0 +1,210 @@
+"""Decisions on held revisions: approve a digest, return with a reason, recall, withdraw, roll back, nil report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
+
+from ckanext.gkopen import blobs, model, parts, pipeline
+from ckanext.gkopen.domains import get_domain
+from ckanext.gkopen.publish import publication
+from ckanext.gkopen.review import audit
+
+NOT_WAITING = "This revision is not waiting for a decision: it is {state}."
+
+
+class Refused(Exception):
+    """The decision cannot be taken. `message` is an English msgid with `{placeholders}`, `values` fill it."""
+
+    def __init__(self, message: str, **values: Any):
+        super().__init__(message.format(**values))
+        self.message, self.values = message, values
+
+
+class Stale(Refused):
+    """What is public changed since the revision was compared; `revision_id` is the one compared again, or None."""
+
+    def __init__(self, revision_id: str | None):
+        if revision_id:
+            super().__init__("What is public has changed since this revision was checked. It was compared again and waits"
+                             " as revision {revision}.", revision=revision_id)
+        else:
+            super().__init__("What is public has changed since this revision was checked. Compared again, nothing is left"
+                             " to publish.")
+        self.revision_id = revision_id
+
+
+def lock(revision_id: str) -> dict[str, Any]:
+    """The revision with its dataset, locked: dataset first, so that two decisions of one dataset take turns."""
+    row = model.one("select dataset_id from gkopen.revision where id = :id", id=revision_id)
+    if row is None:
+        raise Refused("There is no revision {revision}.", revision=revision_id)
+    dataset = pipeline.lock_dataset(str(row["dataset_id"]))
+    revision = model.one("select * from gkopen.revision where id = :id for update", id=revision_id)
+    assert revision is not None
+    return revision | {"dataset": dataset}
+
+
+def parts_of(revision_id: str) -> list[dict[str, Any]]:
+    return model.every("select * from gkopen.revision_part where revision_id = :id order by part", id=revision_id)
+
+
+def approve(revision_id: str, digest: str, actor: str, reason: str | None = None) -> int:
+    """Publish exactly the change-set that the digest names. Returns the dataset's new seq.
+
+    Raises Refused (not held, other digest, own submission) and Stale; a stale revision is compared again and the new
+    one held, in the same transaction, which the caller commits.
+    """
+    revision = lock(revision_id)
+    if revision["state"] != "held":
+        raise Refused(NOT_WAITING, state=revision["state"])
+    if digest != revision["digest"]:
+        raise Refused("The digest is not the one of this revision: open it again and look at what it would change.")
+    if actor == revision["submitted_by"]:
+        raise Refused("Nobody approves an own submission: ask another reviewer of the body or the disclosure office.")
+    dataset = revision["dataset"]
+    changes = parts_of(revision_id)
+    public = pipeline.public_parts(str(dataset["id"]))
+    if any(public.get(change["part"]) != change["base_sha256"] for change in changes):
+        raise Stale(_compare_again(revision, changes, public))
+    return carry_out(revision, changes, actor, reason)
+
+
+def carry_out(revision: Mapping[str, Any], changes: list[dict[str, Any]], actor: str, reason: str | None) -> int:
+    model.execute("update gkopen.revision set state = 'approved', decided_by = :by, decided_at = now(),"
+                  " reason = coalesce(:reason, reason) where id = :id", by=actor, reason=reason, id=revision["id"])
+    audit.record(actor, f"{revision['kind']}.approved", str(revision["id"]), digest=revision["digest"], reason=reason)
+    return publication.publish(revision, changes, actor)
+
+
+def send_back(revision_id: str, actor: str, reason: str) -> None:
+    """Return a held revision to the officer, with a reason."""
+    revision = lock(revision_id)
+    if revision["state"] != "held":
+        raise Refused(NOT_WAITING, state=revision["state"])
+    if not reason.strip():
+        raise Refused("Say why the revision goes back, so that the officer knows what to mend.")
+    if actor == revision["submitted_by"]:
+        raise Refused("This is your own submission: recall it instead of returning it.")
+    _decide(revision_id, "returned", actor, reason)
+
+
+def recall(revision_id: str, actor: str) -> None:
+    """The officer takes an own submission back before anybody decided."""
+    revision = lock(revision_id)
+    if revision["state"] != "held":
+        raise Refused(NOT_WAITING, state=revision["state"])
+    if actor != revision["submitted_by"]:
+        raise Refused("Only the person who submitted it can recall it.")
+    _decide(revision_id, "recalled", actor, None)
+
+
+def _decide(revision_id: str, state: str, actor: str, reason: str | None) -> None:
+    model.execute("update gkopen.revision set state = :state, decided_by = :by, decided_at = now(), reason = :reason"
+                  " where id = :id", state=state, by=actor, reason=reason, id=revision_id)
+    audit.record(actor, f"revision.{state}", revision_id, reason=reason)
+
+
+def _compare_again(revision: Mapping[str, Any], changes: list[dict[str, Any]], public: Mapping[str, str]) -> str | None:
+    model.execute("update gkopen.revision set state = 'stale' where id = :id", id=revision["id"])
+    audit.record("gkopen", "revision.stale", str(revision["id"]))
+    submission = model.one("select * from gkopen.submission where id = :id", id=revision["submission_id"])
+    if submission is not None and submission["kind"] == "data":
+        return pipeline.recheck(str(submission["id"]), revision["submitted_by"]).revision_id
+    again = [_change(revision["dataset"], change["part"], public.get(change["part"]), change["new_sha256"])
+             for change in changes if public.get(change["part"]) != change["new_sha256"]]
+    if not again:
+        return None
+    domain = get_domain(revision["dataset"]["domain"])
+    return pipeline.hold_changes(domain, revision["dataset"], _id(revision["submission_id"]), again,
+                                 revision["submitted_by"], kind=revision["kind"], reason=revision["reason"])
+
+
+def _change(dataset: Mapping[str, Any], part: str, base: str | None, new: str | None) -> pipeline.Change:
+    """The change of one part between two stored contents."""
+    if part == pipeline.METADATA:
+        return pipeline.Change(part, base, new, None, changed=1)
+    domain = get_domain(dataset["domain"])
+    old = parts.read_part(domain, blobs.read(base)) if base else None
+    target = parts.read_part(domain, blobs.read(new)) if new else None
+    difference = parts.diff_parts(domain, old, target)
+    return pipeline.Change(part, base, new, target.num_rows if target is not None else 0, difference.added.num_rows,
+                           difference.changed.num_rows, difference.removed.num_rows,
+                           {k: (str(a), str(b)) for k, (a, b) in difference.totals.items()})
+
+
+def _id(uuid: Any) -> str | None:
+    return str(uuid) if uuid is not None else None
+
+
+def propose(dataset_id: str, kind: str, wanted: Mapping[str, str | None], actor: str, reason: str) -> str:
+    """Hold a change-set that brings parts to contents stored before (roll-back) or to nothing. Returns its revision."""
+    dataset = pipeline.lock_dataset(dataset_id)
+    public = pipeline.public_parts(dataset_id)
+    changes = [_change(dataset, part, public.get(part), new) for part, new in wanted.items() if public.get(part) != new]
+    if not changes:
+        raise Refused("Nothing would change: this is what is public now.")
+    submission_id = _submission(dataset_id, kind, actor)
+    return pipeline.hold_changes(get_domain(dataset["domain"]), dataset, submission_id, changes, actor, kind=kind,
+                                 reason=reason)
+
+
+def rollback(dataset_id: str, seq: int, actor: str, reason: str) -> str:
+    """Hold a revision that brings the dataset back to what it was at `seq`; it is reviewed like any other."""
+    target: dict[str, str | None] = dict.fromkeys(pipeline.public_parts(dataset_id))
+    if not model.value("select 1 from gkopen.publication where dataset_id = :d and seq = :seq", d=dataset_id, seq=seq):
+        raise Refused("This dataset has no publication number {seq}.", seq=seq)
+    rows = model.every(
+        "select p.part, p.new_sha256 from gkopen.publication u join gkopen.revision_part p on"
+        " p.revision_id = u.revision_id where u.dataset_id = :d and u.seq <= :seq order by u.seq", d=dataset_id, seq=seq)
+    target |= {row["part"]: row["new_sha256"] for row in rows}
+    return propose(dataset_id, "rollback", target, actor, reason)
+
+
+def withdraw(dataset_id: str, part: str | None, actor: str, reason: str) -> int:
+    """Take a dataset, or one part of it, out of every exit at once. A withdrawal waits for nobody; it is recorded.
+
+    The contents that go are sealed unless another part or dataset still shows them.
+    """
+    if not reason.strip():
+        raise Refused("The reason of a withdrawal is public: say why, in words that a citizen understands.")
+    dataset = pipeline.lock_dataset(dataset_id)
+    public = pipeline.public_parts(dataset_id)
+    if part is not None and part not in public:
+        raise Refused("{part} is not public. Public parts: {parts}.", part=part, parts=", ".join(sorted(public)) or "-")
+    gone = [part] if part is not None else sorted(public)
+    if not gone:
+        raise Refused("Nothing of this dataset is public.")
+    sealed = model.every(
+        "select distinct p.part, p.new_sha256 from gkopen.revision_part p join gkopen.publication u using (revision_id)"
+        " where u.dataset_id = :d and p.part = any(:parts) and p.new_sha256 is not null", d=dataset_id, parts=gone)
+    changes = [_change(dataset, name, public[name], None) for name in gone]
+    submission_id = _submission(dataset_id, "withdraw", actor)
+    revision_id = pipeline.hold_changes(get_domain(dataset["domain"]), dataset, submission_id, changes,
+                                        "gkopen", kind="withdraw", reason=reason)
+    seq = carry_out(lock(revision_id), parts_of(revision_id), actor, reason)
+    model.execute(
+        "update gkopen.blob set sealed_at = now() where sha256 = any(:shas) and not exists"
+        " (select 1 from gkopen.public_part p where p.sha256 = blob.sha256)",
+        shas=[row["new_sha256"] for row in sealed if row["part"] != pipeline.METADATA])
+    return seq
+
+
+def nil_report(domain_name: str, body: Mapping[str, Any], part: str, actor: str) -> str:
+    """零报告: a body says that it has nothing to disclose for a part. Recorded, and shown as an answer."""
+    dataset = pipeline.open_dataset(get_domain(domain_name), body)
+    if part in pipeline.public_parts(str(dataset["id"])):
+        raise Refused("{part} is public already: a nil report would contradict it.", part=part)
+    key = f"{dataset['id']}/{part}"
+    submission_id = model.value("select id from gkopen.submission where source = 'nil' and idempotency_key = :k", k=key)
+    return str(submission_id) if submission_id else _submission(str(dataset["id"]), "nil", actor, "nil", key)
+
+
+def _submission(dataset_id: str, kind: str, actor: str, source: str = "decision", key: str | None = None) -> str:
+    submission_id = str(uuid4())
+    model.execute("insert into gkopen.submission (id, dataset_id, kind, source, idempotency_key, submitted_by)"
+                  " values (:id, :d, :kind, :source, :key, :by)", id=submission_id, d=dataset_id, kind=kind,
+                  source=source, key=key or submission_id, by=actor)
+    audit.record(actor, f"{kind}.submission", submission_id, dataset=dataset_id)
+    return submission_id
