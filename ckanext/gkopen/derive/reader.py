@@ -1,0 +1,206 @@
+"""YAML files and code lists → domains. Shorthands are expanded here, and nowhere else."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from ckanext.gkopen.derive.references import reference_problems
+from ckanext.gkopen.domains import (
+    Code,
+    CodeList,
+    Condition,
+    Deadline,
+    Domain,
+    Field,
+    Part,
+    Rule,
+    Shape,
+    Text,
+)
+from ckanext.gkopen.schemas import ROOT, Problem, SchemaError, Source, read_codes, schema_problems
+
+BUILT_IN = ROOT / "domains"
+
+
+def read_domains(directory: Path | None = None) -> dict[str, Domain]:
+    """The domains of gkopen, then those of a city's folder, by name in the order of their file names.
+
+    :raises SchemaError: with every problem of every file
+    """
+    read: dict[str, Domain] = {}
+    problems: list[Problem] = []
+    for path in domain_files(directory):
+        try:
+            domain = read_domain(path)
+        except SchemaError as error:
+            problems += error.problems
+            continue
+        if domain.name in read:
+            problems.append(Problem(path, 1, "unique", f"there is a domain {domain.name} already", "give it a new name"))
+        read[domain.name] = domain
+    if problems:
+        raise SchemaError(problems)
+    return read
+
+
+def domain_files(directory: Path | None) -> Iterator[Path]:
+    yield from sorted(BUILT_IN.glob("*.yaml"))
+    if directory is None:
+        return
+    if not directory.is_dir():
+        raise SchemaError([Problem(directory, 1, "folder", "there is no such folder",
+                                   "correct ckanext.gkopen.domains_dir or GKOPEN_DOMAINS_DIR")])
+    yield from sorted(directory.glob("*.yaml"))
+
+
+def read_domain(path: Path) -> Domain:
+    """One file. Its code lists are looked for in `codes/` beside it, then in gkopen's own.
+
+    :raises SchemaError: with every problem of this file
+    """
+    source = Source(path)
+    problems = schema_problems(source)
+    if problems:
+        raise SchemaError(problems)
+    lists = _Lists(path)
+    domain = _domain(source, lists)
+    problems = [*lists.problems, *reference_problems(source, domain)]
+    if problems:
+        raise SchemaError(problems)
+    return domain
+
+
+class _Lists:
+    """The code lists that a domain file names; remembers their bytes for the version, and what is missing."""
+
+    def __init__(self, path: Path):
+        self.folders = [path.parent / "codes", ROOT / "codes"]
+        self.read: dict[str, CodeList] = {}
+        self.digest = hashlib.sha256(path.read_bytes())
+        self.problems: list[Problem] = []
+
+    def get(self, name: str, source: Source, where: Sequence[str | int]) -> CodeList:
+        if name not in self.read:
+            path = next((f / f"{name}.csv" for f in self.folders if (f / f"{name}.csv").is_file()), None)
+            if path is None:
+                self.problems.append(source.problem(where, "codes", f"there is no code list {name}.csv",
+                                                    f"write it into {self.folders[0]}"))
+                return CodeList(name, ())
+            self.digest.update(path.read_bytes())
+            self.read[name] = _code_list(name, path)
+        return self.read[name]
+
+
+def _code_list(name: str, path: Path) -> CodeList:
+    columns, rows = read_codes(path)
+    return CodeList(name, tuple(
+        Code(row["code"], Text(row["zh"], row["en"]), tuple(a for a in row["aliases"].split("|") if a),
+             MappingProxyType({column: row[column] for column in columns[4:]}))
+        for row in rows
+    ))
+
+
+def _domain(source: Source, lists: _Lists) -> Domain:
+    data = source.data
+    fields = tuple(_field(name, spec, source, lists) for name, spec in data["fields"].items())
+    shapes = tuple(_shape(name, spec, source, lists) for name, spec in data.get("shapes", {}).items())
+    return Domain(
+        name=data["name"],
+        title=_text(data["title"]),
+        description=_text(data["description"]),
+        fields=fields,
+        key=tuple(data["key"]),
+        part=Part(data["part"]["kind"], tuple(data["part"].get("fields", ()))),
+        period_field=data.get("period_field"),
+        rules=tuple(_rule(name, spec) for name, spec in data.get("rules", {}).items()),
+        deadlines=tuple(_deadline(name, spec) for name, spec in data.get("deadlines", {}).items()),
+        standard=data.get("standard"),
+        legal_basis=_text(data["legal_basis"]),
+        matter=_text(data["matter"]),
+        example=MappingProxyType({f.name: f.example for f in fields if f.example is not None}),
+        shapes=shapes,
+        ignored_columns=tuple(data.get("ignored_columns", ())),
+        version=lists.digest.hexdigest()[:12],
+    )
+
+
+def _text(spec: Mapping[str, str]) -> Text:
+    return Text(spec["zh"], spec["en"])
+
+
+def _field(name: str, spec: Mapping[str, Any], source: Source, lists: _Lists) -> Field:
+    required, required_if = _demand(spec.get("required", False))
+    expected, expected_if = _demand(spec.get("expected", False))
+    derived = spec.get("derived")
+    return Field(
+        name=name,
+        title=_text(spec["title"]),
+        type=spec["type"],
+        description=_text(spec["description"]) if "description" in spec else None,
+        required=required,
+        required_if=required_if,
+        expected=expected,
+        expected_if=expected_if,
+        codes=lists.get(spec["codes"], source, ["fields", name, "codes"]) if "codes" in spec else None,
+        unit="元" if spec["type"] == "money" else "%" if spec["type"] == "percent" else spec.get("unit"),
+        unit_from=spec.get("unit_from"),
+        aliases=tuple(spec.get("aliases", ())),
+        pattern=spec.get("pattern"),
+        minimum=_decimal(spec.get("minimum")),
+        maximum=_decimal(spec.get("maximum")),
+        default=spec.get("default"),
+        derived=derived,
+        input=spec.get("input", not re.match(r"(join|else_join|printed|ocid)\b", derived or "")),
+        privacy=spec.get("privacy", "none"),
+        search=spec.get("search", False),
+        filter=spec.get("filter", False),
+        path=MappingProxyType(dict(spec.get("path", {}))),
+        example=spec.get("example"),
+    )
+
+
+def _demand(spec: bool | Mapping[str, Mapping[str, list[str]]]) -> tuple[bool, tuple[Condition, ...]]:
+    """`true`, or `{if: {field: [values]}, unless: {field: [values]}}`, all of which must hold."""
+    return (spec, ()) if isinstance(spec, bool) else (True, _conditions(spec))
+
+
+def _conditions(spec: Mapping[str, Mapping[str, list[str]]]) -> tuple[Condition, ...]:
+    return tuple(Condition(field, tuple(values), negate=word == "unless")
+                 for word in ("if", "unless") for field, values in spec.get(word, {}).items())
+
+
+def _decimal(value: str | int | None) -> Decimal | None:
+    return None if value is None else Decimal(str(value))
+
+
+def _rule(name: str, spec: Mapping[str, Any]) -> Rule:
+    return Rule(name, spec["kind"], spec.get("severity", "warning"), _frozen(spec["params"]), _text(spec["title"]),
+                _day(spec.get("valid_from")), _day(spec.get("valid_to")), spec.get("source"))
+
+
+def _deadline(name: str, spec: Mapping[str, Any]) -> Deadline:
+    return Deadline(name, _text(spec["basis"]), spec["unit"], spec["limit"], spec.get("from"), spec["source"],
+                    _conditions(spec.get("when", {})))
+
+
+def _shape(name: str, spec: Mapping[str, Any], source: Source, lists: _Lists) -> Shape:
+    into = spec["into"]
+    return Shape(name, _text(spec["title"]), lists.get(spec["codes"], source, ["shapes", name, "codes"]),
+                 into["code"], into["value"], into.get("label"), MappingProxyType(dict(spec.get("constants", {}))))
+
+
+def _day(value: str | date | None) -> date | None:
+    return date.fromisoformat(value) if isinstance(value, str) else value
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, dict):
+        return MappingProxyType({key: _frozen(item) for key, item in value.items()})
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value

@@ -1,0 +1,370 @@
+"""What a domain is: its fields, key, parts, rules and deadlines, read from one YAML file each.
+
+`schemas/domains/<name>.yaml` is the only place where a domain is described. A city adds its own by putting YAML files
+(and code lists in `codes/`) into the folder that `ckanext.gkopen.domains_dir` or GKOPEN_DOMAINS_DIR names.
+Nothing here imports CKAN. `python -m ckanext.gkopen.domains` checks every file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
+from datetime import date
+from decimal import Decimal
+from functools import cached_property, lru_cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+ARROW: Mapping[str, pa.DataType] = {
+    "string": pa.string(), "text": pa.string(), "code": pa.string(), "uscc": pa.string(), "url": pa.string(),
+    "list": pa.string(), "month": pa.string(), "period": pa.string(),
+    "integer": pa.int64(), "year": pa.int64(),
+    "decimal": pa.decimal128(28, 8), "money": pa.decimal128(28, 8), "percent": pa.decimal128(28, 8),
+    "date": pa.date32(), "datetime": pa.timestamp("s"), "boolean": pa.bool_(),
+}
+"""Type of a field → Arrow type. Datetimes are Asia/Shanghai without a zone; money is yuan; percent is 63.72 for 63.72 %.
+
+`period` is text in one of the forms 2024, 2024-H1, 2024-Q1, 2024-05, 2024-W28, 2024-07-08/2024-07-14, 2023-01/2023-09;
+`list` is text with "；" between its items.
+"""
+PG = {pa.string(): "text", pa.int64(): "int8", pa.decimal128(28, 8): "numeric", pa.date32(): "date",
+      pa.timestamp("s"): "timestamp", pa.bool_(): "bool"}
+NUMERIC = frozenset({"integer", "year", "decimal", "money", "percent"})
+
+
+class UnknownDomain(KeyError):
+    """No YAML file describes a domain of this name."""
+
+    def __init__(self, name: str, known: Iterable[str]):
+        super().__init__(name)
+        self.name, self.known = name, tuple(known)
+
+    def __str__(self) -> str:
+        known = ", ".join(self.known)
+        return f"没有名为 {self.name} 的领域，可用：{known}。There is no domain {self.name}; use one of: {known}."
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text in Chinese and English."""
+
+    zh: str
+    en: str
+
+    def __str__(self) -> str:
+        return self.zh
+
+    def get(self, lang: str | None) -> str:
+        return self.en if (lang or "").lower().startswith("en") else self.zh
+
+
+_NOISE = re.compile(r"[\s_·“”\"'‘’「」\u200b-\u200f\u2060\ufeff]+")
+_DASH = re.compile(r"[‐-―−－~～]+")
+
+
+def fold(label: str) -> str:
+    """A label without what sources vary: width, case, spaces, invisible characters, quotes, the kind of dash."""
+    return _DASH.sub("-", _NOISE.sub("", unicodedata.normalize("NFKC", label).casefold()))
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One value of a code list. `extra`: the further columns of its CSV, for example ocds_tag."""
+
+    code: str
+    title: Text
+    aliases: tuple[str, ...]
+    extra: Mapping[str, str]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return (self.code, self.title.zh, self.title.en, *self.aliases)
+
+
+@dataclass(frozen=True)
+class CodeList:
+    name: str
+    codes: tuple[Code, ...]
+
+    @cached_property
+    def _by_code(self) -> dict[str, Code]:
+        return {code.code: code for code in self.codes}
+
+    @cached_property
+    def by_label(self) -> Mapping[str, Code]:
+        """Folded label → code. A code comes before a title, a title before an alias."""
+        found: dict[str, Code] = {}
+        for rank in (lambda c: [c.code], lambda c: [c.title.zh, c.title.en], lambda c: c.aliases):
+            for code in self.codes:
+                for label in rank(code):
+                    found.setdefault(fold(label), code)
+        return MappingProxyType(found)
+
+    def get(self, code: str) -> Code | None:
+        return self._by_code.get(code)
+
+    def find(self, label: str) -> Code | None:
+        """The code that a source means by a label, or None: an unknown label is never guessed."""
+        return self.by_label.get(fold(label))
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """True for a row whose `field` is one of `values` ("" stands for empty), or, negated, is none of them."""
+
+    field: str
+    values: tuple[str, ...]
+    negate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One column of a published table.
+
+    `required`: a row without it is quarantined, when all conditions of `required_if` hold (none: always).
+    `expected`: the same, but the row is published with a warning: the standard asks for it, real sources lack it.
+    `derived`: how it is made where the source gives nothing (docs/domains.md lists the ways); `unit_from`: the column
+    whose cell is the unit of a money cell that names none.
+    """
+
+    name: str
+    title: Text
+    type: str
+    description: Text | None = None
+    required: bool = False
+    required_if: tuple[Condition, ...] = ()
+    expected: bool = False
+    expected_if: tuple[Condition, ...] = ()
+    codes: CodeList | None = None
+    unit: str | None = None
+    unit_from: str | None = None
+    aliases: tuple[str, ...] = ()
+    pattern: str | None = None
+    minimum: Decimal | None = None
+    maximum: Decimal | None = None
+    default: str | None = None
+    derived: str | None = None
+    input: bool = True
+    privacy: str = "none"
+    search: bool = False
+    filter: bool = False
+    path: Mapping[str, str] = dataclass_field(default_factory=dict)
+    example: str | None = None
+
+    @property
+    def arrow_type(self) -> pa.DataType:
+        return ARROW[self.type]
+
+    @property
+    def pg_type(self) -> str:
+        return PG[self.arrow_type]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Every label by which a source may call this column."""
+        return (self.name, self.title.zh, self.title.en, *self.aliases)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    kind: str
+    fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A check over cells of a row or over rows; the kinds are described in :mod:`ckanext.gkopen.checks.rules`."""
+
+    id: str
+    kind: str
+    severity: str
+    params: Mapping[str, Any]
+    title: Text
+    valid_from: date | None = None
+    valid_to: date | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A limit of the law, counted from a date field or, with `from_field` None, from the day it was formed."""
+
+    id: str
+    basis: Text
+    unit: str
+    limit: int
+    from_field: str | None
+    source: str
+    when: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How a wide table becomes long: each column whose label `codes` knows becomes a row of its own.
+
+    `code`, `value` and `label` are the fields that receive the code, the cell and the column's label (or None);
+    `constants` fill other fields; `when_columns` are the labels, one of which makes a table a wide one.
+    """
+
+    name: str
+    title: Text
+    codes: CodeList
+    code: str
+    value: str
+    label: str | None
+    constants: Mapping[str, str]
+
+    @property
+    def when_columns(self) -> tuple[str, ...]:
+        return tuple(label for code in self.codes.codes for label in code.labels)
+
+    def find(self, label: str) -> Code | None:
+        """The code of a column, also where a year stands before or after its label (2016年预算数)."""
+        return self.codes.find(label) or self.codes.find(re.sub(r"^[0-9０-９]{4}(年度?)?[-—]?|[（(]?[0-9]{4}年?度?[）)]?$",
+                                                                "", label.strip()))
+
+
+@dataclass(frozen=True)
+class Domain:
+    name: str
+    title: Text
+    description: Text
+    fields: tuple[Field, ...]
+    key: tuple[str, ...]
+    part: Part
+    period_field: str | None
+    rules: tuple[Rule, ...]
+    deadlines: tuple[Deadline, ...]
+    standard: str | None
+    legal_basis: Text
+    matter: Text
+    example: Mapping[str, str]
+    shapes: tuple[Shape, ...]
+    ignored_columns: tuple[str, ...]
+    version: str
+
+    @cached_property
+    def _by_name(self) -> dict[str, Field]:
+        return {field.name: field for field in self.fields}
+
+    def field(self, name: str) -> Field:
+        return self._by_name[name]
+
+    @cached_property
+    def field_names(self) -> tuple[str, ...]:
+        return tuple(self._by_name)
+
+    @cached_property
+    def money_fields(self) -> tuple[Field, ...]:
+        return tuple(field for field in self.fields if field.type == "money")
+
+    @cached_property
+    def search_fields(self) -> tuple[Field, ...]:
+        return tuple(field for field in self.fields if field.search)
+
+    @cached_property
+    def filter_fields(self) -> tuple[Field, ...]:
+        return tuple(field for field in self.fields if field.filter)
+
+    @cached_property
+    def input_fields(self) -> tuple[Field, ...]:
+        """What a person may fill in: all but the keys and copies that the pipeline makes."""
+        return tuple(field for field in self.fields if field.input)
+
+    @cached_property
+    def code_lists(self) -> Mapping[str, CodeList]:
+        return MappingProxyType({f.codes.name: f.codes for f in self.fields if f.codes})
+
+    @cached_property
+    def arrow_schema(self) -> pa.Schema:
+        return pa.schema([pa.field(field.name, field.arrow_type) for field in self.fields])
+
+    @cached_property
+    def labels(self) -> Mapping[str, str]:
+        """Folded label of a source → field name. Names come before titles, titles before aliases."""
+        found: dict[str, str] = {}
+        for rank in (lambda f: [f.name], lambda f: [f.title.zh, f.title.en], lambda f: f.aliases):
+            for field in self.fields:
+                for label in rank(field):
+                    found.setdefault(fold(label), field.name)
+        return MappingProxyType(found)
+
+    @cached_property
+    def ignored(self) -> frozenset[str]:
+        """Folded labels of columns that are known and not published."""
+        return frozenset(map(fold, self.ignored_columns))
+
+    def part_of(self, table: pa.Table) -> pa.Array | pa.ChunkedArray:
+        """The name of the part to which each row belongs.
+
+        :raises ValueError: a row has no value in a field that the part is made of (it should have been quarantined)
+        """
+        if self.part.kind == "whole":
+            return pa.repeat(pa.scalar("whole"), table.num_rows)
+        for name in self.part.fields:
+            if table[name].null_count:
+                raise ValueError(f"{self.name}: {table[name].null_count} rows have no {name}, so they have no part")
+        if self.part.kind == "fields":
+            return pc.binary_join_element_wise(*(table[name].cast(pa.string()) for name in self.part.fields), "-")
+        form = "%Y-%m" if self.part.kind == "month" else "%Y"
+        return pc.strftime(table[self.part.fields[0]].cast(pa.timestamp("s")), format=form)
+
+
+_directory: Path | None = None
+
+
+def configure(directory: str | Path | None) -> None:
+    """Set the folder of a city's own domains (the setting `ckanext.gkopen.domains_dir`)."""
+    global _directory  # noqa: PLW0603 one process serves one site
+    _directory = Path(directory) if directory else None
+    _load.cache_clear()
+
+
+def domains(directory: str | Path | None = None) -> Mapping[str, Domain]:
+    """Name → domain, those of gkopen and those of the city's folder, read once.
+
+    :raises SchemaError: a file is not well formed; the message names file, line, rule and fix
+    """
+    extra = directory or _directory or os.environ.get("GKOPEN_DOMAINS_DIR") or None
+    return _load(Path(extra).resolve() if extra else None)
+
+
+def get_domain(name: str) -> Domain:
+    """:raises UnknownDomain: with the names that there are"""
+    known = domains()
+    try:
+        return known[name]
+    except KeyError:
+        raise UnknownDomain(name, known) from None
+
+
+@lru_cache(maxsize=8)
+def _load(directory: Path | None) -> Mapping[str, Domain]:
+    from ckanext.gkopen.derive.reader import read_domains  # the reader needs the classes of this module
+
+    return MappingProxyType(read_domains(directory))
+
+
+def main(arguments: list[str]) -> int:
+    """Check every domain file, and those of the folders given; print each problem; 1 when there is one."""
+    from ckanext.gkopen.derive.lint import lint
+
+    problems = [problem for folder in (arguments or [None]) for problem in lint(Path(folder) if folder else None)]
+    for problem in problems:
+        print(problem)
+    if not problems:
+        print(f"{len(domains(arguments[0] if arguments else None))} domains: no problem / 没有问题")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
