@@ -1,0 +1,108 @@
+"""A dataset → the gk_* fields of its Solr document: its words, characters and sounds, ready cut.
+
+The fields are declared in ``ckanext/gkopen/solr/conf/fields.xml``. Field types there only split at spaces: whatever
+is folded, cut or joined is done here, with the very functions that the query side uses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from .text import fold, heads, parts, pieces, words
+from .units import characters, syllables
+from .vocabulary import vocabulary
+
+#: Where a dataset names the body that answers for it, beside its organisation.
+BODY_FIELDS = ("responsible_body", "author")
+#: Stands between sentences and sources, so that no phrase reaches across.
+BREAK = "¦"
+#: The sign before the full name of a department that stands in the field gk_body.
+DEPARTMENT = "@"
+
+
+def index_document(pkg_dict: dict[str, Any], body_titles: Sequence[str]) -> dict[str, Any]:
+    """The dictionary that CKAN sends to Solr, with the gk_* fields added.
+
+    :param pkg_dict: as CKAN hands it to ``before_dataset_index`` (flat: title, notes, tags, res_name …).
+    :param body_titles: titles of the organisation, those of its parents and former titles too.
+    """
+    title = _text(pkg_dict.get("title"))
+    bodies = [*body_titles, *(_text(pkg_dict.get(key) or pkg_dict.get(f"extras_{key}")) for key in BODY_FIELDS)]
+    bodies = list(dict.fromkeys(filter(None, bodies)))
+    tags = _texts(pkg_dict.get("tags"))
+    columns = [text for key in ("res_name", "res_description") for text in _texts(pkg_dict.get(key)) if text != title]
+    notes = [_text(pkg_dict.get("notes")), _text(pkg_dict.get("name"))]
+    other = [*tags, *columns, *notes]
+    fields = {
+        "gk_title": word_tokens([title]),
+        "gk_tags": word_tokens(tags),
+        "gk_body": [*word_tokens(bodies), BREAK, *department_tokens(bodies)],
+        "gk_columns": word_tokens(columns),
+        "gk_notes": word_tokens(notes),
+        "gk_char_title": unit_tokens([title], characters),
+        "gk_char": unit_tokens(other, characters),
+        "gk_char_body": unit_tokens(bodies, characters),
+        "gk_pinyin_title": unit_tokens([title], syllables),
+        "gk_pinyin": unit_tokens([*other, *bodies], syllables),
+    }
+    return {**pkg_dict, **{name: " ".join(tokens) for name, tokens in fields.items()}}
+
+
+def word_tokens(texts: Iterable[str]) -> list[str]:
+    """The words of the texts in order, so that phrases work, then what some of them also stand for."""
+    line: list[str] = []
+    also: list[str] = []
+    for text in texts:
+        for piece in pieces(fold(text)):
+            if piece.kind == "han":
+                for word in words(piece.text):
+                    line += parts(word)
+                    also += [head for part in {word, *parts(word)} for head in heads(part)]
+            elif piece.kind == "document":
+                also += piece.tokens
+            elif piece.kind == "stop":
+                line.append(BREAK)
+            else:
+                line.append(piece.tokens[0])
+                also += piece.tokens[1:]
+        line.append(BREAK)
+    return [*line, *also]
+
+
+def department_tokens(bodies: Iterable[str]) -> list[str]:
+    """@full name of every department that the titles name, by whichever of its names, the longest names first."""
+    departments = vocabulary().departments
+    found: list[str] = []
+    for body in map(fold, bodies):
+        at = 0
+        while at < len(body):
+            name = next((body[at:end] for end in range(len(body), at + 1, -1) if body[at:end] in departments), None)
+            found += [DEPARTMENT + full for full in departments.get(name or "", ())]
+            at += len(name or " ")
+    return list(dict.fromkeys(found))
+
+
+def unit_tokens(texts: Iterable[str], cut: Callable[[str], list[str]]) -> list[str]:
+    """Marked units of the texts; ``cut`` makes them of a run of Chinese characters."""
+    line: list[str] = []
+    for text in texts:
+        for piece in pieces(fold(text)):
+            if piece.kind == "han":
+                line += cut(piece.text)
+            elif piece.kind in ("latin", "number"):
+                line.append(f"^{piece.tokens[0]}$")
+            else:
+                line.append(BREAK)
+        line.append(BREAK)
+    return line
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    return [text for text in value or () if isinstance(text, str) and text]

@@ -1,0 +1,63 @@
+"""The search as a part of the portal's plugin: the two hooks of ``IPackageController`` that CKAN calls for it."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import pysolr
+
+import ckan.model as model
+from ckan.common import config
+from ckan.lib.search.common import make_connection
+
+from .document import index_document
+from .query import QueryRejectedError, search_query
+
+log = logging.getLogger(__name__)
+
+
+class SearchMixin:
+    """``before_dataset_index`` and ``before_dataset_search``; the plugin that mixes it in implements the interface."""
+
+    def before_dataset_index(self, pkg_dict: dict[str, Any]) -> dict[str, Any]:
+        return index_document(pkg_dict, organisation_titles(pkg_dict.get("owner_org")))
+
+    def before_dataset_search(self, search_params: dict[str, Any]) -> dict[str, Any]:
+        filters = solr_filters(search_params)
+        if any("{!" in part or re.search(r"_\W*(query|val)\W*_", part) for part in filters):
+            return search_params        # CKAN refuses these with a message of its own
+        return search_query(search_params, lambda clauses: count(clauses, filters))
+
+
+def organisation_titles(organisation: str | None) -> list[str]:
+    """The title of an organisation by its id, and those of the organisations above it."""
+    group = model.Group.get(organisation) if organisation else None
+    if group is None:
+        return []
+    return [title for title in (group.title, *(parent.title for parent in group.get_parent_group_hierarchy())) if title]
+
+
+def solr_filters(search_params: dict[str, Any]) -> list[str]:
+    """The filters within which words are looked for, so that a fallback speaks of what the person can see."""
+    given = [search_params.get("fq"), *(search_params.get("fq_list") or [])]
+    own = [f'+site_id:"{config.get("ckan.site_id")}"', "+state:active", "+capacity:public"]
+    return [part for part in [*given, *own] if part]
+
+
+def count(clauses: Sequence[str], filters: Sequence[str]) -> list[int]:
+    """How many datasets each clause finds: one request without rows.
+
+    :raises QueryRejectedError: when Solr does not understand a clause or cannot be reached; the search itself will
+        then say so.
+    """
+    try:
+        reply = make_connection(decode_dates=False).search(
+            "*:*", rows=0, fq=list(filters), facet="true", **{"facet.query": list(clauses), "q.op": "OR"})
+    except pysolr.SolrError as error:
+        log.info("Solr counts nothing for %s: %s", clauses, error)
+        raise QueryRejectedError(str(error)) from error
+    found = reply.facets["facet_queries"]
+    return [found[clause] for clause in clauses]

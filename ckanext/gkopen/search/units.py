@@ -1,0 +1,112 @@
+"""Characters and toneless syllables with the edges of words: the material of the fallbacks.
+
+A unit at the beginning of a word carries ``^``, at its end ``$`` (field type ``gk_units`` indexes it with and
+without). A phrase that must meet an edge does not find 北京 in 湖北|京山, though the characters stand side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache, lru_cache
+from itertools import islice, product
+
+from pypinyin import Style, lazy_pinyin, pinyin
+from pypinyin.constants import PINYIN_DICT
+
+from .text import NEGATIONS, heads, parts, words
+
+_LONGEST_SYLLABLE = 6
+
+
+def characters(run: str) -> list[str]:
+    """A run of Chinese characters as marked units. A word that begins with a negation shows no end: 动产 is not
+    to be found in 不动产."""
+    units: list[str] = []
+    for word in words(run):
+        begins, ends = _edges(word)
+        if word[0] in NEGATIONS:
+            ends = {len(word) - 1} if len(word) == 1 else set()
+        units += [("^" if i in begins else "") + char + ("$" if i in ends else "") for i, char in enumerate(word)]
+    return units
+
+
+def syllables(run: str) -> list[str]:
+    """The same as toneless syllables, one a character."""
+    units: list[str] = []
+    for word in words(run):
+        begins, ends = _edges(word)
+        units += [("^" if i in begins else "") + sound + ("$" if i in ends else "")
+                  for i, sound in enumerate(sounds(word))]
+    return units
+
+
+@lru_cache(50_000)
+def sounds(word: str) -> tuple[str, ...]:
+    """空气 → kong qi. Characters without a known sound stand for themselves."""
+    return tuple(lazy_pinyin(word, style=Style.NORMAL, errors=list))
+
+
+def readings(text: str, limit: int = 6) -> list[tuple[str, ...]]:
+    """The ways to read a text of a query, the likely one first: a wrong character may have brought a wrong sound."""
+    likely = tuple(sound for word in words(text) for sound in sounds(word))
+    every = pinyin(text, style=Style.NORMAL, heteronym=True, errors=list)
+    if len(every) != len(likely):
+        return [likely]
+    return list(dict.fromkeys([likely, *islice(product(*every), limit)]))[:limit]
+
+
+@lru_cache(1_000)
+def spelt(letters: str, limit: int = 8) -> list[tuple[str, ...]]:
+    """kongqizhiliang → (kong, qi, zhi, liang): every way to spell the letters as syllables, few syllables first."""
+    known = _syllables()
+    ways: list[list[tuple[str, ...]]] = [[] for _ in letters] + [[()]]
+    for start in range(len(letters) - 1, -1, -1):
+        for end in range(min(len(letters), start + _LONGEST_SYLLABLE), start, -1):
+            if letters[start:end] in known:
+                ways[start] += [(letters[start:end], *rest) for rest in ways[end]]
+        ways[start] = sorted(ways[start], key=len)[:limit]
+    return ways[0]
+
+
+def phrases(units: Sequence[str]) -> list[str]:
+    """Quoted phrases that find the units where they meet edges of words: both edges when there are few units,
+    at least one when there are four or more."""
+    first, last = f"^{units[0]}", f"{units[-1]}$"
+    if len(units) == 1:
+        return [f'"{first}"']
+    inner = list(units[1:-1])
+    if len(units) < 4:
+        return [f'"{" ".join([first, *inner, last])}"']
+    return [f'"{" ".join([first, *units[1:]])}"', f'"{" ".join([*units[:-1], last])}"']
+
+
+def half_phrases(units: Sequence[str]) -> list[str]:
+    """The same with one edge at least, however few the units are."""
+    if len(units) == 1:
+        return [f'"{units[0]}"']
+    return [f'"^{" ".join(units)}"', f'"{" ".join(units)}$"']
+
+
+def _edges(word: str) -> tuple[set[int], set[int]]:
+    begins, ends, at = {0}, {len(word) - 1}, 0
+    for part in parts(word):
+        begins.add(at)
+        for head in heads(part):
+            (ends if part.startswith(head) else begins).add(
+                at + (len(head) - 1 if part.startswith(head) else len(part) - len(head)))
+        at += len(part)
+        ends.add(at - 1)
+    return begins, ends
+
+
+@cache
+def _syllables() -> frozenset[str]:
+    """Every toneless syllable that a character of the basic block can have, ü as v."""
+    found: set[str] = set()
+    for code in range(0x4E00, 0x9FFF):
+        if code in PINYIN_DICT:
+            found.update(pinyin(chr(code), style=Style.NORMAL, heteronym=True)[0])
+    return frozenset(sound for sound in found if sound.isascii() and sound.isalpha() and sound not in _INTERJECTIONS)
+
+
+_INTERJECTIONS = frozenset({"n", "m", "ng", "hm", "hng", "fiao", "kei", "lve", "nve", "eng", "ei", "yo", "o", "den"})
