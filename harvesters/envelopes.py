@@ -28,12 +28,8 @@ class Envelope:
 
 
 PRESETS: dict[str, Envelope] = {
-    "national": Envelope(
-        "data.list", "data.total", "code", ("0", "200"), "message", ("401", "403", "404"), ("429",)
-    ),
-    "zhejiang": Envelope(
-        "datas", "totalDataCount", "code", ("00",), "msg", ("01", "02", "03", "04", "05"), ("06",)
-    ),
+    "national": Envelope("data.list", "data.total", "code", ("0", "200"), "message", ("401", "403", "404"), ("429",)),
+    "zhejiang": Envelope("datas", "totalDataCount", "code", ("00",), "msg", ("01", "02", "03", "04", "05"), ("06",)),
     "header": Envelope("data.rows", "data.total", "code", ("0",), "message", ("401", "403", "404"), ("429",)),
     "bearer": Envelope("data", "totalrecords", "errcode", ("0",), "result", ("401", "403", "404"), ("429",)),
 }
@@ -200,8 +196,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))
         raise BadAnswer(
             f"应答的一个对象中“{_short(twice)}”出现两次，无法判断取哪个值。请联系数据提供部门。",
-            f"an object of the answer has the key {_short(twice)!r} twice, so its value is unknown; "
-            "ask the department",
+            f"an object of the answer has the key {_short(twice)!r} twice, so its value is unknown; ask the department",
         )
     return result
 

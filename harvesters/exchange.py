@@ -124,9 +124,7 @@ class ExchangeTransport:
     def _make_signer(self, service: str) -> signers.Signer:
         return signers.make_signer(self._source.signer, self._secret, service, self._url(service))
 
-    def _call(
-        self, build: Callable[[], Call], signer: signers.Signer, what: str
-    ) -> tuple[bytes, dict[str, Any]]:
+    def _call(self, build: Callable[[], Call], signer: signers.Signer, what: str) -> tuple[bytes, dict[str, Any]]:
         """Try until an answer is good, the failure is final, or the tries are used up."""
         refused_once = False
         attempt = 0

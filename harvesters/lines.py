@@ -79,9 +79,7 @@ class LinedYaml:
         if not isinstance(node, yaml.ScalarNode):
             raise self.error(node.start_mark.line + 1, key, "应为文本 / a text is expected")
         if node.tag == "tag:yaml.org,2002:null" or not node.value.strip():
-            raise self.error(
-                node.start_mark.line + 1, key, "值为空 / the value is empty: fill it in or remove the key"
-            )
+            raise self.error(node.start_mark.line + 1, key, "值为空 / the value is empty: fill it in or remove the key")
         return node.value
 
     def matching(self, key: str, node: yaml.Node, pattern: str, allowed: str) -> str:
@@ -113,11 +111,7 @@ class LinedYaml:
 
     def unknown(self, line: int, key: str, given: str, options: Iterable[str]) -> SourceError:
         near = difflib.get_close_matches(given, list(options), n=1)
-        hint = (
-            f"是否为 {near[0]}？/ did you mean {near[0]}?"
-            if near
-            else f"可用 / known: {known_names(options)}"
-        )
+        hint = f"是否为 {near[0]}？/ did you mean {near[0]}?" if near else f"可用 / known: {known_names(options)}"
         return self.error(line, key, f"不认识 {given} / {given!r} is not known here: {hint}")
 
     def error(self, line: int, key: str, message: str) -> SourceError:

@@ -38,9 +38,7 @@ class Listing:
             )
         first = self._digests.setdefault(_digest(page), page.number)
         if first != page.number and page.rows:
-            raise InconsistentListing(
-                f"与第 {first} 页内容完全相同", f"it is the same as page {first}", page.number
-            )
+            raise InconsistentListing(f"与第 {first} 页内容完全相同", f"it is the same as page {first}", page.number)
         if self._total is None:
             self.ended = self._last == 0
         else:

@@ -161,9 +161,7 @@ class _GuardedAdapter(HTTPAdapter):
         plain = type("GuardedHTTP", (_Guarded, HTTPConnection), attributes)
         tls = type("GuardedHTTPS", (_Guarded, HTTPSConnection), attributes)
         context = create_urllib3_context()
-        context.sslsocket_class = type(
-            "TimedTLSSocket", (_Timed, ssl.SSLSocket), {"deadline": self._guard.deadline}
-        )
+        context.sslsocket_class = type("TimedTLSSocket", (_Timed, ssl.SSLSocket), {"deadline": self._guard.deadline})
         self.poolmanager = PoolManager(connections, maxsize, block=block, ssl_context=context, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {
             "http": type("GuardedPool", (HTTPConnectionPool,), {"ConnectionCls": plain}),
@@ -204,9 +202,7 @@ def read_body(response: requests.Response, limit: int) -> bytes:
         if sent > limit or len(body) > limit:
             raise AnswerTooLarge(limit)
     if inflate is not None and not inflate.eof:
-        raise BadAnswer(
-            "应答的压缩数据不完整。请稍后重试。", "the compressed answer is cut; harvest again later"
-        )
+        raise BadAnswer("应答的压缩数据不完整。请稍后重试。", "the compressed answer is cut; harvest again later")
     return bytes(body)
 
 

@@ -221,9 +221,7 @@ class _Reader(LinedYaml):
         except ValueError:
             parts, valid = urlsplit(""), False
         if not valid or re.search(r"\s", url):
-            raise self.error(
-                line, "url", "需要 http:// 或 https:// 地址 / an http:// or https:// address is needed"
-            )
+            raise self.error(line, "url", "需要 http:// 或 https:// 地址 / an http:// or https:// address is needed")
         if parts.username is not None or parts.password is not None:
             message = "地址中不能有账号口令，请用 secret_env / no account in the address: use secret_env"
             raise self.error(line, "url", message)

@@ -62,9 +62,7 @@ def word_rows(family: str, listing: Listing, request_id: str) -> str:
                 f'"totalDataCount":{total},"totalPage":{pages},"requestId":"{request_id}"}}'
             )
         case "header":
-            return (
-                f'{{"code":0,"message":"ok","data":{{"rows":{rows},"total":{total},"page":{listing.page}}}}}'
-            )
+            return f'{{"code":0,"message":"ok","data":{{"rows":{rows},"total":{total},"page":{listing.page}}}}}'
         case _:
             return f'{{"errcode":0,"result":"ok","totalrecords":{total},"data":{rows}}}'
 
@@ -86,9 +84,7 @@ def word_object(family: str, value: object) -> str:
 def word_refusal(family: str, reason: str) -> tuple[int, str]:
     """HTTP status and JSON text."""
     status, code = REFUSALS[family][reason]
-    code_key, text_key = {"zhejiang": ("code", "msg"), "bearer": ("errcode", "result")}.get(
-        family, ("code", "message")
-    )
+    code_key, text_key = {"zhejiang": ("code", "msg"), "bearer": ("errcode", "result")}.get(family, ("code", "message"))
     return status, json.dumps({code_key: code, text_key: WORDS[reason], "data": None}, ensure_ascii=False)
 
 

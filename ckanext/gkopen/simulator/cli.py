@@ -51,12 +51,8 @@ class _FaultType(click.ParamType):
 )
 @click.option("--rows", type=click.IntRange(1), default=None,
               help="不用数据目录，每个领域生成这么多行 / instead of a folder, so many generated rows a domain")  # fmt: skip
-@click.option(
-    "--seed", type=int, default=1, show_default=True, help="生成数据的种子 / seed of generated rows"
-)
-def simulate(
-    port: int, host: str, data: Path | None, faults: tuple[Fault, ...], rows: int | None, seed: int
-) -> None:
+@click.option("--seed", type=int, default=1, show_default=True, help="生成数据的种子 / seed of generated rows")
+def simulate(port: int, host: str, data: Path | None, faults: tuple[Fault, ...], rows: int | None, seed: int) -> None:
     """共享交换平台模拟器 / The simulated exchange platform.
 
     数据目录中的文件改动后，下一次采集即可见。密钥取自环境变量（名称见 city.yaml）。
@@ -73,9 +69,7 @@ def simulate(
             name = Folder(data).city().secret_env
             secret = os.environ.get(name)
             if not secret:
-                raise click.ClickException(
-                    f"请先设置环境变量 {name} / set the environment variable {name} first"
-                )
+                raise click.ClickException(f"请先设置环境变量 {name} / set the environment variable {name} first")
             server, platform = bind(data, secret, host=host, port=port, faults=list(faults))
         except FolderError as exc:
             raise click.ClickException(str(exc)) from exc

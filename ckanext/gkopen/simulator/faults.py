@@ -114,16 +114,11 @@ def distort(listing: Listing, faults: Faults, service: str, first_page: Rows, fo
     if faults.take("drift_remove", service):
         rows = [dict(list(row.items())[:-1]) for row in rows]
     if faults.take("drift_rename", service):
-        rows = [
-            {(f"{key}（新）" if at == 0 else key): row[key] for at, key in enumerate(row)} for row in rows
-        ]
+        rows = [{(f"{key}（新）" if at == 0 else key): row[key] for at, key in enumerate(row)} for row in rows]
     if faults.take("drift_swap", service):
         rows = [_swapped(row) for row in rows]
     if faults.take("drift_retype", service):
-        rows = [
-            {key: f"约{value}左右" if value[:1].isdigit() else value for key, value in row.items()}
-            for row in rows
-        ]
+        rows = [{key: f"约{value}左右" if value[:1].isdigit() else value for key, value in row.items()} for row in rows]
     if faults.take("others_rows", service):
         rows = rows[: len(rows) // 2] + foreign[: len(rows) - len(rows) // 2]
     numbers = () if faults.take("numbers_as_text", service) else listing.numbers

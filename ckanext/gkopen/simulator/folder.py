@@ -132,9 +132,7 @@ def _city(path: Path) -> City:
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
         bodies = [Body(**{**entry, "short": tuple(entry.get("short", ()))}) for entry in data["bodies"]]
-        services = [
-            Service(**{**entry, "numbers": tuple(entry.get("numbers", ()))}) for entry in data["services"]
-        ]
+        services = [Service(**{**entry, "numbers": tuple(entry.get("numbers", ()))}) for entry in data["services"]]
         platform = data["platform"]
         city = City(
             data["city"],
@@ -154,9 +152,7 @@ def _city(path: Path) -> City:
                 f"the service {service.id} has an unknown family or body"
             )
         if (service.file is None) == (service.generate is None):
-            raise FolderError(
-                f"{path}: 服务 {service.id} 需要 file 或 generate / {service.id} needs file or generate"
-            )
+            raise FolderError(f"{path}: 服务 {service.id} 需要 file 或 generate / {service.id} needs file or generate")
     return city
 
 
@@ -175,9 +171,7 @@ def _table(path: Path) -> Table:
     lines = iter(lines)
     columns = next(lines, [])
     width = len(columns)
-    rows = [
-        dict(zip(columns, islice([*line, *[""] * width], width), strict=True)) for line in lines if any(line)
-    ]
+    rows = [dict(zip(columns, islice([*line, *[""] * width], width), strict=True)) for line in lines if any(line)]
     return Table(columns, len(rows), rows)
 
 

@@ -74,9 +74,7 @@ def procurement(random: Random, index: int) -> Record:
     project = index // len(NOTICES)
     buyer = project % 60
     what, category, item = GOODS[project % len(GOODS)]
-    when = datetime(2022, 1, 1, 9) + timedelta(
-        days=project % 1500 + index % len(NOTICES), minutes=project % 400
-    )
+    when = datetime(2022, 1, 1, 9) + timedelta(days=project % 1500 + index % len(NOTICES), minutes=project % 400)
     budget = random.randrange(100_000, 90_000_000)
     awarded = notice in WITH_SUPPLIER
     supplier = random.randrange(400)
@@ -93,17 +91,18 @@ def procurement(random: Random, index: int) -> Record:
         "采购方式": METHODS[project % len(METHODS)],
         "采购类别": category,
         "品目编码": item,
-        "预算金额(元)": _yuan(budget),
-        "最高限价(元)": _yuan(budget),
+        "预算金额（元）": _yuan(budget),
+        "最高限价（元）": _yuan(budget),
         "资金来源": "财政资金",
         "中标供应商": company(supplier) if awarded else "",
         "中标供应商统一社会信用代码": credit_code(supplier) if awarded else "",
-        "中标(成交)金额(元)": award,
+        "中标金额（元）": award,
         "计价方式": "金额" if awarded else "",
         "合同编号": f"HT{index:09d}" if contract else "",
         "签订日期": when.strftime("%Y-%m-%d") if contract else "",
-        "合同金额(元)": award if contract else "",
-        "原因": WITH_REASON.get(notice, ""),
+        "合同金额（元）": award if contract else "",
+        "验收结论": "合格" if notice == "公共服务项目验收结果公告" else "",
+        "更正（终止）原因": WITH_REASON.get(notice, ""),
     }
 
 
@@ -127,7 +126,7 @@ def budget(random: Random, index: int) -> Record:
         "收支方向": "支出",
         "功能科目编码": code,
         "功能科目名称": name,
-        "金额(元)": _yuan(cents),
+        "金额（元）": _yuan(cents),
     }
 
 
@@ -137,6 +136,7 @@ def project(random: Random, index: int) -> Record:
     owner = index % 60
     running = STAGES.index(stage)
     return {
+        "记录类型": "单个项目",
         "项目代码": project_code(index),
         "项目名称": f"示范{_name(index)}{sector}项目（{index}）",
         "建设地点": f"示范{_name(owner // 7)}区",
@@ -145,7 +145,8 @@ def project(random: Random, index: int) -> Record:
         "项目类型": ("新建", "改造", "扩建")[index % 3],
         "行业": sector,
         "建设规模及内容": f"总建筑面积{random.randrange(800, 90_000)}平方米",
-        "总投资(元)": _yuan(random.randrange(500_000_000, 90_000_000_000)),
+        "总投资": _yuan(random.randrange(500_000_000, 90_000_000_000)),
+        "金额单位": "元",
         "资金来源": "财政资金",
         "当前阶段": stage,
         "开工日期": started.isoformat() if running >= 2 else "",
@@ -161,13 +162,14 @@ def project_event(random: Random, index: int) -> Record:
     before = random.randrange(500_000_000, 90_000_000_000)
     return {
         "项目代码": project_code(owner),
-        "事项": item,
-        "事件": event,
+        "信息类别": item,
+        "事项名称": event,
         "日期": when.isoformat(),
         "文号": f"示范发改〔{when.year}〕{index}号",
-        "办理单位": body(owner % 60),
-        "变更前金额(元)": _yuan(before) if changed else "",
-        "变更后金额(元)": _yuan(before + before // 20) if changed else "",
+        "办理机关": body(owner % 60),
+        "变更前金额": _yuan(before) if changed else "",
+        "变更后金额": _yuan(before + before // 20) if changed else "",
+        "金额单位": "元",
     }
 
 
@@ -177,15 +179,14 @@ def hotline(random: Random, index: int) -> Record:
     year, number = 2015 + month // 12, month % 12 + 1
     counts = [Random(f"{block}:{at}").randrange(50, 9000) for at in range(len(REQUESTS))]
     return {
-        "统计期": f"{year}-{number:02d}",
+        "统计期间": f"{year}-{number:02d}",
         "周期类型": "月",
         "区县": f"示范{_name(area)}区",
         "渠道": "12345热线",
-        "维度": "诉求类型",
+        "统计维度": "诉求类型",
         "类别": REQUESTS[kind],
-        "指标": "受理量",
         "数值": str(counts[kind]),
-        "单位": "件",
+        "计量单位": "件",
         "占比": f"{counts[kind] * 100 / sum(counts):.2f}%",
     }
 

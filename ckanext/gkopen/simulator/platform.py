@@ -38,9 +38,7 @@ ROUTES = Map(
         Rule("/_calls", endpoint="calls", methods=["GET"]),
         Rule("/national/token", endpoint="token", methods=["POST"]),
         Rule("/national/gateway", endpoint="gateway", methods=["GET", "POST"]),
-        Rule(
-            "/<any(national, zhejiang, header, bearer):family>/catalogue", endpoint="entries", methods=["GET"]
-        ),
+        Rule("/<any(national, zhejiang, header, bearer):family>/catalogue", endpoint="entries", methods=["GET"]),
         Rule(
             "/<any(national, zhejiang, header, bearer):family>/catalogue/<service>",
             endpoint="entry",
@@ -116,16 +114,12 @@ class Platform:
         text = answers.word_rows(family, listing, f"{now:.6f}")
         return wire.send(self._json(text, 200, now), request)
 
-    def _listing(
-        self, city: City, service: Service, page: int, size: int, since: str | None
-    ) -> answers.Listing:
+    def _listing(self, city: City, service: Service, page: int, size: int, since: str | None) -> answers.Listing:
         table = self.folder.table(service)
         if since and service.watermark:
             column = service.watermark
             kept = [
-                row
-                for row in table.slice(0, table.count)
-                if row.get(column, "") >= since[: len(row.get(column, ""))]
+                row for row in table.slice(0, table.count) if row.get(column, "") >= since[: len(row.get(column, ""))]
             ]
             table = Table(table.columns, len(kept), kept)
         rows = table.slice((page - 1) * size, page * size)
@@ -141,9 +135,7 @@ class Platform:
         mine = [service for service in city.services.values() if service.family == family]
         try:
             # A list belongs to no service: the national gateway signs it with the word catalogue.
-            self.checker.check(
-                family, Incoming(request.headers, _fields(request), "catalogue", self._clock())
-            )
+            self.checker.check(family, Incoming(request.headers, _fields(request), "catalogue", self._clock()))
         except Refusal as refusal:
             status, text = answers.word_refusal(family, refusal.reason)
             return self._json(text, status, self._clock())
@@ -165,9 +157,7 @@ class Platform:
         except Refusal as refusal:
             status, text = answers.word_refusal("national", refusal.reason)
             return self._json(text, status)
-        return self._json(
-            answers.word_object("national", {"secret": secret, "secretEndTime": int(end * 1000)})
-        )
+        return self._json(answers.word_object("national", {"secret": secret, "secretEndTime": int(end * 1000)}))
 
     def _faults(self, request: Request) -> Response:
         _only_from_here(request)

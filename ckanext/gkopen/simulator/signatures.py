@@ -66,9 +66,7 @@ class Checker:
             self._working.clear()
 
     def _national(self, call: Incoming, standing_only: bool = False) -> None:
-        rid, sid, stamp, sign = (
-            call.headers.get(f"{PREFIX}_{part}", "") for part in ("rid", "sid", "rtime", "sign")
-        )
+        rid, sid, stamp, sign = (call.headers.get(f"{PREFIX}_{part}", "") for part in ("rid", "sid", "rtime", "sign"))
         if rid != self._caller:
             raise Refusal("caller")
         if sid != call.service:
@@ -79,9 +77,7 @@ class Checker:
             with self._lock:
                 secrets += [secret for secret, end in self._working.items() if end > call.now]
         good = (
-            base64.b64encode(
-                hmac.new(secret.encode(), f"{sid}{rid}{stamp}".encode(), hashlib.sha256).digest()
-            )
+            base64.b64encode(hmac.new(secret.encode(), f"{sid}{rid}{stamp}".encode(), hashlib.sha256).digest())
             for secret in secrets
         )
         if not any(hmac.compare_digest(expected, sign.encode()) for expected in good):
@@ -118,11 +114,7 @@ class Checker:
             raise Refusal("sign")
 
     def _fresh(self, stamp: str, per_second: int, now: float) -> None:
-        if (
-            not stamp.isascii()
-            or not stamp.isdecimal()
-            or abs(int(stamp[:15]) / per_second - now) > FRESH_SECONDS
-        ):
+        if not stamp.isascii() or not stamp.isdecimal() or abs(int(stamp[:15]) / per_second - now) > FRESH_SECONDS:
             raise Refusal("clock")
 
     def _once(self, mark: str, now: float) -> None:
