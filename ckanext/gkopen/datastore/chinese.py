@@ -1,0 +1,67 @@
+"""Substrings in the rows of a table: `q` becomes conditions on the two-character index of `publish.table_sql`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from ckan.plugins.toolkit import ValidationError
+
+from ckanext.gkopen.domains import Domain
+from ckanext.gkopen.publish.table_sql import quoted, search_expression
+
+MAX_TERMS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """`indexed` finds rows by the index and then checks them, `checked` only checks: quicker when most rows match.
+
+    Both are SQL with the named parameters of `params`, and mean the same.
+    """
+
+    indexed: str
+    checked: str
+    params: dict[str, str]
+
+
+def conditions(domain: Domain, q: str | Mapping[str, Any], connection: Any) -> Conditions | None:
+    """Each word of `q` (or of one field's part of it) is a substring of the row; None when there is no word.
+
+    A row is found by a word in any of its searched fields, or in the one field that is named.
+    """
+    asked = q.items() if isinstance(q, Mapping) else [(None, q)]
+    words = [(field, word) for field, text in asked for word in str(text).split()]
+    if not words:
+        return None
+    if len(words) > MAX_TERMS:
+        raise ValidationError({"q": [f"检索词不得超过 {MAX_TERMS} 个 / at most {MAX_TERMS} words"]})
+    folded = connection.execute(
+        sa.text('select lower(unnest(cast(:words as text[])) collate "pg_c_utf8")'),
+        {"words": [word for _, word in words]},
+    ).scalars().all()
+    searched = [field.name for field in domain.search_fields]
+    everything = search_expression(searched or [f.name for f in domain.fields if f.pg_type == "text"])
+    indexed, checked, params = [], [], {}
+    for number, ((field, _), word) in enumerate(zip(words, folded, strict=True)):
+        text = everything if field is None else f"coalesce(cast({quoted(field)} as text), '')"
+        check = f'strpos(lower({text} collate "pg_c_utf8"), :gk_word_{number}) > 0'
+        params[f"gk_word_{number}"] = word
+        checked.append(check)
+        if searched and (field is None or field in searched):
+            indexed.append(f"public.gkopen_grams({everything}) @@ cast(:gk_grams_{number} as tsquery)")
+            params[f"gk_grams_{number}"] = _pieces(word)
+        indexed.append(check)
+    return Conditions(" and ".join(indexed), " and ".join(checked), params)
+
+
+def _pieces(word: str) -> str:
+    """The tsquery of a word: all its two-character pieces; a single character is the beginning of a piece."""
+    pieces = [word[start : start + 2] for start in range(len(word) - 1)]
+    return " & ".join(map(_lexeme, pieces)) if pieces else f"{_lexeme(word)}:*"
+
+
+def _lexeme(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
