@@ -16,14 +16,13 @@ from ckanext.dcat.profiles import (
     DCATAP,
     DCT,
     FOAF,
-    PROV,
     RDF,
     RDFS,
     SKOS,
     VCARD,
     EuropeanDCATAP3Profile,
 )
-from rdflib import BNode, Literal, Namespace, URIRef
+from rdflib import PROV, BNode, Literal, Namespace, URIRef
 
 from ckanext.gkopen.dcat.view import CHINESE, ENGLISH, PUBLISHER_TYPE, RELATED, dcat_view, related_codes
 from ckanext.gkopen.domains import Code

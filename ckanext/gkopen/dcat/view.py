@@ -7,7 +7,7 @@ triples of. What DCAT-AP has no word for is added by profile.py.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ckanext.gkopen.metadata.codes import meta_codes
@@ -28,7 +28,7 @@ def dcat_view(package: Mapping[str, Any], *, site_url: str, licence_url: str | N
     """`package` as ckanext-dcat reads it. `licence_url`: the licence's text; `site_url`: no last slash."""
     view = {name: value for name, value in package.items() if name not in CONTACT}
     view["resources"] = [
-        {**_resource(resource, site_url, licence_url), **_inherited(package)}
+        {**_resource(resource, licence_url), **_inherited(package)}
         for resource in package.get("resources", [])
     ]
     view |= {
@@ -57,7 +57,7 @@ def publisher(package: Mapping[str, Any], site_url: str) -> dict[str, Any]:
     address = f"{site_url}/organization/{name}" if name else ""
     return {
         "uri": address, "name": package.get("responsible_body") or organization.get("title") or name,
-        "identifier": package.get("responsible_uscc") or "", "url": address,
+        "identifier": package.get("responsible_uscc") or "",
         "type": f"{PUBLISHER_TYPE}LocalAuthority",
     }
 
@@ -68,7 +68,7 @@ def related_codes(package: Mapping[str, Any]) -> list[str]:
     return re.findall(r'[^\[\]",\s]+', codes) if isinstance(codes, str) else list(codes)
 
 
-def _resource(resource: Mapping[str, Any], site_url: str, licence_url: str | None) -> dict[str, Any]:
+def _resource(resource: Mapping[str, Any], licence_url: str | None) -> dict[str, Any]:
     view = dict(resource)
     mimetype, format_ = resource.get("mimetype"), resource.get("format") or ""
     view |= {
@@ -82,26 +82,20 @@ def _resource(resource: Mapping[str, Any], site_url: str, licence_url: str | Non
     }
     if resource.get("sha256"):
         view |= {"hash": resource["sha256"], "hash_algorithm": SHA256}
-    if resource.get("form") == "table":
-        view["access_services"] = list(_service(resource, site_url))
-    elif resource.get("form"):
+    if resource.get("form") not in (None, "table"):
         view["download_url"] = resource.get("url")
         standard = (form := meta_codes("meta_form").get(resource["form"])) and form.extra["standard"]
         view["conforms_to"] = [standard] if standard else None
     return {name: value for name, value in view.items() if value}
 
 
-def _service(resource: Mapping[str, Any], site_url: str) -> Iterator[dict[str, Any]]:
-    yield {
-        "uri": f"{site_url}/api/3/action/datastore_search", "title": "数据查询接口 datastore_search",
-        "endpoint_url": [f"{site_url}/api/3/action/datastore_search"],
-        "endpoint_description": f"{site_url}/open/openapi.json",
-    }
-
-
 def _inherited(package: Mapping[str, Any]) -> dict[str, Any]:
-    """What a file keeps of its dataset: the condition of its openness and the dates of its publication."""
+    """What a file keeps of its dataset: the condition of its openness and the dates of its publication.
+
+    Its dataset's id as well, without which ckanext-dcat asks the database for each resource.
+    """
     inherited = {
+        "package_id": package["id"],
         "rights": package.get("open_condition") if package.get("open_type") == "conditional" else None,
         "issued": package.get("first_published_at"), "modified": package.get("published_at"),
     }

@@ -53,7 +53,7 @@ def default_metadata(domain: Domain, body: Mapping[str, Any], catalogue_entry: M
     meta["license_id"] = license_id
     if catalogue_entry is None:
         meta |= {"disclosure_attribute": "proactive", "open_type": "unconditional"}
-    meta |= {name: text for name in TEXT if (text := _plain(entry.get(name)))}
+    meta |= {name: text for name in TEXT if (text := _plain(entry.get(name))).casefold() not in NOTHING}
     meta |= {name: found[0] for name, codes in ONE.items() if (found := _known(codes, entry.get(name)))}
     meta |= {name: found for name, codes in MANY.items() if (found := _known(codes, entry.get(name)))}
     if openness := _openness(entry):
@@ -125,8 +125,10 @@ def _due(domain: Domain, meta: Mapping[str, Any]) -> str:
 
 def _unknown_labels(entry: Mapping[str, Any]) -> Iterator[Finding]:
     for name, codes in (ONE | MANY).items():
-        for text in _split(entry.get(name)):
-            if not _known(codes, text) and not _known(codes, entry.get(name)):
+        whole = entry.get(name)
+        labels = [] if isinstance(whole, str) and meta_codes(codes).find(whole) else _split(whole)
+        for text in labels:
+            if not meta_codes(codes).find(text):
                 yield Finding("meta_unknown_label", "error", field=name, value=text)
     said = _plain(_said_of_openness(entry))
     if said and not _openness(entry):
