@@ -56,13 +56,26 @@ class Source:
             repeated = list(_repeated_keys(self._tree()))
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
-            raise SchemaError([Problem(path, line, "yaml", str(error.problem),
-                                       "correct the YAML syntax (indentation, quotes, colons)")]) from None
+            raise SchemaError(
+                [
+                    Problem(
+                        path,
+                        line,
+                        "yaml",
+                        str(error.problem),
+                        "correct the YAML syntax (indentation, quotes, colons)",
+                    )
+                ]
+            ) from None
         except yaml.YAMLError as error:
             raise SchemaError([Problem(path, 1, "yaml", str(error), "save the file as UTF-8 text")]) from None
         if repeated:
-            raise SchemaError([Problem(path, line, "unique", f"{key!r} is there twice",
-                                       "remove one of the two") for key, line in repeated])
+            raise SchemaError(
+                [
+                    Problem(path, line, "unique", f"{key!r} is there twice", "remove one of the two")
+                    for key, line in repeated
+                ]
+            )
 
     def _tree(self) -> yaml.Node | None:
         return yaml.compose(self.text, Loader)
@@ -148,13 +161,30 @@ def read_codes(path: Path) -> tuple[list[str], list[dict[str, str]]]:
         reader = csv.DictReader(stream, strict=True)
         columns = list(reader.fieldnames or ())
         if columns[:4] != ["code", "zh", "en", "aliases"]:
-            raise SchemaError([Problem(path, 1, "columns", f"the header is {','.join(columns)}",
-                                       "begin it with code,zh,en,aliases")])
+            raise SchemaError(
+                [
+                    Problem(
+                        path,
+                        1,
+                        "columns",
+                        f"the header is {','.join(columns)}",
+                        "begin it with code,zh,en,aliases",
+                    )
+                ]
+            )
         rows = []
         for row in reader:
             if None in row or None in row.values() or not row["code"] or not row["zh"] or not row["en"]:
-                raise SchemaError([Problem(path, reader.line_num, "columns",
-                                           "the line has too many or too few cells, or no code or title",
-                                           f"give {len(columns)} cells: {','.join(columns)}")])
+                raise SchemaError(
+                    [
+                        Problem(
+                            path,
+                            reader.line_num,
+                            "columns",
+                            "the line has too many or too few cells, or no code or title",
+                            f"give {len(columns)} cells: {','.join(columns)}",
+                        )
+                    ]
+                )
             rows.append(row)
     return columns, rows

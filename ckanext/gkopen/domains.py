@@ -24,20 +24,39 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ckanext.gkopen.schemas import Problem
+
 ARROW: Mapping[str, pa.DataType] = {
-    "string": pa.string(), "text": pa.string(), "code": pa.string(), "uscc": pa.string(), "url": pa.string(),
-    "list": pa.string(), "month": pa.string(), "period": pa.string(),
-    "integer": pa.int64(), "year": pa.int64(),
-    "decimal": pa.decimal128(28, 8), "money": pa.decimal128(28, 8), "percent": pa.decimal128(28, 8),
-    "date": pa.date32(), "datetime": pa.timestamp("s"), "boolean": pa.bool_(),
+    "string": pa.string(),
+    "text": pa.string(),
+    "code": pa.string(),
+    "uscc": pa.string(),
+    "url": pa.string(),
+    "list": pa.string(),
+    "month": pa.string(),
+    "period": pa.string(),
+    "integer": pa.int64(),
+    "year": pa.int64(),
+    "decimal": pa.decimal128(28, 8),
+    "money": pa.decimal128(28, 8),
+    "percent": pa.decimal128(28, 8),
+    "date": pa.date32(),
+    "datetime": pa.timestamp("s"),
+    "boolean": pa.bool_(),
 }
-"""Type of a field → Arrow type. Datetimes are Asia/Shanghai without a zone; money is yuan; percent is 63.72 for 63.72 %.
+"""Type of a field → Arrow type. Datetimes are Asia/Shanghai without a zone; money is yuan; 63.72 % is 63.72.
 
 `period` is text in one of the forms 2024, 2024-H1, 2024-Q1, 2024-05, 2024-W28, 2024-07-08/2024-07-14, 2023-01/2023-09;
 `list` is text with "；" between its items.
 """
-PG = {pa.string(): "text", pa.int64(): "int8", pa.decimal128(28, 8): "numeric", pa.date32(): "date",
-      pa.timestamp("s"): "timestamp", pa.bool_(): "bool"}
+PG = {
+    pa.string(): "text",
+    pa.int64(): "int8",
+    pa.decimal128(28, 8): "numeric",
+    pa.date32(): "date",
+    pa.timestamp("s"): "timestamp",
+    pa.bool_(): "bool",
+}
 NUMERIC = frozenset({"integer", "year", "decimal", "money", "percent"})
 
 
@@ -68,6 +87,8 @@ class Text:
 
 
 _NOISE = re.compile(r"[\s_·“”\"'‘’「」\u200b-\u200f\u2060\ufeff]+")
+_ORDINAL = re.compile(r"^(其中:?)?(\(?[一二三四五六七八九十]+[、.)]|\(?\d{1,2}([、)]|\.(?!\d)))?")
+_YEAR = re.compile(r"^(19|20)\d\d(年度?)?-?|\(?(19|20)\d\d(年度?)?\)?$")
 _DASH = re.compile(r"[‐-―−－~～]+")
 
 
@@ -113,8 +134,12 @@ class CodeList:
         return self._by_code.get(code)
 
     def find(self, label: str) -> Code | None:
-        """The code that a source means by a label, or None: an unknown label is never guessed."""
-        return self.by_label.get(fold(label))
+        """The code that a source means by a label, or None: an unknown label is never guessed.
+
+        "一、", "（二）", "1." and "其中:" before a label say where it stands in a table, not what it means.
+        """
+        folded = fold(label)
+        return self.by_label.get(folded) or self.by_label.get(_ORDINAL.sub("", folded))
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,8 +254,7 @@ class Shape:
 
     def find(self, label: str) -> Code | None:
         """The code of a column, also where a year stands before or after its label (2016年预算数)."""
-        return self.codes.find(label) or self.codes.find(re.sub(r"^[0-9０-９]{4}(年度?)?[-—]?|[（(]?[0-9]{4}年?度?[）)]?$",
-                                                                "", label.strip()))
+        return self.codes.find(label) or self.codes.find(_YEAR.sub("", fold(label)))
 
 
 @dataclass(frozen=True)
@@ -288,21 +312,6 @@ class Domain:
     def arrow_schema(self) -> pa.Schema:
         return pa.schema([pa.field(field.name, field.arrow_type) for field in self.fields])
 
-    @cached_property
-    def labels(self) -> Mapping[str, str]:
-        """Folded label of a source → field name. Names come before titles, titles before aliases."""
-        found: dict[str, str] = {}
-        for rank in (lambda f: [f.name], lambda f: [f.title.zh, f.title.en], lambda f: f.aliases):
-            for field in self.fields:
-                for label in rank(field):
-                    found.setdefault(fold(label), field.name)
-        return MappingProxyType(found)
-
-    @cached_property
-    def ignored(self) -> frozenset[str]:
-        """Folded labels of columns that are known and not published."""
-        return frozenset(map(fold, self.ignored_columns))
-
     def part_of(self, table: pa.Table) -> pa.Array | pa.ChunkedArray:
         """The name of the part to which each row belongs.
 
@@ -334,8 +343,12 @@ def domains(directory: str | Path | None = None) -> Mapping[str, Domain]:
 
     :raises SchemaError: a file is not well formed; the message names file, line, rule and fix
     """
-    extra = directory or _directory or os.environ.get("GKOPEN_DOMAINS_DIR") or None
-    return _load(Path(extra).resolve() if extra else None)
+    return _load(_folder(directory))
+
+
+def _folder(directory: str | Path | None) -> Path | None:
+    found = directory or _directory or os.environ.get("GKOPEN_DOMAINS_DIR")
+    return Path(found).resolve() if found else None
 
 
 def get_domain(name: str) -> Domain:
@@ -354,15 +367,20 @@ def _load(directory: Path | None) -> Mapping[str, Domain]:
     return MappingProxyType(read_domains(directory))
 
 
-def main(arguments: list[str]) -> int:
-    """Check every domain file, and those of the folders given; print each problem; 1 when there is one."""
-    from ckanext.gkopen.derive.lint import lint
+def lint(directory: str | Path | None = None) -> list[Problem]:
+    """Everything wrong with the files of gkopen and of the city's folder: form, references, the example record."""
+    from ckanext.gkopen.derive.lint import lint_files
 
-    problems = [problem for folder in (arguments or [None]) for problem in lint(Path(folder) if folder else None)]
+    return lint_files(_folder(directory))
+
+
+def main(arguments: list[str]) -> int:
+    """Check every domain file, and those of the folder given; print each problem; 1 when there is one."""
+    problems = lint(*arguments[:1])
     for problem in problems:
         print(problem)
     if not problems:
-        print(f"{len(domains(arguments[0] if arguments else None))} domains: no problem / 没有问题")
+        print(f"{len(domains(*arguments[:1]))} domains: no problem / 没有问题")
     return 1 if problems else 0
 
 

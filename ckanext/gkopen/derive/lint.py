@@ -12,7 +12,7 @@ from ckanext.gkopen.domains import NUMERIC, Domain, Field
 from ckanext.gkopen.schemas import Problem, SchemaError, Source
 
 
-def lint(directory: Path | None = None) -> list[Problem]:
+def lint_files(directory: Path | None = None) -> list[Problem]:
     """Problems of all files, gkopen's and those of a city's folder: form, references, and the example record."""
     problems: list[Problem] = []
     owners: dict[str, Path] = {}
@@ -28,12 +28,18 @@ def lint(directory: Path | None = None) -> list[Problem]:
             continue
         other = owners.setdefault(domain.name, path)
         if other != path:
-            problems.append(Problem(path, 1, "unique", f"the domain {domain.name} is also in {other}", "give it a new name"))
+            problems.append(
+                Problem(path, 1, "unique", f"the domain {domain.name} is also in {other}", "give it a new name")
+            )
         if domain.name != path.stem:
-            problems.append(Problem(path, 1, "name", f"the file describes {domain.name}", f"call it {domain.name}.yaml"))
+            problems.append(
+                Problem(path, 1, "name", f"the file describes {domain.name}", f"call it {domain.name}.yaml")
+            )
         source = Source(path)
-        problems += (source.problem(["fields", name, "example"], "example", message, fix)
-                     for name, message, fix in _example_problems(domain))
+        problems += (
+            source.problem(["fields", name, "example"], "example", message, fix)
+            for name, message, fix in _example_problems(domain)
+        )
     return problems
 
 
@@ -44,7 +50,11 @@ def _example_problems(domain: Domain) -> Iterator[tuple[str, str, str]]:
             if field.required and not field.required_if and field.default is None and field.derived is None:
                 yield field.name, f"{field.name} is required but has no example", "write example: ..."
         elif not _fits(field, value):
-            yield field.name, f"the example {value!r} is not a {field.type} that this field allows", "correct it"
+            yield (
+                field.name,
+                f"the example {value!r} is not a {field.type} that this field allows",
+                "correct it",
+            )
 
 
 def _fits(field: Field, value: str) -> bool:
@@ -58,6 +68,12 @@ def _fits(field: Field, value: str) -> bool:
         except InvalidOperation:
             return False
         return (field.minimum is None or number >= field.minimum) and (field.maximum is None or number <= field.maximum)
-    form = {"date": r"\d{4}-\d\d-\d\d", "datetime": r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "month": r"\d{4}-\d\d",
-            "boolean": "true|false", "url": r"https?://\S+", "uscc": r"[0-9A-HJ-NP-RTUWXY]{18}"}.get(field.type)
+    form = {
+        "date": r"\d{4}-\d\d-\d\d",
+        "datetime": r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d",
+        "month": r"\d{4}-\d\d",
+        "boolean": "true|false",
+        "url": r"https?://\S+",
+        "uscc": r"[0-9A-HJ-NP-RTUWXY]{18}",
+    }.get(field.type)
     return form is None or re.fullmatch(form, value) is not None

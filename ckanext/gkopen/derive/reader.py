@@ -43,7 +43,9 @@ def read_domains(directory: Path | None = None) -> dict[str, Domain]:
             problems += error.problems
             continue
         if domain.name in read:
-            problems.append(Problem(path, 1, "unique", f"there is a domain {domain.name} already", "give it a new name"))
+            problems.append(
+                Problem(path, 1, "unique", f"there is a domain {domain.name} already", "give it a new name")
+            )
         read[domain.name] = domain
     if problems:
         raise SchemaError(problems)
@@ -55,8 +57,17 @@ def domain_files(directory: Path | None) -> Iterator[Path]:
     if directory is None:
         return
     if not directory.is_dir():
-        raise SchemaError([Problem(directory, 1, "folder", "there is no such folder",
-                                   "correct ckanext.gkopen.domains_dir or GKOPEN_DOMAINS_DIR")])
+        raise SchemaError(
+            [
+                Problem(
+                    directory,
+                    1,
+                    "folder",
+                    "there is no such folder",
+                    "correct ckanext.gkopen.domains_dir or GKOPEN_DOMAINS_DIR",
+                )
+            ]
+        )
     yield from sorted(directory.glob("*.yaml"))
 
 
@@ -90,8 +101,14 @@ class _Lists:
         if name not in self.read:
             path = next((f / f"{name}.csv" for f in self.folders if (f / f"{name}.csv").is_file()), None)
             if path is None:
-                self.problems.append(source.problem(where, "codes", f"there is no code list {name}.csv",
-                                                    f"write it into {self.folders[0]}"))
+                self.problems.append(
+                    source.problem(
+                        where,
+                        "codes",
+                        f"there is no code list {name}.csv",
+                        f"write it into {self.folders[0]}",
+                    )
+                )
                 return CodeList(name, ())
             self.digest.update(path.read_bytes())
             self.read[name] = _code_list(name, path)
@@ -100,11 +117,18 @@ class _Lists:
 
 def _code_list(name: str, path: Path) -> CodeList:
     columns, rows = read_codes(path)
-    return CodeList(name, tuple(
-        Code(row["code"], Text(row["zh"], row["en"]), tuple(a for a in row["aliases"].split("|") if a),
-             MappingProxyType({column: row[column] for column in columns[4:]}))
-        for row in rows
-    ))
+    return CodeList(
+        name,
+        tuple(
+            Code(
+                row["code"],
+                Text(row["zh"], row["en"]),
+                tuple(a for a in row["aliases"].split("|") if a),
+                MappingProxyType({column: row[column] for column in columns[4:]}),
+            )
+            for row in rows
+        ),
+    )
 
 
 def _domain(source: Source, lists: _Lists) -> Domain:
@@ -172,8 +196,11 @@ def _demand(spec: bool | Mapping[str, Mapping[str, list[str]]]) -> tuple[bool, t
 
 
 def _conditions(spec: Mapping[str, Mapping[str, list[str]]]) -> tuple[Condition, ...]:
-    return tuple(Condition(field, tuple(values), negate=word == "unless")
-                 for word in ("if", "unless") for field, values in spec.get(word, {}).items())
+    return tuple(
+        Condition(field, tuple(values), negate=word == "unless")
+        for word in ("if", "unless")
+        for field, values in spec.get(word, {}).items()
+    )
 
 
 def _decimal(value: str | int | None) -> Decimal | None:
@@ -181,19 +208,41 @@ def _decimal(value: str | int | None) -> Decimal | None:
 
 
 def _rule(name: str, spec: Mapping[str, Any]) -> Rule:
-    return Rule(name, spec["kind"], spec.get("severity", "warning"), _frozen(spec["params"]), _text(spec["title"]),
-                _day(spec.get("valid_from")), _day(spec.get("valid_to")), spec.get("source"))
+    return Rule(
+        name,
+        spec["kind"],
+        spec.get("severity", "warning"),
+        _frozen(spec["params"]),
+        _text(spec["title"]),
+        _day(spec.get("valid_from")),
+        _day(spec.get("valid_to")),
+        spec.get("source"),
+    )
 
 
 def _deadline(name: str, spec: Mapping[str, Any]) -> Deadline:
-    return Deadline(name, _text(spec["basis"]), spec["unit"], spec["limit"], spec.get("from"), spec["source"],
-                    _conditions(spec.get("when", {})))
+    return Deadline(
+        name,
+        _text(spec["basis"]),
+        spec["unit"],
+        spec["limit"],
+        spec.get("from"),
+        spec["source"],
+        _conditions(spec.get("when", {})),
+    )
 
 
 def _shape(name: str, spec: Mapping[str, Any], source: Source, lists: _Lists) -> Shape:
     into = spec["into"]
-    return Shape(name, _text(spec["title"]), lists.get(spec["codes"], source, ["shapes", name, "codes"]),
-                 into["code"], into["value"], into.get("label"), MappingProxyType(dict(spec.get("constants", {}))))
+    return Shape(
+        name,
+        _text(spec["title"]),
+        lists.get(spec["codes"], source, ["shapes", name, "codes"]),
+        into["code"],
+        into["value"],
+        into.get("label"),
+        MappingProxyType(dict(spec.get("constants", {}))),
+    )
 
 
 def _day(value: str | date | None) -> date | None:

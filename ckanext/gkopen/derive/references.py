@@ -6,17 +6,43 @@ import re
 from collections.abc import Iterator, Sequence
 
 from ckanext.gkopen.domains import NUMERIC, Condition, Domain, Field, Rule, fold
+from ckanext.gkopen.labels import fold as fold_label
 from ckanext.gkopen.schemas import Problem, Source
 
-FIELD_PARAMS = frozenset({"value", "total", "rate", "numerator", "denominator", "share", "code", "earlier", "later",
-                          "field", "period", "side", "kind", "phase", "group", "parts", "fields"})
+FIELD_PARAMS = frozenset(
+    {
+        "value",
+        "total",
+        "rate",
+        "numerator",
+        "denominator",
+        "share",
+        "code",
+        "earlier",
+        "later",
+        "field",
+        "period",
+        "side",
+        "kind",
+        "phase",
+        "group",
+        "parts",
+        "fields",
+    }
+)
 """Parameters of rules that name one field or several."""
 COMPARABLE = NUMERIC | {"date", "datetime"}
 
 
 def reference_problems(source: Source, domain: Domain) -> list[Problem]:
-    return [*_names(source, domain), *_conditions(source, domain), *_derivations(source, domain),
-            *_rules(source, domain), *_labels(source, domain), *_patterns(source, domain)]
+    return [
+        *_names(source, domain),
+        *_conditions(source, domain),
+        *_derivations(source, domain),
+        *_rules(source, domain),
+        *_labels(source, domain),
+        *_patterns(source, domain),
+    ]
 
 
 def _unknown(source: Source, where: Sequence[str | int], name: str) -> Problem:
@@ -29,8 +55,12 @@ def _names(source: Source, domain: Domain) -> Iterator[Problem]:
         if name not in known:
             yield _unknown(source, ["key"], name)
         elif not domain.field(name).required or domain.field(name).required_if:
-            yield source.problem(["fields", name], "key", f"{name} is in the key but not always there",
-                                 "write required: true, or a derived field that is never empty")
+            yield source.problem(
+                ["fields", name],
+                "key",
+                f"{name} is in the key but not always there",
+                "write required: true, or a derived field that is never empty",
+            )
     for name in domain.part.fields:
         if name not in known:
             yield _unknown(source, ["part", "fields"], name)
@@ -58,7 +88,10 @@ def _conditions(source: Source, domain: Domain) -> Iterator[Problem]:
 
 
 def _condition(
-    source: Source, domain: Domain, where: list[str | int], conditions: Sequence[Condition],
+    source: Source,
+    domain: Domain,
+    where: list[str | int],
+    conditions: Sequence[Condition],
 ) -> Iterator[Problem]:
     for condition in conditions:
         if condition.field not in domain.field_names:
@@ -85,8 +118,12 @@ def _derivations(source: Source, domain: Domain) -> Iterator[Problem]:
             elif way == "extra_of":
                 codes = domain.field(name).codes
                 if codes is None or any(column not in code.extra for code in codes.codes):
-                    yield source.problem(where, "derived", f"{name} has no code list with a column {column}",
-                                         "name a column of its CSV file")
+                    yield source.problem(
+                        where,
+                        "derived",
+                        f"{name} has no code list with a column {column}",
+                        "name a column of its CSV file",
+                    )
         if way == "code_of" and field.codes is None:
             yield source.problem(where, "derived", f"{field.name} has no code list", "write type: code and codes")
         if field.unit_from and field.unit_from not in domain.field_names:
@@ -95,11 +132,15 @@ def _derivations(source: Source, domain: Domain) -> Iterator[Problem]:
 
 def _rules(source: Source, domain: Domain) -> Iterator[Problem]:
     for rule in domain.rules:
-        where = ["rules", rule.id, "params"]
+        where: list[str | int] = ["rules", rule.id, "params"]
         for param, value in rule.params.items():
             if param in ("when", "subtract"):
-                yield from _condition(source, domain, [*where, param],
-                                      [Condition(value["field"], tuple(map(str, value["values"])))])
+                yield from _condition(
+                    source,
+                    domain,
+                    [*where, param],
+                    [Condition(value["field"], tuple(map(str, value["values"])))],
+                )
             elif param in FIELD_PARAMS:
                 for name in (value,) if isinstance(value, str) else value:
                     if name not in domain.field_names:
@@ -109,8 +150,14 @@ def _rules(source: Source, domain: Domain) -> Iterator[Problem]:
 
 def _rule_values(source: Source, domain: Domain, rule: Rule, where: list[str | int]) -> Iterator[Problem]:
     """Codes in trees, rates and sides; and that an order compares what can be compared."""
-    for param, kind in (("tree", "kind"), ("rates", "kind"), ("left", "side"), ("right", "side"),
-                        ("base", "phase"), ("compared", "phase")):
+    for param, kind in (
+        ("tree", "kind"),
+        ("rates", "kind"),
+        ("left", "side"),
+        ("right", "side"),
+        ("base", "phase"),
+        ("compared", "phase"),
+    ):
         field = _field(domain, rule.params.get(kind))
         if param in rule.params and field is not None and field.codes is not None:
             for value in _leaves(rule.params[param]):
@@ -120,8 +167,12 @@ def _rule_values(source: Source, domain: Domain, rule: Rule, where: list[str | i
         for param in ("earlier", "later"):
             field = _field(domain, rule.params[param])
             if field is not None and field.type not in COMPARABLE:
-                yield source.problem([*where, param], "order", f"{field.name} is of type {field.type}",
-                                     "compare numbers or dates")
+                yield source.problem(
+                    [*where, param],
+                    "order",
+                    f"{field.name} is of type {field.type}",
+                    "compare numbers or dates",
+                )
 
 
 def _field(domain: Domain, name: object) -> Field | None:
@@ -144,23 +195,35 @@ def _labels(source: Source, domain: Domain) -> Iterator[Problem]:
     """A label that names two columns, or two codes of a list, would be a guess."""
     seen: dict[str, str] = {}
     for field in domain.fields:
-        for label in {fold(label): label for label in field.labels}.values():
-            owner = seen.setdefault(fold(label), field.name)
+        for folded, label in {fold_label(label): label for label in field.labels}.items():
+            owner = seen.setdefault(folded, field.name)
             if owner != field.name:
-                yield source.problem(["fields", field.name], "label", f"{label!r} also names {owner}",
-                                     "leave it to one of the two")
+                yield source.problem(
+                    ["fields", field.name],
+                    "label",
+                    f"{label!r} also names {owner}",
+                    "leave it to one of the two",
+                )
     for label in domain.ignored_columns:
-        if fold(label) in seen:
-            yield source.problem(["ignored_columns"], "label", f"{label!r} names {seen[fold(label)]}",
-                                 "leave it out of ignored_columns")
+        if fold_label(label) in seen:
+            yield source.problem(
+                ["ignored_columns"],
+                "label",
+                f"{label!r} names {seen[fold_label(label)]}",
+                "leave it out of ignored_columns",
+            )
     for codes in domain.code_lists.values():
         owners: dict[str, str] = {}
         for code in codes.codes:
             for label in {fold(label) for label in code.labels}:
                 owner = owners.setdefault(label, code.code)
                 if owner != code.code:
-                    yield source.problem(["fields"], "label", f"{codes.name}.csv: {label!r} means {owner} and {code.code}",
-                                         "leave it to one of the two")
+                    yield source.problem(
+                        ["fields"],
+                        "label",
+                        f"{codes.name}.csv: {label!r} means {owner} and {code.code}",
+                        "leave it to one of the two",
+                    )
 
 
 def _patterns(source: Source, domain: Domain) -> Iterator[Problem]:
@@ -171,5 +234,6 @@ def _patterns(source: Source, domain: Domain) -> Iterator[Problem]:
         try:
             re.compile(pattern)
         except re.error as error:
-            yield source.problem(where, "pattern", f"{pattern} is not a regular expression: {error}",
-                                 "correct the pattern")
+            yield source.problem(
+                where, "pattern", f"{pattern} is not a regular expression: {error}", "correct the pattern"
+            )
