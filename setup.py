@@ -15,8 +15,33 @@ SOURCES = {
     "ckanext.gkopen.schemas": "schemas",
     "ckanext.gkopen.harvesters": "harvesters",
 }
-DATA = ("yaml", "csv", "json", "html", "css", "js", "svg", "png", "webp", "ico", "woff2", "po", "pot", "mo", "mako",
-        "xml", "lock", "txt", "ini", "j2", "sql", "tsv", "ttl", "md", "conf")
+DATA = (
+    "yaml",
+    "csv",
+    "json",
+    "html",
+    "css",
+    "js",
+    "svg",
+    "png",
+    "webp",
+    "ico",
+    "woff2",
+    "po",
+    "pot",
+    "mo",
+    "mako",
+    "xml",
+    "lock",
+    "txt",
+    "ini",
+    "j2",
+    "sql",
+    "tsv",
+    "ttl",
+    "md",
+    "conf",
+)
 
 
 def packages() -> dict[str, str]:
@@ -30,7 +55,9 @@ def packages() -> dict[str, str]:
 
 
 def data_files(folders: dict[str, str]) -> dict[str, list[str]]:
-    """The data files of each package; one that lies in a plain folder belongs to the nearest package above it."""
+    """The data files of each package; one that lies in a plain folder belongs to the nearest package above
+    it.
+    """
     owned: dict[str, list[str]] = {name: [] for name in folders}
     by_folder = {folder: name for name, folder in folders.items()}
     for source in SOURCES.values():

@@ -1,11 +1,11 @@
 """Real servers for the tests that ask for them, and none for the others.
 
-CKAN's own pytest plugin loads the whole site before it knows which tests will run. Here it is loaded after the
-collection and only when a collected test uses one of the fixtures below: a test of pure code takes
+CKAN's own pytest plugin loads the whole site before it knows which tests will run. Here it is loaded after
+the collection and only when a collected test uses one of the fixtures below: a test of pure code takes
 milliseconds and needs no server.
 
-The servers run below `<GKOPEN_HOME>/test` for one session, or are those that GKOPEN_*_URL or CKAN_SQLALCHEMY_URL
-name. `site` gives each test the state of a site just made.
+The servers run below `<GKOPEN_HOME>/test` for one session, or are those that GKOPEN_*_URL or
+CKAN_SQLALCHEMY_URL name. `site` gives each test the state of a site just made.
 """
 
 import os

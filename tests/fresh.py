@@ -15,20 +15,13 @@ TABLES = """
     SELECT quote_ident(table_schema) || '.' || quote_ident(table_name) FROM information_schema.tables
     WHERE table_type = 'BASE TABLE' AND table_schema NOT IN ('pg_catalog', 'information_schema')
 """
-EMPTY_DATASTORE = """
-DO $$
-DECLARE name text;
-BEGIN
-    FOR name IN SELECT nspname FROM pg_namespace
-                WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'public') LOOP
-        EXECUTE format('DROP SCHEMA %I CASCADE', name);
-    END LOOP;
-    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> '_table_stats' LOOP
-        EXECUTE format('DROP TABLE public.%I CASCADE', name);
-    END LOOP;
-    TRUNCATE public._table_stats;
-END $$
-"""
+EMPTY_DATASTORE = """DO $$ DECLARE name text; BEGIN FOR name IN SELECT nspname FROM pg_namespace WHERE
+                  nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'public') LOOP EXECUTE
+                  format('DROP SCHEMA %I CASCADE', name); END LOOP; FOR name IN SELECT tablename FROM
+                  pg_tables WHERE schemaname = 'public' AND tablename <> '_table_stats' LOOP EXECUTE
+                  format('DROP TABLE public.%I CASCADE', name); END LOOP; TRUNCATE public._table_stats; END
+                  $$
+                  """
 
 
 class FreshSite:
@@ -69,9 +62,10 @@ class FreshSite:
     def _tables_with_rows(self) -> list[str]:
         with self.ckan.cursor() as cursor:
             cursor.execute(TABLES)
-            names = [name for name, in cursor.fetchall()]
+            names = [name for (name,) in cursor.fetchall()]
             cursor.execute("SELECT " + ", ".join(f"EXISTS (SELECT FROM {name})" for name in names))
-            return [name for name, filled in zip(names, cursor.fetchone(), strict=True) if filled]
+            [filled] = cursor.fetchall()
+            return [name for name, some in zip(names, filled, strict=True) if some]
 
     def _copy_out(self, name: str) -> bytes:
         rows = io.BytesIO()

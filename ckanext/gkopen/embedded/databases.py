@@ -25,8 +25,10 @@ def connected(url: str) -> Iterator[Any]:
 
 @dataclass(frozen=True)
 class Databases:
-    """Names follow from one word: `gkopen` gives the databases gkopen and gkopen_datastore, the role gkopen that
-    owns both, and gkopen_read that may only select from the second. `superuser` is the URL of a superuser."""
+    """Names follow from one word: `gkopen` gives the databases gkopen and gkopen_datastore, the role gkopen
+    that owns both, and gkopen_read that may only select from the second. `superuser` is the URL of a
+    superuser.
+    """
 
     superuser: str
     name: str
@@ -62,16 +64,23 @@ class Databases:
             for role, password in ((self.name, self.password), (self.reader, self.read_password)):
                 cursor.execute("SELECT FROM pg_roles WHERE rolname = %s", (role,))
                 verb = sql.SQL("CREATE" if cursor.fetchone() is None else "ALTER")
-                cursor.execute(sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(
-                    verb, sql.Identifier(role), sql.Literal(password)))
+                cursor.execute(
+                    sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(verb, sql.Identifier(role), sql.Literal(password))
+                )
             # A reader sees one state of a table from the first statement of a request to the last, and CKAN's own
             # setting for this has no effect.
-            cursor.execute(sql.SQL("ALTER ROLE {} SET default_transaction_isolation = 'repeatable read'").format(
-                sql.Identifier(self.reader)))
+            cursor.execute(
+                sql.SQL("ALTER ROLE {} SET default_transaction_isolation = 'repeatable read'").format(
+                    sql.Identifier(self.reader)
+                )
+            )
             made = [name for name in (self.name, self.datastore) if not self.exists(name)]
             for name in made:
-                cursor.execute(sql.SQL("CREATE DATABASE {} OWNER {} ENCODING 'UTF8' TEMPLATE template0").format(
-                    sql.Identifier(name), sql.Identifier(self.name)))
+                cursor.execute(
+                    sql.SQL("CREATE DATABASE {} OWNER {} ENCODING 'UTF8' TEMPLATE template0").format(
+                        sql.Identifier(name), sql.Identifier(self.name)
+                    )
+                )
         if self.datastore in made:
             self._grant()
 
@@ -80,17 +89,20 @@ class Databases:
             cursor.execute("SELECT FROM pg_database WHERE datname = %s", (name,))
             return cursor.fetchone() is not None
 
-    def bring_up_to(self, stamp: str, migrate: Callable[[], None]) -> None:
+    def bring_up_to(self, stamp: str, migrate: Callable[[], object]) -> None:
         """Run `migrate` unless the database says that it was brought to this stamp before."""
         with connected(self.as_superuser(self.name)) as cursor:
-            cursor.execute("SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s",
-                           (self.name,))
+            cursor.execute(
+                "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s",
+                (self.name,),
+            )
             if cursor.fetchone() == (stamp,):
                 return
         migrate()
         with connected(self.as_superuser(self.name)) as cursor:
-            cursor.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(
-                sql.Identifier(self.name), sql.Literal(stamp)))
+            cursor.execute(
+                sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(self.name), sql.Literal(stamp))
+            )
 
     def drop(self) -> None:
         with connected(self.superuser) as cursor:
@@ -100,10 +112,16 @@ class Databases:
     def _grant(self) -> None:
         """CKAN's own script for the rights of the DataStore's roles."""
         script = (files("ckanext.datastore") / "set_permissions.sql").read_text("utf-8")
-        quoted = {"maindb": self.name, "datastoredb": self.datastore, "mainuser": self.name,
-                  "writeuser": self.name, "readuser": self.reader}
+        quoted = {
+            "maindb": self.name,
+            "datastoredb": self.datastore,
+            "mainuser": self.name,
+            "writeuser": self.name,
+            "readuser": self.reader,
+        }
         statements = script.replace("\\connect {datastoredb}", "").format(
-            **{key: f'"{value}"' for key, value in quoted.items()})
+            **{key: f'"{value}"' for key, value in quoted.items()}
+        )
         with connected(self.as_superuser(self.datastore)) as cursor:
             cursor.execute(statements)
             # PUBLIC's right to connect is what the reader would come in by.

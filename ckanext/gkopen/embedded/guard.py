@@ -1,12 +1,13 @@
 """guard.py SIGNAL GRACE USER COMMAND...: run one server, and end it when whoever started it is gone.
 
-Started by guarded.py as a plain script with nothing but the standard library, so that it is small and quick. Its
-standard input is a pipe whose other end the owner holds: the pipe closes when the owner stops the server, and also
-when the owner crashes or is killed with -9. The server then gets SIGNAL, after GRACE seconds SIGKILL, and all that
-it left in its process group too. USER is `-` or an account to run as. Should the guard itself be killed, Linux
-passes SIGNAL on to the server.
+Started by guarded.py as a plain script with nothing but the standard library, so that it is small and quick.
+Its standard input is a pipe whose other end the owner holds: the pipe closes when the owner stops the
+server, and also when the owner crashes or is killed with -9. The server then gets SIGNAL, after GRACE
+seconds SIGKILL, and all that it left in its process group too. USER is `-` or an account to run as. Should
+the guard itself be killed, Linux passes SIGNAL on to the server.
 """
 
+import contextlib
 import ctypes
 import os
 import select
@@ -35,8 +36,9 @@ def follow_parent(number: int) -> Callable[[], None] | None:
 
 
 def wait_for_owner(owner: int) -> None:
-    """Return when the pipe's other end is closed. The parent's id is looked at too: a process that the owner forked
-    may hold a copy of the pipe for longer than the owner lives."""
+    """Return when the pipe's other end is closed. The parent's id is looked at too: a process that the owner
+    forked may hold a copy of the pipe for longer than the owner lives.
+    """
     while os.getppid() == owner:
         readable, _, _ = select.select([0], [], [], PARENT_CHECK_SECONDS)
         if readable and not os.read(0, 64):
@@ -47,8 +49,13 @@ def main() -> int:
     number, grace, user, *command = int(sys.argv[1]), float(sys.argv[2]), *sys.argv[3:]
     owner = os.getppid()
     account = {} if user == "-" else {"user": user, "group": user, "extra_groups": []}
-    server = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0,
-                              preexec_fn=follow_parent(number), **account)
+    server = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        process_group=0,
+        preexec_fn=follow_parent(number),  # noqa: PLW1509  (no thread runs yet)
+        **account,
+    )
 
     def end() -> None:
         server.send_signal(number)
@@ -66,10 +73,8 @@ def main() -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     threading.Thread(target=watch, daemon=True).start()
     code = server.wait()
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(server.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
     return code if code >= 0 else 128 - code
 
 

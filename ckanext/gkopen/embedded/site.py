@@ -4,7 +4,9 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -41,24 +43,35 @@ class Site:
 
 
 def describe_site(servers: Servers, home: Path, profile: Profile) -> Site:
-    databases = Databases(servers.postgres_url, DATABASE_NAMES[profile],
-                          secret(home, "database"), secret(home, "database_reader"))
+    databases = Databases(
+        servers.postgres_url,
+        DATABASE_NAMES[profile],
+        secret(home, "database"),
+        secret(home, "database_reader"),
+    )
     return Site(databases, servers, make_folder(home / "storage"))
 
 
-def make_site(servers: Servers, home: Path, *, profile: Profile, site_url: str = "http://127.0.0.1:5000") -> Path:
+def make_site(
+    servers: Servers,
+    home: Path,
+    *,
+    profile: Profile,
+    site_url: str = "http://127.0.0.1:5000",
+    extra: Mapping[str, str] | None = None,
+) -> Path:
     """Bring databases and folders to the present version and return the settings file to start CKAN with.
 
-    For the profile `test` that is test.ini, and the caller sets `Site.environment()`. Doing it again is quick, and
-    keeps the data. Raises StartError when a migration fails.
+    For the profile `test` that is test.ini, and the caller sets `Site.environment()`. Doing it again is
+    quick, and keeps the data. `extra` are further settings. Raises StartError when a migration fails.
     """
     site = describe_site(servers, home, profile)
     site.databases.create()
     for folder in ("ckan", "webassets", "private", "public"):
         make_folder(site.storage / folder)
     (site.storage / "private").chmod(0o700)
-    ini = PROJECT / "test.ini" if profile == "test" else _write_ini(site, home, site_url)
-    site.databases.bring_up_to(_stamp(), lambda: run_ckan(ini, "db", "upgrade", environment=site.environment()))
+    ini = PROJECT / "test.ini" if profile == "test" else _write_ini(site, home, site_url, extra or {})
+    site.databases.bring_up_to(_stamp(), partial(run_ckan, ini, "db", "upgrade", environment=site.environment()))
     return ini
 
 
@@ -68,16 +81,23 @@ def ckan_program() -> Path:
 
 
 def run_ckan(ini: Path, *arguments: str, environment: dict[str, str] | None = None) -> str:
-    """Run one `ckan` command to its end and return what it printed; its last lines are in the StartError if it fails."""
-    done = subprocess.run([ckan_program(), "-c", ini, *arguments], capture_output=True, text=True, check=False,
-                          env={**os.environ, **(environment or {})})
+    """Run one `ckan` command to its end and return what it printed; its last lines are in the StartError if
+    it fails.
+    """
+    done = subprocess.run(
+        [ckan_program(), "-c", ini, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **(environment or {})},
+    )
     if done.returncode:
         lines = (done.stdout + done.stderr).strip().splitlines()[-15:]
         raise StartError(f"`ckan {' '.join(arguments)}` failed; it ended with:\n" + "\n".join(lines))
     return done.stdout
 
 
-def _write_ini(site: Site, home: Path, site_url: str) -> Path:
+def _write_ini(site: Site, home: Path, site_url: str, extra: Mapping[str, str]) -> Path:
     """The site's own settings on top of site.ini, readable by its owner only."""
     token = f"string:{secret(home, 'api_token')}"
     settings = {
@@ -97,10 +117,14 @@ def _write_ini(site: Site, home: Path, site_url: str) -> Path:
         "ckan.webassets.path": str(site.storage / "webassets"),
         "ckan.files.storage.gkopen_private.path": str(site.storage / "private"),
         "ckan.files.storage.gkopen_public.path": str(site.storage / "public"),
+        **extra,
     }
     ini = home / "ckan.ini"
-    lines = ["# Written at each start by ckanext/gkopen/embedded/site.py: changes belong into site.ini beside it.",
-             "[app:main]", *(f"{key} = {value.replace('%', '%%')}" for key, value in settings.items())]
+    lines = [
+        "# Written at each start by ckanext/gkopen/embedded/site.py: changes belong into site.ini beside it.",
+        "[app:main]",
+        *(f"{key} = {value.replace('%', '%%')}" for key, value in settings.items()),
+    ]
     descriptor = os.open(ini, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write("\n".join(lines) + "\n")

