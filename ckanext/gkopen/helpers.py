@@ -1,0 +1,322 @@
+"""Template helpers: what pages ask for beyond the variables of their view. Names in `__all__` are registered.
+
+Everything that is shown is read through actions, as the reader of the page: a page can show nothing that the API would
+not give the same person.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date, format_datetime
+from babel.numbers import format_decimal
+from ckan import model
+from ckan.lib.helpers import helper_functions as h
+from ckan.plugins import toolkit
+from flask import has_request_context
+
+from ckanext.gkopen import ids
+from ckanext.gkopen.domains import Domain, UnknownDomain, get_domain
+from ckanext.gkopen.metadata.codes import meta_codes
+from ckanext.gkopen.review import roles
+from ckanext.gkopen.views.change import cells as gkopen_changed_cells
+from ckanext.gkopen.views.change import metadata as gkopen_metadata_changes
+from ckanext.gkopen.views.change import row_name as gkopen_row_name
+from ckanext.gkopen.views.change import totals as gkopen_totals
+from ckanext.gkopen.views.preview import Preview, preview
+from ckanext.gkopen.views.preview import table as gkopen_rows
+
+__all__ = [
+    "gkopen_bodies", "gkopen_body", "gkopen_changed_cells", "gkopen_date", "gkopen_dictionary", "gkopen_domain",
+    "gkopen_domain_of", "gkopen_domains", "gkopen_downloads", "gkopen_english", "gkopen_facet_label", "gkopen_is_bulk",
+    "gkopen_languages", "gkopen_latest", "gkopen_license", "gkopen_metadata_changes", "gkopen_number",
+    "gkopen_page_url", "gkopen_part", "gkopen_preview", "gkopen_revision_title", "gkopen_role", "gkopen_row_name",
+    "gkopen_rows", "gkopen_site_title", "gkopen_size", "gkopen_source", "gkopen_table_resource", "gkopen_text",
+    "gkopen_time", "gkopen_title", "gkopen_totals", "unix_locale_to_bcp47",
+]
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+SHORTLY_SECONDS = 10
+"""How old figures of the home page may be."""
+BROWSER_LOCALES = {"zh_Hans_CN": "zh-CN", "zh_Hant_TW": "zh-TW"}
+DOWNLOAD_ORDER = ("excel.csv", "csv", "xlsx", "jsonl", "zip")
+CODE_FACETS = {"field": "meta_field", "tier": "meta_tier", "update_cycle": "meta_update_cycle",
+               "disclosure_attribute": "meta_disclosure_attribute", "stage": "meta_stage"}
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def shortly(function: Callable[P, R]) -> Callable[P, R]:
+    """Keep the answer a few seconds, a language each. Only for what every reader sees alike."""
+    kept: dict[Any, tuple[float, R]] = {}
+
+    @wraps(function)
+    def answer(*args: P.args, **kwargs: P.kwargs) -> R:
+        key = (h.lang(), args, tuple(sorted(kwargs.items())))
+        found = kept.get(key)
+        if found is None or time.monotonic() - found[0] > SHORTLY_SECONDS:
+            found = kept[key] = (time.monotonic(), function(*args, **kwargs))
+        return found[1]
+
+    return answer
+
+
+# ---- language ----------------------------------------------------------------------------------------------------
+
+def unix_locale_to_bcp47(locale_str: str) -> str:
+    """The language of a page for browsers. CKAN's JavaScript builds an address and moment's locale from it, and does
+    not start at all for the `zh-Hans-CN` of the core helper that this one replaces."""
+    return BROWSER_LOCALES.get(locale_str, locale_str.replace("_", "-"))
+
+
+def gkopen_english() -> bool:
+    return str(h.lang()).startswith("en")
+
+
+def gkopen_text(value: Any) -> str:
+    """A text in the reader's language: from `{zh, en}`, from a `Text`, or as it is."""
+    if isinstance(value, Mapping):
+        return str(value.get("en" if gkopen_english() else "zh") or value.get("zh") or value.get("en") or "")
+    return value.get(h.lang()) if hasattr(value, "en") else str(value or "")
+
+
+def gkopen_title(thing: Mapping[str, Any], field: str = "title") -> str:
+    """`title` of a dataset or body, or `title_en` for an English page where there is one."""
+    english = thing.get(f"{field}_en") if gkopen_english() else None
+    return str(english or thing.get(field) or thing.get("display_name") or thing.get("name") or "")
+
+
+def gkopen_site_title() -> str:
+    """The portal's name in the reader's language (`ckan.site_title`, `ckanext.gkopen.site_title_en`)."""
+    english = toolkit.config.get("ckanext.gkopen.site_title_en") if gkopen_english() else None
+    return english or toolkit.config["ckan.site_title"]
+
+
+def gkopen_languages() -> list[dict[str, Any]]:
+    """This page in each language that is offered: code, browser's code, name, address, whether it is shown now."""
+    names = {"zh_Hans_CN": "简体中文", "zh_Hant_TW": "繁體中文", "en": "English"}
+    address = toolkit.request.environ.get("CKAN_CURRENT_URL", "/")
+    return [{"code": locale.short_name, "tag": unix_locale_to_bcp47(locale.short_name),
+             "name": names.get(locale.short_name, locale.display_name), "current": locale.short_name == h.lang(),
+             "url": h.url_for(address, locale=locale.short_name)} for locale in h.get_available_locales()]
+
+
+# ---- figures -----------------------------------------------------------------------------------------------------
+
+def gkopen_number(value: Any, digits: int | None = None) -> str:
+    """A number with separators of thousands, all its own digits kept; what is no number stays as it is."""
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        return "" if value is None else str(value)
+    if digits is not None:
+        number = round(number, digits)
+    return f"{number:,f}"
+
+
+def gkopen_size(size: Any) -> str:
+    """Bytes as a person reads them: 12 KB, 3.4 MB."""
+    if not size:
+        return ""
+    amount = float(size)
+    for unit in ("B", "KB", "MB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit in ("B", "KB") else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{format_decimal(round(amount, 1), locale='en')} GB"
+
+
+def _moment(value: Any) -> datetime | None:
+    """CKAN's own times are UTC without a zone; a date alone stays that date."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value.replace("Z", "+00:00"))
+        except ValueError:
+            return None
+    if isinstance(value, datetime):
+        return (value if value.tzinfo else value.replace(tzinfo=ZoneInfo("UTC"))).astimezone(SHANGHAI)
+    return None
+
+
+def gkopen_date(value: Any) -> str:
+    """A day, in the words of the page's language; times are those of Asia/Shanghai."""
+    if isinstance(value, str) and len(value) == len("2024-05-01"):
+        try:
+            return format_date(date.fromisoformat(value), "long", locale=_locale())
+        except ValueError:
+            return value
+    moment = _moment(value)
+    return format_date(moment.date(), "long", locale=_locale()) if moment else str(value or "")
+
+
+def gkopen_time(value: Any) -> str:
+    """Day and minute, Asia/Shanghai."""
+    moment = _moment(value)
+    if moment is None:
+        return str(value or "")
+    return format_datetime(moment, "y-MM-dd HH:mm" if not gkopen_english() else "d MMM y, HH:mm", locale=_locale())
+
+
+def _locale() -> str:
+    return "en_GB" if gkopen_english() else str(h.lang())
+
+
+# ---- what is published -------------------------------------------------------------------------------------------
+
+@shortly
+def gkopen_domains() -> list[dict[str, Any]]:
+    """The domains with the numbers of what is public in each: datasets, rows, bodies, updated."""
+    return toolkit.get_action("gkopen_domain_list")({"user": ""}, {})
+
+
+@shortly
+def gkopen_bodies() -> list[dict[str, Any]]:
+    """Bodies that publish something: name, title, datasets, updated; the newest publication first."""
+    bulk = [ids.bulk_id(domain["name"]) for domain in gkopen_domains()]
+    without_bulk = " ".join(f"-id:{identifier}" for identifier in bulk)
+    search = toolkit.get_action("package_search")
+    counts = search({"user": ""}, {"rows": 0, "fq": without_bulk, "facet.field": ["organization"], "facet.limit": -1})
+    items = {item["name"]: item for item in counts["search_facets"].get("organization", {}).get("items", [])}
+    newest: dict[str, str] = {}
+    latest = search({"user": ""}, {"rows": 1000, "fq": without_bulk, "fl": "organization,metadata_modified",
+                                   "sort": "metadata_modified desc"})
+    for row in latest["results"]:
+        newest.setdefault(row["organization"], str(row["metadata_modified"]))
+    groups = model.Session.query(model.Group).filter(model.Group.name.in_(items)) if items else []
+    bodies = [{"name": group.name, "title": group.title, "title_en": group.extras.get("title_en"),
+               "datasets": items[group.name]["count"], "updated": newest.get(group.name, "")} for group in groups]
+    return sorted(bodies, key=lambda body: (body["updated"], body["name"]), reverse=True)
+
+
+@shortly
+def gkopen_latest(limit: int = 6) -> list[dict[str, Any]]:
+    """The datasets that were published last; tables over all bodies are left out."""
+    without_bulk = " ".join(f"-id:{ids.bulk_id(domain['name'])}" for domain in gkopen_domains())
+    found = toolkit.get_action("package_search")({"user": ""}, {
+        "rows": limit, "fq": without_bulk, "sort": "metadata_modified desc"})
+    return found["results"]
+
+
+def gkopen_domain(name: str | None) -> Domain | None:
+    """The description of a domain, or None for a name that no YAML file has."""
+    try:
+        return get_domain(name or "")
+    except UnknownDomain:
+        return None
+
+
+def gkopen_domain_of(package: Mapping[str, Any]) -> Domain | None:
+    return gkopen_domain(package.get("domain"))
+
+
+def gkopen_is_bulk(package: Mapping[str, Any]) -> bool:
+    """Whether a package presents the table of all bodies of a domain."""
+    return package.get("id") == ids.bulk_id(package.get("domain") or "")
+
+
+def gkopen_body(package: Mapping[str, Any]) -> str:
+    """The responsible body's name in the reader's language."""
+    if gkopen_english():
+        group = model.Group.get(package.get("owner_org") or "")
+        if group is not None and group.extras.get("title_en"):
+            return group.extras["title_en"]
+    return (package.get("organization") or {}).get("title") or package.get("responsible_body") or ""
+
+
+def gkopen_table_resource(package: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The resource that holds the rows."""
+    return next((r for r in package.get("resources", []) if r.get("form") == "table"), None)
+
+
+def gkopen_downloads(package: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The files that are made already, the one for Excel first."""
+    files = {r["form"]: r for r in package.get("resources", []) if r.get("form") in DOWNLOAD_ORDER and r.get("size")}
+    return [files[form] for form in DOWNLOAD_ORDER if form in files]
+
+
+def gkopen_source(package: Mapping[str, Any]) -> str:
+    """Where a dataset's rows came from, in words; the names of persons and sources stay inside."""
+    source = str(package.get("harvest_source") or "")
+    door = source.partition(":")[0]
+    words = {"source": toolkit._("Shared exchange platform"), "upload": toolkit._("Workbook of the responsible body"),
+             "api": toolkit._("Business system of the responsible body"),
+             "cli": toolkit._("File of the responsible body")}
+    return str(package.get("source_system") or words.get(door) or source)
+
+
+def gkopen_license(package: Mapping[str, Any]) -> str:
+    licence = model.Package.get_license_register().get(package.get("license_id") or "")
+    if licence is None:
+        return str(package.get("license_title") or package.get("license_id") or "")
+    data = licence._data if hasattr(licence, "_data") else {}
+    return (data.get("title_en") if gkopen_english() else None) or licence.title
+
+
+def gkopen_dictionary(domain: Domain) -> list[dict[str, Any]]:
+    """The columns of a domain for the data dictionary: name, title, type, unit, note, codes."""
+    return [{"name": field.name, "title": gkopen_text(field.title), "type": field.type, "unit": field.unit or "",
+             "key": field.name in domain.key, "note": gkopen_text(field.description) if field.description else "",
+             "codes": [(code.code, gkopen_text(code.title)) for code in field.codes.codes] if field.codes else []}
+            for field in domain.fields]
+
+
+def gkopen_preview(domain: Domain | None, resource_id: str, per_page: int = 10, **filters: str) -> Preview | None:
+    """Rows of a table for the page that is asked for (`q`, `page`, `columns` in its address); None without a table."""
+    return preview(domain, resource_id, toolkit.request.args, per_page, filters) if domain else None
+
+
+def gkopen_facet_label(facet: str, item: Mapping[str, Any]) -> str:
+    """The name of a facet's value in the reader's language."""
+    value = str(item["name"])
+    if facet == "domain":
+        domain = gkopen_domain(value)
+        return gkopen_text(domain.title) if domain else value
+    if facet in CODE_FACETS:
+        code = meta_codes(CODE_FACETS[facet]).get(value)
+        return gkopen_text(code.title) if code else value
+    if facet == "license_id":
+        return gkopen_license({"license_id": value})
+    if facet == "organization" and gkopen_english():
+        return gkopen_body({"owner_org": value, "organization": {"title": item.get("display_name")}})
+    return str(item.get("display_name") or value)
+
+
+def gkopen_revision_title(revision: Mapping[str, Any]) -> str:
+    """Body and domain of a revision in the reader's language."""
+    domain = gkopen_domain(revision["dataset"]["domain"])
+    body = gkopen_body({"owner_org": revision["organization"]["id"], "organization": revision["organization"]})
+    if domain is None:
+        return str(revision["dataset"]["title"])
+    return f"{body}: {domain.title.en}" if gkopen_english() else f"{body}{domain.title.zh}"
+
+
+def gkopen_part(name: str) -> str:
+    """The name of a part: a month, a year, or everything."""
+    return toolkit._("Everything") if name == "whole" else name
+
+
+# ---- the page and its reader -------------------------------------------------------------------------------------
+
+def gkopen_page_url(**changes: Any) -> str:
+    """This page's address with some parameters changed; None or "" takes one away."""
+    args = {**toolkit.request.args.to_dict(), **changes}
+    kept = {name: value for name, value in args.items() if value not in (None, "")}
+    return h.url_for(toolkit.request.path, **kept) if not toolkit.request.view_args else h.url_for(
+        toolkit.request.endpoint, **toolkit.request.view_args, **kept)
+
+
+def gkopen_role() -> dict[str, bool]:
+    """Which of the officers' pages the reader may open: `desk`, `review`, `admin`."""
+    user = toolkit.current_user
+    if not has_request_context() or not user.is_authenticated:
+        return {"desk": False, "review": False, "admin": False}
+    admin = roles.is_administrator(user.name)
+    return {"desk": admin or bool(roles.bodies(user.name, roles.OFFICER)),
+            "review": admin or bool(roles.bodies(user.name, roles.REVIEWER)), "admin": admin}

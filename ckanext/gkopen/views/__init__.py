@@ -1,0 +1,5 @@
+"""Pages: public domain pages, the officers' desk, review. A view reads and decides through actions only."""
+
+from ckanext.gkopen.views import domain, language, office, review
+
+blueprints = [language.blueprint, domain.blueprint, office.blueprint, review.blueprint]

@@ -1,0 +1,79 @@
+"""A revision's change in words: totals before and after, changed cells, changed fields of the metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from ckan.lib.helpers import helper_functions as h
+
+from ckanext.gkopen.domains import Domain
+from ckanext.gkopen.views.preview import cell, column, number
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that differs, as it is shown. `difference` is filled for amounts only."""
+
+    title: str
+    before: str
+    after: str
+    unit: str = ""
+    difference: str = ""
+
+
+def totals(domain: Domain, sums: Mapping[str, Mapping[str, Any]]) -> list[Change]:
+    """The sums of the amount columns, those that differ first; columns without any amount are left out."""
+    found = []
+    for name, both in sums.items():
+        before, after = _decimal(both.get("before")), _decimal(both.get("after"))
+        if before or after:
+            field = domain.field(name)
+            step = after - before
+            found.append((step == 0, Change(column(name, field).title, number(str(before)), number(str(after)),
+                                            field.unit or "", ("+" if step > 0 else "") + number(str(step)))))
+    return [change for _, change in sorted(found, key=lambda pair: pair[0])]
+
+
+def cells(domain: Domain, row: Mapping[str, Any]) -> list[Change]:
+    """The cells of one changed row."""
+    changes = []
+    for name in row["fields"]:
+        field = domain.field(name)
+        before, after = (cell(field, row[side].get(name) or "") for side in ("before", "after"))
+        changes.append(Change(column(name, field).title, before, after, field.unit or ""))
+    return changes
+
+
+def row_name(domain: Domain, row: Mapping[str, Any]) -> str:
+    """What a reviewer knows a row by: its key, in the words of the page."""
+    shown = (cell(domain.field(name), str(row.get(name) or "")) for name in domain.key)
+    return " · ".join(text for text in shown if text)
+
+
+def metadata(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
+    """Fields of the metadata whose value differs, in the schema's order; a first revision shows all that are filled."""
+    schema = h.scheming_get_dataset_schema("dataset") or {"dataset_fields": []}
+    fields = {field["field_name"]: field for field in schema["dataset_fields"]}
+    names = [*fields, *sorted({*before, *after} - set(fields))]
+    return [Change(h.scheming_language_text(fields[name]["label"]) if name in fields else name,
+                   _value(fields.get(name), before.get(name)), _value(fields.get(name), after.get(name)))
+            for name in names if before.get(name) != after.get(name)]
+
+
+def _value(field: Mapping[str, Any] | None, value: Any) -> str:
+    values: Sequence[Any] = value if isinstance(value, list) else [value]
+    if field and field["field_name"] == "domain":
+        return h.gkopen_facet_label("domain", {"name": value}) if value else ""
+    if field and field.get("code_list"):
+        values = [h.gkopen_code_label(field["code_list"], each) for each in values if each]
+    return ", ".join(str(each) for each in values if each not in (None, ""))
+
+
+def _decimal(value: Any) -> Decimal:
+    try:
+        return Decimal(str(value))
+    except InvalidOperation:
+        return Decimal(0)

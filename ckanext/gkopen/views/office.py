@@ -1,0 +1,134 @@
+"""The data officer's desk: check and submit a workbook, follow own submissions, sources and runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ckan import model
+from ckan.lib.helpers import helper_functions as h
+from ckan.plugins import toolkit
+from flask import Blueprint
+
+from ckanext.gkopen.domains import domains
+from ckanext.gkopen.review import roles
+from ckanext.gkopen.views import kept
+from ckanext.gkopen.views.findings import grouped
+from ckanext.gkopen.views.session import act, sentences, signed_in, telling, words
+
+blueprint = Blueprint("gkopen_office", __name__, url_prefix="/office")
+blueprint.before_request(signed_in)
+
+PER_PAGE = 20
+FINDINGS_SHOWN = 500
+
+
+@blueprint.get("/", strict_slashes=False, endpoint="desk")
+def desk() -> str:
+    """What the officer has to do with: the form, the last submissions, the sources."""
+    revisions = act("gkopen_revision_list", {"limit": PER_PAGE, **words("cursor")})
+    return toolkit.render("gkopen/office/desk.html", {
+        **_choices(), "revisions": revisions["results"], "cursor": revisions["cursor"],
+        "sources": act("gkopen_source_list", {"limit": 100})["results"], "data": words("domain", "organization")})
+
+
+@blueprint.route("/submit", methods=["GET", "POST"], endpoint="submit")
+def submit() -> Any:
+    """A file is checked first; the same file is submitted from the page that shows its findings."""
+    data = words("domain", "organization", "ticket")
+    if toolkit.request.method == "GET":
+        return _form(data)
+    upload = toolkit.request.files.get("upload")
+    file = kept.find(data["ticket"]) if "ticket" in data and not (upload and upload.filename) else None
+    errors = _missing(data, bool(file or (upload and upload.filename)))
+    if errors or (file is None and not (upload and upload.filename)):
+        return _form(data, errors)
+    try:
+        if file is not None and toolkit.request.form.get("do") == "submit":
+            return _submitted(data, file)
+        file = file or kept.keep(upload)
+        checked = act("gkopen_check", {"domain": data["domain"], "upload": file.as_upload(), "filename": file.filename})
+    except toolkit.ValidationError as error:
+        return _form(data, sentences(error))
+    findings = checked["findings"]
+    return toolkit.render("gkopen/office/checked.html", {
+        **_choices(), "data": data, "file": file, "checked": checked, "groups": grouped(findings[:FINDINGS_SHOWN]),
+        "more": max(0, len(findings) - FINDINGS_SHOWN)})
+
+
+@blueprint.get("/sources", endpoint="sources")
+def sources() -> str:
+    """Every source of the officer's bodies, with its health."""
+    return toolkit.render("gkopen/office/sources.html", {"sources": act("gkopen_source_list", {"limit": 1000})["results"]})
+
+
+@blueprint.post("/sources/<name>/<any(harvest, pause, resume):what>", endpoint="source_do")
+def source_do(name: str, what: str) -> Any:
+    """Harvest now, pause or resume."""
+    with telling():
+        if what == "harvest":
+            run = act("gkopen_run_create", {"source": name})
+            return h.redirect_to("gkopen_office.run", id=run["id"])
+        act(f"gkopen_source_{what}", {"id": name})
+        h.flash_success(toolkit._("Paused.") if what == "pause" else toolkit._("Resumed."))
+    return h.redirect_to("gkopen_office.sources")
+
+
+@blueprint.get("/runs", endpoint="runs")
+def runs() -> str:
+    """Runs, newest first."""
+    listed = act("gkopen_run_list", {"limit": PER_PAGE, **words("source", "state", "cursor")})
+    return toolkit.render("gkopen/office/runs.html", {"runs": listed["results"], "cursor": listed["cursor"],
+                                                      "chosen": words("source", "state")})
+
+
+@blueprint.get("/runs/<id>", endpoint="run")
+def run(id: str) -> str:
+    """The report of one run."""
+    return toolkit.render("gkopen/office/run.html", {"run": act("gkopen_run_show", {"id": id})})
+
+
+@blueprint.post("/nil", endpoint="nil")
+def nil() -> Any:
+    """零报告: there is nothing to disclose for this period."""
+    with telling():
+        act("gkopen_nil_report", words("domain", "organization", "part"))
+        h.flash_success(toolkit._("The nil report is recorded."))
+    return h.redirect_to("gkopen_office.desk")
+
+
+def _submitted(data: dict[str, str], file: kept.Kept) -> Any:
+    outcome = act("gkopen_submission_create", {**data, "upload": file.as_upload(), "filename": file.filename},
+                  gkopen_door="upload")
+    if outcome["state"] == "unchanged":
+        h.flash_notice(toolkit._("Nothing has changed: what is public says the same already."))
+        return h.redirect_to("gkopen_office.desk")
+    if outcome.get("revision_id"):
+        h.flash_success(toolkit._("Submitted. Another person has to approve it before it is public."))
+        return h.redirect_to("gkopen_review.read", id=outcome["revision_id"])
+    return h.redirect_to("gkopen_office.desk")
+
+
+def _form(data: dict[str, str], errors: list[str] | None = None) -> str:
+    toolkit.check_access("gkopen_desk", {"user": toolkit.current_user.name}, {})
+    return toolkit.render("gkopen/office/submit.html", {**_choices(), "data": data, "errors": errors or []})
+
+
+def _missing(data: dict[str, str], file: bool) -> list[str]:
+    told = []
+    if "domain" not in data:
+        told.append(toolkit._("Choose what kind of table it is."))
+    if "organization" not in data:
+        told.append(toolkit._("Choose the responsible body."))
+    if not file:
+        told.append(toolkit._("Choose the file. A checked file is kept for two hours: after that, choose it again."))
+    return told
+
+
+def _choices() -> dict[str, Any]:
+    """Domains and the bodies for which the person may submit."""
+    user = toolkit.current_user.name
+    groups = model.Session.query(model.Group).filter(model.Group.is_organization.is_(True),
+                                                     model.Group.state == "active").order_by(model.Group.name)
+    allowed = None if roles.is_administrator(user) else roles.bodies(user, roles.OFFICER)
+    return {"domain_choices": list(domains().values()),
+            "body_choices": [group for group in groups if allowed is None or group.id in allowed]}

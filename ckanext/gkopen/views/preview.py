@@ -1,0 +1,150 @@
+"""A page of rows of a DataStore table, ready to be shown: labels, units, codes in words, amounts with separators."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from ckan.lib.helpers import helper_functions as h
+from ckan.plugins import toolkit
+
+from ckanext.gkopen.domains import NUMERIC, Domain, Field
+
+SYSTEM = ("dataset_id", "part")
+"""Columns of every table that say nothing to a reader."""
+LONG = 24
+"""From this many characters on a cell is given more width and cut after two lines; its title holds all of it."""
+MOST_PAGES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column as a page shows it. `numeric`: set to the right."""
+
+    name: str
+    title: str
+    unit: str
+    numeric: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """One page of rows. `rows`: texts in the order of `columns`. `hidden`: how many columns are empty on this page.
+
+    `total` is exact up to `more_than`, which is set where counting stopped there.
+    """
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[str]]
+    hidden: int
+    all_columns: bool
+    total: int
+    more_than: bool
+    page: int
+    pages: int
+    q: str
+    per_page: int
+
+    @property
+    def first(self) -> int:
+        return (self.page - 1) * self.per_page + 1 if self.rows else 0
+
+    @property
+    def last(self) -> int:
+        return self.first + len(self.rows) - 1 if self.rows else 0
+
+
+def preview(domain: Domain, resource_id: str, args: Mapping[str, str], per_page: int,
+            filters: Mapping[str, str]) -> Preview | None:
+    """The page that `args` (q, page, columns) ask for; None when the table is not there (yet).
+
+    Records are asked for as CSV: inside Python the other forms decode amounts to float, and lose digits.
+    """
+    q, page = args.get("q", "").strip(), _page(args.get("page"))
+    request: dict[str, Any] = {"resource_id": resource_id, "limit": per_page, "offset": (page - 1) * per_page,
+                               "records_format": "csv"}
+    if q:
+        request["q"] = q
+    if chosen := {name: value for name, value in filters.items() if value}:
+        request["filters"] = chosen
+    try:
+        found = toolkit.get_action("datastore_search")({}, request)
+    except (toolkit.ObjectNotFound, toolkit.ValidationError):
+        return None
+    names = [field["id"] for field in found["fields"]]
+    records = [row for row in csv.reader(io.StringIO(found["records"])) if row]
+    return _shown(domain, names, records, found, page, per_page, q, args.get("columns") == "all")
+
+
+def _page(text: str | None) -> int:
+    return min(max(int(text), 1), MOST_PAGES) if text and text.isascii() and text.isdigit() else 1
+
+
+def _shown(domain: Domain, names: list[str], records: list[list[str]], found: Mapping[str, Any], page: int,
+           per_page: int, q: str, all_columns: bool) -> Preview:
+    places = [place for place, name in enumerate(names) if name not in SYSTEM and not name.startswith("_")]
+    if "publisher" in names and len({record[names.index("publisher")] for record in records}) <= 1:
+        places.remove(names.index("publisher"))
+    filled = [place for place in places if any(record[place] for record in records)]
+    shown = places if all_columns or not records else filled
+    fields = {field.name: field for field in domain.fields}
+    total = int(found.get("total") or 0)
+    return Preview(
+        columns=[column(names[place], fields.get(names[place])) for place in shown],
+        rows=[[cell(fields.get(names[place]), record[place]) for place in shown] for record in records],
+        hidden=len(places) - len(filled) if records else 0, all_columns=all_columns, total=total,
+        more_than=bool(found.get("total_was_estimated")), page=page,
+        pages=max(1, min(-(-total // per_page), MOST_PAGES)), q=q, per_page=per_page)
+
+
+def column(name: str, field: Field | None) -> Column:
+    """The head of a column. `publisher` is the one column that every table has and no domain describes."""
+    if field is None:
+        return Column(name, toolkit._("Body") if name == "publisher" else name, "", False)
+    return Column(name, field.title.get(h.lang()), field.unit or "", field.type in NUMERIC - {"year"})
+
+
+def cell(field: Field | None, text: str) -> str:
+    """What a reader sees of one cell: the code's name, separators of thousands, a date without a midnight."""
+    if field is None or not text:
+        return text
+    if field.codes is not None:
+        code = field.codes.get(text)
+        return code.title.get(h.lang()) if code else text
+    if field.type == "boolean":
+        return toolkit._("Yes") if text.lower() in ("t", "true") else toolkit._("No")
+    if field.type in NUMERIC - {"year"}:
+        return number(text)
+    if field.type in ("date", "datetime"):
+        return text.replace("T", " ").removesuffix(" 00:00:00")
+    return text
+
+
+def number(text: str) -> str:
+    """Separators of thousands; zeros at the end of a fraction say nothing, but a fraction has two digits at least."""
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        return text
+    whole, _, fraction = f"{amount:,f}".partition(".")
+    fraction = fraction.rstrip("0")
+    return f"{whole}.{fraction.ljust(2, '0')}" if fraction else whole
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Some rows for a page, without the columns that are empty in all of them."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[str]]
+
+
+def table(domain: Domain, records: Sequence[Mapping[str, Any]]) -> Table:
+    """Rows that an action gave as dictionaries of texts, in the domain's order of columns."""
+    fields = [field for field in domain.fields if any(record.get(field.name) for record in records)]
+    return Table([column(field.name, field) for field in fields],
+                 [[cell(field, record.get(field.name) or "") for field in fields] for record in records])

@@ -1,0 +1,104 @@
+"""The reviewer's pages: what waits, what it changes, and the decision."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Any
+
+from ckan.lib.helpers import helper_functions as h
+from ckan.plugins import toolkit
+from flask import Blueprint, Response
+
+from ckanext.gkopen.domains import get_domain
+from ckanext.gkopen.views.findings import grouped, safe
+from ckanext.gkopen.views.session import act, attachment, signed_in, telling, words
+
+blueprint = Blueprint("gkopen_review", __name__, url_prefix="/review")
+blueprint.before_request(signed_in)
+
+STATES = ("held", "stale", "returned", "published", "superseded", "recalled", "withdrawn")
+PER_PAGE = 25
+DIFFERENCE_ROWS = 200
+
+
+@blueprint.get("/", strict_slashes=False, endpoint="queue")
+def queue() -> str:
+    """Revisions in one state, the waiting ones by default."""
+    chosen = {"state": "held", **words("state", "organization", "domain", "cursor")}
+    listed = act("gkopen_revision_list", {**chosen, "limit": PER_PAGE})
+    return toolkit.render("gkopen/review/queue.html", {
+        "revisions": listed["results"], "cursor": listed["cursor"], "chosen": chosen, "states": STATES})
+
+
+@blueprint.get("/<id>", endpoint="read")
+def read(id: str) -> str:
+    """One revision: findings, difference of one part, metadata, quarantine, and the form of the decision."""
+    revision = act("gkopen_revision_show", {"id": id, **words("findings_cursor")})
+    domain = get_domain(revision["dataset"]["domain"])
+    parts = [part for part in revision["parts"] if part["part"] != "~metadata"]
+    asked = words("part", "quarantine_cursor")
+    part = asked.get("part") or (parts[0]["part"] if parts else None)
+    difference = act("gkopen_revision_diff", {"id": id, "part": part, "limit": DIFFERENCE_ROWS}) if part else None
+    quarantine = None
+    if revision["rows_quarantined"] or revision["rows_duplicate"]:
+        quarantine = act("gkopen_revision_quarantine", {"id": id, **(
+            {"cursor": asked["quarantine_cursor"]} if "quarantine_cursor" in asked else {})})
+    return toolkit.render("gkopen/review/read.html", {
+        "revision": revision, "domain": domain, "parts": parts, "part": part, "difference": difference,
+        "groups": grouped(revision["finding_list"]), "quarantine": quarantine})
+
+
+@blueprint.get("/<id>/findings.csv", endpoint="findings")
+def findings(id: str) -> Response:
+    """All findings of a revision, for the officer who has to mend the source."""
+    return attachment(_table(_all_findings({"revision": id})), f"findings-{id[:8]}.csv")
+
+
+@blueprint.post("/<id>/approve", endpoint="approve")
+def approve(id: str) -> Any:
+    """Approve the digest that the page showed: what has changed since is refused."""
+    with telling():
+        act("gkopen_revision_approve", {"id": id, **words("digest", "reason")})
+        h.flash_success(toolkit._("Approved. The revision is being published."))
+    return h.redirect_to("gkopen_review.read", id=id)
+
+
+@blueprint.post("/<id>/return", endpoint="send_back")
+def send_back(id: str) -> Any:
+    """Return a revision to the officer, with the reason."""
+    with telling():
+        act("gkopen_revision_return", {"id": id, **words("reason")})
+        h.flash_success(toolkit._("Returned to the data officer."))
+    return h.redirect_to("gkopen_review.read", id=id)
+
+
+@blueprint.post("/<id>/recall", endpoint="recall")
+def recall(id: str) -> Any:
+    """The officer takes an own submission back."""
+    with telling():
+        act("gkopen_revision_recall", {"id": id})
+        h.flash_success(toolkit._("Taken back."))
+    return h.redirect_to("gkopen_review.read", id=id)
+
+
+def _all_findings(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    cursor = None
+    while True:
+        answer = act("gkopen_finding_list", {**request, "limit": 1000, **({"cursor": cursor} if cursor else {})})
+        yield from answer["results"]
+        cursor = answer.get("cursor")
+        if not cursor:
+            return
+
+
+def _table(findings: Iterator[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow([toolkit._("Severity"), toolkit._("Line"), toolkit._("Column"), toolkit._("Value"),
+                     toolkit._("Rule"), toolkit._("Message"), toolkit._("How to mend it"), "code"])
+    for finding in findings:
+        writer.writerow([safe(finding.get(name)) for name in
+                         ("severity", "line", "label", "value", "title", "message", "fix", "code")])
+    return text.getvalue()
