@@ -50,15 +50,17 @@ def index_document(pkg_dict: dict[str, Any], body_titles: Sequence[str]) -> dict
 
 
 def word_tokens(texts: Iterable[str]) -> list[str]:
-    """The words of the texts in order, so that phrases work, then what some of them also stand for."""
+    """The words of the texts in order, so that phrases work, then the wider forms of numbers.
+
+    A word that also stands for a shorter one is written as both (价格表/价格): Solr puts them at one position.
+    """
     line: list[str] = []
     also: list[str] = []
     for text in texts:
         for piece in pieces(fold(text)):
             if piece.kind == "han":
                 for word in words(piece.text):
-                    line += parts(word)
-                    also += [head for part in {word, *parts(word)} for head in heads(part)]
+                    line += ["/".join([part, *heads(part)]) for part in parts(word)]
             elif piece.kind == "document":
                 also += piece.tokens
             elif piece.kind == "stop":

@@ -21,6 +21,7 @@ Count = Callable[[Sequence[str]], list[int]]
 FIELDS = "gk_title^6 gk_tags^3 gk_columns^2 gk_body^2 gk_notes^1.5"
 TIE = "0.2"
 NOTHING = "-*:*"
+EVERY_DATASET = "entity_type:package^0"
 #: A query in Solr's own syntax names a field of CKAN's, or one of a dataset schema (these have an underscore).
 _SYNTAX = re.compile(
     r"(?:^|[\s(+\-!])(?:\*|id|name|title|notes|tags|groups|organization|author|maintainer|url|version|state|type|text"
@@ -113,10 +114,13 @@ def _clauses(found: Sequence[Found], question: Question) -> list[str]:
     required = [f"+{part.clause}" for part in found]
     raising = [f"{quoted(term.tokens)}^0.3" for term in question.soft if term.tokens]
     raising += [f"{quoted([wish])}^0.5" for wish in dict.fromkeys(question.wishes)]
+    # 教体局 stands for 教育局 too, but a body that has its characters in this order is meant first
+    raising += [f"{_in_bodies(part.term.bodies)}^3" for part in found if part.term.bodies]
     tokens = [token for part in found for token in part.term.tokens]
     if len(found) > 1 and tokens:
         raising.append(f"{quoted(tokens)}~4^1.5")
-    return required + raising
+    # CKAN's default operator is AND: what only raises is one required clause that every dataset fulfils.
+    return [*required, f"+({' OR '.join([*raising, EVERY_DATASET])})"] if raising else required
 
 
 def _words_clause(term: Term) -> str:

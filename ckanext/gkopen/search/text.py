@@ -143,7 +143,7 @@ def heads(word: str) -> tuple[str, ...]:
 def _latin(raw: str) -> Piece:
     if raw[0].isdigit() and not any(c.isalpha() for c in raw):
         long = [part for part in re.split(r"[-/_]", raw) if len(part) >= 4]
-        return Piece("number", raw, tuple(dict.fromkeys([raw, *long])))
+        return Piece("number", raw, tuple(dict.fromkeys([raw.replace("/", "-"), *long])))
     inner = re.split(r"[.\-/_+&]", raw)
     joined = "".join(inner)
     if len(inner) == 1:
