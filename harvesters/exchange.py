@@ -181,6 +181,12 @@ class ExchangeTransport:
             call.place, {"json": call.fields}
         )
         host = urlsplit(call.url).netloc
+        if not all(value.isascii() and value.isprintable() for value in call.headers.values()):
+            raise SourceRefused(
+                "密钥或请求者标识含有请求头不能携带的字符（如换行、中文）。请核对 secret_env 与 signer。",
+                "the secret or the requester's id has a character that a header cannot carry (a line break, say); "
+                "check secret_env and signer",
+            )
         try:
             with self._session.request(
                 call.method, call.url, headers=call.headers, allow_redirects=False, stream=True,

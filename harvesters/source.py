@@ -59,8 +59,11 @@ class Source:
     lines: dict[str, int] = field(default_factory=dict, compare=False, repr=False)
 
     def secret(self, environ: Mapping[str, str]) -> str:
-        """The secret from the environment. Raises SourceError when it is missing or empty."""
-        value = environ.get(self.secret_env, "")
+        """The secret from the environment, without the line break that files leave at its end.
+
+        Raises SourceError when it is missing or empty.
+        """
+        value = environ.get(self.secret_env, "").strip()
         if not value:
             raise SourceError(
                 self.lines.get("secret_env", 1),

@@ -1,0 +1,113 @@
+"""Answers are decoded without losing a digit, or refused."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ckanext.gkopen.harvesters import BadAnswer
+from ckanext.gkopen.harvesters.catalogue import parse_entry
+from ckanext.gkopen.harvesters.envelopes import Envelope, decode, rows_of, total_of
+
+PLAIN = Envelope("rows", "total")
+
+
+def row(text: str) -> dict[str, str | None]:
+    (found,) = rows_of(decode(f'{{"rows": [{text}]}}'.encode()), PLAIN)
+    return found
+
+
+@pytest.mark.parametrize(
+    "number", ["90071992547409.93", "100.00", "1e5", "-0", "0.1000", "123456789012345678901234567890", "1.10E-7"]
+)
+def test_numbers_keep_their_digits(number):
+    assert row(f'{{"金额": {number}}}') == {"金额": number}
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False).map(str))
+def test_any_number_keeps_its_digits(number):
+    assert row(f'{{"n": {number}}}') == {"n": number}
+
+
+def test_null_true_and_nested_values():
+    assert row('{"a": null, "b": true, "c": "", "d": "null"}') == {"a": None, "b": "true", "c": "", "d": "null"}
+    assert row('{"items": [{"价": 1.50, "名": "桌"}, null]}') == {"items": '[{"价":1.50,"名":"桌"},null]'}
+
+
+def test_a_byte_order_mark_is_no_part_of_the_answer():
+    assert decode(b'\xef\xbb\xbf{"a": 1}') == {"a": "1"}
+
+
+REFUSED = [
+    (b"<html></html>", "web page"),
+    (b"  <?xml version='1.0'?>", "web page"),
+    (b"", "cut"),
+    (b'{"rows": [{"a": "b', "cut"),
+    ('{"a": "政"}'.encode()[:-3], "cut"),
+    (b'{"rows": [1, 2', "cut"),
+    (b'{"a": 1,, "b": 2}', "line 1"),
+    ('{"a": "政府"}'.encode("gb18030"), "UTF-8"),
+    ('{"a": "b"}'.encode("utf-16"), "UTF-8"),
+    (b'{"a": 1, "a": 2}', "twice"),
+    (b'{"rows": [{"a": 1, "b": 2, "a": 1}]}', "twice"),
+    (b'{"a": NaN}', "NaN"),
+    (b'{"a": -Infinity}', "Infinity"),
+    (b"[1]", "object"),
+    (b'"text"', "object"),
+    (b'{"a":' + b"[" * 200_000, "nested"),
+]
+
+
+@pytest.mark.parametrize(("raw", "said"), REFUSED, ids=[said + str(at) for at, (_, said) in enumerate(REFUSED)])
+def test_what_is_no_answer_is_refused_with_what_came(raw, said):
+    with pytest.raises(BadAnswer) as caught:
+        decode(raw)
+    assert said in caught.value.en
+
+
+@pytest.mark.parametrize("text", ["{}", '{"rows": {}}', '{"rows": null}', '{"rows": [1]}', '{"rows": [["a"]]}'])
+def test_rows_must_be_a_list_of_objects(text):
+    with pytest.raises(BadAnswer, match="rows"):
+        rows_of(decode(text.encode()), PLAIN)
+
+
+@pytest.mark.parametrize(("text", "total"), [('"230"', 230), ("230", 230), ("0", 0)])
+def test_totals_come_as_number_or_text(text, total):
+    assert total_of(decode(f'{{"total": {text}}}'.encode()), PLAIN) == total
+
+
+@pytest.mark.parametrize("text", ["-1", "1.5", "null", '"many"', '"２３"', "true", "9999999999999"])
+def test_a_total_that_is_no_count_is_refused(text):
+    with pytest.raises(BadAnswer, match="total"):
+        total_of(decode(f'{{"total": {text}}}'.encode()), PLAIN)
+
+
+def test_openness_is_never_inferred_from_sharing():
+    """无条件共享 says nothing about 开放: three regimes, three fields."""
+    text = '{"data": {"resCode": "1/2", "resName": "表", "shareType": "无条件共享"}}'
+    entry = parse_entry(decode(text.encode()), b"")
+    assert entry.open is None
+    assert entry.share_type == "无条件共享"
+
+
+@pytest.mark.parametrize(("said", "is_open"), [("是", True), ("1", True), ("否", False), ("有条件开放", None)])
+def test_what_the_entry_says_of_openness(said, is_open):
+    text = f'{{"data": [{{"信息资源代码": "1/2", "信息资源名称": "表", "是否向社会开放": "{said}"}}]}}'
+    assert parse_entry(decode(text.encode()), b"").open is is_open
+
+
+def test_a_whole_entry():
+    text = """{"result": {"信息资源代码": "307010/001", "信息资源名称": "采购公告", "信息资源提供方": "市财政局",
+        "资源提供方代码": "113206000140", "关联资源代码": "307010/002，307010/003", "更新周期": "每日",
+        "信息项": [{"信息项名称": "预算金额", "数据类型": "货币型Y", "数据长度": 18}]}}"""
+    entry = parse_entry(decode(text.encode()), b"raw")
+    assert (entry.res_code, entry.title, entry.provider) == ("307010/001", "采购公告", "市财政局")
+    assert entry.related_codes == ("307010/002", "307010/003")
+    assert (entry.items[0].name, entry.items[0].type, entry.items[0].length) == ("预算金额", "货币型Y", "18")
+    assert entry.raw == b"raw"
+
+
+def test_an_answer_without_an_entry_is_refused():
+    with pytest.raises(BadAnswer, match="catalogue"):
+        parse_entry(decode(b'{"data": {"a": 1}}'), b"")
