@@ -11,9 +11,9 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from ckanext.gkopen import ids
+from ckanext.gkopen.derive.dictionary import datastore_fields
 from ckanext.gkopen.domains import Domain, Field, Text
 
 SYSTEM_COLUMNS: dict[str, Text] = {
@@ -187,16 +187,8 @@ class TableSQL:
 
     def labels(self) -> dict[str, str]:
         """Column → comment: JSON after a blank, by which CKAN tells it from older comments."""
-        info: dict[str, dict[str, Any]] = {
-            name: {"label": title.zh, "label_en": title.en} for name, title in SYSTEM_COLUMNS.items()
-        }
-        for field in self.domain.fields:
-            entry: dict[str, Any] = {"label": field.title.zh, "label_en": field.title.en}
-            if field.description:
-                entry["notes"] = field.description.zh
-            if field.unit:
-                entry["unit"] = field.unit
-            info[field.name] = entry
+        info = {name: {"label": title.zh, "label_en": title.en} for name, title in SYSTEM_COLUMNS.items()}
+        info |= {field["id"]: field["info"] for field in datastore_fields(self.domain)}
         return {name: " " + json.dumps({"_info": entry}, ensure_ascii=False) for name, entry in info.items()}
 
     def _same_key(self) -> str:

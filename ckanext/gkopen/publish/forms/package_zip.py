@@ -1,0 +1,87 @@
+"""A zip with data, dictionary, licence and checksums, described by `datapackage.json` (Data Package, Frictionless)."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import zipfile
+from typing import Any, BinaryIO
+
+from ckanext.gkopen.derive.dictionary import dictionary_rows
+from ckanext.gkopen.derive.tableschema import table_schema
+from ckanext.gkopen.publish.forms.content import Content
+from ckanext.gkopen.publish.forms.packing import deflated
+from ckanext.gkopen.publish.table_sql import SYSTEM_COLUMNS
+
+CHUNK = 1 << 20
+
+
+def write(content: Content, out: BinaryIO) -> None:
+    data_path = f"data/{content.name}.csv"
+    texts = {"dictionary.csv": _dictionary(content), "LICENSE.txt": _licence(content)}
+    sums = {path: hashlib.sha256(data).hexdigest() for path, data in texts.items()}
+    with zipfile.ZipFile(out, "w") as archive:
+        with archive.open(deflated(data_path), "w", force_zip64=True) as entry, content.csv.open("rb") as source:
+            digest, size = hashlib.sha256(), 0
+            while chunk := source.read(CHUNK):
+                digest.update(chunk)
+                size += len(chunk)
+                entry.write(chunk)
+        sums[data_path] = digest.hexdigest()
+        texts["datapackage.json"] = _described(content, data_path, size, sums[data_path])
+        sums["datapackage.json"] = hashlib.sha256(texts["datapackage.json"]).hexdigest()
+        texts["SHA256SUMS"] = "".join(f"{sums[path]}  {path}\n" for path in sorted(sums)).encode()
+        for path, data in sorted(texts.items()):
+            archive.writestr(deflated(path), data)
+
+
+def _described(content: Content, path: str, size: int, sha256: str) -> bytes:
+    schema = table_schema(content.domain)
+    if content.whole:
+        system = [{"name": name, "type": "string", "title": title.zh, "title_en": title.en}
+                  for name, title in SYSTEM_COLUMNS.items()]
+        schema |= {"fields": system + schema["fields"], "primaryKey": ["dataset_id", *schema["primaryKey"]]}
+    package: dict[str, Any] = {
+        "profile": "tabular-data-package", "name": content.name, "title": content.title.zh,
+        "title_en": content.title.en, "description": content.domain.description.zh,
+        "homepage": content.address, "created": content.updated,
+        "contributors": [{"title": content.publisher, "role": "publisher"}],
+        "licenses": [_license(content)],
+        "resources": [{
+            "profile": "tabular-data-resource", "name": content.name, "path": path, "title": content.title.zh,
+            "format": "csv", "mediatype": "text/csv", "encoding": "utf-8", "bytes": size,
+            "hash": f"sha256:{sha256}", "dialect": {"delimiter": ",", "lineTerminator": "\n", "header": True},
+            "schema": schema,
+        }],
+    }
+    return (json.dumps(package, ensure_ascii=False, indent=2) + "\n").encode()
+
+
+def _license(content: Content) -> dict[str, str]:
+    known = {"title": content.licence, "path": content.licence_url}
+    # The standard asks for a name or a path.
+    return {key: value for key, value in known.items() if value} or {"name": "notspecified"}
+
+
+def _licence(content: Content) -> bytes:
+    return (
+        f"{content.title.zh}\n{content.title.en}\n\n发布单位 / Publisher: {content.publisher}\n"
+        f"许可 / Licence: {content.licence}\n{content.licence_url}\n{content.address}\n"
+    ).encode()
+
+
+def _dictionary(content: Content) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["name", "title_zh", "title_en", "type", "unit", "need", "description_zh", "description_en",
+                     "codes"])
+    for name, title in SYSTEM_COLUMNS.items() if content.whole else ():
+        writer.writerow([name, title.zh, title.en, "文本", "", "", "", "", ""])
+    both = zip(dictionary_rows(content.domain, "zh"), dictionary_rows(content.domain, "en"), strict=True)
+    for chinese, english in both:
+        codes = "; ".join(f"{code['code']}={code['title']}" for code in chinese["codes"])
+        writer.writerow([chinese["name"], chinese["title"], english["title"], chinese["type"], chinese["unit"],
+                         chinese["need"], chinese["description"], english["description"], codes])
+    return text.getvalue().encode()
