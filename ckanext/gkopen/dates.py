@@ -65,15 +65,13 @@ def _date(year: int, month: int, day: int) -> date | None:
 
 
 def parse_date(text: str) -> date | None:
-    """A day. A time of day behind it is dropped only when it is midnight (what Excel shows for a date)."""
+    """A day; a time of day behind it is left out."""
     flat = _WEEKDAY.sub("", numerals(text))
     match = _DAY.match(flat) or _COMPACT.match(flat)
     if match:
         return _date(*map(int, match.groups()))
     moment = parse_datetime(text)
-    if moment is not None and moment.time() == datetime.min.time():
-        return moment.date()
-    return None
+    return moment.date() if moment is not None else None
 
 
 def parse_datetime(text: str) -> datetime | None:
@@ -166,7 +164,19 @@ def _calendar_period(text: str, flat: str) -> Period | None:
     first, last = _edge(span[0]), _edge(span[1])
     if first is None or last is None or first.start > last.end:
         return None
-    return Period(first.start, last.end, "span")
+    return _whole(first.start, last.end)
+
+
+def _whole(start: date, end: date) -> Period:
+    """A span under the name of the calendar period that it fills: 2024-05-01/2024-05-31 is a month."""
+    length = (end.year - start.year) * 12 + end.month - start.month + 1
+    if start.day == 1 and end.day == monthrange(end.year, end.month)[1] and start.year == end.year:
+        kind = {1: "month", 3: "quarter", 6: "half", 12: "year"}.get(length)
+        if kind and (start.month - 1) % length == 0:
+            return Period(start, end, kind)
+    if start.weekday() == 0 and end - start == timedelta(days=6):
+        return Period(start, end, "week")
+    return Period(start, end, "day" if start == end else "span")
 
 
 def _edge(text: str) -> Period | None:
@@ -200,3 +210,25 @@ def _half(match: re.Match[str], year: int) -> Period | None:
 def _months(match: re.Match[str], year: int) -> Period | None:
     first, last = int(match.group(2)), int(match.group(3))
     return _between(year, first, last, "month" if first == last else "span") if last != first or year else None
+
+
+def period_code(text: str, year: int | None = None) -> str | None:
+    """A period as it is published: 2024, 2024-H1, 2024-Q1, 2024-05, 2024-W28, 2024-01/2024-02, 2024-07-08/2024-07-14."""
+    found = parse_period(text, year)
+    if found is None:
+        return None
+    start, end = found.start, found.end
+    if found.kind == "week":
+        iso = start.isocalendar()
+        return f"{iso.year}-W{iso.week:02d}"
+    code = {
+        "year": f"{start.year}",
+        "half": f"{start.year}-H{1 if start.month == 1 else 2}",
+        "quarter": f"{start.year}-Q{(start.month + 2) // 3}",
+        "month": f"{start:%Y-%m}",
+        "day": f"{start:%Y-%m-%d}",
+    }.get(found.kind)
+    if code is None:
+        whole = start.day == 1 and end.day == monthrange(end.year, end.month)[1]
+        code = f"{start:%Y-%m}/{end:%Y-%m}" if whole else f"{start:%Y-%m-%d}/{end:%Y-%m-%d}"
+    return code

@@ -1,0 +1,115 @@
+"""One file → typed rows, findings, and the rows set apart. Read this to see what happens to a table.
+
+    open, find the header and the end, columns to fields, wide to long      normalise.rows
+    → types, derived fields                                                 normalise.table
+    → cells, privacy, keys, rules                                           checks
+    → good rows in key order | quarantine | duplicates
+
+No database, no CKAN. Problems of data are findings; a file that cannot be read as a whole raises Unreadable.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ckanext.gkopen.checks import privacy, rules
+from ckanext.gkopen.checks.catalogue import render
+from ckanext.gkopen.checks.collect import Findings
+from ckanext.gkopen.checks.contents import check_contents
+from ckanext.gkopen.checks.fields import check_fields
+from ckanext.gkopen.checks.keys import check_keys
+from ckanext.gkopen.domains import Domain
+from ckanext.gkopen.normalise.cells import as_mask
+from ckanext.gkopen.normalise.rows import Rows, read_rows
+from ckanext.gkopen.normalise.table import make
+from ckanext.gkopen.records import Examined, Options
+
+ROW_SCHEMA = pa.schema([pa.field("line", pa.int32()), pa.field("row", pa.string())])
+_BATCH = 20_000
+
+__all__ = ["examine", "render"]
+
+
+def examine(domain: Domain, path: Path, *, filename: str, options: Options) -> Examined:
+    """Reads, types and checks one file. rows_in == rows_ok + rows_quarantined + rows_duplicate.
+
+    A row of a wide table counts once for each figure that it holds. Raises Unreadable.
+    """
+    rows = read_rows(domain, path, filename, options)
+    findings = Findings(rows.lines[rows.take], rows.sheet)
+    findings.extend(rows.findings)
+    for code, damaged in rows.structure.items():
+        findings.rows(code, np.isin(rows.take, damaged), params={"columns": len(rows.columns.labels)})
+    labels = rows.labels()
+    made = make(domain, rows.text, rows.units, rows.row_units, findings, labels)
+    check_contents(domain, made, findings, labels, options)
+    check_fields(domain, made, findings, labels)
+    privacy.gate(domain, rows.columns, rows.texts, rows.take, findings)
+    duplicates = check_keys(domain, made.values, findings)
+    rules.apply(domain, made, findings, ~findings.bad & ~duplicates, labels)
+    return _result(domain, made.values, rows, findings, duplicates & ~findings.bad)
+
+
+def _result(domain: Domain, values: dict[str, pa.Array], rows: Rows, findings: Findings,
+            duplicates: np.ndarray) -> Examined:
+    good = ~findings.bad & ~duplicates
+    quarantine = _as_printed(rows, np.flatnonzero(findings.bad))
+    repeated = _as_printed(rows, np.flatnonzero(duplicates))
+    header, encoding, notes = rows.columns.header(), rows.encoding, rows.notes
+    rows.texts, rows.text = [], {}
+    table = _in_key_order(domain, values, good)
+    return Examined(table, findings.list(), quarantine, repeated, len(good), header, encoding, notes)
+
+
+def _in_key_order(domain: Domain, values: dict[str, pa.Array], good: np.ndarray) -> pa.Table:
+    """The good rows, sorted by key. Each column is let go as soon as its sorted copy exists."""
+    picked = np.flatnonzero(good)
+    keys = [values[name] if good.all() else values[name].take(pa.array(picked)) for name in domain.key]
+    if not _is_sorted(keys):
+        table = pa.table(dict(zip(domain.key, keys, strict=True)))
+        picked = picked[pc.sort_indices(table, [(name, "ascending") for name in domain.key]).to_numpy()]
+    elif good.all():
+        return pa.table([values[name] for name in domain.field_names], schema=domain.arrow_schema)
+    order = pa.array(picked)
+    return pa.table([values.pop(name).take(order) for name in domain.field_names], schema=domain.arrow_schema)
+
+
+def _is_sorted(keys: list[pa.Array]) -> bool:
+    """Strictly ascending in the order of the key's fields."""
+    size = len(keys[0])
+    undecided = np.ones(max(size - 1, 0), bool)
+    for key in keys:
+        before, after = key.slice(0, max(size - 1, 0)), key.slice(1)
+        if (as_mask(pc.greater(before, after)) & undecided).any():
+            return False
+        undecided &= as_mask(pc.equal(before, after))
+        if not undecided.any():
+            return True
+    return not undecided.any()
+
+
+def _as_printed(rows: Rows, which: np.ndarray) -> pa.Table:
+    """Rows as JSON objects of label → text, as the source prints them; of a wide row only the cell that it stands for."""
+    labels = rows.columns.labels
+    turned = set(rows.long.turned) if rows.long is not None else set()
+    cells = rows.long.cells if rows.long is not None else None
+    lines: list[int] = []
+    texts: list[str] = []
+    for start in range(0, len(which), _BATCH):
+        batch = which[start:start + _BATCH]
+        source = rows.take[batch]
+        columns = [column.take(pa.array(source)).to_pylist() for column in rows.texts]
+        own = cells.take(pa.array(batch)).to_pylist() if cells is not None else []
+        for index, row in enumerate(source):
+            printed = {label: columns[place][index] for place, label in enumerate(labels)
+                       if label not in turned or not own or own[index] in ("", label)}
+            for place, cell in enumerate(rows.surplus.get(int(row), []), 1):
+                printed[f"+{place}"] = cell
+            lines.append(int(rows.lines[row]))
+            texts.append(json.dumps(printed, ensure_ascii=False))
+    return pa.table([pa.array(lines, pa.int32()), pa.array(texts, pa.string())], schema=ROW_SCHEMA)

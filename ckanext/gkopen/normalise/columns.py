@@ -1,0 +1,141 @@
+"""Labels of a source → fields of a domain, and the contract with the last accepted file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ckanext.gkopen.checks.catalogue import severity_of
+from ckanext.gkopen.domains import Domain, Field
+from ckanext.gkopen.labels import fold, nearest, split_label
+from ckanext.gkopen.records import Finding, Options, Unreadable
+
+
+@dataclass(slots=True)
+class Columns:
+    """`field_at[i]`: field of column i or None; `units`: field → unit that its label states."""
+
+    labels: list[str]
+    field_at: list[str | None]
+    units: dict[str, str] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    def header(self) -> dict[str, str | None]:
+        return dict(zip(self.labels, self.field_at, strict=True))
+
+    def label_of(self, name: str) -> str | None:
+        return self.labels[self.field_at.index(name)] if name in self.field_at else None
+
+
+def known_labels(domain: Domain, mapping: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Folded label → field name: own name, titles, aliases; a source's mapping wins.
+
+    A spelling that two fields claim belongs to the one whose name or title it is.
+    """
+    known: dict[str, str] = {}
+    for every in domain.fields:
+        for alias in every.aliases:
+            known.setdefault(fold(alias), every.name)
+    for every in domain.fields:
+        for own in (every.title.en, every.title.zh, every.name):
+            known[fold(own)] = every.name
+    for label, name in (mapping or {}).items():
+        known[fold(label)] = name
+    known.pop("", None)
+    return known
+
+
+def match_columns(domain: Domain, labels: list[str], duplicates: list[str], options: Options) -> Columns:
+    """Which column is which field. Raises Unreadable for two columns that claim one field.
+
+    Whether a required column is missing is known only after wide tables were turned: see `require_columns`.
+    """
+    bad = [name for name in options.mapping.values() if name not in domain.field_names]
+    if bad:
+        raise Unreadable(*(_finding("mapping-unknown-field", label=name, domain=domain.name) for name in bad))
+    known = known_labels(domain, options.mapping)
+    columns = Columns(labels, [None] * len(labels))
+    for index, text in enumerate(labels):
+        label = split_label(re.sub(r" \(\d+\)$", "", text) if text not in options.mapping else text)
+        name = known.get(label.folded) or known.get(label.folded_name)
+        if name is None:
+            continue
+        columns.field_at[index] = name
+    _one_column_a_field(domain, columns, options.mapping)
+    for text, name in zip(labels, columns.field_at, strict=True):
+        unit = split_label(text).unit
+        if name is not None and unit:
+            columns.units[name] = unit
+    for text in duplicates:
+        if columns.field_at[labels.index(text)] is None:
+            columns.findings.append(_finding("header-duplicate", severity="warning", label=text))
+    return columns
+
+
+def _one_column_a_field(domain: Domain, columns: Columns, mapped: Mapping[str, str]) -> None:
+    """A column under a field's own name or title wins over one under an alias; two equals are refused, not guessed."""
+    claims: dict[str, list[int]] = {}
+    for index, name in enumerate(columns.field_at):
+        if name is not None:
+            claims.setdefault(name, []).append(index)
+    problems: list[Finding] = []
+    for name, found in claims.items():
+        if len(found) == 1:
+            continue
+        every = domain.field(name)
+        own = {fold(every.name), fold(every.title.zh), fold(every.title.en)}
+        best = [i for i in found if columns.labels[i] in mapped] or [
+            i for i in found if {fold(columns.labels[i]), split_label(columns.labels[i]).folded_name} & own]
+        if len(best) != 1:
+            labels = [columns.labels[i] for i in found]
+            problems.append(_finding("header-duplicate", field=name, label=labels[0], labels=labels))
+            continue
+        for index in set(found) - set(best):
+            columns.field_at[index] = None
+    if problems:
+        raise Unreadable(*problems)
+
+
+def is_expected(every: Field) -> bool:
+    """Must the source bring this column? Not where it has a default or is derived from others."""
+    return every.required and not every.required_if and every.default is None and every.derived is None
+
+
+def require_columns(domain: Domain, present: set[str], unknown: list[str], options: Options) -> None:
+    """Raises Unreadable with one finding for each required column that is not there, the nearest labels proposed."""
+    missing = [every for every in domain.fields
+               if is_expected(every) and every.name not in present and every.name not in options.constants]
+    if missing:
+        raise Unreadable(*(
+            _finding("column-missing", field=every.name, label=every.title.zh,
+                     nearest=_proposals(every, unknown), title={"zh": every.title.zh, "en": every.title.en})
+            for every in missing))
+
+
+def _proposals(every: Field, unknown: list[str]) -> list[str]:
+    names = [every.title.zh, every.title.en, every.name, *every.aliases]
+    return list(dict.fromkeys(label for name in names for label in nearest(name, unknown)))[:3]
+
+
+def contract(columns: Columns, domain: Domain, options: Options) -> list[Finding]:
+    """Differences to the header of the last accepted file: added, removed (renamed to?), swapped places are fine."""
+    if options.expected_header is None:
+        return []
+    expected = {fold(label): label for label in options.expected_header}
+    current = {fold(label): label for label in columns.labels}
+    added = [label for key, label in current.items() if key not in expected]
+    removed = [label for key, label in expected.items() if key not in current]
+    findings = [_finding("column-added", label=label) for label in added]
+    mapped = known_labels(domain, options.mapping)
+    for label in removed:
+        proposals = nearest(label, added)
+        same_field = [new for new in added
+                      if mapped.get(fold(new)) is not None and mapped.get(fold(new)) == mapped.get(fold(label))]
+        findings.append(_finding("column-removed", label=label, nearest=same_field or proposals))
+    return findings
+
+
+def _finding(code: str, severity: str | None = None, label: str | None = None, field: str | None = None,
+             **params: object) -> Finding:
+    return Finding(code, severity or severity_of(code), label=label, field=field, params=params)  # type: ignore[arg-type]

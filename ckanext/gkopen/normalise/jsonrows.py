@@ -1,0 +1,122 @@
+"""JSON → rows of text: a list of objects, an envelope around one ({"data": […]}), or JSON Lines. Numbers stay digits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from .encoding import to_utf8
+from .raw import MAX_COLUMNS, MAX_JSON_BYTES, Body, Collector, Sheet, Source, refuse
+
+
+class _Nested(str):
+    """Stands for an object inside a cell; its text is kept for the quarantine."""
+
+
+class _Twice(dict):
+    """An object that names one key twice."""
+
+
+def open_json(path: Path) -> Source:
+    """Line numbers are lines for JSON Lines and record numbers (from 1) for a list; a note says so."""
+    if path.stat().st_size > MAX_JSON_BYTES:
+        raise refuse("file-too-large", size=path.stat().st_size, limit=MAX_JSON_BYTES)
+    buffer, encoding = to_utf8(path)
+    text = buffer.to_pybytes().decode("utf-8")
+    notes: list[str] = []
+    lines = text.split("\n")
+    if _is_lines(lines):
+        records = list(_json_lines(lines))
+    else:
+        records = list(enumerate(_rows_of(_parse(text, None)), 1))
+        notes.append("JSON: line numbers are record numbers, from 1")
+    labels: dict[str, None] = {}
+    for line, record in records:
+        if not isinstance(record, dict):
+            raise refuse("json-shape", line=line)
+        labels.update(dict.fromkeys(record))
+        if len(labels) > MAX_COLUMNS:
+            raise refuse("too-many-columns", limit=MAX_COLUMNS)
+    header = list(labels)
+
+    def load(skip: int, width: int) -> Body:
+        collector = Collector(width)
+        for line, record in records:
+            row = collector.count
+            cells = [_text(record.get(label)) for label in header]
+            if isinstance(record, _Twice):
+                collector.body.broken.add(row)
+            for label, cell in zip(header, cells, strict=True):
+                if isinstance(cell, _Nested):
+                    collector.body.nested[row] = label
+            collector.add(line, cells)
+        return collector.finish()
+
+    return Source([Sheet([(0, header)] if header else [], load, labelled=True)], encoding, notes=notes)
+
+
+def _is_lines(lines: list[str]) -> bool:
+    """JSON Lines: the first line that is not blank is a whole object, and it is not the only value in the file."""
+    first = next((line.strip() for line in lines if line.strip()), "")
+    if not (first.startswith("{") and first.endswith("}")):
+        return False
+    try:
+        json.loads(first)
+    except (ValueError, RecursionError):
+        return False
+    rest = sum(1 for line in lines if line.strip())
+    return rest > 1 or not any(isinstance(value, list | dict) for value in json.loads(first).values())
+
+
+def _json_lines(lines: list[str]) -> Iterator[tuple[int, Any]]:
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            yield number, _parse(line, number)
+
+
+def _parse(text: str, line: int | None) -> Any:
+    try:
+        return json.loads(text, parse_float=str, parse_int=str, parse_constant=_no_constant, object_pairs_hook=_object)
+    except RecursionError:
+        raise refuse("json-broken", line=line, reason="nested too deeply") from None
+    except json.JSONDecodeError as error:
+        raise refuse("json-broken", line=line or error.lineno, reason=error.msg) from None
+    except ValueError as error:
+        raise refuse("json-broken", line=line, reason=str(error)[:200]) from None
+
+
+def _no_constant(name: str) -> str:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    record = dict(pairs)
+    return record if len(record) == len(pairs) else _Twice(record)
+
+
+def _rows_of(value: Any) -> list[Any]:
+    """The one list of objects in a document: itself, or below one or two levels of envelope."""
+    if isinstance(value, list):
+        return value
+    found: list[list[Any]] = []
+    if isinstance(value, dict):
+        for inner in value.values():
+            levels = inner.values() if isinstance(inner, dict) else [inner]
+            found += [v for v in levels if isinstance(v, list) and all(isinstance(item, dict) for item in v)]
+    if len(found) != 1:
+        raise refuse("json-shape", line=1)
+    return found[0]
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(item, str | None) for item in value):
+        return ";".join(item or "" for item in value)
+    return _Nested(json.dumps(value, ensure_ascii=False))

@@ -1,0 +1,146 @@
+"""Text columns under their field names → all fields of the domain, typed and derived, with what is wrong in them."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ckanext.gkopen.checks.collect import Findings
+from ckanext.gkopen.domains import Domain, Field
+from ckanext.gkopen.labels import narrow
+from ckanext.gkopen.money import amount_with_parts
+from ckanext.gkopen.normalise import derived, typed
+from ckanext.gkopen.normalise.amounts import Units, amounts
+from ckanext.gkopen.normalise.cells import REPLACEMENT, as_mask, by_distinct, empty, has_text, tidy
+from ckanext.gkopen.normalise.derived import Made
+from ckanext.gkopen.normalise.workbook import is_error
+
+# Forms of a money cell that no other column can hold: the row waits for the officer.
+_ERRORS = {"unit_missing": "unit-missing", "unit_conflict": "unit-conflict", "words_differ": "words-differ",
+           "too_precise": "amount-too-precise", "number_format": "number-format"}
+_NOT_STATED = re.compile(r"^(?:[-—–/\\*.]+|无|暂无|未提供|未公布|不详|未知|待定|n/?a|null|none|nan|nil|单位?不?需填列|单位不需填列)$",
+                         re.I)
+_TEXT_TYPES = frozenset({"string", "text", "list", "url"})
+
+
+def make(domain: Domain, text: dict[str, pa.Array], units: dict[str, Units], row_units: dict[str, pa.Array],
+         findings: Findings, labels: dict[str, str]) -> Made:
+    """`text`: field → cells as printed; `units`: money field → unit of label and table; `row_units`: field → unit by row.
+
+    Raises nothing: what cannot be read is null in `values` and said in `findings`.
+    """
+    made = Made(domain, len(findings.lines))
+    printed_fields = {source for field in domain.fields if (field.derived or "").startswith("printed:")
+                      for source in derived.sources(field)}
+    for name in list(text):
+        field = domain.field(name)
+        made.text[name] = _tidied(field, text.pop(name), findings, labels)
+    for name in sorted(made.text, key=lambda name: domain.field(name).type == "period"):
+        field = domain.field(name)
+        kept = name in printed_fields
+        if field.type == "money":
+            _money(field, made, units.get(name, Units()), _unit_column(field, made, row_units), findings, labels, kept)
+        else:
+            _typed(field, made, findings, labels, kept)
+    for field in domain.fields:
+        _complete(field, made, set())
+    return made
+
+
+def _tidied(field: Field, cells: pa.Array, findings: Findings, labels: dict[str, str]) -> pa.Array:
+    cleaned, changed = tidy(cells, keep_lines=field.type == "text")
+    label = labels.get(field.name)
+    if changed:
+        findings.add("invisible-removed", field=field.name, label=label)
+    if has_text(cleaned, REPLACEMENT):
+        findings.rows("replacement-character", as_mask(pc.match_substring(cleaned, REPLACEMENT)), field=field.name,
+                      label=label, values=cleaned)
+    if field.type not in _TEXT_TYPES and has_text(cleaned, "#"):
+        wrong = by_distinct(cleaned, is_error, pa.bool_()).to_numpy(zero_copy_only=False)
+        findings.rows("formula-error", wrong, field=field.name, label=label, values=cleaned)
+    if field.default is not None:
+        blank = empty(cleaned)
+        if blank.any():
+            cleaned = pc.if_else(pa.array(blank), field.default, cleaned)
+    return cleaned
+
+
+def _unit_column(field: Field, made: Made, row_units: dict[str, pa.Array]) -> pa.Array | None:
+    beside = made.text.get(field.unit_from) if field.unit_from else None
+    turned = row_units.get(field.name)
+    if turned is None or beside is None:
+        return beside if turned is None else turned
+    return pc.if_else(pc.equal(turned, ""), beside, turned)
+
+
+def _money(field: Field, made: Made, units: Units, row_units: pa.Array | None, findings: Findings,
+           labels: dict[str, str], kept: bool) -> None:
+    text = made.text[field.name]
+    found = amounts(text, units, row_units)
+    made.amounts[field.name] = found
+    made.values[field.name] = found.yuan
+    label = labels.get(field.name)
+    for form, mask in found.forms.items():
+        mask = mask & ~findings.bad_cells(field.name)
+        if form == "missing":
+            continue
+        if form in _ERRORS:
+            findings.rows(_ERRORS[form], mask, field=field.name, label=label, values=text,
+                          params={"unit": units.label or units.fallback or "…"})
+            continue
+        if form == "parts":
+            _parts(field, text, mask, findings, label)
+        findings.rows("amount-kept-as-text" if kept else "not-an-amount", mask, field=field.name, label=label,
+                      values=text, params={"form": form})
+
+
+def _parts(field: Field, text: pa.Array, mask: np.ndarray, findings: Findings, label: str | None) -> None:
+    """An amount printed with its parts: they add up, or the reviewer is told by how much they do not."""
+    rows = np.flatnonzero(mask)
+    for row, cell in zip(rows, text.take(pa.array(rows)).to_pylist(), strict=True):
+        parts = amount_with_parts(cell)
+        if parts is not None and parts.difference:
+            findings.rows("parts-differ", np.array([row]), field=field.name, label=label, values=text,
+                          params={"whole": str(parts.whole), "difference": str(parts.difference)})
+
+
+def _typed(field: Field, made: Made, findings: Findings, labels: dict[str, str], kept: bool) -> None:
+    text = made.text[field.name]
+    if field.type == "period":
+        year = next((made.values[f.name] for f in made.domain.fields if f.type == "year" and f.name in made.values), None)
+        values, wrong = typed.periods(field, text, year)
+    else:
+        values, wrong = typed.READERS[field.type](field, text)
+    made.values[field.name] = values
+    if field.type in _TEXT_TYPES or not wrong.any():
+        return
+    stated = by_distinct(text, lambda cell: not _NOT_STATED.match(narrow(cell)), pa.bool_())
+    wrong &= stated.to_numpy(zero_copy_only=False) & ~findings.bad_cells(field.name)
+    code = {"code": "code-unknown", "date": "date-wrong", "datetime": "date-wrong", "year": "date-wrong",
+            "month": "date-wrong", "period": "date-wrong", "uscc": "uscc-wrong"}.get(field.type, "type-wrong")
+    params: dict[str, object] = {"type": field.type}
+    if field.codes is not None:
+        params["codes"] = [item.title.zh for item in field.codes.codes[:12]]
+    findings.rows(code, wrong, field=field.name, label=labels.get(field.name), values=text, params=params,
+                  severity="warning" if kept else None)
+
+
+def _complete(field: Field, made: Made, underway: set[str]) -> None:
+    """Fills what the source left empty with what is derived, after what it is derived from."""
+    name = field.name
+    if name in underway:
+        return
+    values = made.values.get(name)
+    if field.derived and (values is None or values.null_count):
+        underway = underway | {name}
+        for source in derived.sources(field):
+            if source in made.domain.field_names:
+                _complete(made.domain.field(source), made, underway)
+        made_up = derived.derive(made, field)
+        values = made_up if values is None else pc.coalesce(values, made_up)
+    if values is None:
+        values = pa.nulls(made.rows, field.arrow_type)
+    made.values[name] = values if values.type == field.arrow_type else values.cast(field.arrow_type)

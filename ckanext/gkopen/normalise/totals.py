@@ -1,0 +1,104 @@
+"""合计, 总计 and 小计 lines: rows of their own where the domain has `is_total`, else checked against the sum and left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ckanext.gkopen.checks.catalogue import severity_of
+from ckanext.gkopen.domains import Domain
+from ckanext.gkopen.normalise.amounts import YUAN, amounts
+from ckanext.gkopen.normalise.cells import as_mask
+from ckanext.gkopen.normalise.columns import Columns
+from ckanext.gkopen.records import Finding
+
+_TOTAL = r"^\s*[(（]?(?:[一二三四五六七八九十]+、)?\s*(?:合\s*计|总\s*计|共\s*计|全市合计|本页合计|本表合计|合计数|总合计)\s*[)）]?[:：]?\s*$"
+_SUBTOTAL = r"^\s*[(（]?小\s*计\s*[)）]?[:：]?\s*$"
+_LOOK_IN = 4
+"""A total line names itself in one of the first columns of text."""
+
+
+@dataclass(slots=True)
+class Totals:
+    """`drop`: rows that are no data; `marks`: text of `is_total` for all rows, or None where nothing is to be marked."""
+
+    drop: np.ndarray
+    marks: pa.Array | None = None
+    findings: list[Finding] = field(default_factory=list)
+
+
+def take_totals(domain: Domain, columns: Columns, texts: list[pa.Array], lines: np.ndarray,
+                notes: list[str]) -> Totals:
+    none = Totals(np.empty(0, np.int64))
+    if "is_total" in columns.field_at or not len(lines):
+        return none
+    total, subtotal = _lines(domain, columns, texts, _TOTAL), _lines(domain, columns, texts, _SUBTOTAL)
+    if not total.any() and not subtotal.any():
+        return none
+    if "is_total" in domain.field_names:
+        marks = np.where(total, "true", np.where(_parts(domain, columns, texts) & ~subtotal, "false", ""))
+        return Totals(none.drop, pa.array(marks.astype(object), pa.string()))
+    result = Totals(np.flatnonzero(total | subtotal))
+    data = ~(total | subtotal)
+    for index, name in enumerate(columns.field_at):
+        if name is None or domain.field(name).type not in ("money", "decimal", "integer"):
+            continue
+        figures = amounts(texts[index], YUAN).yuan
+        for row in result.drop:
+            start = 0
+            if subtotal[row]:
+                earlier = result.drop[result.drop < row]
+                start = int(earlier[-1]) + 1 if len(earlier) else 0
+            span = np.zeros(len(data), bool)
+            span[start:row] = True
+            whole = data if total[row] else data & span
+            stated = figures[int(row)].as_py()
+            if stated is None:
+                continue
+            summed = pc.sum(figures.filter(pa.array(whole))).as_py() or Decimal(0)
+            _say(columns.labels[index], name, int(lines[row]), stated, summed, result, notes)
+    for row in result.drop:
+        notes.append(f"第{lines[row]}行是合计行，不计入数据 / line {lines[row]} is a total, not a row")
+    return result
+
+
+def _say(label: str, name: str, line: int, stated: Decimal, summed: Decimal, result: Totals, notes: list[str]) -> None:
+    printed, added = f"{stated.normalize():f}", f"{summed.normalize():f}"
+    if stated == summed:
+        notes.append(f"第{line}行合计“{label}” {printed}，与明细之和一致 / line {line}: the total of {label} equals the sum")
+        return
+    result.findings.append(Finding(
+        "total-row-differs", severity_of("total-row-differs"), line=line, field=name, label=label, value=printed,
+        params={"printed": printed, "sum": added, "difference": f"{(summed - stated).normalize():f}"}))
+
+
+def _lines(domain: Domain, columns: Columns, texts: list[pa.Array], pattern: str) -> np.ndarray:
+    found = np.zeros(len(texts[0]) if texts else 0, bool)
+    looked = 0
+    for index, name in enumerate(columns.field_at):
+        if name is not None and domain.field(name).type in ("money", "decimal", "integer", "percent", "uscc"):
+            continue
+        found |= as_mask(pc.match_substring_regex(texts[index], pattern))
+        looked += 1
+        if looked == _LOOK_IN:
+            break
+    return found
+
+
+def _parts(domain: Domain, columns: Columns, texts: list[pa.Array]) -> np.ndarray:
+    """Rows that a total adds up: all, or where the table has levels those of the highest."""
+    for name in ("line_level", "func_code", "econ_code"):
+        if name in columns.field_at:
+            cells = texts[columns.field_at.index(name)]
+            if name == "line_level":
+                figures = amounts(cells, YUAN).yuan
+                known = pc.min(figures.filter(pc.greater(figures, 0))).as_py()
+                return as_mask(pc.equal(figures, known)) if known is not None else np.ones(len(cells), bool)
+            length = pc.utf8_length(pc.utf8_trim_whitespace(cells)).to_numpy(zero_copy_only=False)
+            filled = length[length > 0]
+            return length == filled.min() if len(filled) else np.ones(len(cells), bool)
+    return np.ones(len(texts[0]), bool)

@@ -1,0 +1,215 @@
+"""XLSX and XLS → rows of text. Numbers as Excel shows them (15 digits), dates as ISO, merged cells resolved.
+
+The file is judged before it is opened: a workbook is a zip of XML and can hold bombs, entities and empty oceans.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
+
+from ..records import Finding
+from .raw import MAX_COLUMNS, MAX_WORKBOOK_BYTES, PREVIEW_ROWS, Body, Collector, Sheet, Source, refuse
+
+OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+ZIP_MAGIC = b"PK\x03\x04"
+_UNPACKED_LIMIT = 1 << 30
+_RATIO_LIMIT = 250
+_CELL_LIMIT = 40_000_000
+_WIDE = re.compile(rb'r="([A-Z]{2,})\d')
+_ROW = re.compile(rb'<row [^>]*?r="(\d+)"')
+_ERRORS = re.compile(r"^#(?:REF!|N/A|DIV/0!|VALUE!|NAME\?|NUM!|NULL!|SPILL!|CALC!)$")
+
+
+def open_workbook(path: Path) -> Source:
+    """Raises Unreadable: password, broken, bomb, entities, too large, HTML under a workbook's name."""
+    if path.stat().st_size > MAX_WORKBOOK_BYTES:
+        raise refuse("file-too-large", size=path.stat().st_size, limit=MAX_WORKBOOK_BYTES)
+    with path.open("rb") as file:
+        start = file.read(8)
+        if start == OLE_MAGIC:
+            everything = start + file.read()
+            if "EncryptedPackage".encode("utf-16-le") in everything:
+                raise refuse("workbook-password")
+        elif start[:4] == ZIP_MAGIC:
+            _inspect_zip(path)
+        else:
+            raise refuse("workbook-broken", reason="neither XLSX nor XLS inside")
+    try:
+        book = CalamineWorkbook.from_path(str(path))
+    except (CalamineError, OSError, ValueError) as error:
+        if "password" in str(error).lower():
+            raise refuse("workbook-password") from None
+        raise refuse("workbook-broken", reason=str(error)[:200]) from None
+    percent = _percent_columns(path) if start[:4] == ZIP_MAGIC else {}
+    source = Source([])
+    for meta in book.sheets_metadata:
+        if meta.typ != SheetTypeEnum.WorkSheet:
+            continue
+        if meta.visible != SheetVisibleEnum.Visible:
+            source.findings.append(Finding("sheet-hidden", "warning", sheet=meta.name, params={"name": meta.name}))
+            continue
+        try:
+            sheet = book.get_sheet_by_name(meta.name)
+        except (CalamineError, OSError, ValueError) as error:
+            raise refuse("workbook-broken", reason=str(error)[:200], sheet=meta.name) from None
+        if sheet.height and sheet.width:
+            source.sheets.append(_sheet(sheet, percent.get(meta.name, {})))
+    return source
+
+
+def _inspect_zip(path: Path) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+            unpacked = sum(entry.file_size for entry in entries)
+            for entry in entries:
+                ratio = entry.file_size / max(entry.compress_size, 1)
+                if entry.flag_bits & 1:
+                    raise refuse("workbook-password")
+                if entry.file_size > 16 << 20 and ratio > _RATIO_LIMIT:
+                    raise refuse("zip-bomb", name=entry.filename, ratio=round(ratio))
+            if unpacked > _UNPACKED_LIMIT or len(entries) > 10_000:
+                raise refuse("zip-bomb", name=path.name, ratio=round(unpacked / max(path.stat().st_size, 1)))
+            for entry in entries:
+                if entry.filename.endswith((".xml", ".rels", ".vml")):
+                    _inspect_entry(archive, entry)
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, ValueError) as error:
+        raise refuse("workbook-broken", reason=str(error)[:200]) from None
+
+
+def _inspect_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
+    """Streamed: entities, more bytes than declared (zipfile checks the sum), and a grid that is mostly nothing."""
+    is_sheet = "worksheets/" in entry.filename
+    last_row, widest, tail = 0, 26, b""
+    with archive.open(entry) as stream:
+        while block := stream.read(4 << 20):
+            text = tail + block
+            if b"<!DOCTYPE" in text or b"<!ENTITY" in text:
+                raise refuse("xml-entities", name=entry.filename)
+            if is_sheet:
+                rows = [int(match) for match in _ROW.findall(text)]
+                last_row = max([last_row, *rows])
+                widest = max([widest, *(_column_number(match) for match in set(_WIDE.findall(text)))])
+            tail = block[-64:]
+    if widest > MAX_COLUMNS:
+        raise refuse("too-many-columns", columns=widest, limit=MAX_COLUMNS)
+    if last_row * widest > _CELL_LIMIT:
+        raise refuse("sheet-too-large", rows=last_row, columns=widest, limit=_CELL_LIMIT)
+
+
+def _column_number(letters: bytes) -> int:
+    number = 0
+    for letter in letters[:4]:
+        number = number * 26 + letter - 64
+    return number
+
+
+def _sheet(sheet: CalamineSheet, percent: dict[int, bool]) -> Sheet:
+    if sheet.width > MAX_COLUMNS:
+        raise refuse("too-many-columns", columns=sheet.width, limit=MAX_COLUMNS, sheet=sheet.name)
+    merged = _merged(sheet)
+    findings: list[Finding] = []
+
+    def rows(first: int, last: int | None = None):
+        fill: dict[tuple[int, int], str] = {}
+        for index, values in enumerate(sheet.iter_rows()):
+            if last is not None and index >= last:
+                return
+            cells = [_text(value, column in percent) for column, value in enumerate(values)]
+            for column in range(len(cells)):
+                origin = merged.get((index, column))
+                if origin is None:
+                    continue
+                if origin == (index, column):
+                    fill[origin] = cells[column]
+                elif _numeric(fill.get(origin, "")) and index >= first:
+                    if last is None:
+                        findings.append(Finding("merged-number", "warning", line=index + 1, sheet=sheet.name,
+                                                params={"column": column + 1}))
+                elif origin[0] >= first or last is not None:
+                    cells[column] = fill.get(origin, "")
+            if index >= first:
+                yield index + 1, cells
+
+    def load(skip: int, width: int) -> Body:
+        collector = Collector(width)
+        first = preview[skip][0] - 1 if skip < len(preview) else sheet.height
+        for line, cells in rows(first):
+            if any(cells):
+                collector.add(line, cells)
+        body = collector.finish()
+        body.findings = findings
+        return body
+
+    preview = [(line, cells) for line, cells in rows(0, PREVIEW_ROWS * 2) if any(cells)][:PREVIEW_ROWS]
+    return Sheet(preview, load, sheet.name)
+
+
+def _merged(sheet: CalamineSheet) -> dict[tuple[int, int], tuple[int, int]]:
+    """Each cell of a merged range → the range's first cell, which holds the value."""
+    origins: dict[tuple[int, int], tuple[int, int]] = {}
+    for (top, left), (bottom, right) in sheet.merged_cell_ranges or []:
+        if (bottom - top + 1) * (right - left + 1) > 100_000:
+            continue
+        for row in range(top, bottom + 1):
+            for column in range(left, right + 1):
+                origins[row, column] = (top, left)
+    return origins
+
+
+def _numeric(text: str) -> bool:
+    return bool(text) and text.replace(".", "", 1).lstrip("-").isdigit()
+
+
+def _text(value: Any, percent: bool = False) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        number = Decimal(format(value, ".15g"))
+        if percent:
+            number *= 100
+        text = format(number, "f")
+        if "." in text:
+            text = text.rstrip("0").rstrip(".")
+        return text + "%" if percent else text
+    if isinstance(value, datetime):
+        return value.date().isoformat() if value.time() == time() else value.isoformat(" ", "seconds")
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return str(value)
+    return "" if value is None else str(value)
+
+
+def is_error(text: str) -> bool:
+    """A formula's error as a cell's value: #REF!, #DIV/0! …"""
+    return _ERRORS.match(text) is not None
+
+
+def _percent_columns(path: Path) -> dict[str, dict[int, bool]]:
+    """Columns whose numbers are shown as percent: 0.6372 in the file is 63.72% for the officer who looks at it."""
+    from openpyxl import load_workbook  # only here: half a second of imports that CSV files need not pay
+
+    found: dict[str, dict[int, bool]] = {}
+    try:
+        book = load_workbook(path, read_only=True)
+        for sheet in book.worksheets:
+            votes: dict[int, set[bool]] = {}
+            for row in sheet.iter_rows(max_row=PREVIEW_ROWS * 2):
+                for cell in row:
+                    if isinstance(cell.value, int | float) and not isinstance(cell.value, bool):
+                        votes.setdefault(cell.column - 1, set()).add("%" in (cell.number_format or ""))
+            found[sheet.title] = {column: True for column, seen in votes.items() if seen == {True}}
+        book.close()
+    except Exception:  # a style sheet that openpyxl cannot read takes nothing away from the values
+        return found
+    return found
