@@ -62,7 +62,7 @@ def word_tokens(texts: Iterable[str]) -> list[str]:
                 for word in words(piece.text):
                     line += ["/".join([part, *heads(part)]) for part in parts(word)]
             elif piece.kind == "document":
-                also += piece.tokens
+                also += [*piece.tokens, f"{piece.tokens[-1].split('〕')[1]}号"]
             elif piece.kind == "stop":
                 line.append(BREAK)
             else:

@@ -7,9 +7,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-import pysolr
-
 import ckan.model as model
+import pysolr
 from ckan.common import config
 from ckan.lib.search.common import make_connection
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
-from .terms import LONGEST_QUERY, Question, Term, ask, latin_sounds, quoted
+from .terms import LONGEST_QUERY, Question, Term, ask, latin_sounds, quoted, respelt
 from .units import half_phrases, phrases, readings
 
 #: How many datasets each of some Solr clauses finds, within the filters of the search.
@@ -174,9 +174,12 @@ def _resolve(hard: Sequence[Term], runs: Sequence[Sequence[Term]], counts: _Coun
     """How each term is found, and the terms that are not."""
     spoken: dict[int, str] = {}
     for run in runs:
-        clause = _in_sounds(latin_sounds(run))
-        if counts[clause] and not all(counts[_in_words(term)] for term in run):
-            spoken[run[0].run] = clause
+        if not all(counts[_in_words(term)] for term in run):
+            whole = replace(run[0], text=" ".join(term.text for term in run),
+                            sounds=latin_sounds(run), characters=())
+            meant = _as_meant(whole, counts)
+            if meant:
+                spoken[run[0].run] = meant
     found: list[Found] = []
     missing: list[Term] = []
     for term in hard:
@@ -200,9 +203,27 @@ def _find(term: Term, counts: _Counts) -> list[Found]:
     if counts[_in_words(term)]:
         return [Found(term, _words_clause(term))]
     for clause in (_in_characters(term.characters), _in_bodies(term.bodies), _in_sounds(term.sounds)):
-        if counts[clause]:
+        if counts[clause] and not term.latin:
             return [Found(term, clause)]
-    return [part for half in term.halves if not half.soft for part in _find(half, counts)]
+    meant = _as_meant(term, counts)
+    if meant:
+        return [Found(term, meant)]
+    if term.halves and len(term.text) >= _WRONG_CHARACTER_FROM and counts[_one_wrong(term.text)]:
+        return [Found(term, _one_wrong(term.text))]
+    content = [half for half in term.halves if not half.stop]
+    halves = [half for half in content if len(half.text) > 1 and not half.soft] \
+        or [half for half in content if len(half.text) > 1] or [half for half in content if not half.soft]
+    return [part for half in halves for part in _find(half, counts)]
+
+
+def _as_meant(term: Term, counts: _Counts) -> str:
+    """A clause for the words that were probably meant, empty if none of them is found. Pinyin means its sounds, too."""
+    meant = list(respelt(term))
+    counts.ask(_in_words(other) for other in meant)
+    clauses = [_words_clause(other) for other in meant if counts[_in_words(other)]]
+    if term.latin and counts[_in_sounds(term.sounds)]:
+        clauses.append(_in_sounds(term.sounds))
+    return f"({' OR '.join(clauses)})" if clauses else ""
 
 
 def _replace_misspelt(
@@ -250,12 +271,12 @@ def _one_wrong_character(hard: Sequence[Term], counts: _Counts) -> list[Found]:
         if not term.latin and not term.place and not term.narrower:
             runs[term.run] = runs.get(term.run, "") + term.text
     for text in runs.values():
-        if len(text) < _WRONG_CHARACTER_FROM:
-            continue
-        units = [f"^{text[0]}", *text[1:-1], f"{text[-1]}$"]
-        gaps = [f"{quoted(units[:at] + units[at + 1:])}~1" for at in range(len(units))]
-        clause = _in_characters(gaps)
-        if counts[clause]:
-            return [Found(Term(text, ()), clause)]
+        if len(text) >= _WRONG_CHARACTER_FROM and counts[_one_wrong(text)]:
+            return [Found(Term(text, ()), _one_wrong(text))]
     return []
 
+
+def _one_wrong(text: str) -> str:
+    """The characters in their order with a gap at any one place."""
+    units = [f"^{text[0]}", *text[1:-1], f"{text[-1]}$"]
+    return _in_characters([f"{quoted(units[:at] + units[at + 1:])}~1" for at in range(len(units))])

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from .document import DEPARTMENT
 from .text import HAN, Piece, fold, heads, parts, pieces, words
-from .units import half_phrases, phrases, readings, spelt
+from .units import half_phrases, phrases, readings, same_sound, spelt
 from .vocabulary import vocabulary
 
 #: Longer queries are cut off: no question needs more, and each word costs.
@@ -136,20 +136,23 @@ def _number_term(piece: Piece) -> Term:
 
 def _latin_terms(run: Sequence[Piece]) -> list[Term]:
     """Latin words: known English phrases with their Chinese words; letters that may be pinyin as syllables."""
-    english = vocabulary().english
+    known = vocabulary()
     terms: list[Term] = []
     at = 0
     while at < len(run):
         for end in range(min(len(run), at + 4), at, -1):
             tokens = [piece.tokens[0] for piece in run[at:end]]
-            chinese = english.get(" ".join(tokens), ())
+            chinese = known.english.get(" ".join(tokens), ())
             if end == at + 1 or chinese:
                 break
         text = " ".join(piece.text for piece in run[at:end])
         low = " ".join(piece.text.lower() for piece in run[at:end])
-        soft = all(piece.text.lower() in vocabulary().soft for piece in run[at:end])
-        stop = all(piece.text.lower() in vocabulary().stops for piece in run[at:end])
+        soft = all(piece.text.lower() in known.soft for piece in run[at:end])
+        stop = all(piece.text.lower() in known.stops for piece in run[at:end])
         clauses = [(quoted(tokens), 1.0), *((quoted(_tokens(word)), 0.4) for word in chinese)]
+        for name in dict.fromkeys((text, text.upper())):
+            also = known.synonyms[name].words if name in known.synonyms else ()
+            clauses += [(quoted(_tokens(fold(word))), weight) for word, weight in also]
         if re.fullmatch("[1-5]a", low):
             clauses += [(quoted([f"{low}级"]), 1.0), (quoted(["a级"]), 0.8)]
         ways = spelt(low.replace(" ", "").replace("ü", "v")) if low.replace(" ", "").isalpha() else []
@@ -236,24 +239,27 @@ def _longest_known(run: str) -> Iterator[str]:
 
 
 def _join_single(terms: list[Term]) -> list[Term]:
-    """A single character that is no word of its own here belongs to its neighbours: 停车|厂 is asked as 停车厂 first."""
+    """A single character that is no word of its own here belongs to its neighbours: 停车|厂 is asked as 停车厂 first.
+
+    Places and longer words of questions stand apart; a single character of a question (气|向) may be a slip.
+    """
     joined: list[Term] = []
     pending: list[Term] = []
 
     def flush() -> None:
-        if len(pending) > 1 and any(len(term.text) == 1 for term in pending):
+        if len(pending) > 1 and any(map(_is_single, pending)):
             text = "".join(term.text for term in pending)
-            halves = tuple(replace(term, soft=True) if len(term.text) == 1 else term for term in pending)
-            tokens = [token for term in pending for token in term.tokens]
-            joined.append(replace(han_term(text), words=((quoted(tokens), 1.0),), tokens=tuple(tokens), halves=halves))
+            tokens = tuple(token for term in pending for token in term.tokens)
+            joined.append(replace(
+                han_term(text), words=((quoted(tokens), 1.0),), tokens=tokens, halves=tuple(pending)))
         else:
             joined.extend(pending)
         pending.clear()
 
     for number, term in enumerate(terms):
         beside = [terms[n] for n in (number - 1, number + 1) if 0 <= n < len(terms)]
-        loose = term.stop or term.soft or term.place
-        if _is_single(term) or (not loose and any(_is_single(other) for other in beside)):
+        apart = term.place or (term.stop and len(term.text) > 1)
+        if _is_single(term) or (not apart and any(map(_is_single, beside))):
             pending.append(term)
         else:
             flush()
@@ -264,3 +270,20 @@ def _join_single(terms: list[Term]) -> list[Term]:
 
 def _is_single(term: Term) -> bool:
     return len(term.text) == 1 and not term.stop and not term.soft
+
+
+def respelt(term: Term) -> Iterator[Term]:
+    """Terms that may have been meant: words of our lists that sound the same, then those that look the same."""
+    known = vocabulary()
+    if term.latin:
+        ways = spelt(term.text.lower().replace(" ", "").replace("ü", "v"))
+    elif len(term.text) > 2 or term.text not in known.costs:
+        ways = readings(term.text)
+    else:
+        ways = []
+    sounding = [word for way in ways for word in same_sound(tuple(way)) if word != term.text]
+    looking = [] if term.latin or len(term.text) < 3 else [
+        term.text[:at] + other + term.text[at + 1:]
+        for at, char in enumerate(term.text) for other in known.lookalikes.get(char, "")]
+    for word in dict.fromkeys([*sounding, *(word for word in looking if word in known.costs)]):
+        yield han_term(word)

@@ -26,8 +26,9 @@ _PIECE = re.compile(
          (?:[{_OPEN}]\s*(?P<year>(?:19|20)\d\d)\s*[{_CLOSE}]\s*第?\s*(?P<no>\d{{1,5}})\s*号?
           | \s*(?P<year2>(?:19|20)\d\d)\s*[年\-\s]?\s*第?\s*(?P<no2>\d{{1,5}})\s*号(?!线|楼|院|馆|门))
      # GB 3838-2002, GB/T 33357, HJ 633
-     | (?<![A-Za-z0-9])(?P<code>GBZ?|DB\d\d|HJ|CJJ?|JGJ|YY|WS|NY|SL|JTG|JT|GA|MZ|SB|LY|TD|QB|HG|QX|RB|LD)\s?(?P<kind>/\s?[TZ])?
-         \s?[-—]?\s?(?P<std>\d{{2,6}}(?:\.\d+)?)(?:\s?[-—–]\s?(?P<edition>(?:19|20)\d\d))?(?!\d)
+     | (?<![A-Za-z0-9])(?P<code>GBZ?|DB\d\d|HJ|CJJ?|JGJ|YY|WS|NY|SL|JTG|JT|GA|MZ|SB|LY|TD|QB|HG|QX|RB|LD)
+         \s?(?P<kind>/\s?[TZ])?\s?[-—]?\s?(?P<std>\d{{2,6}}(?:\.\d+)?)(?:\s?[-—–]\s?(?P<edition>(?:19|20)\d\d))?(?!\d)
+     | (?P<calendar>(?:19|20)\d\d)年度?
      | (?P<unit>\d+号线|\d+号|[A-Za-z0-9]{{1,3}}级)
      | (?P<latin>[A-Za-z0-9]+(?:[.\-/_+&][A-Za-z0-9]+)*)
      | (?P<han>[{HAN}]+)
@@ -36,6 +37,8 @@ _PIECE = re.compile(
 _YEAR = re.compile("[〇零一二三四五六七八九]{4}(?=年)")
 _LINE = re.compile("[一二三四五六七八九](?=号线)")
 _SPACED = re.compile(rf"(?<![{HAN}])([{HAN}])[ \t]+(?=[{HAN}](?![{HAN}]))")
+#: 12345rexian: a number to which pinyin or English was stuck
+_GLUED = re.compile("([0-9]{3,})([A-Za-z]{4,})")
 _QUOTES = re.compile("[“”‘’\"'《》「」『』〈〉·•]")
 #: What the third character of a word may be for its first two to count as a word too (停车场 → 停车).
 _TAILS = frozenset("场站点厂局处部楼室卡馆院线费率量证表册网法户")
@@ -78,13 +81,16 @@ def pieces(folded: str) -> Iterator[Piece]:
             kind = f"{match['code']}{(match['kind'] or '/')[-1].strip('/')}{match['std']}".lower()
             edition = match["edition"]
             names = [f"{plain}-{edition}"] if edition else []
-            yield Piece("standard", match[0], tuple(dict.fromkeys([*names, kind, plain])))
+            yield Piece("standard", match[0], tuple(dict.fromkeys([*names, kind, plain, match["std"]])))
+        elif match["calendar"]:
+            yield Piece("number", match["calendar"], (match["calendar"],))
         elif match["unit"]:
             unit = match["unit"].lower()
             level = re.sub(r"^\d(?=[a-z]级)", "", unit)
             yield Piece("number", match[0], tuple(dict.fromkeys([unit, level])))
         elif match["latin"]:
-            yield _latin(match["latin"])
+            glued = _GLUED.fullmatch(match["latin"])
+            yield from map(_latin, glued.groups() if glued else [match["latin"]])
         elif match["han"]:
             yield Piece("han", match["han"])
         else:

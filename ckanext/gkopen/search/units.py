@@ -6,6 +6,7 @@ without). A phrase that must meet an edge does not find 北京 in 湖北|京山,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cache, lru_cache
 from itertools import islice, product
@@ -13,7 +14,8 @@ from itertools import islice, product
 from pypinyin import Style, lazy_pinyin, pinyin
 from pypinyin.constants import PINYIN_DICT
 
-from .text import NEGATIONS, heads, parts, words
+from .text import HAN, NEGATIONS, heads, parts, words
+from .vocabulary import vocabulary
 
 _LONGEST_SYLLABLE = 6
 
@@ -53,6 +55,11 @@ def readings(text: str, limit: int = 6) -> list[tuple[str, ...]]:
     if len(every) != len(likely):
         return [likely]
     return list(dict.fromkeys([likely, *islice(product(*every), limit)]))[:limit]
+
+
+def same_sound(units: tuple[str, ...]) -> tuple[str, ...]:
+    """The words of our lists that sound like these toneless syllables: gong zu fang → 公租房."""
+    return _homophones().get(units, ())
 
 
 @lru_cache(1_000)
@@ -97,6 +104,16 @@ def _edges(word: str) -> tuple[set[int], set[int]]:
         at += len(part)
         ends.add(at - 1)
     return begins, ends
+
+
+@cache
+def _homophones() -> dict[tuple[str, ...], tuple[str, ...]]:
+    found: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for word in sorted(vocabulary().own):
+        if re.fullmatch(f"[{HAN}]{{2,8}}", word):
+            key = tuple(lazy_pinyin(word, style=Style.NORMAL, errors=list))
+            found[key] = (*found.get(key, ()), word)
+    return found
 
 
 @cache

@@ -38,6 +38,8 @@ class Vocabulary:
     soft: general nouns, which raise a dataset but are not required
     wishes: word of a question → words of the kind that is wanted (今天 → 日报)
     english: lower-case English phrase → Chinese words
+    lookalikes: character → those that it is taken for
+    own: the words of our lists, without the general dictionary
     """
 
     costs: dict[str, float]
@@ -48,11 +50,8 @@ class Vocabulary:
     soft: frozenset[str]
     wishes: dict[str, tuple[str, ...]]
     english: dict[str, tuple[str, ...]]
-
-    @property
-    def longest(self) -> int:
-        """Characters of the longest word that cutting considers."""
-        return LONGEST
+    lookalikes: dict[str, str]
+    own: frozenset[str]
 
 
 LONGEST = 12
@@ -67,13 +66,15 @@ def vocabulary() -> Vocabulary:
     departments = _departments()
     places = frozenset(_places())
     costs = _general_dictionary()
-    own = {*_words("terms.txt"), *places, *stops, *soft, *wishes, *synonyms, *departments}
+    own: set[str] = {*_words("terms.txt"), *places, *stops, *soft, *wishes, *synonyms, *departments}
     own.update(word for synonym in synonyms.values() for word, _ in synonym.words)
     for word in sorted((w for w in own if 1 < len(w) <= LONGEST), key=lambda w: (len(w), w)):
         # A word of ours wins over its own cutting; a long one also over neighbours (再生|水利|用量), a short one not.
         bonus = 0.5 if len(word) == 2 else 3.0
         costs[word] = min(costs.get(word, math.inf), cheapest_cut(word, costs, LONGEST)[0] - bonus)
-    return Vocabulary(costs, synonyms, departments, places, stops, soft, wishes, _english())
+    named = frozenset(word for word in own - stops - wishes.keys() if len(word) > 1)
+    return Vocabulary(
+        costs, synonyms, departments, places, stops, soft, wishes, _english(), _lookalikes(), named)
 
 
 def cheapest_cut(
@@ -186,3 +187,12 @@ def _questions() -> tuple[frozenset[str], frozenset[str], dict[str, tuple[str, .
 
 def _english() -> dict[str, tuple[str, ...]]:
     return {en: tuple(zh.split()) for en, _, zh in (line.partition("\t") for line in _lines("english.tsv"))}
+
+
+def _lookalikes() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for line in _lines("lookalikes.txt"):
+        group = line.split()
+        for char in group:
+            found[char] = found.get(char, "") + "".join(other for other in group if other != char)
+    return found
