@@ -149,6 +149,10 @@ def _explain(source: Source, error: ValidationError) -> Problem:
         where.append(str(extra))
     elif rule == "required":
         message = f"{'.'.join(map(str, where)) or 'the file'}: {error.message.replace('property', 'key')}"
+    elif "propertyNames" in error.schema_path:
+        where.append(str(error.instance))
+    elif rule == "not":
+        message = f"{where[-1]!r} does not belong here"
     elif rule == "enum":
         message = f"{error.instance!r} is not one of the values"
         fix = f"use one of: {', '.join(map(str, schema['enum']))}"
@@ -183,6 +187,18 @@ def read_codes(path: Path) -> tuple[list[str], list[dict[str, str]]]:
                             "columns",
                             "the line has too many or too few cells, or no code or title",
                             f"give {len(columns)} cells: {','.join(columns)}",
+                        )
+                    ]
+                )
+            if any(row["code"] == other["code"] for other in rows):
+                raise SchemaError(
+                    [
+                        Problem(
+                            path,
+                            reader.line_num,
+                            "unique",
+                            f"the code {row['code']} is there twice",
+                            "remove one of the two",
                         )
                     ]
                 )
