@@ -1,0 +1,1 @@
+"""The catalogues of texts: `python -m ckanext.gkopen.i18n` brings them up to date (docs/translations.md)."""
