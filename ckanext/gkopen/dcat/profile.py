@@ -189,5 +189,5 @@ def _licence_url(package: dict[str, Any]) -> str | None:
     """Where the licence's text is; a licence without an address (or unknown) is left out."""
     if package.get("license_url"):
         return package["license_url"]
-    licence = model.Package.get_license_register().get(package.get("license_id"))
+    licence = model.Package.get_license_register().get(package.get("license_id") or "")
     return (getattr(licence, "url", "") or None) if licence else None

@@ -6,8 +6,10 @@ The package validators, the review of held metadata and the forms all ask `probl
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from ckanext.gkopen.records import Finding
@@ -18,6 +20,7 @@ REQUIRED = ("title", "notes", "domain", "disclosure_attribute", "legal_basis", "
 
 WITHHOLDING = ("partial", "exempt")
 NEVER_PUBLIC = ("on_request", "exempt")
+DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def N_(text: str) -> str:
@@ -32,7 +35,7 @@ class Problem:
     code: str
     field: str
     message: str
-    params: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def as_finding(self) -> Finding:
         """The same for the reviewer's list: what breaks a rule is repaired before approval."""
@@ -112,6 +115,7 @@ def _dates(meta: Mapping[str, Any]) -> Iterator[Problem]:
         ("formed_on", "due_on", N_("The due date is before the day on which the information was formed")),
         ("period_start", "period_end", N_("The period ends before it begins")),
     ):
-        start, end = str(meta.get(first) or ""), str(meta.get(last) or "")
-        if start and end and end[:10] < start[:10]:
+        start, end = (str(meta.get(name) or "")[:10] for name in (first, last))
+        # What is no date is the date validator's to report.
+        if DAY.fullmatch(start) and DAY.fullmatch(end) and end < start:
             yield Problem("meta_dates_reversed", last, message, {"first": start, "last": end})
