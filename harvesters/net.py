@@ -162,7 +162,9 @@ class _GuardedAdapter(HTTPAdapter):
         tls = type("GuardedHTTPS", (_Guarded, HTTPSConnection), attributes)
         context = create_urllib3_context()
         context.sslsocket_class = type("TimedTLSSocket", (_Timed, ssl.SSLSocket), {"deadline": self._guard.deadline})
-        self.poolmanager = PoolManager(connections, maxsize, block=block, ssl_context=context, **kwargs)
+        self.poolmanager = PoolManager(
+            num_pools=connections, maxsize=maxsize, block=block, ssl_context=context, **kwargs
+        )
         self.poolmanager.pool_classes_by_scheme = {
             "http": type("GuardedPool", (HTTPConnectionPool,), {"ConnectionCls": plain}),
             "https": type("GuardedTLSPool", (HTTPSConnectionPool,), {"ConnectionCls": tls}),

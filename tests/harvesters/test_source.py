@@ -32,7 +32,7 @@ complete: true
 
 def changed(line: int, text: str) -> str:
     """The example with line `line` (from 1) replaced."""
-    lines = EXAMPLE.splitlines()
+    lines: list[str] = [*EXAMPLE.splitlines()]
     lines[line - 1] = text
     return "\n".join(lines)
 

@@ -50,7 +50,7 @@ class _FaultType(click.ParamType):
     help="打开故障，可多次 / a fault to switch on, may repeat",
 )
 @click.option("--rows", type=click.IntRange(1), default=None,
-              help="不用数据目录，每个领域生成这么多行 / instead of a folder, so many generated rows a domain")  # fmt: skip
+              help="每个领域生成这么多行，不用数据目录 / so many generated rows a domain, without a folder")  # fmt: skip
 @click.option("--seed", type=int, default=1, show_default=True, help="生成数据的种子 / seed of generated rows")
 def simulate(port: int, host: str, data: Path | None, faults: tuple[Fault, ...], rows: int | None, seed: int) -> None:
     """共享交换平台模拟器 / The simulated exchange platform.
@@ -76,7 +76,6 @@ def simulate(port: int, host: str, data: Path | None, faults: tuple[Fault, ...],
         except OSError as exc:
             message = f"{host}:{port} 无法监听，请换端口 / cannot be listened on, choose another port: {exc.strerror}"
             raise click.ClickException(message) from exc
-        server.daemon_threads = True  # pyright: ignore[reportAttributeAccessIssue]
 
         def stop(signum: int, frame: Any) -> None:
             platform.stopping.set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,7 +44,11 @@ def bind(
     Raises FolderError, or OSError when the port is taken.
     """
     platform = Platform(Folder(data), secret, faults)
-    return make_server(host, port, platform, threaded=True, request_handler=_Handler), platform
+    # Listening here and not in werkzeug, which ends the process when the port is taken.
+    with socket.create_server((host, port)) as listening:
+        server = make_server(host, port, platform, threaded=True, request_handler=_Handler, fd=listening.fileno())
+    server.daemon_threads = True  # pyright: ignore[reportAttributeAccessIssue]
+    return server, platform
 
 
 @contextmanager
@@ -52,7 +57,6 @@ def running(
 ) -> Iterator[tuple[str, Platform]]:
     """The platform on a thread of its own; gives its address (`http://127.0.0.1:PORT`) and the platform."""
     server, platform = bind(data, secret, port=port, faults=faults)
-    server.daemon_threads = True  # pyright: ignore[reportAttributeAccessIssue]
     thread = threading.Thread(target=server.serve_forever, name="simulator", daemon=True)
     thread.start()
     try:

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from secrets import token_hex
 
+from werkzeug.datastructures import Headers
+
 # A call whose stamp differs more from the platform's clock is refused.
 FRESH_SECONDS = 300
 # A working secret handed out by the national gateway lasts this long.
@@ -32,7 +34,7 @@ class Refusal(Exception):
 class Incoming:
     """What a check looks at: headers, the query or body fields, the service asked for, the platform's time."""
 
-    headers: Mapping[str, str]
+    headers: Headers
     fields: Mapping[str, str]
     service: str
     now: float
