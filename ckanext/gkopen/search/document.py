@@ -15,8 +15,11 @@ from .vocabulary import vocabulary
 
 #: Where a dataset names the body that answers for it, beside its organisation.
 BODY_FIELDS = ("responsible_body", "author")
-#: Stands between sentences and sources, so that no phrase reaches across.
-BREAK = "¦"
+TITLE_FIELDS = ("title", "title_en")
+#: ``matter`` is the item of the disclosure catalogue; ``name`` lets a dataset be found by its address.
+NOTES_FIELDS = ("notes", "notes_en", "matter", "name")
+#: Stands between sentences and sources: three positions, so that no phrase reaches across, a loose one neither.
+BREAK = "¦ ¦ ¦"
 #: The sign before the full name of a department that stands in the field gk_body.
 DEPARTMENT = "@"
 
@@ -27,23 +30,23 @@ def index_document(pkg_dict: dict[str, Any], body_titles: Sequence[str]) -> dict
     :param pkg_dict: as CKAN hands it to ``before_dataset_index`` (flat: title, notes, tags, res_name …).
     :param body_titles: titles of the organisation, those of its parents and former titles too.
     """
-    title = _text(pkg_dict.get("title"))
-    bodies = [*body_titles, *(_text(pkg_dict.get(key) or pkg_dict.get(f"extras_{key}")) for key in BODY_FIELDS)]
-    bodies = list(dict.fromkeys(filter(None, bodies)))
+    titles = _fields(pkg_dict, TITLE_FIELDS)
+    bodies = list(dict.fromkeys([*body_titles, *_fields(pkg_dict, BODY_FIELDS)]))
     tags = _texts(pkg_dict.get("tags"))
-    columns = [text for key in ("res_name", "res_description") for text in _texts(pkg_dict.get(key)) if text != title]
-    notes = [_text(pkg_dict.get("notes")), _text(pkg_dict.get("name"))]
+    columns = [text for key in ("res_name", "res_description") for text in _texts(pkg_dict.get(key))
+               if text not in titles]
+    notes = _fields(pkg_dict, NOTES_FIELDS)
     other = [*tags, *columns, *notes]
     fields = {
-        "gk_title": word_tokens([title]),
+        "gk_title": word_tokens(titles),
         "gk_tags": word_tokens(tags),
         "gk_body": [*word_tokens(bodies), BREAK, *department_tokens(bodies)],
         "gk_columns": word_tokens(columns),
         "gk_notes": word_tokens(notes),
-        "gk_char_title": unit_tokens([title], characters),
+        "gk_char_title": unit_tokens(titles, characters),
         "gk_char": unit_tokens(other, characters),
         "gk_char_body": unit_tokens(bodies, characters),
-        "gk_pinyin_title": unit_tokens([title], syllables),
+        "gk_pinyin_title": unit_tokens(titles, syllables),
         "gk_pinyin": unit_tokens([*other, *bodies], syllables),
     }
     return {**pkg_dict, **{name: " ".join(tokens) for name, tokens in fields.items()}}
@@ -100,11 +103,14 @@ def unit_tokens(texts: Iterable[str], cut: Callable[[str], list[str]]) -> list[s
     return line
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+def _fields(pkg_dict: dict[str, Any], keys: Sequence[str]) -> list[str]:
+    """The texts of some fields; a dataset without a schema of its own has them as extras."""
+    values = [pkg_dict.get(key) or pkg_dict.get(f"extras_{key}") for key in keys]
+    return [value for value in values if isinstance(value, str) and value]
 
 
 def _texts(value: Any) -> list[str]:
+    """The texts of a field that may hold one or many."""
     if isinstance(value, str):
         return [value]
     return [text for text in value or () if isinstance(text, str) and text]

@@ -1,4 +1,4 @@
-"""The search as a part of the portal's plugin: the two hooks of ``IPackageController`` that CKAN calls for it."""
+"""The search as a part of the portal's plugin: two hooks of ``IPackageController``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import ckan.model as model
 import pysolr
 from ckan.common import config
 from ckan.lib.search.common import make_connection
+from ckan.plugins import IPackageController
 
 from .document import index_document
 from .query import QueryRejectedError, search_query
@@ -18,8 +19,8 @@ from .query import QueryRejectedError, search_query
 log = logging.getLogger(__name__)
 
 
-class SearchMixin:
-    """``before_dataset_index`` and ``before_dataset_search``; the plugin that mixes it in implements the interface."""
+class SearchMixin(IPackageController):
+    """Words go into the index before a dataset is indexed; a query is taken apart before it is sent."""
 
     def before_dataset_index(self, pkg_dict: dict[str, Any]) -> dict[str, Any]:
         return index_document(pkg_dict, organisation_titles(pkg_dict.get("owner_org")))
@@ -36,7 +37,8 @@ def organisation_titles(organisation: str | None) -> list[str]:
     group = model.Group.get(organisation) if organisation else None
     if group is None:
         return []
-    return [title for title in (group.title, *(parent.title for parent in group.get_parent_group_hierarchy())) if title]
+    above = group.get_parent_group_hierarchy(type=group.type)
+    return [title for title in (group.title, *(parent.title for parent in above)) if title]
 
 
 def solr_filters(search_params: dict[str, Any]) -> list[str]:

@@ -118,7 +118,7 @@ def _clauses(found: Sequence[Found], question: Question) -> list[str]:
     raising += [f"{_in_bodies(part.term.bodies)}^3" for part in found if part.term.bodies]
     tokens = [token for part in found for token in part.term.tokens]
     if len(found) > 1 and tokens:
-        raising.append(f"{quoted(tokens)}~4^1.5")
+        raising.append(f"{quoted(tokens)}~2^3")
     # CKAN's default operator is AND: what only raises is one required clause that every dataset fulfils.
     return [*required, f"+({' OR '.join([*raising, EVERY_DATASET])})"] if raising else required
 

@@ -176,7 +176,7 @@ def han_term(text: str, **flags: bool) -> Term:
     tokens = _tokens(text)
     clauses: dict[str, float] = {quoted(tokens): 1.0}
     if len(tokens) > 1:
-        clauses[f"{quoted(tokens)}~4"] = 0.5
+        clauses[f"{quoted(tokens)}~2"] = 0.25
     for word, weight in known.synonyms[text].words if text in known.synonyms else ():
         clauses.setdefault(quoted(_tokens(fold(word))), weight)
     for full in known.departments.get(text, ()):
