@@ -1,7 +1,5 @@
 """The graph of the profile `gkopen_dcat`, judged by the SHACL shapes of DCAT-AP where they are at hand."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,10 +13,9 @@ from rdflib.namespace import Namespace
 from ckanext.gkopen.dcat.profile import GK
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.metadata.package import bulk_package_dict, default_metadata, package_dict
+from tests.dcat.shapes import judge, needs_shapes
 from tests.metadata.samples import BODY, ENTRY, PUBLISHED
 
-SHARED = Path(__file__).resolve().parents[3] / "shared"
-CHECKER = SHARED / "tools" / "conformance.py"
 EU = Namespace("http://publications.europa.eu/resource/authority/")
 
 
@@ -39,14 +36,6 @@ def packages(site) -> list[dict]:
 
 def graph(serialised: str) -> Graph:
     return Graph().parse(data=serialised, format="turtle")
-
-
-def judge(serialised: str, folder: Path) -> str:
-    """What the conformance checker says of a graph; it runs by itself, so that nothing of it is imported."""
-    path = folder / "graph.ttl"
-    path.write_text(serialised, "utf-8")
-    done = subprocess.run([sys.executable, CHECKER, "dcat", path], capture_output=True, text=True, check=False)
-    return done.stdout.strip().rsplit(": ", 1)[-1] if done.returncode == 0 else done.stdout + done.stderr
 
 
 def test_a_dataset_carries_its_disclosure_metadata(packages: list[dict]) -> None:
@@ -104,7 +93,7 @@ def test_the_european_readers_understand_it(packages: list[dict]) -> None:
     assert len(next(read)["resources"]) == len(packages[0]["resources"])
 
 
-@pytest.mark.skipif(not CHECKER.exists(), reason="the SHACL shapes of DCAT-AP are not beside this project")
+@needs_shapes
 def test_datasets_and_catalogue_conform_to_dcat_ap(packages: list[dict], tmp_path: Path) -> None:
     for package in packages:
         assert judge(RDFSerializer().serialize_dataset(package, "ttl"), tmp_path) == "conforms"

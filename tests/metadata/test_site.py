@@ -1,5 +1,7 @@
 """The disclosure metadata on a real site: bodies and datasets are stored, shown, refused, faceted and edited."""
 
+from pathlib import Path
+
 import pytest
 from ckan import model
 from ckan.plugins import toolkit
@@ -10,6 +12,7 @@ from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.metadata.facets import facets
 from ckanext.gkopen.metadata.package import bulk_package_dict, default_metadata, package_dict
 from ckanext.gkopen.publish.publisher import door
+from tests.dcat.shapes import judge, needs_shapes
 
 from .samples import BODY, ENTRY, PUBLISHED
 
@@ -145,12 +148,21 @@ def test_every_facet_counts_the_dataset(package: dict) -> None:
     assert all(found[name]["items"] for name in names)
 
 
-def test_the_catalogue_of_the_site_is_told_in_rdf(app, package: dict) -> None:
+def test_the_pages_of_a_dataset_tell_it_to_machines_too(app, package: dict) -> None:
     store(package)
-    page = app.get("/catalog.ttl")
-    assert page.status_code == 200
-    assert "南通市财政局政府采购" in page.body
-    assert "主动公开" in page.body
+    page = app.get(f"/dataset/{package['name']}").body
+    assert 'type="application/ld+json"' in page
+    assert '"schema:Dataset"' in page or "schema.org" in page
+
+
+@needs_shapes
+def test_what_the_site_serves_conforms_to_dcat_ap(app, package: dict, tmp_path: Path) -> None:
+    store(package)
+    for address in ("/catalog.ttl", f"/dataset/{package['name']}.ttl"):
+        served = app.get(address).body
+        assert "南通市财政局政府采购" in served
+        assert "主动公开" in served
+        assert judge(served, tmp_path) == "conforms"
 
 
 def test_the_form_has_every_field_with_its_label_and_choices(app, admin: str, package: dict) -> None:
