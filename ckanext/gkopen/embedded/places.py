@@ -4,7 +4,6 @@ import hashlib
 import os
 import shutil
 from contextlib import suppress
-from ctypes.util import find_library
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -63,7 +62,9 @@ def require_space(folder: Path) -> None:
 
 def require_libmagic() -> None:
     """CKAN imports libmagic; where the system has none, the wheel pylibmagic brings one."""
-    if find_library("magic") is None:
+    try:
+        import magic
+    except ImportError:
         with suppress(ImportError):
             import pylibmagic  # noqa: F401  (sets the loader's path, for our children too)
     try:
