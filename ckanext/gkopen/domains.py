@@ -335,7 +335,6 @@ def configure(directory: str | Path | None) -> None:
     """Set the folder of a city's own domains (the setting `ckanext.gkopen.domains_dir`)."""
     global _directory  # noqa: PLW0603 one process serves one site
     _directory = Path(directory) if directory else None
-    _load.cache_clear()
 
 
 def domains(directory: str | Path | None = None) -> Mapping[str, Domain]:
@@ -364,7 +363,10 @@ def get_domain(name: str) -> Domain:
 def _load(directory: Path | None) -> Mapping[str, Domain]:
     from ckanext.gkopen.derive.reader import read_domains  # the reader needs the classes of this module
 
-    return MappingProxyType(read_domains(directory))
+    if directory is None:
+        return MappingProxyType(read_domains())
+    own = _load(None)
+    return MappingProxyType({**own, **read_domains(directory, own)})
 
 
 def lint(directory: str | Path | None = None) -> list[Problem]:

@@ -27,7 +27,7 @@ fund_source string - planning/budget/description
 bid_deadline datetime - tender/tenderPeriod/endDate
 award_method string - tender/awardCriteriaDetails
 lot_no string - tender/lots/id
-supplier_name string if awards/suppliers/name
+supplier_name string asked awards/suppliers/name
 supplier_uscc uscc asked awards/suppliers/id
 award_amount money if awards/value/amount
 pricing_basis code asked awards/x_pricingBasis
@@ -86,8 +86,8 @@ region_code code if geo:target:code
 project string - project:name
 sangong_kind code - line-item-category
 amount money yes value
-source_value string yes -
-source_unit string yes -
+source_value string if -
+source_unit string if -
 """
 HOTLINE = """
 period period yes -

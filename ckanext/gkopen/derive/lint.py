@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
-from ckanext.gkopen.derive.reader import domain_files, read_domain
+from ckanext.gkopen.derive.reader import BUILT_IN, domain_files, read_domain
 from ckanext.gkopen.domains import NUMERIC, Domain, Field
 from ckanext.gkopen.schemas import Problem, SchemaError, Source
 
@@ -17,7 +17,7 @@ def lint_files(directory: Path | None = None) -> list[Problem]:
     problems: list[Problem] = []
     owners: dict[str, Path] = {}
     try:
-        paths = list(domain_files(directory))
+        paths = domain_files(BUILT_IN) + (domain_files(directory) if directory else [])
     except SchemaError as error:
         return error.problems
     for path in paths:

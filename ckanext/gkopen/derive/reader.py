@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -29,20 +29,20 @@ from ckanext.gkopen.schemas import ROOT, Problem, SchemaError, Source, read_code
 BUILT_IN = ROOT / "domains"
 
 
-def read_domains(directory: Path | None = None) -> dict[str, Domain]:
-    """The domains of gkopen, then those of a city's folder, by name in the order of their file names.
+def read_domains(folder: Path = BUILT_IN, taken: Iterable[str] = ()) -> dict[str, Domain]:
+    """The domains of a folder by name, in the order of their file names. `taken`: names that are in use.
 
     :raises SchemaError: with every problem of every file
     """
     read: dict[str, Domain] = {}
     problems: list[Problem] = []
-    for path in domain_files(directory):
+    for path in domain_files(folder):
         try:
             domain = read_domain(path)
         except SchemaError as error:
             problems += error.problems
             continue
-        if domain.name in read:
+        if domain.name in read or domain.name in taken:
             problems.append(
                 Problem(path, 1, "unique", f"there is a domain {domain.name} already", "give it a new name")
             )
@@ -52,23 +52,12 @@ def read_domains(directory: Path | None = None) -> dict[str, Domain]:
     return read
 
 
-def domain_files(directory: Path | None) -> Iterator[Path]:
-    yield from sorted(BUILT_IN.glob("*.yaml"))
-    if directory is None:
-        return
-    if not directory.is_dir():
-        raise SchemaError(
-            [
-                Problem(
-                    directory,
-                    1,
-                    "folder",
-                    "there is no such folder",
-                    "correct ckanext.gkopen.domains_dir or GKOPEN_DOMAINS_DIR",
-                )
-            ]
-        )
-    yield from sorted(directory.glob("*.yaml"))
+def domain_files(folder: Path) -> list[Path]:
+    """:raises SchemaError: there is no such folder"""
+    if not folder.is_dir():
+        fix = "correct ckanext.gkopen.domains_dir or GKOPEN_DOMAINS_DIR"
+        raise SchemaError([Problem(folder, 1, "folder", "there is no such folder", fix)])
+    return sorted(folder.glob("*.yaml"))
 
 
 def read_domain(path: Path) -> Domain:
