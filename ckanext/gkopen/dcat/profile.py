@@ -77,8 +77,7 @@ class GkopenProfile(EuropeanDCATAP3Profile):
         publisher = BNode()
         self.g.add((catalog_ref, DCT.publisher, publisher))
         self.g.add((publisher, RDF.type, FOAF.Agent))
-        name = toolkit.config.get("ckanext.gkopen.publisher") or title
-        self.g.add((publisher, FOAF.name, Literal(name, lang="zh")))
+        self.g.add((publisher, FOAF.name, Literal(title)))
         self.g.add((publisher, DCT.type, URIRef(f"{PUBLISHER_TYPE}LocalAuthority")))
         self._type_nodes()
 
