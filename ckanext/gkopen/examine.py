@@ -15,16 +15,14 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ckanext.gkopen.checks import privacy, rules
 from ckanext.gkopen.checks.catalogue import render
 from ckanext.gkopen.checks.collect import Findings
 from ckanext.gkopen.checks.contents import check_contents
 from ckanext.gkopen.checks.fields import check_fields
-from ckanext.gkopen.checks.keys import check_keys
+from ckanext.gkopen.checks.keys import Keys, check_keys
 from ckanext.gkopen.domains import Domain
-from ckanext.gkopen.normalise.cells import as_mask
 from ckanext.gkopen.normalise.rows import Rows, read_rows
 from ckanext.gkopen.normalise.table import make
 from ckanext.gkopen.records import Examined, Options
@@ -49,48 +47,30 @@ def examine(domain: Domain, path: Path, *, filename: str, options: Options) -> E
     made = make(domain, rows.text, rows.units, rows.row_units, findings, labels)
     check_contents(domain, made, findings, labels, options)
     check_fields(domain, made, findings, labels)
-    privacy.gate(domain, rows.columns, rows.texts, rows.take, findings)
-    duplicates = check_keys(domain, made.values, findings)
-    rules.apply(domain, made, findings, ~findings.bad & ~duplicates, labels)
-    return _result(domain, made.values, rows, findings, duplicates & ~findings.bad)
+    privacy.gate(domain, rows, made, findings)
+    keys = check_keys(domain, made.values, findings)
+    rules.apply(domain, made, findings, ~findings.bad & ~keys.duplicates, labels)
+    return _result(domain, made.values, rows, findings, keys)
 
 
-def _result(domain: Domain, values: dict[str, pa.Array], rows: Rows, findings: Findings,
-            duplicates: np.ndarray) -> Examined:
+def _result(domain: Domain, values: dict[str, pa.Array], rows: Rows, findings: Findings, keys: Keys) -> Examined:
+    duplicates = keys.duplicates & ~findings.bad
     good = ~findings.bad & ~duplicates
     quarantine = _as_printed(rows, np.flatnonzero(findings.bad))
     repeated = _as_printed(rows, np.flatnonzero(duplicates))
     header, encoding, notes = rows.columns.header(), rows.encoding, rows.notes
     rows.texts, rows.text = [], {}
-    table = _in_key_order(domain, values, good)
+    table = _in_key_order(domain, values, good, keys.order)
     return Examined(table, findings.list(), quarantine, repeated, len(good), header, encoding, notes)
 
 
-def _in_key_order(domain: Domain, values: dict[str, pa.Array], good: np.ndarray) -> pa.Table:
-    """The good rows, sorted by key. Each column is let go as soon as its sorted copy exists."""
-    picked = np.flatnonzero(good)
-    keys = [values[name] if good.all() else values[name].take(pa.array(picked)) for name in domain.key]
-    if not _is_sorted(keys):
-        table = pa.table(dict(zip(domain.key, keys, strict=True)))
-        picked = picked[pc.sort_indices(table, [(name, "ascending") for name in domain.key]).to_numpy()]
-    elif good.all():
+def _in_key_order(domain: Domain, values: dict[str, pa.Array], good: np.ndarray, order: np.ndarray) -> pa.Table:
+    """The good rows in key order. Each column is let go as soon as its sorted copy exists."""
+    order = order[good[order]]
+    if len(order) == len(good) and (np.diff(order) == 1).all():
         return pa.table([values[name] for name in domain.field_names], schema=domain.arrow_schema)
-    order = pa.array(picked)
-    return pa.table([values.pop(name).take(order) for name in domain.field_names], schema=domain.arrow_schema)
-
-
-def _is_sorted(keys: list[pa.Array]) -> bool:
-    """Strictly ascending in the order of the key's fields."""
-    size = len(keys[0])
-    undecided = np.ones(max(size - 1, 0), bool)
-    for key in keys:
-        before, after = key.slice(0, max(size - 1, 0)), key.slice(1)
-        if (as_mask(pc.greater(before, after)) & undecided).any():
-            return False
-        undecided &= as_mask(pc.equal(before, after))
-        if not undecided.any():
-            return True
-    return not undecided.any()
+    pick = pa.array(order)
+    return pa.table([values.pop(name).take(pick) for name in domain.field_names], schema=domain.arrow_schema)
 
 
 def _as_printed(rows: Rows, which: np.ndarray) -> pa.Table:

@@ -11,7 +11,8 @@ from ckanext.gkopen.domains import NUMERIC, Condition, Domain, Field
 from ckanext.gkopen.normalise.cells import as_mask, text_bytes
 from ckanext.gkopen.normalise.derived import Made
 
-_USCC_WEIGHTS = np.array([1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28])
+_USCC_WEIGHTS = np.array([1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28], np.int32)
+_BATCH = 100_000
 _USCC_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 
 
@@ -74,17 +75,19 @@ def _limits(field: Field, values: pa.Array, findings: Findings, label: str, made
 
 
 def _uscc_valid(values: pa.Array) -> np.ndarray:
-    """GB 32100 check digit for all codes at once; false where a value has not 18 signs."""
-    size = as_mask(pc.equal(pc.binary_length(values), 18))
-    result = np.zeros(len(values), bool)
-    if not size.any():
-        return result
-    codes = values.filter(pa.array(size))
-    lookup = np.full(256, -1, np.int64)
+    """GB 32100 check digit of each distinct code, many at once; null is valid."""
+    encoded = values.dictionary_encode()
+    words = encoded.dictionary
+    valid = [_check_digits(words.slice(start, _BATCH)) for start in range(0, len(words), _BATCH)]
+    every = np.concatenate([*valid, [True]])
+    return every[encoded.indices.fill_null(len(words)).to_numpy(zero_copy_only=False)]
+
+
+def _check_digits(codes: pa.Array) -> np.ndarray:
+    """`codes`: of 18 signs each, as `typed.usccs` leaves them."""
+    lookup = np.full(256, -1, np.int32)
     for index, sign in enumerate(_USCC_ALPHABET):
         lookup[ord(sign)] = index
     signs = lookup[text_bytes(codes)[0]].reshape(-1, 18)
-    known = (signs >= 0).all(axis=1)
-    check = (31 - (signs[:, :17] * _USCC_WEIGHTS).sum(axis=1) % 31) % 31
-    result[size] = known & (check == signs[:, 17])
-    return result
+    check = (31 - signs[:, :17] @ _USCC_WEIGHTS % 31) % 31
+    return (signs >= 0).all(axis=1) & (check == signs[:, 17])

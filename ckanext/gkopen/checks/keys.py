@@ -1,6 +1,8 @@
-"""Keys over the whole file: a row that repeats another exactly is a duplicate, one that contradicts it is quarantined."""
+"""Keys over the whole file: a row that repeats another exactly is a duplicate, one that contradicts it is bad."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -11,53 +13,73 @@ from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.normalise.cells import as_mask
 
 
-def check_keys(domain: Domain, values: dict[str, pa.Array], findings: Findings) -> np.ndarray:
-    """Mask of the rows that repeat an earlier row exactly; all rows of a key with several contents become bad.
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """`duplicates`: mask of the rows that repeat an earlier one exactly. `order`: rows with a key, in key order."""
 
-    Rows that are bad already take no part: their content is not known.
-    """
-    total = len(findings.lines)
-    duplicates = np.zeros(total, bool)
+    duplicates: np.ndarray
+    order: np.ndarray
+
+
+def check_keys(domain: Domain, values: dict[str, pa.Array], findings: Findings) -> Keys:
+    """All rows of a key with several contents become bad. Rows that are bad already take no part."""
     for name in domain.key:
-        findings.rows("key-missing", as_mask(pc.is_null(values[name])) & ~findings.bad, field=name,
+        findings.rows("key-missing", as_mask(pc.is_null(values[name])) & ~findings.bad_cells(name), field=name,
                       label=domain.field(name).title.zh)
-    good = np.flatnonzero(~findings.bad)
-    if not len(good):
-        return duplicates
-    keys = _joined([values[name] for name in domain.key], good, total)
-    encoded = keys.dictionary_encode()
-    if len(encoded.dictionary) == len(good):
-        return duplicates
-    group = encoded.indices.to_numpy()
+    duplicates = np.zeros(len(findings.lines), bool)
+    rows = np.flatnonzero(~findings.bad)
+    keys = [values[name] if len(rows) == len(duplicates) else values[name].take(pa.array(rows)) for name in domain.key]
+    order = _order(keys)
+    if order is None:
+        return Keys(duplicates, rows)
+    keys = [key.take(pa.array(order)) for key in keys]
+    rows = rows[order]
+    same = np.ones(max(len(rows) - 1, 0), bool)
+    for key in keys:
+        same &= as_mask(pc.equal(key.slice(0, max(len(rows) - 1, 0)), key.slice(1)))
+    if same.any():
+        _repeated(domain, values, rows, same, duplicates, findings)
+    return Keys(duplicates, rows)
+
+
+def _order(keys: list[pa.Array]) -> np.ndarray | None:
+    """Positions in key order, stable; None where the rows stand in strictly ascending order already."""
+    last = max(len(keys[0]) - 1, 0)
+    undecided = np.ones(last, bool)
+    for key in keys:
+        before, after = key.slice(0, last), key.slice(1)
+        if (as_mask(pc.greater(before, after)) & undecided).any():
+            break
+        undecided &= as_mask(pc.equal(before, after))
+        if not undecided.any():
+            return None
+    table = pa.table([*keys, pa.array(np.arange(len(keys[0])))], names=[*map(str, range(len(keys))), "row"])
+    return pc.sort_indices(table, [(name, "ascending") for name in table.column_names]).to_numpy()
+
+
+def _repeated(domain: Domain, values: dict[str, pa.Array], rows: np.ndarray, same: np.ndarray,
+              duplicates: np.ndarray, findings: Findings) -> None:
+    """`rows` in key order; `same[i]`: rows i and i + 1 have one key."""
+    start = np.concatenate([[True], ~same])
+    group = np.cumsum(start) - 1
     several = np.bincount(group)[group] > 1
-    rows, group = good[several], group[several]
-    content = _joined(list(values.values()), rows, total).dictionary_encode().indices.to_numpy()
-    order = np.lexsort((rows, group))
-    rows, group, content = rows[order], group[order], content[order]
-    start = np.concatenate([[True], group[1:] != group[:-1]])
+    rows, group, start = rows[several], group[several], start[several]
+    pick = pa.array(rows)
+    content = _joined([column.take(pick) for column in values.values()]).dictionary_encode().indices.to_numpy()
     first = content[np.maximum.accumulate(np.where(start, np.arange(len(rows)), 0))]
     differing = np.zeros(group.max() + 1, bool)
     differing[group[content != first]] = True
     conflict = differing[group]
     labels = [domain.field(name).title.zh for name in domain.key]
-    findings.rows("key-conflict", np.sort(rows[conflict]), field=domain.key[0], values=_shown(domain, values),
-                  params={"key": labels}, label="、".join(labels))
+    shown = _joined([values[name] for name in domain.key], " | ")
+    findings.rows("key-conflict", np.sort(rows[conflict]), field=domain.key[0], label="、".join(labels), values=shown,
+                  params={"key": labels})
     duplicates[rows[~conflict & ~start]] = True
     findings.rows("row-duplicate", duplicates, params={"key": labels})
-    return duplicates
 
 
-def _joined(columns: list[pa.Array], rows: np.ndarray, total: int) -> pa.Array:
-    """One text a row of several columns; null and empty differ."""
-    pick = None if len(rows) == total else pa.array(rows)
-    texts = []
-    for column in columns:
-        part = column if pick is None else column.take(pick)
-        text = part if part.type == pa.string() else part.cast(pa.string())
-        texts.append(pc.fill_null(text, "\x00") if text.null_count else text)
-    return texts[0] if len(texts) == 1 else pc.binary_join_element_wise(*texts, "\x1f")
-
-
-def _shown(domain: Domain, values: dict[str, pa.Array]) -> pa.Array:
-    texts = [pc.fill_null(values[name].cast(pa.string()), "") for name in domain.key]
-    return texts[0] if len(texts) == 1 else pc.binary_join_element_wise(*texts, " | ")
+def _joined(columns: list[pa.Array], separator: str = "\x1f") -> pa.Array:
+    """One text a row; null and empty differ."""
+    texts = [column if column.type == pa.string() else column.cast(pa.string()) for column in columns]
+    texts = [pc.fill_null(text, "\x00") if text.null_count else text for text in texts]
+    return texts[0] if len(texts) == 1 else pc.binary_join_element_wise(*texts, separator)

@@ -51,17 +51,24 @@ class Made:
     text: dict[str, pa.Array] = dataclass_field(default_factory=dict)
     values: dict[str, pa.Array] = dataclass_field(default_factory=dict)
     amounts: dict[str, Amounts] = dataclass_field(default_factory=dict)
+    _nothing: dict[pa.DataType, pa.Array] = dataclass_field(default_factory=dict)
+
+    def nothing(self, kind: pa.DataType) -> pa.Array:
+        """A column of nulls; one array serves all such columns of a type (a wide domain has dozens)."""
+        if kind not in self._nothing:
+            self._nothing[kind] = pa.nulls(self.rows, kind)
+        return self._nothing[kind]
 
     def strings(self, name: str) -> pa.Array:
         """A field's values as text, null where there is none."""
         array = self.values.get(name)
         if array is None:
-            return pa.nulls(self.rows, pa.string())
+            return self.nothing(pa.string())
         return array if array.type == pa.string() else array.cast(pa.string())
 
     def printed(self, name: str) -> pa.Array:
         text = self.text.get(name)
-        return pa.nulls(self.rows, pa.string()) if text is None else typed.nulled(text)
+        return self.nothing(pa.string()) if text is None else typed.nulled(text)
 
 
 def derive(made: Made, field: Field) -> pa.Array:
@@ -104,7 +111,7 @@ def _value_of(made: Made, field: Field, argument: str) -> pa.Array:
     amounts = made.amounts.get(argument)
     if field.type == "percent":
         if amounts is None:
-            return pa.nulls(made.rows, field.arrow_type)
+            return made.nothing(field.arrow_type)
         rated = np.zeros(made.rows, bool)
         for form in ("rate", "discount"):
             rated |= amounts.forms.get(form, False)
@@ -120,13 +127,13 @@ def _rate_figure(text: str):
 
 def _unit_of(made: Made, field: Field, argument: str) -> pa.Array:
     amounts = made.amounts.get(argument)
-    return pa.nulls(made.rows, pa.string()) if amounts is None else amounts.unit
+    return made.nothing(pa.string()) if amounts is None else amounts.unit
 
 
 def _basis_of(made: Made, field: Field, argument: str) -> pa.Array:
     amounts = made.amounts.get(argument)
     if amounts is None:
-        return pa.nulls(made.rows, pa.string())
+        return made.nothing(pa.string())
     basis = pc.if_else(pc.is_valid(amounts.yuan), "amount", pa.scalar(None, pa.string()))
     text = made.text.get(argument)
     filled = as_mask(pc.not_equal(text, "")) if text is not None else np.zeros(made.rows, bool)
@@ -178,7 +185,7 @@ def _else_join(made: Made, field: Field, argument: str) -> pa.Array:
 def _ocid(made: Made, field: Field, argument: str) -> pa.Array:
     prefix = _prefixes.get("ocid")
     if not prefix or "project_no" not in made.values:
-        return pa.nulls(made.rows, pa.string())
+        return made.nothing(pa.string())
     return pc.binary_join_element_wise(pa.scalar(prefix), made.strings("project_no"), "")
 
 

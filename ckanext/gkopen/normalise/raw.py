@@ -105,7 +105,8 @@ class Collector:
         self._rows = []
 
     def finish(self) -> Body:
-        self._flush()
+        if self._rows or not self.count:
+            self._flush()
         self.body.columns = [pa.chunked_array(chunks, pa.string()) for chunks in self._chunks]
         self.body.lines = np.asarray(self._lines, np.int32)
         return self.body

@@ -79,13 +79,18 @@ def read_rows(domain: Domain, path: Path, filename: str, options: Options) -> Ro
     notes += head.above
     columns = match_columns(domain, head.labels, head.duplicates, options)
     body = sheet.load(head.skip, len(head.labels))
+    sheet_name = sheet.name
+    del sheet
     trimmed = trim_body(body, head.labels)
     keep, notes = trimmed.keep, notes + trimmed.notes
     if not len(keep):
-        raise refuse("no-rows", sheet=sheet.name)
+        raise refuse("no-rows", sheet=sheet_name)
     whole = len(keep) == len(body.lines)
-    texts = [flat(column) if whole else flat(column).take(pa.array(keep)) for column in body.columns]
-    body.columns = []
+    source.sheets.clear()
+    texts: list[pa.Array] = []
+    while body.columns:  # each chunked copy is let go before the next column is joined
+        column = flat(body.columns.pop(0))
+        texts.append(column if whole else column.take(pa.array(keep)))
     lines = body.lines[keep]
     totals = take_totals(domain, columns, texts, lines, notes)
     if len(totals.drop):
@@ -98,7 +103,7 @@ def read_rows(domain: Domain, path: Path, filename: str, options: Options) -> Ro
             columns.field_at[index] = found[0].value
     findings += [*body.findings, *columns.findings, *_unknown(domain, columns, texts), *totals.findings,
                  *contract(columns, domain, options)]
-    rows = Rows(columns, texts, lines, np.arange(len(lines)), {}, {}, {}, structure, surplus, None, sheet.name,
+    rows = Rows(columns, texts, lines, np.arange(len(lines)), {}, {}, {}, structure, surplus, None, sheet_name,
                 source.encoding, findings, notes)
     if found is not None:
         whole_rows = np.unique(np.concatenate(list(structure.values()))) if structure else np.empty(0, np.int64)

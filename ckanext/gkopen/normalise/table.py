@@ -142,5 +142,5 @@ def _complete(field: Field, made: Made, underway: set[str]) -> None:
         made_up = derived.derive(made, field)
         values = made_up if values is None else pc.coalesce(values, made_up)
     if values is None:
-        values = pa.nulls(made.rows, field.arrow_type)
+        values = made.nothing(field.arrow_type)
     made.values[name] = values if values.type == field.arrow_type else values.cast(field.arrow_type)
