@@ -38,7 +38,7 @@ def test_the_template_opens_with_drop_downs_notes_example_and_dictionary(name: s
     for column, field in enumerate(domain.input_fields, 1):
         if field.codes:
             sheet, cells = lists[column].formula1.split("!")
-            titles = [cell[0].value for cell in book[sheet.strip("'")][cells.replace("$", "")]]
+            titles = [row[0].value for row in list(book[sheet.strip("'")][cells.replace("$", "")])]
             assert titles == [code.title.zh for code in field.codes.codes]
     shown = dict(zip((cell.value for cell in example[1]), (cell.value for cell in example[2]), strict=True))
     for field in domain.input_fields:

@@ -62,7 +62,8 @@ def folder(path: Path, text: str = GOOD, codes: str = CODES) -> Path:
 def test_a_city_adds_a_domain_as_a_file_without_any_python(tmp_path: Path) -> None:
     toilet = domains(folder(tmp_path))["toilet"]
     assert toilet.field("cost").arrow_type == pa.decimal128(28, 8)
-    assert toilet.field("kind").codes is not None and toilet.field("kind").codes.find("固定 厕所").code == "fixed"
+    found = toilet.code_lists["toilet_kind"].find("固定 厕所")
+    assert found is not None and found.code == "fixed"
     assert toilet.rules[0].params["maximum"] == "1000"
     table = pa.table({"name": ["a", "b"], "checked_on": pa.array([19856, 19888], pa.int32()).cast(pa.date32())})
     assert toilet.part_of(table).to_pylist() == ["2024-05", "2024-06"]
