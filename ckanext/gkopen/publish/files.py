@@ -13,12 +13,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
+from zoneinfo import ZoneInfo
 
 from ckan import model as ckan_model
 from ckan.lib import files as storages
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import blobs, model
+from ckanext.gkopen import blobs, ids, model
 from ckanext.gkopen.domains import Domain, Text
 from ckanext.gkopen.publish.forms import excel_csv, jsonl, package_zip, xlsx
 from ckanext.gkopen.publish.forms.content import Content, columns, write_canonical, write_dataset_rows
@@ -26,6 +27,7 @@ from ckanext.gkopen.publish.table_sql import lock_key
 
 STORAGE = "gkopen_public"
 METADATA = "~metadata"
+SHANGHAI = ZoneInfo("Asia/Shanghai")
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,12 +190,12 @@ def _store(path: Path, file: PublishedFile, media_type: str) -> None:
 def _dataset_facts(dataset_id: str) -> dict[str, Any]:
     """What the package says; the time is that of the publication which the rows come from."""
     row = model.one(
-        "select d.name, coalesce(p.title, d.name) as title, coalesce(e.value, p.title, d.name) as title_en,"
+        "select d.name, coalesce(p.title, d.name) as title,"
+        " coalesce(p.extras ->> 'title_en', p.title, d.name) as title_en,"
         " coalesce(g.title, '') as publisher, p.license_id,"
         " (select max(u.at) from gkopen.public_part s join gkopen.publication u using (dataset_id, seq)"
         "  where s.dataset_id = d.id and s.part <> :metadata) as updated"
         " from gkopen.dataset d left join public.package p on p.id = d.id::text"
-        " left join public.package_extra e on e.package_id = p.id and e.key = 'title_en' and e.state = 'active'"
         " left join public.\"group\" g on g.id = d.body_id where d.id = :id", id=dataset_id, metadata=METADATA)
     if row is None:
         raise LookupError(f"there is no dataset {dataset_id}")
@@ -205,8 +207,6 @@ def _dataset_facts(dataset_id: str) -> dict[str, Any]:
 
 def _bulk_licence(domain: Domain) -> str | None:
     """The licence of the package over all bodies, where there is one already."""
-    from ckanext.gkopen import ids
-
     return model.value("select license_id from public.package where id = :id", id=ids.bulk_id(domain.name))
 
 
@@ -221,4 +221,4 @@ def _site(path: str) -> str:
 
 
 def _iso(at: Any) -> str:
-    return at.isoformat(timespec="seconds") if at else ""
+    return at.astimezone(SHANGHAI).isoformat(timespec="seconds") if at else ""

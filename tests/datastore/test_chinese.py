@@ -1,0 +1,84 @@
+"""Substrings of Chinese text: the index finds what a comparison of every row finds, no more and no less."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from ckan.plugins.toolkit import ValidationError
+from ckanext.datastore.backend.postgres import get_read_engine
+
+from ckanext.gkopen.datastore.chinese import MAX_TERMS, conditions
+from ckanext.gkopen.publish import table
+from tests.publish.conftest import blobs  # noqa: F401 a fixture
+from tests.publish.sample import Blobs, canonical, domain, row
+
+SAMPLE = domain()
+CHARACTERS = "南通市海门区停车场政府采购ABab12一二𠮷㐂%_\\'&|!:*()<> é İ Σ"
+
+
+@pytest.fixture
+def texts(site: Any, blobs: Blobs) -> dict[str, tuple[str, str]]:  # noqa: F811
+    choose = random.Random(20241).choices
+    made = {f"{n:04}": ("".join(choose(CHARACTERS, k=n % 17 + 1)).strip() or "空",
+                        "".join(choose(CHARACTERS, k=n % 5 + 1)).strip() or "无") for n in range(1500)}
+    rows = [row(number, project_name=name, buyer_name=buyer) for number, (name, buyer) in made.items()]
+    table.bring_up(SAMPLE, "d-1", "财政局", 1, {"whole": blobs.put(canonical(rows))}, blobs.read)
+    return made
+
+
+def fold(text: str) -> str:
+    """Letter by letter, as PostgreSQL folds: one letter never becomes two."""
+    return "".join(letter.lower() if len(letter.lower()) == 1 else {"İ": "i"}[letter] for letter in text)
+
+
+def test_two_hundred_random_substrings_equal_brute_force(texts: dict[str, tuple[str, str]]) -> None:
+    choose = random.Random(7)
+    numbers = list(texts)
+    with get_read_engine().connect() as connection:
+        connection.execute(sa.text("set enable_seqscan = off"))
+        for round_number in range(200):
+            name = texts[choose.choice(numbers)][round_number % 2]
+            start = choose.randrange(len(name))
+            q = name[start : start + choose.choice([1, 1, 2, 3, 5])]
+            words = fold(q).split()
+            found = conditions(SAMPLE, q, connection)
+            if found is None:
+                assert not words
+                continue
+            wanted = {number for number, cells in texts.items()
+                      if all(any(word in fold(cell) for cell in cells) for word in words)}
+            for where in (found.indexed, found.checked):
+                rows = connection.execute(sa.text(f"select notice_no from public.sample where {where}"), found.params)
+                assert set(rows.scalars()) == wanted, q
+
+
+def test_a_field_of_its_own(texts: dict[str, tuple[str, str]]) -> None:
+    with get_read_engine().connect() as connection:
+        for field, position in (("project_name", 0), ("buyer_name", 1)):
+            found = conditions(SAMPLE, {field: "海门"}, connection)
+            assert found
+            rows = connection.execute(sa.text(f"select notice_no from public.sample where {found.indexed}"), found.params)
+            assert set(rows.scalars()) == {number for number, cells in texts.items() if "海门" in cells[position]}
+        found = conditions(SAMPLE, {"notice_no": "149"}, connection)
+        assert found
+        rows = connection.execute(sa.text(f"select notice_no from public.sample where {found.indexed}"), found.params)
+        assert set(rows.scalars()) == {"0149", *(f"149{n}" for n in range(10)), "1149"}
+
+
+def test_the_index_is_used(texts: dict[str, tuple[str, str]]) -> None:
+    with get_read_engine().connect() as connection:
+        found = conditions(SAMPLE, "海门区", connection)
+        assert found
+        connection.execute(sa.text("set local enable_seqscan = off"))
+        plan = connection.execute(sa.text(f"explain select _id from public.sample where {found.indexed}"), found.params)
+        assert "Bitmap Index Scan on gkopen_" in "\n".join(plan.scalars())
+
+
+def test_nothing_asked_and_too_much_asked(site: Any) -> None:
+    with get_read_engine().connect() as connection:
+        assert conditions(SAMPLE, " \u3000 ", connection) is None
+        with pytest.raises(ValidationError):
+            conditions(SAMPLE, "字 " * (MAX_TERMS + 1), connection)
