@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import Sequence
@@ -33,12 +34,23 @@ class SearchMixin(IPackageController):
 
 
 def organisation_titles(organisation: str | None) -> list[str]:
-    """The title of an organisation by its id, and those of the organisations above it."""
+    """The title of an organisation by its id, its English, short and former names (schemas/organization.yaml)."""
     group = model.Group.get(organisation) if organisation else None
     if group is None:
         return []
-    above = group.get_parent_group_hierarchy(type=group.type)
-    return [title for title in (group.title, *(parent.title for parent in above)) if title]
+    names = [group.title, group.extras.get("title_en")]
+    for key in ("short_names", "former_names"):
+        names += _several(group.extras.get(key))
+    return [name for name in names if name]
+
+
+def _several(value: str | None) -> list[str]:
+    """Names as scheming keeps a field with many values: a JSON list in a text, or one plain name."""
+    try:
+        names = json.loads(value or "[]")
+    except ValueError:
+        names = [value]
+    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
 
 
 def solr_filters(search_params: dict[str, Any]) -> list[str]:

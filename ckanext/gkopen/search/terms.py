@@ -170,7 +170,7 @@ def latin_sounds(terms: Sequence[Term]) -> tuple[str, ...]:
     return tuple(phrase for way in ways if way for phrase in phrases(way))
 
 
-def han_term(text: str, **flags: bool) -> Term:
+def han_term(text: str, soft: bool = False, stop: bool = False) -> Term:
     """A word of Chinese with its synonyms, departments and fallbacks."""
     known = vocabulary()
     tokens = _tokens(text)
@@ -192,7 +192,8 @@ def han_term(text: str, **flags: bool) -> Term:
     return Term(
         text, tuple(clauses.items()), tuple(half_phrases(text)),
         bodies=(f'"{" ".join(text)}"~8',) if abbreviated else (),
-        sounds=tuple(dict.fromkeys(sounds)), tokens=tuple(tokens), place=text in known.places, **flags)
+        sounds=tuple(dict.fromkeys(sounds)), tokens=tuple(tokens), place=text in known.places,
+        soft=soft, stop=stop)
 
 
 def _tokens(text: str) -> list[str]:

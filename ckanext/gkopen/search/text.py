@@ -36,6 +36,8 @@ _PIECE = re.compile(
     re.VERBOSE | re.IGNORECASE)
 _YEAR = re.compile("[〇零一二三四五六七八九]{4}(?=年)")
 _LINE = re.compile("[一二三四五六七八九](?=号线)")
+#: Control characters and halves of surrogate pairs, which neither OpenCC nor Solr takes
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _SPACED = re.compile(rf"(?<![{HAN}])([{HAN}])[ \t]+(?=[{HAN}](?![{HAN}]))")
 #: 12345rexian: a number to which pinyin or English was stuck
 _GLUED = re.compile("([0-9]{3,})([A-Za-z]{4,})")
@@ -60,7 +62,7 @@ class Piece:
 
 def fold(text: str) -> str:
     """One form for all ways to write the same: NFKC, variants, simplified characters, years in digits, no quotes."""
-    text = unicodedata.normalize("NFKC", text)
+    text = unicodedata.normalize("NFKC", _UNPRINTABLE.sub(" ", text))
     text = _simplifier().convert(text.translate(_variants()))
     text = _QUOTES.sub("", text)
     text = _YEAR.sub(lambda m: "".join(str("〇一二三四五六七八九".find(c.replace("零", "〇"))) for c in m[0]), text)

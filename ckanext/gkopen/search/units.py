@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from functools import cache, lru_cache
 from itertools import islice, product
+from typing import Any
 
 from pypinyin import Style, lazy_pinyin, pinyin
 from pypinyin.constants import PINYIN_DICT
@@ -45,13 +46,13 @@ def syllables(run: str) -> list[str]:
 @lru_cache(50_000)
 def sounds(word: str) -> tuple[str, ...]:
     """空气 → kong qi. Characters without a known sound stand for themselves."""
-    return tuple(lazy_pinyin(word, style=Style.NORMAL, errors=list))
+    return tuple(lazy_pinyin(word, style=Style.NORMAL, errors=_each))
 
 
 def readings(text: str, limit: int = 6) -> list[tuple[str, ...]]:
     """The ways to read a text of a query, the likely one first: a wrong character may have brought a wrong sound."""
     likely = tuple(sound for word in words(text) for sound in sounds(word))
-    every = pinyin(text, style=Style.NORMAL, heteronym=True, errors=list)
+    every = pinyin(text, style=Style.NORMAL, heteronym=True, errors=_each)
     if len(every) != len(likely):
         return [likely]
     return list(dict.fromkeys([likely, *islice(product(*every), limit)]))[:limit]
@@ -94,6 +95,11 @@ def half_phrases(units: Sequence[str]) -> list[str]:
     return [f'"^{" ".join(units)}"', f'"{" ".join(units)}$"']
 
 
+def _each(unknown: str) -> Any:
+    """Characters without a sound come from pypinyin in one piece: one unit each."""
+    return list(unknown)
+
+
 def _edges(word: str) -> tuple[set[int], set[int]]:
     begins, ends, at = {0}, {len(word) - 1}, 0
     for part in parts(word):
@@ -111,7 +117,7 @@ def _homophones() -> dict[tuple[str, ...], tuple[str, ...]]:
     found: dict[tuple[str, ...], tuple[str, ...]] = {}
     for word in sorted(vocabulary().own):
         if re.fullmatch(f"[{HAN}]{{2,8}}", word):
-            key = tuple(lazy_pinyin(word, style=Style.NORMAL, errors=list))
+            key = tuple(lazy_pinyin(word, style=Style.NORMAL, errors=_each))
             found[key] = (*found.get(key, ()), word)
     return found
 
