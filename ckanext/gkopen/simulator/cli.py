@@ -50,7 +50,7 @@ class _FaultType(click.ParamType):
     help="打开故障，可多次 / a fault to switch on, may repeat",
 )
 @click.option("--rows", type=click.IntRange(1), default=None,
-              help="每个领域生成这么多行，不用数据目录 / so many generated rows a domain, without a folder")  # fmt: skip
+              help="不用数据目录，每个领域生成 N 行 / no folder: N generated rows a domain")  # fmt: skip
 @click.option("--seed", type=int, default=1, show_default=True, help="生成数据的种子 / seed of generated rows")
 def simulate(port: int, host: str, data: Path | None, faults: tuple[Fault, ...], rows: int | None, seed: int) -> None:
     """共享交换平台模拟器 / The simulated exchange platform.

@@ -17,23 +17,13 @@ FAMILY_OF = {
     "project_event": "header",
     "hotline": "bearer",
 }
-# Column of each domain that a bad record spoils, and how: required and empty, not a number, not a date, no code.
+# Cells that a bad record spoils, one of them: required and empty, not a date, no code. Each of them keeps the row out.
 SPOILT: dict[str, tuple[tuple[str, str], ...]] = {
-    "procurement": (
-        ("项目名称", ""),
-        ("预算金额（元）", "约三百来万"),
-        ("发布时间", "2025年13月45日"),
-        ("公告类型", "公告牌"),
-    ),
-    "budget": (("单位", ""), ("金额（元）", "一大笔"), ("年度", "20xx"), ("阶段", "第九阶段")),
-    "project": (
-        ("项目名称", ""),
-        ("总投资", "待定（以批复为准）"),
-        ("项目代码", ""),
-        ("当前阶段", "不详之阶段"),
-    ),
+    "procurement": (("项目名称", ""), ("发布时间", "2025年13月45日"), ("公告类型", "公告牌")),
+    "budget": (("单位", ""), ("年度", "20xx"), ("阶段", "第九阶段")),
+    "project": (("项目名称", ""), ("记录类型", "不详")),
     "project_event": (("项目代码", ""), ("信息类别", "第十项"), ("日期", "2025-02-30"), ("事项名称", "")),
-    "hotline": (("统计维度", "不详"), ("数值", "****"), ("统计期间", "某月"), ("周期类型", "旬刊")),
+    "hotline": (("统计维度", "不详"), ("统计期间", "某月"), ("周期类型", "旬刊")),
 }
 
 

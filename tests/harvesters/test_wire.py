@@ -1,0 +1,165 @@
+"""Answers that no well-behaved server gives, from a socket that says what it is told to."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from ckanext.gkopen.harvesters import (
+    BadAnswer,
+    ForbiddenAddress,
+    HarvestError,
+    Limits,
+    Page,
+    SourceUnreachable,
+    load_source,
+    open_transport,
+)
+
+LIMITS = Limits(connect=1, silence=0.4, attempt=0.8, tries=1)
+GOOD = b'{"errcode":0,"totalrecords":1,"data":[{"a":"1"}]}'
+
+
+class Wire:
+    """Listens on a port of its own; `say` decides what one connection gets for one request."""
+
+    def __init__(self) -> None:
+        self.stopping = threading.Event()
+        self.requests: list[bytes] = []
+        self.say: Callable[[socket.socket, bytes], None] = lambda sock, request: None
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listening.getsockname()[1]
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+        self.thread.start()
+
+    def _serve(self) -> None:
+        while not self.stopping.is_set():
+            try:
+                sock, _ = self.listening.accept()
+            except OSError:
+                return
+            with sock:
+                request = sock.recv(65536)
+                self.requests.append(request)
+                try:
+                    self.say(sock, request)
+                except OSError:
+                    continue
+
+    def answers(self, *whole: bytes) -> None:
+        """One whole answer a connection, the last one again."""
+        left = list(whole)
+        self.say = lambda sock, request: sock.sendall(left.pop(0) if len(left) > 1 else left[0])
+
+    def trickles(self, text: bytes) -> None:
+        def say(sock: socket.socket, request: bytes) -> None:
+            for at in range(len(text)):
+                sock.sendall(text[at : at + 1])
+                if self.stopping.wait(0.1):
+                    return
+
+        self.say = say
+
+    def read(self) -> list[Page]:
+        source = load_source(
+            f"{{name: aa, title: t, domain: dd, organization: a, transport: exchange, service: s, update_cycle: daily,"
+            f" url: 'http://127.0.0.1:{self.port}/x', signer: {{family: bearer}}, secret_env: GKOPEN_S}}"
+        )
+        transport = open_transport(source, "s", allowed_hosts=[f"127.0.0.1:{self.port}"], limits=LIMITS)
+        try:
+            return list(transport.pages())
+        finally:
+            transport.close()
+
+
+@pytest.fixture
+def wire() -> Iterator[Wire]:
+    made = Wire()
+    yield made
+    made.stopping.set()
+    made.listening.shutdown(socket.SHUT_RDWR)
+    made.listening.close()
+    made.thread.join(timeout=5)
+
+
+def http(body: bytes, status: str = "200 OK", **headers: str) -> bytes:
+    lines = {"Content-Length": str(len(body)), "Connection": "close"} | {
+        name.replace("_", "-"): value for name, value in headers.items()
+    }
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    return f"HTTP/1.1 {status}\r\n{head}\r\n".encode() + body
+
+
+@pytest.mark.parametrize("text", [b"HTTP/1.1 200 OK\r\nX-A: b\r\n" * 99, b"HTTP/1.1 200 OK\r\n" + b"X-A: b\r\n" * 99])
+def test_headers_that_trickle_are_cut_by_the_deadline(wire, text):
+    """Each byte comes well within the silence limit: only a limit on the whole ends this."""
+    wire.trickles(text)
+    began = time.monotonic()
+    with pytest.raises(SourceUnreachable, match="time limit"):
+        wire.read()
+    assert time.monotonic() - began < 2
+
+
+def test_an_address_on_the_same_host_is_followed(wire):
+    wire.answers(
+        http(b"", "302 Found", Location="/y?page=1"), http(GOOD), http(b'{"errcode":0,"totalrecords":1,"data":[]}')
+    )
+    assert [page.rows for page in wire.read()] == [[{"a": "1"}]]
+    assert wire.requests[1].startswith(b"GET /y?page=1 HTTP")
+    assert b"Authorization: Bearer s" in wire.requests[1]
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://127.0.0.1:1/x",
+        "http://localhost/x",
+        "//169.254.169.254/latest",
+        "https://127.0.0.1/x",
+        "file:///etc/passwd",
+    ],
+)
+def test_the_secret_is_not_carried_elsewhere(wire, location):
+    wire.answers(http(b"", "302 Found", Location=location))
+    with pytest.raises(ForbiddenAddress):
+        wire.read()
+    assert len(wire.requests) == 1
+
+
+def test_redirects_without_end_are_ended(wire):
+    wire.answers(http(b"", "302 Found", Location="/x"))
+    with pytest.raises(BadAnswer, match="again and again"):
+        wire.read()
+    assert len(wire.requests) <= 5
+
+
+BAD = [
+    (http(b"\x00\x01", Content_Encoding="br"), BadAnswer),
+    (http(b"not gzip at all", Content_Encoding="gzip"), BadAnswer),
+    (http(b"\x1f\x8b\x08\x00\x00\x00\x00\x00", Content_Encoding="gzip"), BadAnswer),
+    (http(GOOD, Content_Length="9999"), SourceUnreachable),
+    (b"SSH-2.0-OpenSSH_9.6\r\n", SourceUnreachable),
+    (b"", SourceUnreachable),
+    (b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{"err', SourceUnreachable),
+    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", SourceUnreachable),
+    (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 5000 + b"\r\n", SourceUnreachable),
+    (http(b"", "204 No Content"), BadAnswer),
+    (http(b"", "503 Service Unavailable", Retry_After="Wed, 21 Oct 2199 07:28:00 GMT"), SourceUnreachable),
+]
+
+
+@pytest.mark.parametrize(("answer", "error"), BAD, ids=range(len(BAD)))
+def test_what_is_no_answer_is_a_named_error(wire, answer, error):
+    wire.answers(answer)
+    with pytest.raises(HarvestError) as caught:
+        wire.read()
+    assert type(caught.value) is error
+
+
+def test_a_body_without_a_length_ends_with_the_connection(wire):
+    wire.answers(b"HTTP/1.0 200 OK\r\n\r\n" + GOOD, http(b'{"errcode":0,"totalrecords":1,"data":[]}'))
+    assert [page.rows for page in wire.read()] == [[{"a": "1"}]]
