@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from pathlib import Path
 
@@ -28,6 +29,11 @@ def test_options_presets_and_cycles_are_named():
     options = {key for keys in OPTIONS.values() for key in keys}
     for name in {*options, *OPTIONS, *PRESETS, *PATH_KEYS, *REQUEST_KEYS, *UPDATE_CYCLES}:
         assert re.search(rf"\b{name}\b", SOURCES), name
+
+
+def test_update_cycles_are_those_of_the_dataset_schema():
+    with (DOCS.parent / "schemas" / "codes" / "meta_update_cycle.csv").open(encoding="utf-8", newline="") as handle:
+        assert [row["code"] for row in csv.DictReader(handle)] == list(UPDATE_CYCLES)
 
 
 def test_errors_are_named_and_explain_themselves():

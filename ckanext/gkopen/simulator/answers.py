@@ -50,7 +50,10 @@ class Listing:
 
 def word_rows(family: str, listing: Listing, request_id: str) -> str:
     """The JSON text of a page in the family's envelope."""
-    rows = "[" + ",".join(_row(row, listing) for row in listing.rows) + "]"
+    if listing.numbers or listing.duplicate_key:
+        rows = "[" + ",".join(_row(row, listing) for row in listing.rows) + "]"
+    else:
+        rows = json.dumps(listing.rows, ensure_ascii=False)
     total = listing.total
     match family:
         case "national":
