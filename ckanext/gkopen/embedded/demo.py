@@ -24,6 +24,7 @@ from .site import ckan_program, make_site, run_ckan
 FIRST_WEB_PORT = 5000
 READY_SECONDS = 120
 RESTARTS = 5
+QUICK_SECONDS = 60
 NEXT = """
   公开数据门户 / the portal      {site}
   按行检索 / rows as an API      {site}/api/3/action/datastore_search?resource_id=procurement&q=公路
@@ -251,8 +252,8 @@ class Demo:
         )
 
     def _stay(self) -> None:
-        """Watch the children: one that ends is started again, one that keeps ending stops the demo."""
-        again = dict.fromkeys(self.running, 0)
+        """Watch the children: one that ends is started again, one that keeps ending at once stops the demo."""
+        quick_ends = dict.fromkeys(self.running, 0)
         while True:
             time.sleep(0.5)
             if lost := self.servers.failed():
@@ -260,14 +261,15 @@ class Demo:
             for name, child in self.running.items():
                 if child.alive():
                     continue
-                if again[name] == RESTARTS:
+                quick_ends[name] = quick_ends[name] + 1 if child.age() < QUICK_SECONDS else 0
+                if quick_ends[name] > RESTARTS:
                     raise StartError(
-                        f"{name} ended {RESTARTS + 1} times: read {child.log}, which ends with:\n{child.tail()[-1500:]}"
+                        f"{name} ended {RESTARTS + 1} times within {QUICK_SECONDS} s of its start: read "
+                        f"{child.log}, which ends with:\n{child.tail()[-1500:]}"
                     )
-                again[name] += 1
                 self.screen.tell(
                     f"{name} ended with code {child.process.returncode} and is started again "
-                    f"({child.log} has its last words)"
+                    f"({child.log}.1 has its last words)"
                 )
                 self.running[name] = self.children[name]()
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -31,6 +32,7 @@ class Guarded:
         keep_open: Sequence[int] = (),
     ) -> None:
         self.log = log
+        self.began = time.monotonic()
         self.grace = grace
         if log.exists():
             log.replace(log.with_name(f"{log.name}.1"))
@@ -53,6 +55,10 @@ class Guarded:
                 env={**os.environ, **(env or {})},
                 pass_fds=tuple(keep_open),
             )
+
+    def age(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self.began
 
     def alive(self) -> bool:
         return self.process.poll() is None
