@@ -215,10 +215,12 @@ def _months(match: re.Match[str], year: int) -> Period | None:
 def period_code(text: str, year: int | None = None) -> str | None:
     """A period as it is published: 2024, 2024-H1, 2024-Q1, 2024-05, 2024-W28, 2024-01/2024-02, 2024-07-08/2024-07-14."""
     found = parse_period(text, year)
-    if found is None:
-        return None
-    start, end = found.start, found.end
-    if found.kind == "week":
+    return code_of(found) if found is not None else None
+
+
+def code_of(period: Period) -> str:
+    start, end = period.start, period.end
+    if period.kind == "week":
         iso = start.isocalendar()
         return f"{iso.year}-W{iso.week:02d}"
     code = {
@@ -227,8 +229,16 @@ def period_code(text: str, year: int | None = None) -> str | None:
         "quarter": f"{start.year}-Q{(start.month + 2) // 3}",
         "month": f"{start:%Y-%m}",
         "day": f"{start:%Y-%m-%d}",
-    }.get(found.kind)
+    }.get(period.kind)
     if code is None:
         whole = start.day == 1 and end.day == monthrange(end.year, end.month)[1]
         code = f"{start:%Y-%m}/{end:%Y-%m}" if whole else f"{start:%Y-%m-%d}/{end:%Y-%m-%d}"
     return code
+
+
+def last_day(start: date, kind: str) -> date:
+    """The last day of the month, quarter, year or week that begins on `start`."""
+    if kind == "week":
+        return start + timedelta(days=6)
+    month = start.month + {"month": 0, "quarter": 2, "year": 11}[kind]
+    return date(start.year, month, monthrange(start.year, month)[1])

@@ -36,7 +36,7 @@ def write_part(domain: Domain, table: pa.Table) -> bytes:
     written = [",".join(domain.field_names).encode() + b"\n"]
     for start in range(0, table.num_rows, _BATCH):
         rows = table.slice(start, _BATCH)
-        cells = [_quoted(pc.fill_null(_text(field, flat(rows[field.name])), "")) for field in domain.fields]
+        cells = [_cells(field, flat(rows[field.name])) for field in domain.fields]
         lines = pc.binary_join_element_wise(pc.binary_join_element_wise(*cells, ","), "", "\n")
         written.append(text_bytes(lines)[0].tobytes())  # the bytes of the joined lines are the file
     return b"".join(written)
@@ -51,11 +51,22 @@ def _quoted(text: pa.Array) -> pa.Array:
     return pc.if_else(special, pc.binary_join_element_wise('"', doubled, '"', ""), text)
 
 
+def _cells(field: Field, values: pa.Array) -> pa.Array | pa.Scalar:
+    if values.null_count == len(values):
+        return pa.scalar("")
+    text = _text(field, values)
+    return _quoted(pc.fill_null(text, "") if text.null_count else text)
+
+
 def _text(field: Field, values: pa.Array) -> pa.Array:
     if values.type == pa.string():
         return nulled(values)
     if not pa.types.is_decimal(values.type):
         return values.cast(pa.string())
+    try:  # nearly all money has two decimals, nearly all other figures none
+        return values.cast(pa.decimal128(22, 2) if field.type == "money" else pa.decimal128(20, 0)).cast(pa.string())
+    except pa.ArrowInvalid:
+        pass
     kind = "money" if field.type == "money" else "other"
     text = values.cast(pa.string())
     if pc.any(pc.match_substring(text, "E")).as_py():  # Arrow writes 0.00000001 as 1E-8

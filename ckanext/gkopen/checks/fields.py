@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from ckanext.gkopen.checks.collect import Findings
 from ckanext.gkopen.domains import NUMERIC, Condition, Domain, Field
-from ckanext.gkopen.normalise.cells import as_mask, text_bytes
+from ckanext.gkopen.normalise.cells import as_mask, matches, text_bytes
 from ckanext.gkopen.normalise.derived import Made
 
 _USCC_WEIGHTS = np.array([1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28], np.int32)
@@ -27,7 +27,7 @@ def check_fields(domain: Domain, made: Made, findings: Findings, labels: dict[st
         if missing.all():
             continue
         if field.pattern:
-            wrong = ~as_mask(pc.match_substring_regex(values, field.pattern)) & ~missing
+            wrong = ~matches(values, field.pattern) & ~missing
             findings.rows("pattern-differs", wrong, field=field.name, label=label, values=values,
                           params={"pattern": field.pattern})
         if field.type in NUMERIC:

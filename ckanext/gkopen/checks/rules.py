@@ -1,19 +1,81 @@
 """Rules between the cells of a row and between rows: one function a kind, declared in `schemas/domains/*.yaml`.
 
-Parameters of each kind (all field names of the domain):
+Parameters of each kind (all field names of the domain; `when {field, values}` limits most of them to some rows):
 
-    sum          value, group[], total (boolean field), [subtract {field, values}], [tolerance]
-                 rows of a group without the mark add up to the one row with it
-    parts_sum    total, parts[]                                   inside one row, or
-                 value, group[], kind, tree {whole: [part, …]}    between rows of a group (三公经费)
-    rate         rate, numerator, denominator                     rate in percent, rounded half up as printed
-    shares       share, value, group[], total                     printed shares of a group against its total
-    code_parent  code, group[], [value], [levels [3, 5, 7]]       a child code has its parent, and adds up to it
-    order        earlier, later                                   dates or numbers of one row
-    range        field, [minimum], [maximum], [when {field, values}]
-    period_gap   period, group[]                                  months or years missing between first and last
-    balance      value, group[], side, left[], right[], [tolerance]
+    sum               value, group[], total (boolean field), [subtract {field, values}], [tolerance], [when]
+                      rows marked false of a group add up to the one marked true
+    parts_sum         total, parts[]                                  inside one row, or
+                      value, group[], kind, tree {whole: [part, …]}   between rows of a group (三公经费)
+    rate              rate, numerator, denominator                    inside one row, or
+                      value, group[], kind, rates {rate: [numerator, denominator]}   between rows of a group
+    shares            share, value, group[], total, [when]            printed shares of a group against its total
+    code_parent       code, group[], [value], [levels]                a child code has its parent, and adds up to it
+    order             earlier, later, [when]                          days or numbers of one row
+    range             field, [minimum], [maximum], [when]
+    period_gap        period, group[]                                 periods missing between first and last
+    balance           value, group[], side, left[], right[], [total], [tolerance]
+    change_vs_budget  value, group[], phase, base, compared, limit    percent
+    matches           field, pattern, [when]
+    not_label         fields[]                                        a cell that is a column title: the row slipped
+
+A contradiction of the source is reported, never repaired. Figures that are not stated are not zero: a group without
+any stated part is not judged.
 """
 
-def apply(domain, made, findings, good, labels):
-    return None
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ckanext.gkopen.checks import between_rows, within_rows
+from ckanext.gkopen.checks.collect import Findings
+from ckanext.gkopen.checks.ruleset import Context
+from ckanext.gkopen.domains import Domain, Rule
+from ckanext.gkopen.normalise.cells import as_mask
+from ckanext.gkopen.normalise.derived import Made
+
+
+def apply(domain: Domain, made: Made, findings: Findings, good: np.ndarray, labels: Mapping[str, str]) -> None:
+    """Every rule of the domain that is in force on the day of its rows (`valid_from`, `valid_to`, by period_field)."""
+    if not good.any():
+        return
+    for rule in domain.rules:
+        rows = good & _in_force(domain, rule, made)
+        if rows.any():
+            KINDS[rule.kind](rule, Context(domain, made, findings, rows, labels))
+
+
+def _in_force(domain: Domain, rule: Rule, made: Made) -> np.ndarray:
+    every = np.ones(made.rows, bool)
+    if (rule.valid_from is None and rule.valid_to is None) or domain.period_field is None:
+        return every
+    values = made.values[domain.period_field]
+    if values.type == pa.int64():  # a year is judged by its first day
+        first = pc.binary_join_element_wise(values.cast(pa.string()), "01-01", "-").cast(pa.date32())
+    elif values.type == pa.string():
+        return every
+    else:
+        first = values.cast(pa.date32())
+    for limit, compare in ((rule.valid_from, pc.greater_equal), (rule.valid_to, pc.less_equal)):
+        if limit is not None:
+            every &= as_mask(compare(first, pa.scalar(limit, pa.date32())))
+    return every
+
+
+def _parts_sum(rule: Rule, context: Context) -> None:
+    (within_rows.parts_of_row if "parts" in rule.params else between_rows.parts_of_group)(rule, context)
+
+
+def _rate(rule: Rule, context: Context) -> None:
+    (within_rows.rate_of_row if "rate" in rule.params else between_rows.rates_of_group)(rule, context)
+
+
+KINDS: dict[str, Callable[[Rule, Context], None]] = {
+    "sum": between_rows.sums, "parts_sum": _parts_sum, "rate": _rate, "shares": between_rows.shares,
+    "code_parent": between_rows.code_parents, "order": within_rows.order, "range": within_rows.in_range,
+    "period_gap": between_rows.period_gaps, "balance": between_rows.balance,
+    "change_vs_budget": between_rows.changes, "matches": within_rows.matches, "not_label": within_rows.not_label,
+}

@@ -106,6 +106,15 @@ def by_distinct(column: pa.Array, function: Callable[[str], Any], kind: pa.DataT
     return results.take(encoded.indices)
 
 
+def matches(column: pa.Array, pattern: str) -> np.ndarray:
+    """Rows in which the pattern is found; null is no match. Look-around, which Arrow's RE2 lacks, goes to Python."""
+    try:
+        return as_mask(pc.match_substring_regex(column, pattern))
+    except pa.ArrowInvalid:
+        search = re.compile(pattern).search
+        return as_mask(by_distinct(column, lambda text: search(text) is not None, pa.bool_()))
+
+
 def empty(column: pa.Array) -> np.ndarray:
     """Mask of cells without text."""
     return as_mask(pc.equal(pc.binary_length(column), 0))

@@ -1,0 +1,70 @@
+"""Rows of one group as plain Python values, for rules between rows. Groups are few rows; finding them is vectorised."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ckanext.gkopen.checks.ruleset import Context
+
+
+@dataclass(slots=True)
+class Group:
+    """`rows`: positions in the table, in the file's order; `columns`: name → values in the same order."""
+
+    rows: np.ndarray
+    columns: dict[str, list]
+    name: str
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def groups(context: Context, by: list[str], names: list[str], where: np.ndarray,
+           at_least_one: np.ndarray | None = None, optional: bool = False) -> Iterator[Group]:
+    """The groups of the rows `where` by the fields `by`; only those that hold a row of `at_least_one`.
+
+    A row without any value in `by` belongs to no group (`optional`: it does).
+    """
+    rows = np.flatnonzero(where)
+    if not len(rows):
+        return
+    pick = pa.array(rows)
+    texts = [pc.fill_null(context.made.strings(name).take(pick), "") for name in by]
+    keys = texts[0] if len(texts) == 1 else pc.binary_join_element_wise(*texts, "\x1f")
+    encoded = keys.dictionary_encode()
+    index = encoded.indices.to_numpy(zero_copy_only=False)
+    labels = encoded.dictionary.to_pylist()
+    wanted = np.ones(len(labels), bool)
+    if at_least_one is not None:
+        wanted[:] = False
+        wanted[index[at_least_one[rows]]] = True
+    if not optional:
+        wanted &= np.array([bool(label.strip("\x1f")) for label in labels], bool)
+    chosen = wanted[index]
+    rows, index = rows[chosen], index[chosen]
+    order = np.argsort(index, kind="stable")
+    rows, index = rows[order], index[order]
+    columns = {name: context.made.values[name].take(pa.array(rows)).to_pylist() for name in dict.fromkeys(names)}
+    bounds = np.flatnonzero(np.concatenate([[True], index[1:] != index[:-1], [True]])) if len(index) else []
+    for start, end in zip(bounds[:-1], bounds[1:], strict=True):
+        shown = " ".join(part for part in labels[index[start]].split("\x1f") if part)
+        yield Group(rows[start:end], {name: values[start:end] for name, values in columns.items()}, shown)
+
+
+def digits_printed(text: str | None) -> int:
+    """Digits after the point of a printed figure: how precisely a rate is stated."""
+    if not text:
+        return 2
+    figure = "".join(char for char in text if char.isdigit() or char == ".")
+    return len(figure.partition(".")[2])
+
+
+def half_up(value: Decimal, digits: int) -> Decimal:
+    """Rounded half away from zero, as printed shares are."""
+    return value.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP)
