@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from ckanext.gkopen.domains import Domain, Text
+from ckanext.gkopen.publish.forms.lines import csv_lines
 from ckanext.gkopen.publish.table_sql import SYSTEM_COLUMNS
 
 BLOCK = 8 << 20
@@ -84,9 +85,9 @@ def _reading(names: list[str]) -> dict[str, object]:
     }
 
 
-def write_rows(table: pa.Table | pa.RecordBatch, out: BinaryIO, *, header: bool = False) -> None:
-    """In the spelling of the canonical CSV: quotes only where a cell needs them, lines end with a line feed."""
-    pacsv.write_csv(table, out, pacsv.WriteOptions(include_header=header, quoting_style="needed"))
+def write_rows(table: pa.Table, out: BinaryIO) -> None:
+    for batch in table.to_batches(max_chunksize=1 << 17):
+        out.write(csv_lines(batch))
 
 
 def write_canonical(domain: Domain, parts: Iterable[tuple[str, bytes]], out: BinaryIO) -> int:

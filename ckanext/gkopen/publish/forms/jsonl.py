@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ckanext.gkopen.publish.forms.content import Column, Content
+from ckanext.gkopen.publish.forms.lines import joined
 
 ESCAPES = [("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"), ("\b", "\\b"), ("\f", "\\f")]
 OTHER_CONTROLS = [chr(code) for code in range(32) if chr(code) not in "\n\r\t\b\f"]
@@ -41,13 +42,3 @@ def json_values(cells: pa.Array, column: Column) -> pa.Array:
             for character in OTHER_CONTROLS:
                 cells = pc.replace_substring(cells, character, f"\\u{ord(character):04x}")
     return pc.binary_join_element_wise('"', cells, '"', "")
-
-
-def joined(pieces: list[pa.Array | str]) -> memoryview:
-    """Row by row, all pieces behind each other: the text of an Arrow array lies in one buffer."""
-    rows = pc.binary_join_element_wise(*pieces, "")
-    if not len(rows):
-        return memoryview(b"")
-    offsets = memoryview(rows.buffers()[1]).cast("i")  # type: ignore[arg-type]
-    start, end = offsets[rows.offset], offsets[rows.offset + len(rows)]
-    return memoryview(rows.buffers()[2])[start:end]  # type: ignore[arg-type]

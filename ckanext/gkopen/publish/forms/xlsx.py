@@ -17,7 +17,7 @@ from ckanext.gkopen.derive.dictionary import dictionary_rows
 from ckanext.gkopen.publish.forms import xlsx_parts as parts
 from ckanext.gkopen.publish.forms.content import Column, Content
 from ckanext.gkopen.publish.forms.excel_csv import too_long_a_number
-from ckanext.gkopen.publish.forms.jsonl import joined
+from ckanext.gkopen.publish.forms.lines import joined
 from ckanext.gkopen.publish.forms.packing import deflated
 from ckanext.gkopen.publish.table_sql import SYSTEM_COLUMNS
 

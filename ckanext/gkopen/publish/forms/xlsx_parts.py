@@ -10,7 +10,21 @@ RELATIONS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships
 PACKAGE = "http://schemas.openxmlformats.org/package/2006"
 TYPES = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 TEXT, HEADING, NUMBER, WHOLE, DATE, TIME, WRAPPED = range(1, 8)
-"""Indexes into the cell formats of `STYLES`."""
+"""Indexes into `_FORMATS`."""
+
+
+def _format(number: int, font: int = 0, fill: int = 0, inside: str = "") -> str:
+    """A cell format; `number` is a built-in one (4: #,##0.00, 1: 0, 49: text) or one of `STYLES`."""
+    return (
+        f'<xf numFmtId="{number}" fontId="{font}" fillId="{fill}" borderId="0" xfId="0" applyNumberFormat="1"'
+        f' applyFont="{font}" applyFill="{int(fill > 0)}" applyAlignment="{int(bool(inside))}">{inside}</xf>'
+    )
+
+
+_FORMATS = [
+    _format(0), _format(49), _format(49, 1, 2), _format(4), _format(1), _format(164), _format(165),
+    _format(49, inside='<alignment wrapText="1" vertical="top"/>'),
+]
 STYLES = (
     f'{XML}<styleSheet xmlns="{MAIN}">'
     '<numFmts count="2"><numFmt numFmtId="164" formatCode="yyyy\\-mm\\-dd"/>'
@@ -19,16 +33,10 @@ STYLES = (
     '<font><b/><sz val="11"/><name val="等线"/></font></fonts>'
     '<fills count="3"><fill><patternFill patternType="none"/></fill><fill><patternFill patternType="gray125"/>'
     '</fill><fill><patternFill patternType="solid"><fgColor rgb="FFE8EEF5"/></patternFill></fill></fills>'
-    '<borders count="1"><border/></borders><cellStyleXfs count="1"><xf/></cellStyleXfs>'
-    '<cellXfs count="8"><xf/>'
-    '<xf numFmtId="49" applyNumberFormat="1"/>'
-    '<xf numFmtId="49" fontId="1" fillId="2" applyNumberFormat="1" applyFont="1" applyFill="1"/>'
-    '<xf numFmtId="4" applyNumberFormat="1"/>'
-    '<xf numFmtId="1" applyNumberFormat="1"/>'
-    '<xf numFmtId="164" applyNumberFormat="1"/>'
-    '<xf numFmtId="165" applyNumberFormat="1"/>'
-    '<xf numFmtId="49" applyNumberFormat="1" applyAlignment="1"><alignment wrapText="1" vertical="top"/></xf>'
-    "</cellXfs></styleSheet>"
+    '<borders count="1"><border><left/><right/><top/><bottom/><diagonal/></border></borders>'
+    '<cellStyleXfs count="1"><xf numFmtId="0" fontId="0" fillId="0" borderId="0"/></cellStyleXfs>'
+    f'<cellXfs count="{len(_FORMATS)}">{"".join(_FORMATS)}</cellXfs>'
+    '<cellStyles count="1"><cellStyle name="Normal" xfId="0" builtinId="0"/></cellStyles></styleSheet>'
 )
 
 
