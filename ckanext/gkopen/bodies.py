@@ -26,8 +26,7 @@ def find(name: str) -> dict[str, Any]:
 
 
 def as_dict(group: model.Group) -> dict[str, Any]:
-    extras = {key: extra.value for key, extra in group._extras.items() if extra.state == "active"}
-    return {**extras, "id": group.id, "name": group.name, "title": group.title or group.name,
+    return {**dict(group.extras or {}), "id": group.id, "name": group.name, "title": group.title or group.name,
             "description": group.description or ""}
 
 
@@ -44,7 +43,5 @@ def _by_label(label: str) -> model.Group | None:
     exact = groups.filter(model.Group.title == label).all()
     if len(exact) == 1:
         return exact[0]
-    coded = (groups.join(model.GroupExtra, model.GroupExtra.group_id == model.Group.id)
-             .filter(model.GroupExtra.key == "uscc", model.GroupExtra.value == label,
-                     model.GroupExtra.state == "active").all())
+    coded = groups.filter(model.Group.extras["uscc"].astext == label).all()
     return coded[0] if len(coded) == 1 else None

@@ -54,7 +54,7 @@ class Submission:
     source: str
     submitted_by: str
     idempotency_key: str | None = None
-    options: Options = Options()
+    options: Options = field(default_factory=Options)
     scope: Scope = "parts"
     run_id: str | None = None
     metadata: Mapping[str, Any] | None = None
@@ -200,8 +200,10 @@ def _contents(domain: Domain, examined: Examined, base: Mapping[str, str], scope
     contents: dict[str, bytes | None] = {}
     for part, table in tables.items():
         if scope == "changes" and part in base:
-            table = parts.overlay(domain, parts.read_part(domain, blobs.read(base[part])), table)
-        contents[part] = parts.write_part(domain, table)
+            contents[part] = parts.write_part(domain, parts.overlay(domain, parts.read_part(domain, blobs.read(base[part])),
+                                                                    table))
+        else:
+            contents[part] = parts.write_part(domain, table)
     if scope == "complete" and examined.rows_ok:
         contents |= {part: None for part in base if part not in contents and part != METADATA}
     return contents
@@ -219,14 +221,17 @@ def _compare(domain: Domain, part: str, base: str | None, data: bytes | None) ->
         new = blobs.put(data, "text/csv")
     old_table = parts.read_part(domain, blobs.read(base)) if base else None
     new_table = parts.read_part(domain, data) if data is not None else None
-    difference = parts.diff_parts(domain, old_table, new_table)
-    return Change(part, base, new, new_table.num_rows if new_table is not None else 0,
-                  difference.added.num_rows, difference.changed.num_rows, difference.removed.num_rows,
-                  {name: (_text(before), _text(after)) for name, (before, after) in difference.totals.items()})
+    return change_between(domain, part, (base, old_table), (new, new_table))
 
 
-def _text(amount: Any) -> str | None:
-    return None if amount is None else str(amount)
+def change_between(domain: Domain, part: str, old: tuple[str | None, pa.Table | None],
+                   new: tuple[str | None, pa.Table | None]) -> Change:
+    """The change of one part between two contents, each a sha256 with its rows."""
+    difference = parts.diff_parts(domain, old[1], new[1])
+    totals = {name: (None if before is None else str(before), None if after is None else str(after))
+              for name, (before, after) in difference.totals.items()}
+    return Change(part, old[0], new[0], new[1].num_rows if new[1] is not None else 0, difference.added.num_rows,
+                  difference.changed.num_rows, difference.removed.num_rows, totals)
 
 
 def digest(dataset_id: str, kind: str, changes: list[Change]) -> str:
@@ -315,10 +320,9 @@ def _store_findings(revision_id: str, findings: list[Finding]) -> None:
 
 def _store_rows(revision_id: str, examined: Examined) -> None:
     for kind, table in (("bad", examined.quarantine), ("duplicate", examined.duplicates)):
-        rows: pa.Table = table
         model.insert_many("quarantine", ("revision_id", "kind", "line", "row"),
                           [(revision_id, kind, line, row) for line, row in
-                           zip(rows["line"].to_pylist(), rows["row"].to_pylist(), strict=True)])
+                           zip(table["line"].to_pylist(), table["row"].to_pylist(), strict=True)])
 
 
 def _outcome_of(submission_id: str, dataset_id: str) -> Outcome:

@@ -14,7 +14,7 @@ from ckan.lib.plugins import DefaultTranslation
 from ckan.plugins import toolkit
 from flask import Blueprint
 
-from ckanext.gkopen import csrf, helpers, views
+from ckanext.gkopen import csrf, domains, helpers, views
 from ckanext.gkopen.cli import gkopen as command
 from ckanext.gkopen.datastore import actions as datastore_actions
 from ckanext.gkopen.datastore.dump import blueprint as dump_blueprint
@@ -52,6 +52,7 @@ class GkopenPlugin(SearchMixin, DatastoreMixin, DefaultTranslation, plugins.Sing
     plugins.implements(plugins.ITranslation)
 
     def update_config(self, config: Any) -> None:
+        domains.configure(config.get("ckanext.gkopen.domains_dir"))
         toolkit.add_template_directory(config, "templates")
         toolkit.add_public_directory(config, "public")
         toolkit.add_resource("assets", "gkopen")

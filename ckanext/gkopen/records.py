@@ -5,9 +5,10 @@ Problems in data are :class:`Finding` values; problems in the system are excepti
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -31,7 +32,7 @@ class Finding:
     field: str | None = None
     label: str | None = None
     value: str | None = None
-    params: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     sheet: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -56,9 +57,9 @@ class Options:
     `expected_header`: labels of the last accepted file (the schema contract), or None for a first one.
     """
 
-    mapping: Mapping[str, str] = field(default_factory=dict)
-    units: Mapping[str, str] = field(default_factory=dict)
-    constants: Mapping[str, str] = field(default_factory=dict)
+    mapping: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    units: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    constants: Mapping[str, str] = dataclasses.field(default_factory=dict)
     expected_header: tuple[str, ...] | None = None
     sheet: str | None = None
 
@@ -80,7 +81,7 @@ class Examined:
     rows_in: int
     header: dict[str, str | None]
     encoding: str | None = None
-    notes: list[str] = field(default_factory=list)
+    notes: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def rows_ok(self) -> int:

@@ -128,10 +128,7 @@ def _change(dataset: Mapping[str, Any], part: str, base: str | None, new: str | 
     domain = get_domain(dataset["domain"])
     old = parts.read_part(domain, blobs.read(base)) if base else None
     target = parts.read_part(domain, blobs.read(new)) if new else None
-    difference = parts.diff_parts(domain, old, target)
-    return pipeline.Change(part, base, new, target.num_rows if target is not None else 0, difference.added.num_rows,
-                           difference.changed.num_rows, difference.removed.num_rows,
-                           {k: (str(a), str(b)) for k, (a, b) in difference.totals.items()})
+    return pipeline.change_between(domain, part, (base, old), (new, target))
 
 
 def _id(uuid: Any) -> str | None:

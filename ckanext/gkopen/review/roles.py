@@ -35,9 +35,8 @@ def bodies(user: str | None, role: str) -> set[str]:
 
 
 def disclosure_offices() -> set[str]:
-    rows = (model.Session.query(model.GroupExtra.group_id)
-            .filter(model.GroupExtra.key == "disclosure_office", model.GroupExtra.state == "active",
-                    model.GroupExtra.value.in_(("true", "True", "1", "yes"))))
+    rows = model.Session.query(model.Group.id).filter(
+        model.Group.state == "active", model.Group.extras["disclosure_office"].astext == "true")
     return {row[0] for row in rows}
 
 

@@ -10,7 +10,7 @@ from ckan.plugins import toolkit
 from ckanext.gkopen import bodies, model
 from ckanext.gkopen.derive.dictionary import dictionary_rows
 from ckanext.gkopen.domains import domains, get_domain
-from ckanext.gkopen.logic import paging
+from ckanext.gkopen.logic import language, paging
 from ckanext.gkopen.logic.action.common import need, speaking
 
 
@@ -41,7 +41,7 @@ def gkopen_domain_show(context: Any, data_dict: Any) -> dict[str, Any]:
         " join gkopen.publication u on u.dataset_id = d.id and u.seq = p.seq"
         " where d.domain = :domain group by d.name, d.body_id order by d.name", domain=domain.name)
     return listed | {
-        "key": list(domain.key), "version": domain.version, "fields": dictionary_rows(domain, toolkit.h.lang() or "zh"),
+        "key": list(domain.key), "version": domain.version, "fields": dictionary_rows(domain, language.reader()),
         "rules": [{"id": rule.id, "kind": rule.kind, "title": {"zh": rule.title.zh, "en": rule.title.en}}
                   for rule in domain.rules],
         "example": dict(domain.example),

@@ -93,7 +93,7 @@ def gkopen_revision_diff(context: Any, data_dict: Any) -> dict[str, Any]:
         return [{k: None if v is None else str(v) for k, v in r.items()} for r in table.slice(0, wanted).to_pylist()]
 
     changed = []
-    for old, new in zip(page(difference.changed_before), page(difference.changed), strict=True):
+    for old, new in zip(page(difference.before), page(difference.changed), strict=True):
         changed.append({"key": {k: new[k] for k in domain.key}, "before": old, "after": new,
                         "fields": [name for name in new if new[name] != old[name]]})
     return {"part": change["part"], "added": page(difference.added), "removed": page(difference.removed),

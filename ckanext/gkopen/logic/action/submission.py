@@ -15,6 +15,7 @@ from ckan.plugins import toolkit
 from ckanext.gkopen import bodies, pipeline
 from ckanext.gkopen.checks.catalogue import render
 from ckanext.gkopen.examine import examine
+from ckanext.gkopen.logic import language
 from ckanext.gkopen.logic.action.common import domain_of, need, speaking, user_of
 from ckanext.gkopen.records import Finding, Options, Unreadable
 from ckanext.gkopen.review import decide
@@ -76,7 +77,7 @@ def gkopen_nil_report(context: Any, data_dict: Any) -> dict[str, Any]:
 
 def described(finding: Finding) -> dict[str, Any]:
     """A finding with its words in the request's language."""
-    return finding.as_dict() | render(finding, toolkit.h.lang() or "zh")
+    return finding.as_dict() | render(finding, language.reader())
 
 
 def _options(data_dict: Any) -> Options:

@@ -1,0 +1,46 @@
+"""`ckan gkopen worker | verify | demo-city`: for the operator."""
+
+from __future__ import annotations
+
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+import click
+
+from ckanext.gkopen import verify as checks
+from ckanext.gkopen.cli.common import command, gkopen
+from ckanext.gkopen.demo import make_city
+from ckanext.gkopen.embedded.accounts import Accounts
+from ckanext.gkopen.harvest import worker
+
+CITY = Path(str(files("ckanext.gkopen") / "simulator" / "city"))
+
+
+@command(gkopen, "worker")
+@click.option("--once", is_flag=True, help="end when nothing is due")
+def worker_command(once: bool) -> None:
+    """Do due work (harvests, exits) until told to stop. Any number of workers may run."""
+    worker.work(once=once)
+
+
+@command(gkopen, "verify")
+def verify_command() -> None:
+    """Hashes, revisions, files, index and the audit chain. Exit 0 when all is well, else 1 and a line a problem."""
+    number = 0
+    for problem in checks.problems():
+        click.echo(problem)
+        number += 1
+    click.echo("all is well" if not number else f"{number} problem(s)")
+    sys.exit(1 if number else 0)
+
+
+@command(gkopen, "demo-city")
+@click.option("--platform", required=True, help="address of the simulated exchange platform")
+@click.option("--accounts", required=True, type=click.Path(dir_okay=False, path_type=Path), help="file of the passwords")
+@click.option("--data", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), default=CITY,
+              help="the simulator's data folder; without it the demo city that gkopen brings")
+def demo_city(folder: Path, platform: str, accounts: Path) -> None:
+    """Bodies, people and sources of the demo city; what is there is kept."""
+    make_city(folder, platform, Accounts(accounts))
+    click.echo(f"{folder}: bodies, accounts and sources are there")

@@ -1,0 +1,99 @@
+"""`ckan gkopen review | withdraw | rollback`: decisions."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from ckanext.gkopen.cli.common import act, command, gkopen, person
+from ckanext.gkopen.publish import outbox
+
+
+@gkopen.group("review")
+def review_group() -> None:
+    """Review of held revisions."""
+
+
+@command(review_group, "list")
+@click.option("--state", default="held", show_default=True)
+def review_list(state: str) -> None:
+    """Revisions in a state, the newest first."""
+    cursor = None
+    while True:
+        page = act("gkopen_revision_list", state=state, cursor=cursor, limit=200)
+        for item in page["results"]:
+            s = item["summary"]
+            click.echo("\t".join((item["id"], item["dataset"]["name"], item["kind"], item["state"],
+                                  f"+{s['added']} ~{s['changed']} -{s['removed']}",
+                                  f"{item['rows_quarantined']} quarantined", item["submitted_by"])))
+        cursor = page["cursor"]
+        if not cursor:
+            return
+
+
+@command(review_group, "show")
+@click.argument("revision", metavar="REV")
+def review_show(revision: str) -> None:
+    """What a revision would change, and its findings."""
+    item = act("gkopen_revision_show", id=revision, limit=1000)
+    click.echo(f"{item['dataset']['title']} ({item['dataset']['name']})  {item['kind']}  {item['state']}")
+    click.echo(f"digest {item['digest']}")
+    click.echo(f"rows {item['rows_in']} = {item['rows_ok']} good + {item['rows_quarantined']} quarantined"
+               f" + {item['rows_duplicate']} duplicate; submitted by {item['submitted_by']}")
+    for part in item["parts"]:
+        click.echo(f"  {part['part']}: +{part['added']} ~{part['changed']} -{part['removed']}")
+    for name, total in item["summary"]["totals"].items():
+        click.echo(f"  total {name}: {total['before']} → {total['after']}")
+    for f in item["finding_list"]:
+        click.echo(f"  {f['severity']}\tline {f['line'] or '-'}\t{f['code']}\t{f['message']}")
+
+
+@command(review_group, "approve")
+@click.argument("revision", metavar="REV")
+@click.option("--as", "user", required=True, help="the reviewer who approves")
+@click.option("--digest", help="refuse unless the revision still has this digest")
+def review_approve(revision: str, user: str, digest: str | None) -> None:
+    """Approve a revision and bring it to every exit."""
+    reviewer = person(user)
+    shown = act("gkopen_revision_show", reviewer, id=revision)
+    result = act("gkopen_revision_approve", reviewer, id=revision, digest=digest or shown["digest"])
+    dataset = shown["dataset"]["id"]
+    for done in outbox.drain(dataset):
+        if sys.stderr.isatty():
+            click.echo(f"  {done.sink} {done.seconds:.2f} s", err=True)
+    click.echo(f"{result['dataset']}: published as number {result['seq']}")
+
+
+@command(review_group, "return")
+@click.argument("revision", metavar="REV")
+@click.option("--reason", required=True)
+@click.option("--as", "user", required=True, help="the reviewer who returns it")
+def review_return(revision: str, reason: str, user: str) -> None:
+    """Send a revision back to its officer."""
+    act("gkopen_revision_return", person(user), id=revision, reason=reason)
+    click.echo(f"{revision}: returned")
+
+
+@command(gkopen)
+@click.argument("dataset")
+@click.option("--part")
+@click.option("--reason", required=True, help="public: say why, in a citizen's words")
+@click.option("--as", "user", help="the reviewer who withdraws; without it the operator of this machine")
+def withdraw(dataset: str, part: str | None, reason: str, user: str | None) -> None:
+    """Take a dataset, or one part of it, out of every exit."""
+    result = act("gkopen_dataset_withdraw", person(user) if user else None, id=dataset, part=part, reason=reason)
+    for _ in outbox.drain():
+        pass
+    click.echo(f"{result['dataset']}: withdrawn{f' ({part})' if part else ''}")
+
+
+@command(gkopen)
+@click.argument("dataset")
+@click.option("--to", "seq", type=int, required=True, help="number of the publication")
+@click.option("--reason", required=True)
+@click.option("--as", "user", help="the officer who asks for it")
+def rollback(dataset: str, seq: int, reason: str, user: str | None) -> None:
+    """Hold a revision that brings a dataset back to an earlier publication; it is approved like any other."""
+    result = act("gkopen_dataset_rollback", person(user) if user else None, id=dataset, seq=seq, reason=reason)
+    click.echo(result["revision"])

@@ -1,0 +1,188 @@
+"""`ckan gkopen source | harvest | run`: sources, runs in the foreground and their reports."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+from ckan import model as ckan_model
+
+from ckanext.gkopen.checks.catalogue import render
+from ckanext.gkopen.cli.common import FAILED, act, command, gkopen
+from ckanext.gkopen.harvest import ledger
+from ckanext.gkopen.harvest import run as harvest_run
+from ckanext.gkopen.harvesters.source import load_source
+from ckanext.gkopen.records import Finding
+from ckanext.gkopen.review import decide
+
+
+@gkopen.group()
+def source() -> None:
+    """Sources of harvests."""
+
+
+@command(source, "list")
+def source_list() -> None:
+    """All sources with state, last run and next run."""
+    cursor = None
+    while True:
+        page = act("gkopen_source_list", cursor=cursor)
+        for item in page["results"]:
+            click.echo("\t".join((item["name"], item["domain"], item["organization"], item["state"],
+                                  f"last: {item['last_state'] or 'never'}", f"next: {item['next_run_at'] or '-'}")))
+        cursor = page["cursor"]
+        if not cursor:
+            return
+
+
+@command(source, "add")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--platform", help="replaces {platform} in the source's url")
+@click.option("--replace", is_flag=True, help="update the source of the same name")
+def source_add(file: Path, platform: str | None, replace: bool) -> None:
+    """Add a source from a YAML file (docs/sources.md)."""
+    text = file.read_text("utf-8")
+    load_source(text, str(file), platform=platform)
+    action = "gkopen_source_update" if replace else "gkopen_source_create"
+    item = act(action, source=text, filename=str(file), platform=platform)
+    click.echo(f"{item['name']}: {item['domain']} of {item['organization']}")
+
+
+@command(source)
+@click.argument("name")
+def pause(name: str) -> None:
+    """Let the schedule leave a source alone."""
+    click.echo(f"{act('gkopen_source_pause', id=name)['name']}: paused")
+
+
+@command(source)
+@click.argument("name")
+def resume(name: str) -> None:
+    """Take a source back into the schedule."""
+    click.echo(f"{act('gkopen_source_resume', id=name)['name']}: active")
+
+
+@command(gkopen)
+@click.argument("source_name", metavar="SOURCE", required=False)
+@click.option("--all", "everything", is_flag=True, help="every active source, one after the other")
+@click.option("--dry-run", is_flag=True, help="show what would change, write nothing")
+def harvest(source_name: str | None, everything: bool, dry_run: bool) -> None:
+    """One run now, in the foreground. Exit 0 done, 1 held or partly quarantined, 2 failed."""
+    if bool(source_name) == everything:
+        raise decide.Refused("Name one source, or give --all.")
+    names = [source_name] if source_name else [row["name"] for row in ledger.active_sources()]
+    if not names:
+        raise decide.Refused("There is no active source: add one with `ckan gkopen source add FILE.yaml`.")
+    worst = 0
+    for name in names:
+        worst = max(worst, _harvest_one(str(name), dry_run))
+    sys.exit(worst)
+
+
+def _harvest_one(name: str, dry_run: bool) -> int:
+    row = ledger.find_source(name)
+    run_id = ledger.enqueue(row, "manual", "cli", dry_run=dry_run)
+    ckan_model.Session.commit()
+    claim = ledger.claim(run_id)
+    if claim is None:
+        click.echo(f"{name}: another worker is at it (run {run_id}); see `ckan gkopen run show {run_id}`")
+        return 0
+    try:
+        report = harvest_run.carry_out(claim, _progress(name))
+    finally:
+        claim.release()
+    _print_report(act("gkopen_run_show", id=run_id))
+    return {"done": 0, "held": 1, "partly": 1}.get(report.state, FAILED)
+
+
+def _progress(name: str) -> harvest_run.Progress:
+    """One line that counts up on a terminal; nothing on a pipe."""
+    if not sys.stderr.isatty():
+        return lambda *_: None
+
+    def show(stage: str, done: int, total: int | None) -> None:
+        click.echo(f"\r{name}: {stage} {done}{f'/{total}' if total else ''}   ", nl=False, err=True)
+
+    return show
+
+
+def _print_report(run: dict[str, Any]) -> None:
+    counts = run["counts"]
+    if sys.stderr.isatty():
+        click.echo("\r", nl=False, err=True)
+    mark = " (dry run: nothing was written)" if run["dry_run"] else ""
+    click.echo(f"{run['source']}: {run['state']}{mark}  run {run['id']}")
+    if run["error"]:
+        click.echo(f"  {run['error']['zh']}\n  {run['error']['en']}")
+    if counts:
+        click.echo(f"  rows {counts['rows_in']} = {counts['rows_ok']} good + {counts['rows_quarantined']} quarantined"
+                   f" + {counts['rows_duplicate']} duplicate; pages {counts['pages']}")
+        click.echo(f"  against what is public: +{counts['added']} ~{counts['changed']} -{counts['removed']}")
+        for outcome in counts["outcomes"]:
+            click.echo(f"  {outcome['body']}: {outcome['state']}"
+                       + (f", revision {outcome['revision']}" if outcome["revision"] else ""))
+        for code, number in sorted(counts["findings"].items()):
+            click.echo(f"  {number:6d} × {code}")
+        for body, number in counts["unknown_bodies"].items():
+            click.echo(f"  {number} rows of an unknown body {body!r}: create it, then harvest again")
+
+
+@gkopen.group("run")
+def run_group() -> None:
+    """Reports of runs."""
+
+
+@command(run_group, "list")
+@click.option("--source", "source_name", help="only runs of this source")
+@click.option("--limit", default=20, show_default=True)
+def run_list(source_name: str | None, limit: int) -> None:
+    """The newest runs."""
+    for item in act("gkopen_run_list", source=source_name, limit=limit)["results"]:
+        counts = item["counts"]
+        click.echo("\t".join((item["id"], item["source"], item["state"], item["started_at"] or "-",
+                              f"{counts.get('rows_in', 0)} rows", f"{counts.get('rows_quarantined', 0)} quarantined")))
+
+
+@command(run_group, "show")
+@click.argument("run_id", metavar="ID")
+@click.option("--findings", "target", type=click.Path(dir_okay=False, path_type=Path), help="write all findings as CSV")
+def run_show(run_id: str, target: Path | None) -> None:
+    """The report of one run."""
+    item = act("gkopen_run_show", id=run_id)
+    _print_report(item)
+    if target is not None:
+        revisions = [o["revision"] for o in item["counts"].get("outcomes", []) if o["revision"]]
+        number = _write_findings(revisions, target)
+        click.echo(f"  {target}: {number} findings")
+
+
+def _write_findings(revisions: list[str], target: Path) -> int:
+    """All findings of the revisions as a CSV that Excel opens; returns their number."""
+    number = 0
+    with target.open("w", encoding="utf-8-sig", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(("revision", "line", "column", "severity", "code", "value", "message_zh", "fix_zh",
+                         "message_en", "fix_en"))
+        for revision in revisions:
+            for item in _findings(revision):
+                finding = Finding(*(item[name] for name in ("code", "severity", "line", "field", "label", "value",
+                                                            "params", "sheet")))
+                zh, en = render(finding, "zh"), render(finding, "en")
+                writer.writerow((revision, finding.line, finding.label or finding.field, finding.severity, finding.code,
+                                 finding.value, zh["message"], zh["fix"], en["message"], en["fix"]))
+                number += 1
+    return number
+
+
+def _findings(revision: str) -> Iterator[dict[str, Any]]:
+    cursor = None
+    while True:
+        page = act("gkopen_finding_list", revision=revision, cursor=cursor, limit=1000)
+        yield from page["results"]
+        cursor = page["cursor"]
+        if not cursor:
+            return

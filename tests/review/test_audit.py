@@ -1,0 +1,40 @@
+"""The audit chain: append-only in the database, and a changed row is found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from ckan import model as ckan_model
+
+from ckanext.gkopen import model
+from ckanext.gkopen.review import audit
+
+
+def test_each_entry_follows_the_one_before(site: Any) -> None:
+    heads = [audit.record("li", "revision.returned", f"r{number}", reason="更正") for number in range(3)]
+    ckan_model.Session.commit()
+    assert audit.head() == heads[-1]
+    assert list(audit.broken()) == []
+
+
+def test_the_database_refuses_a_change(site: Any) -> None:
+    audit.record("li", "published", "d1")
+    ckan_model.Session.commit()
+    with pytest.raises(sa.exc.DBAPIError, match="append-only"):
+        model.execute("update gkopen.audit set actor = 'x'")
+    ckan_model.Session.rollback()
+
+
+def test_a_changed_entry_is_named(site: Any) -> None:
+    for number in range(3):
+        audit.record("li", "published", f"d{number}")
+    ckan_model.Session.commit()
+    model.execute("alter table gkopen.audit disable trigger audit_append_only")
+    model.execute("update gkopen.audit set actor = 'somebody else' where object = 'd1'")
+    model.execute("alter table gkopen.audit enable trigger audit_append_only")
+    found = list(audit.broken())
+    ckan_model.Session.rollback()
+    assert len(found) == 1
+    assert "d1" in found[0]
