@@ -2,6 +2,9 @@
 
 English is the language of the msgids and needs no catalogue. zh_Hans_CN is translated by hand; of CKAN's texts that
 only its zh_Hant_TW has, the simplified form is taken from there by OpenCC. zh_Hant_TW is made from zh_Hans_CN.
+
+Chinese has one form for all numbers, but each plural stands here twice: flask-babel merges catalogues into one whose
+plural rule is the English one, and looks for the second form. For the same reason CKAN's own plurals are repeated.
 """
 
 from __future__ import annotations
@@ -94,7 +97,8 @@ def texts(entry: polib.POEntry) -> list[str]:
 
 
 def core_gaps() -> Iterator[polib.POEntry]:
-    """Texts that CKAN's zh_Hans_CN lacks and its zh_Hant_TW has, in simplified characters and words of the mainland."""
+    """Texts that CKAN's zh_Hans_CN lacks and its zh_Hant_TW has, in simplified characters and words of the mainland;
+    and all of its plurals."""
     core = files("ckan") / "i18n"
     ours, other = ({entry.msgid: entry for entry in polib.pofile(str(core / lang / "LC_MESSAGES/ckan.po"))
                     if _translated(entry)} for lang in ("zh_Hans_CN", "zh_Hant_TW"))
@@ -102,6 +106,9 @@ def core_gaps() -> Iterator[polib.POEntry]:
     for msgid, entry in other.items():
         if msgid not in ours:
             yield _converted(entry, convert, CORE)
+    for entry in ours.values():
+        if entry.msgid_plural:
+            yield _converted(entry, str, CORE)
 
 
 def _template() -> polib.POFile:
@@ -115,7 +122,7 @@ def _template() -> polib.POFile:
             for _, message, _, _ in extract_from_file(method, path, KEYWORDS, strip_comment_tags=False):
                 msgid, plural = (message[0], message[1]) if isinstance(message, tuple) else (message, "")
                 entry = found.setdefault(msgid, polib.POEntry(msgid=msgid, msgid_plural=plural,
-                                                              msgstr_plural={0: ""} if plural else {}))
+                                                              msgstr_plural={0: "", 1: ""} if plural else {}))
                 place = (path.relative_to(PROJECT).as_posix(), "")
                 if place not in entry.occurrences:
                     entry.occurrences.append(place)
@@ -137,14 +144,15 @@ def _read(lang: str) -> polib.POFile:
 def _new(lang: str = "") -> polib.POFile:
     catalogue = polib.POFile(wrapwidth=110)
     catalogue.metadata = {"Project-Id-Version": DOMAIN, "Content-Type": "text/plain; charset=utf-8",
-                          "Content-Transfer-Encoding": "8bit", "Language": lang, "Plural-Forms": "nplurals=1; plural=0;"}
+                          "Content-Transfer-Encoding": "8bit", "Language": lang,
+                          "Plural-Forms": "nplurals=2; plural=(n != 1);"}
     return catalogue
 
 
 def _traditional(hans: polib.POFile) -> polib.POFile:
     """All of ours, and of CKAN's texts those that its own traditional catalogue lacks."""
     core = files("ckan") / "i18n/zh_Hant_TW/LC_MESSAGES/ckan.po"
-    has = {entry.msgid for entry in polib.pofile(str(core)) if _translated(entry)}
+    has = {entry.msgid for entry in polib.pofile(str(core)) if _translated(entry) and not entry.msgid_plural}
     convert = _converter("s2twp")
     hant = _new("zh_Hant_TW")
     hant.extend(_converted(entry, convert, entry.tcomment) for entry in hans
@@ -167,15 +175,16 @@ def _converter(name: str):
 
 
 def _converted(entry: polib.POEntry, convert, comment: str) -> polib.POEntry:
+    plural = convert(entry.msgstr_plural[0]) if entry.msgid_plural else ""
     return polib.POEntry(msgid=entry.msgid, msgid_plural=entry.msgid_plural, msgstr=convert(entry.msgstr),
-                         msgstr_plural={n: convert(text) for n, text in entry.msgstr_plural.items()},
+                         msgstr_plural={0: plural, 1: plural} if entry.msgid_plural else {},
                          tcomment=comment, occurrences=[] if comment == CORE else entry.occurrences,
                          flags=[flag for flag in entry.flags if flag.endswith("format")])
 
 
 def _empty(entry: polib.POEntry) -> polib.POEntry:
     return polib.POEntry(msgid=entry.msgid, msgid_plural=entry.msgid_plural, occurrences=entry.occurrences,
-                         msgstr_plural={0: ""} if entry.msgid_plural else {})
+                         msgstr_plural={0: "", 1: ""} if entry.msgid_plural else {})
 
 
 def _translated(entry: polib.POEntry) -> bool:
