@@ -132,8 +132,8 @@ def _write_ini(site: Site, home: Path, site_url: str, extra: Mapping[str, str]) 
 
 
 def _stamp() -> str:
-    """What the tables depend on: CKAN's version and the text of our migrations."""
+    """What the tables depend on: CKAN's version, the plugins in site.ini, and the text of our migrations."""
     digest = hashlib.sha256(version("ckan").encode())
-    for path in sorted((PROJECT / "ckanext/gkopen/migration").rglob("*.py")):
+    for path in (SITE_INI, *sorted((PROJECT / "ckanext/gkopen/migration").rglob("*.py"))):
         digest.update(path.read_bytes())
     return f"gkopen {digest.hexdigest()}"
