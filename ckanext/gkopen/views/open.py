@@ -28,6 +28,17 @@ CACHE = "public, max-age=60, must-revalidate"
 """Not longer: a withdrawal has to reach every cache within a minute."""
 
 
+class Cacheable(Response):
+    """The same for everyone. CKAN sets its own caching, and the session its cookie, after the view has answered."""
+
+    def get_wsgi_headers(self, environ: Any) -> Any:
+        headers = super().get_wsgi_headers(environ)
+        headers["Cache-Control"] = CACHE
+        for name in ("Set-Cookie", "Vary"):
+            headers.remove(name)
+        return headers
+
+
 @blueprint.get("/open/", endpoint="index")
 def index() -> str:
     """The page for people."""
@@ -41,16 +52,17 @@ def index_json() -> Response:
     return _cached(toolkit.h.dump_json({"site": site, "tables": _tables()}, ensure_ascii=False), "application/json")
 
 
-@blueprint.get("/open/<domain>.<path:form>", endpoint="table")
-def table(domain: str, form: str) -> Response:
-    """One table over all bodies."""
-    return _file(domain, f"{domain}.{form}", form)
+@blueprint.get("/open/<file>", endpoint="table")
+def table(file: str) -> Response:
+    """One table over all bodies: `procurement.csv`."""
+    domain, _, form = file.partition(".")
+    return _file(domain, file, form)
 
 
-@blueprint.get("/open/<domain>/<dataset>.<path:form>", endpoint="dataset")
-def dataset(domain: str, dataset: str, form: str) -> Response:
-    """One dataset's table."""
-    return _file(domain, f"{domain}/{dataset}.{form}", form)
+@blueprint.get("/open/<domain>/<file>", endpoint="dataset")
+def dataset(domain: str, file: str) -> Response:
+    """One dataset's table: `procurement/nantong-czj-procurement.excel.csv`."""
+    return _file(domain, f"{domain}/{file}", file.partition(".")[2])
 
 
 def _file(domain: str, address: str, form: str) -> Response:
@@ -73,7 +85,8 @@ def _file(domain: str, address: str, form: str) -> Response:
 def _bytes(row: Mapping[str, Any]) -> Response:
     storage = storages.get_storage(STORAGE)
     held = storages.FileData(storage.prepare_location(blobs.location(row["sha256"])), size=row["size"])
-    response = Response(wrap_file(request.environ, storage.stream(held), 1 << 18), direct_passthrough=True)  # type: ignore[arg-type]
+    content: Any = wrap_file(request.environ, storage.stream(held), 1 << 18)  # type: ignore[arg-type]
+    response = Cacheable(content, direct_passthrough=True)
     response.headers["Content-Type"] = row["media_type"]
     response.content_length = row["size"]
     response.set_etag(row["sha256"])
@@ -104,7 +117,7 @@ def _said(status: int, chinese: str, english: str) -> Response:
 
 
 def _cached(text: str, media_type: str, status: int = 200) -> Response:
-    response = Response(text, status, content_type=f"{media_type}; charset=utf-8")
+    response = Cacheable(text, status, content_type=f"{media_type}; charset=utf-8")
     _protect(response)
     if status == 200:
         response.add_etag()
@@ -113,7 +126,6 @@ def _cached(text: str, media_type: str, status: int = 200) -> Response:
 
 
 def _protect(response: Response) -> None:
-    response.headers["Cache-Control"] = CACHE
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
     response.headers["Access-Control-Allow-Origin"] = "*"

@@ -1,0 +1,149 @@
+"""Addresses below /open/: what is published, in every form, as HTTP wants it; what is withdrawn says so."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import pytest
+from ckan import model as ckan_model
+from ckan.lib import files as storages
+from ckan.tests.helpers import CKANTestApp
+
+from ckanext.gkopen import blobs, model
+from ckanext.gkopen.domains import get_domain
+from ckanext.gkopen.publish import files
+from tests.people import Cast, make_cast
+from tests.thread.test_thread import FIRST, approve, dataset_id, drain, submit
+
+PROCUREMENT = get_domain("procurement")
+
+
+@pytest.fixture
+def cast(site: Any) -> Cast:
+    made = make_cast()
+    approve(made, submit(made, *FIRST)["revision_id"])
+    drain()
+    files.bring_up_bulk(PROCUREMENT, 1)
+    ckan_model.Session.commit()
+    return made
+
+
+@pytest.fixture
+def browser(web: object) -> CKANTestApp:
+    return CKANTestApp(web)
+
+
+def address(cast: Cast, form: str = "csv") -> str:
+    return f"/open/procurement/{cast.body}-procurement.{form}"
+
+
+def test_every_form_is_served_as_it_was_made(cast: Cast, browser: CKANTestApp) -> None:
+    for form, kind in files.FORMS.items():
+        for path in (address(cast, form), f"/open/procurement.{form}"):
+            answer = browser.get(path)
+            row = model.one("select * from gkopen.file where address = :a", a=path.removeprefix("/open/"))
+            assert row is not None
+            assert answer.status_code == 200
+            assert hashlib.sha256(answer.data).hexdigest() == row["sha256"]
+            assert answer.headers["ETag"] == f'"{row["sha256"]}"'
+            assert answer.headers["Content-Type"] == kind.media_type
+            assert answer.headers["Content-Length"] == str(row["size"])
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+            assert answer.headers["Content-Security-Policy"].startswith("sandbox")
+            assert answer.headers["Cache-Control"] == "public, max-age=60, must-revalidate"
+            assert answer.headers["Content-Disposition"].startswith("attachment; filename=")
+            assert "Last-Modified" in answer.headers
+            assert "Set-Cookie" not in answer.headers
+    assert "filename*=UTF-8''%" in browser.get(address(cast)).headers["Content-Disposition"]
+
+
+def test_a_single_part_keeps_the_sha256_that_was_approved(site: Any, browser: CKANTestApp) -> None:
+    cast = make_cast()
+    approve(cast, submit(cast, FIRST[2])["revision_id"])
+    drain()
+    parts = model.every("select sha256 from gkopen.public_part where part <> '~metadata'")
+    assert len(parts) == 1
+    assert browser.get(address(cast)).headers["ETag"] == f'"{parts[0]["sha256"]}"'
+
+
+def test_conditions_ranges_and_head(cast: Cast, browser: CKANTestApp) -> None:
+    whole = browser.get(address(cast))
+    etag, changed = whole.headers["ETag"], whole.headers["Last-Modified"]
+    assert browser.get(address(cast), headers={"If-None-Match": etag}).status_code == 304
+    assert browser.get(address(cast), headers={"If-None-Match": '"other"'}).status_code == 200
+    assert browser.get(address(cast), headers={"If-Modified-Since": changed}).status_code == 304
+    some = browser.get(address(cast), headers={"Range": "bytes=5-14"})
+    assert (some.status_code, some.data) == (206, whole.data[5:15])
+    assert some.headers["Content-Range"] == f"bytes 5-14/{len(whole.data)}"
+    last = browser.get(address(cast), headers={"Range": "bytes=-4", "If-Range": etag})
+    assert (last.status_code, last.data) == (206, whole.data[-4:])
+    outdated = browser.get(address(cast), headers={"Range": "bytes=-4", "If-Range": '"other"'})
+    assert (outdated.status_code, outdated.data) == (200, whole.data)
+    beyond = browser.get(address(cast), headers={"Range": "bytes=99999999-"})
+    assert (beyond.status_code, beyond.headers["Content-Range"]) == (416, f"bytes */{len(whole.data)}")
+    head = browser.test_client().head(address(cast))
+    assert (head.status_code, head.data, head.headers["Content-Length"]) == (200, b"", str(len(whole.data)))
+
+
+def test_unknown_addresses_say_what_there_is(cast: Cast, browser: CKANTestApp) -> None:
+    for path, hint in (("/open/nothing.csv", "procurement"), ("/open/procurement.pdf", "excel.csv"),
+                       ("/open/procurement/nobody.csv", "/open/"), ("/open/nothing/nobody.csv", "procurement")):
+        answer = browser.get(path)
+        assert answer.status_code == 404
+        assert hint in answer.get_data(as_text=True)
+
+
+def test_withdrawn_files_answer_410_and_their_bytes_are_gone(cast: Cast, browser: CKANTestApp) -> None:
+    before = model.every("select sha256 from gkopen.file where dataset_id is not null")
+    model.execute("update gkopen.dataset set reason = '含有错误的金额' where id = :d", d=dataset_id(cast))
+    assert files.bring_up_dataset(PROCUREMENT, dataset_id(cast), 2, {}, blobs.read) == []
+    ckan_model.Session.commit()
+    for form in files.FORMS:
+        answer = browser.get(address(cast, form))
+        assert answer.status_code == 410
+        assert "含有错误的金额" in answer.get_data(as_text=True)
+    storage = storages.get_storage(files.STORAGE)
+    for row in before:
+        place = storage.prepare_location(blobs.location(row["sha256"]))
+        assert not storage.exists(storages.FileData(place))
+    assert f"{cast.body}-procurement" not in browser.get("/open/index.json").get_data(as_text=True)
+
+
+def test_files_made_again_are_the_same_and_older_seqs_are_late(cast: Cast) -> None:
+    parts = {row["part"]: row["sha256"] for row in model.every(
+        "select part, sha256 from gkopen.public_part where part <> '~metadata'")}
+    rows = "select address, sha256, updated_at from gkopen.file order by 1"
+    before = model.every(rows)
+    files.bring_up_dataset(PROCUREMENT, dataset_id(cast), 5, parts, blobs.read)
+    files.bring_up_bulk(PROCUREMENT, 5)
+    assert model.every(rows) == before
+    fewer = dict(list(parts.items())[:1])
+    files.bring_up_dataset(PROCUREMENT, dataset_id(cast), 4, fewer, blobs.read)
+    assert model.every(rows) == before
+
+
+def test_the_sweep_takes_only_what_no_address_names(cast: Cast, browser: CKANTestApp) -> None:
+    storage = storages.get_storage(files.STORAGE)
+    sha256 = hashlib.sha256(b"left over").hexdigest()
+    blobs.write(files.STORAGE, sha256, b"left over", "text/plain")
+    assert files.sweep() == [sha256]
+    ckan_model.Session.commit()
+    assert files.sweep() == []
+    ckan_model.Session.commit()
+    named = {row["sha256"] for row in model.every("select sha256 from gkopen.file")}
+    assert {place.rsplit("/", 1)[-1] for place in storage.scan()} == named
+
+
+def test_the_list_for_people_and_for_machines(cast: Cast, browser: CKANTestApp) -> None:
+    tables = browser.get("/open/index.json").json["tables"]
+    assert [entry["name"] for entry in tables] == ["procurement"]
+    assert [file["form"] for file in tables[0]["files"]] == list(files.FORMS)
+    assert tables[0]["rows"] == 3
+    assert tables[0]["datasets"][0]["publisher"] == "南通市财政局"
+    assert tables[0]["columns"][3]["title"] == PROCUREMENT.fields[0].title.zh
+    for file in [*tables[0]["files"], *tables[0]["datasets"][0]["files"]]:
+        assert hashlib.sha256(browser.get(file["url"]).data).hexdigest() == file["sha256"], file["url"]
+    page = browser.get("/open/")
+    assert page.status_code == 200
+    assert address(cast, "xlsx") in page.body
