@@ -43,13 +43,15 @@ def examine(domain: Domain, path: Path, *, filename: str, options: Options) -> E
     findings.extend(rows.findings)
     for code, damaged in rows.structure.items():
         findings.rows(code, np.isin(rows.take, damaged), params={"columns": len(rows.columns.labels)})
+    readable = ~findings.bad
     labels = rows.labels()
     made = make(domain, rows.text, rows.units, rows.row_units, findings, labels)
     check_contents(domain, made, findings, labels, options)
     check_fields(domain, made, findings, labels)
+    rules.apply_within(domain, made, findings, readable, labels)
     privacy.gate(domain, rows, made, findings)
     keys = check_keys(domain, made.values, findings)
-    rules.apply(domain, made, findings, ~findings.bad & ~keys.duplicates, labels)
+    rules.apply_between(domain, made, findings, ~findings.bad & ~keys.duplicates, labels)
     return _result(domain, made.values, rows, findings, keys)
 
 

@@ -37,15 +37,31 @@ from ckanext.gkopen.domains import Domain, Rule
 from ckanext.gkopen.normalise.cells import as_mask
 from ckanext.gkopen.normalise.derived import Made
 
+Kind = Callable[[Rule, Context], None]
 
-def apply(domain: Domain, made: Made, findings: Findings, good: np.ndarray, labels: Mapping[str, str]) -> None:
-    """Every rule of the domain that is in force on the day of its rows (`valid_from`, `valid_to`, by period_field)."""
-    if not good.any():
-        return
+
+def apply_within(domain: Domain, made: Made, findings: Findings, rows: np.ndarray, labels: Mapping[str, str]) -> None:
+    """Rules inside a row, for all `rows`: those that are bad already too, so that an officer sees everything at once."""
+    _apply(domain, made, findings, rows, labels, WITHIN)
+
+
+def apply_between(domain: Domain, made: Made, findings: Findings, rows: np.ndarray, labels: Mapping[str, str]) -> None:
+    """Rules between rows, for the good rows: what a bad row would add to a sum is not known."""
+    _apply(domain, made, findings, rows, labels, BETWEEN)
+
+
+def _apply(domain: Domain, made: Made, findings: Findings, rows: np.ndarray, labels: Mapping[str, str],
+           kinds: Mapping[str, Kind]) -> None:
     for rule in domain.rules:
-        rows = good & _in_force(domain, rule, made)
-        if rows.any():
-            KINDS[rule.kind](rule, Context(domain, made, findings, rows, labels))
+        kind = kinds.get(_kind(rule))
+        concerned = rows & _in_force(domain, rule, made) if kind else rows
+        if kind and concerned.any():
+            kind(rule, Context(domain, made, findings, concerned, labels))
+
+
+def _kind(rule: Rule) -> str:
+    """parts_sum and rate have two forms: their parameters say which."""
+    return f"{rule.kind}_of_group" if rule.kind in ("parts_sum", "rate") and "group" in rule.params else rule.kind
 
 
 def _in_force(domain: Domain, rule: Rule, made: Made) -> np.ndarray:
@@ -65,17 +81,12 @@ def _in_force(domain: Domain, rule: Rule, made: Made) -> np.ndarray:
     return every
 
 
-def _parts_sum(rule: Rule, context: Context) -> None:
-    (within_rows.parts_of_row if "parts" in rule.params else between_rows.parts_of_group)(rule, context)
-
-
-def _rate(rule: Rule, context: Context) -> None:
-    (within_rows.rate_of_row if "rate" in rule.params else between_rows.rates_of_group)(rule, context)
-
-
-KINDS: dict[str, Callable[[Rule, Context], None]] = {
-    "sum": between_rows.sums, "parts_sum": _parts_sum, "rate": _rate, "shares": between_rows.shares,
-    "code_parent": between_rows.code_parents, "order": within_rows.order, "range": within_rows.in_range,
-    "period_gap": between_rows.period_gaps, "balance": between_rows.balance,
-    "change_vs_budget": between_rows.changes, "matches": within_rows.matches, "not_label": within_rows.not_label,
+WITHIN: Mapping[str, Kind] = {
+    "order": within_rows.order, "range": within_rows.in_range, "matches": within_rows.matches,
+    "not_label": within_rows.not_label, "parts_sum": within_rows.parts_of_row, "rate": within_rows.rate_of_row,
+}
+BETWEEN: Mapping[str, Kind] = {
+    "sum": between_rows.sums, "shares": between_rows.shares, "parts_sum_of_group": between_rows.parts_of_group,
+    "rate_of_group": between_rows.rates_of_group, "code_parent": between_rows.code_parents,
+    "balance": between_rows.balance, "change_vs_budget": between_rows.changes, "period_gap": between_rows.period_gaps,
 }

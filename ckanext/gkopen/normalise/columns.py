@@ -133,6 +133,9 @@ def contract(columns: Columns, domain: Domain, options: Options) -> list[Finding
         same_field = [new for new in added
                       if mapped.get(fold(new)) is not None and mapped.get(fold(new)) == mapped.get(fold(label))]
         findings.append(_finding("column-removed", label=label, nearest=same_field or proposals))
+    then = [key for key in expected if key in current]
+    now = [key for key in current if key in expected]
+    findings += [_finding("column-swapped", label=current[new]) for old, new in zip(then, now, strict=True) if old != new]
     return findings
 
 

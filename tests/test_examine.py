@@ -1,0 +1,272 @@
+"""A file as a whole: nothing is lost, nothing is counted twice, and the source's own contradictions are found."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ckanext.gkopen.checks import privacy
+from ckanext.gkopen.checks.collect import LIMIT
+from ckanext.gkopen.domains import get_domain
+from ckanext.gkopen.examine import examine
+from ckanext.gkopen.records import Examined, Options, Unreadable
+
+REAL = Path(__file__).resolve().parents[2] / "shared" / "real"
+real = pytest.mark.skipif(not REAL.is_dir(), reason="the real records lie beside the project only where it is developed")
+PENALTY = get_domain("penalty")
+HEADER = "处罚决定书文号,案件名称,当事人名称,处罚类别,违法事实,处罚依据,处罚内容,罚款金额(元),处罚决定日期,处罚机关"
+
+
+def line(number: int, fine: str = "1000.00", party: str = "南通某某有限公司") -> str:
+    return f"通城管罚〔2024〕{number}号,擅自占道案,{party},罚款,占道经营,城市市容条例第十四条,罚款,{fine},2024-05-{number % 28 + 1:02d},南通市城市管理局"
+
+
+def look(tmp_path: Path, text: str | bytes, domain=PENALTY, filename: str = "表.csv", **options) -> Examined:
+    path = tmp_path / "raw"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return examine(domain, path, filename=filename, options=Options(**options))
+
+
+def codes(examined: Examined) -> Counter[str]:
+    return Counter(f.code for f in examined.findings if f.severity != "info")
+
+
+def counts(x: Examined) -> tuple[int, int, int, int]:
+    assert x.rows_in == x.rows_ok + x.rows_quarantined + x.rows_duplicate
+    return x.rows_in, x.rows_ok, x.rows_quarantined, x.rows_duplicate
+
+
+def test_clean_file(tmp_path):
+    x = look(tmp_path, "\n".join([HEADER, *map(line, range(5))]))
+    assert counts(x) == (5, 5, 0, 0)
+    assert x.table.schema == PENALTY.arrow_schema
+    assert x.table["fine_amount"].to_pylist() == [Decimal(1000)] * 5
+    assert x.encoding == "utf-8"
+    assert not [f for f in x.findings if f.severity == "error"]
+    assert x.header["罚款金额(元)"] == "fine_amount"
+
+
+def test_each_bad_row_says_where_and_is_kept_whole(tmp_path):
+    rows = [line(1), line(2) + ",多出的", line(3, fine="约五百"), line(4).replace("2024-05-05", "2024-05-35"), line(5)]
+    x = look(tmp_path, "\n".join([HEADER, *rows]))
+    assert counts(x) == (5, 3 if codes(x)["amount-kept-as-text"] else 2, x.rows_quarantined, 0)
+    found = {(f.code, f.line) for f in x.findings}
+    assert ("row-ragged", 3) in found
+    assert ("date-wrong", 5) in found
+    assert x.quarantine["line"].to_pylist() == sorted(x.quarantine["line"].to_pylist())
+    ragged = json.loads(x.quarantine["row"][0].as_py())
+    assert ragged["+1"] == "多出的"
+    assert ragged["罚款金额(元)"] == "1000.00"
+
+
+def test_duplicates_are_kept_once_and_contradictions_not_at_all(tmp_path):
+    x = look(tmp_path, "\n".join([HEADER, line(1), line(2), line(1), line(2, fine="2000.00"), line(3), line(1)]))
+    assert counts(x) == (6, 2, 2, 2)
+    assert x.duplicates["line"].to_pylist() == [4, 7]
+    assert x.quarantine["line"].to_pylist() == [3, 5]
+    assert codes(x)["key-conflict"] == 2
+
+
+def test_more_findings_than_are_listed_are_counted(tmp_path):
+    size = LIMIT + 500
+    rows = [line(n, fine="5,00") if n % 2 else line(n, fine="1.2.3") for n in range(size)]
+    rows = [f'{row.replace("5,00", chr(34) + "5,00" + chr(34))}' for row in rows]
+    x = look(tmp_path, "\n".join([HEADER, *rows]))
+    assert counts(x) == (size, 0, size, 0)
+    more = next(f for f in x.findings if f.code == "findings-more" and f.params["code"] == "number-format")
+    assert more.params["count"] == size
+    assert codes(x)["number-format"] == LIMIT
+
+
+def test_title_unit_footnote_and_total_lines(tmp_path):
+    header = HEADER.replace("(元)", "")
+    width = header.count(",")
+    text = "\n".join([f"2024年行政处罚公示表{',' * width}", f"单位：万元{',' * width}", header, line(1, fine="1.5"),
+                      line(2, fine="2"), f"合计{',' * 7}3.6,,", f"注：不含已撤销的决定{',' * width}"])
+    x = look(tmp_path, text)
+    assert counts(x) == (2, 2, 0, 0)
+    assert x.table["fine_amount"].to_pylist() == [Decimal(15000), Decimal(20000)]
+    differs = next(f for f in x.findings if f.code == "total-row-differs")
+    assert (differs.line, differs.params["difference"]) == (6, "-0.1")
+    assert any("注：不含已撤销的决定" in note for note in x.notes)
+
+
+def test_unit_is_needed_and_may_be_stated_by_the_source(tmp_path):
+    text = "\n".join([HEADER.replace("(元)", ""), line(1)])
+    assert codes(look(tmp_path, text))["unit-missing"] == 1
+    x = look(tmp_path, text, units={"罚款金额": "元"})
+    assert counts(x) == (1, 1, 0, 0)
+
+
+def test_missing_columns_are_named_at_once_with_what_is_near(tmp_path):
+    text = "\n".join([HEADER.replace("处罚决定书文号", "决定书文号码").replace("当事人名称", "被罚的人"), line(1)])
+    with pytest.raises(Unreadable) as refused:
+        look(tmp_path, text)
+    found = {f.field: f.params["nearest"] for f in refused.value.findings}
+    assert set(found) == {"decision_no", "party_name"}
+    assert found["decision_no"] == ["决定书文号码"]
+    x = look(tmp_path, text, mapping={"决定书文号码": "decision_no", "被罚的人": "party_name"})
+    assert counts(x) == (1, 1, 0, 0)
+
+
+def test_contract_with_the_last_accepted_file(tmp_path):
+    labels = tuple(HEADER.split(","))
+    text = "\n".join([HEADER.replace("案件名称", "案由").replace("处罚机关", "处罚机关,科室"), line(1) + ",一科"])
+    found = {(f.code, f.label): f for f in look(tmp_path, text, expected_header=labels).findings}
+    assert ("column-removed", "案件名称") in found
+    assert ("column-added", "科室") in found
+    assert ("column-unknown", "科室") in found
+    clean = look(tmp_path, "\n".join([HEADER, line(1)]), expected_header=labels)
+    assert not {f.code for f in clean.findings} & {"column-added", "column-removed", "column-swapped", "column-retyped"}
+    retyped = "\n".join([HEADER, *(line(n).replace(f"2024-05-{n % 28 + 1:02d}", "甲") for n in range(1, 6))])
+    assert codes(look(tmp_path, retyped, expected_header=labels))["column-retyped"] == 1
+    order = labels[1::-1] + labels[2:]
+    swapped = "\n".join([",".join(order), "甲案,1号," + line(1).split(",", 2)[2]])
+    assert codes(look(tmp_path, swapped, expected_header=labels))["column-swapped"] == 2
+
+
+def test_a_failed_privacy_scan_refuses_the_file(tmp_path, monkeypatch):
+    def crash(*args, **kwargs):
+        raise RuntimeError("scanner")
+
+    monkeypatch.setattr(privacy, "scan", crash)
+    with pytest.raises(Unreadable) as refused:
+        look(tmp_path, "\n".join([HEADER, line(1)]))
+    assert [f.code for f in refused.value.findings] == ["privacy-scan-failed"]
+
+
+def test_personal_data_is_quarantined_and_never_repeated(tmp_path):
+    number = "11010519491231002X"
+    x = look(tmp_path, "\n".join([HEADER, line(1), line(2).replace("占道经营", f"身份证{number}")]))
+    assert counts(x) == (2, 1, 1, 0)
+    found = next(f for f in x.findings if f.code == "personal-id_number")
+    assert (found.line, found.value) == (3, None)
+    assert number not in json.dumps([f.as_dict() for f in x.findings], ensure_ascii=False, default=str)
+
+
+DAMAGE = ["cut", "add", "quote", "blank", "twice", "amount", "date", "spaces", "wide", "note", "total", "empty", "marks"]
+
+
+def damaged(row: str, kind: str, at: int) -> list[str]:
+    cells = row.split(",")
+    place = at % len(cells)
+    match kind:
+        case "cut":
+            return [",".join(cells[:-1])]
+        case "add":
+            return [row + ",x"]
+        case "quote":
+            cells[place] = '"' + cells[place]
+        case "blank":
+            return [row, "", ","]
+        case "twice":
+            return [row, row]
+        case "amount":
+            cells[7] = ["****", "下浮率3%", "1e9", "", "5万美元", "3,00"][at % 6].replace(",", "，")
+        case "date":
+            cells[8] = ["2024-02-30", "去年", "", "20240513"][at % 4]
+        case "spaces":
+            cells[place] = f" \u3000{cells[place]}\u200b"
+        case "wide":
+            cells[7] = "１０００．００"
+        case "note":
+            return [row, "注：见附件" + "," * 9]
+        case "total":
+            return [row, "合计" + "," * 7 + "5,,"]
+        case "empty":
+            cells[place] = ""
+        case "marks":
+            cells[place] += "\ufffd"
+    return [",".join(cells)]
+
+
+@given(st.lists(st.tuples(st.integers(1, 6), st.none() | st.sampled_from(DAMAGE), st.integers(0, 30)), min_size=1,
+                max_size=12), st.sampled_from(["utf-8", "utf-8-sig", "gb18030", "utf-16"]), st.sampled_from(["\n", "\r\n"]))
+@settings(max_examples=250, deadline=None)
+def test_in_equals_ok_plus_quarantined_plus_duplicate(tmp_path_factory, rows, encoding, end):
+    lines = [HEADER]
+    for number, kind, at in rows:
+        lines += damaged(line(number), kind, at) if kind else [line(number)]
+    text = end.join(lines) + end
+    if encoding == "gb18030":
+        text = text.replace("\ufffd", "")
+    try:
+        x = look(tmp_path_factory.mktemp("d"), text.encode(encoding))
+    except Unreadable as refused:
+        assert {f.code for f in refused.findings} <= {"no-rows"}
+        return
+    counts(x)
+    apart = x.quarantine["line"].to_pylist() + x.duplicates["line"].to_pylist()
+    assert len(apart) == len(set(apart))
+    for number, text in zip(x.quarantine["line"].to_pylist(), x.quarantine["row"].to_pylist(), strict=True):
+        assert 1 < number <= len(lines)
+        assert json.loads(text)
+    assert "\ufffd" not in json.dumps(x.table.to_pylist(), ensure_ascii=False, default=str)
+    while not lines[-1].strip(","):
+        lines.pop()
+    if lines[-1].startswith("注"):  # a footnote stands at the end; a line like it among the rows is a bad row
+        lines.pop()
+    data = sum(1 for text in lines[1:] if text.strip(",") and not text.startswith("合计"))
+    if not any(kind == "quote" for _, kind, _ in rows):
+        assert x.rows_in == data
+
+
+def group_of(examined: Examined, code: str) -> set[str]:
+    return {str(f.params["group"]) for f in examined.findings if f.code == code}
+
+
+@real
+@pytest.mark.parametrize(("domain", "name", "differ"), [
+    ("budget", "budget.csv", {"B09b"}), ("budget", "budget_gb18030.csv", {"B09b", "B15", "B15a"}),
+    ("hotline", "hotline.csv", {"H01", "H05b"}), ("hotline", "hotline_utf8bom.csv", {"H01", "H05b", "H08a"}),
+])
+def test_sums_of_the_real_records(domain, name, differ):
+    """totals.md §2 and §3: every sum that differs is found, none that is equal is reported."""
+    x = examine(get_domain(domain), REAL / name, filename=name, options=Options())
+    counts(x)
+    assert group_of(x, "sum-differs") == differ
+    assert x.encoding == {"budget_gb18030.csv": "gb18030", "hotline_utf8bom.csv": "utf-8-sig"}.get(name, "utf-8")
+
+
+@real
+def test_contradictions_of_the_real_records():
+    budget = examine(get_domain("budget"), REAL / "budget_gb18030.csv", filename="b.csv", options=Options())
+    child = [f for f in budget.findings if f.code == "parts-sum-differs"]
+    assert [(f.params["printed"], f.params["sum"]) for f in child] == [("0", "326500")]  # B02: parent 0, child 32.65
+    assert {(f.params["printed"], f.params["computed"]) for f in budget.findings if f.code == "share-differs"} == {
+        ("4.04", "4.05"), ("6.9", "6.89")}  # B25
+    hotline = examine(get_domain("hotline"), REAL / "hotline_utf8bom.csv", filename="h.csv", options=Options())
+    assert [f.params["sum"] for f in hotline.findings if f.code == "share-of-sum"] == ["195532"]  # H01
+    assert ("1.23", "1.24") in {(f.params["printed"], f.params["computed"])
+                                for f in hotline.findings if f.code == "share-differs"}  # H11b
+
+
+@real
+def test_a_whole_city_of_procurement():
+    """totals.md §5."""
+    x = examine(get_domain("procurement"), REAL / "procurement_yichang.csv", filename="y.csv", options=Options())
+    assert counts(x) == (3214, 3214, 0, 0)
+    basis = Counter(x.table["pricing_basis"].to_pylist())
+    assert basis["amount"] == 2613
+    assert basis["rate"] + basis["discount"] >= 134
+    assert basis["not_stated"] == 83
+    assert x.table["award_amount"].null_count == 3214 - 2613
+    rates = [r for r in x.table.select(["award_amount_text", "award_rate", "pricing_basis"]).to_pylist()
+             if r["award_amount_text"] == "下浮率20.50%"]
+    assert rates == [{"award_amount_text": "下浮率20.50%", "award_rate": Decimal("20.5"), "pricing_basis": "discount"}]
+    assert "0.01" in {f.params["difference"].lstrip("-") for f in x.findings if f.code == "parts-differ"}
+
+
+@real
+def test_slipped_columns_are_noticed():
+    name = "procurement_misaligned.csv"
+    x = examine(get_domain("procurement"), REAL / name, filename=name,
+                options=Options(constants={"published_at": "2026-01-30"}))
+    assert x.rows_ok == 0
+    assert codes(x)["label-in-cell"] > 0
