@@ -1,0 +1,105 @@
+"""python -m bench [a | a1 | b | b1 | b2 | b3 | b4 ...] [--quick] [--rows N]
+
+    a1  many small datasets from a source until they are checked and held
+    b1  1 M rows × 12 columns to a typed, keyed DataStore table, beside COPY + key
+    b2  the same with the filter indexes and the Chinese GIN index
+    b3  the same from the department's CSV: read, check, canonical CSV, table; with the peak of memory
+    b4  95 rows of a month change: in the table, and through every exit
+
+Without a name, all of them. --quick takes 2 rounds in place of 5 and 500 datasets in place of 5,000.
+The table is printed, and written as JSON to <GKOPEN_HOME>/bench/results/. What it has to be: docs/benchmarks.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+from bench.measure import Figure, Wrong, as_table, load, rows_of
+from bench.running import bench_home, empty_site
+from ckanext.gkopen.embedded.places import StartError
+from ckanext.gkopen.embedded.screen import Screen
+
+NAMES = ("a1", "b1", "b2", "b3", "b4")
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser("python -m bench", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help="a, b, or single ones; all without")
+    parser.add_argument("--quick", action="store_true", help="2 rounds, 500 datasets")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the large table")
+    given = parser.parse_args(arguments)
+    wanted = [name for name in NAMES if not given.names or any(name.startswith(part) for part in given.names)]
+    if not wanted or any(not any(name.startswith(part) for name in NAMES) for part in given.names):
+        parser.error(f"there is no such benchmark; use a, b, or of {', '.join(NAMES)}")
+    screen = Screen()
+    began = load()
+    try:
+        figures = measured(wanted, rounds=2 if given.quick else 5, rows=given.rows,
+                           datasets=500 if given.quick else 5000, screen=screen)
+    except (StartError, Wrong) as error:
+        print(f"\nbench: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\n已停止 / stopped")
+        return 1
+    rows = rows_of(figures)
+    print(f"\n{as_table(rows)}\n\n{began} at the start, {load()} at the end")
+    path = write(rows, began, given.quick, given.rows)
+    print(path)
+    return 0
+
+
+def measured(wanted: list[str], *, rounds: int, rows: int, datasets: int, screen: Screen) -> list[Figure]:
+    home, figures = bench_home(), []
+    with empty_site(screen) as ini:
+        if "a1" in wanted:
+            from bench.harvest import a1  # these modules load CKAN, which needs libmagic to be found first
+
+            with screen.step("a1"):
+                figures += a1(datasets, home / "platform", screen)
+        if not any(name.startswith("b") for name in wanted):
+            return figures
+        from bench import exits, tables, whole
+        from bench.notices import write_source
+
+        with screen.step(f"a table of {rows} rows"):
+            source, folder = write_source(rows, home / "sources"), home / "parts"
+            run = whole.in_a_process(source, folder, ini)
+            content = tables.Table({path.stem: path.read_bytes() for path in sorted(folder.iterdir())},
+                                   run["rows"]["ok"], Decimal(run["total"]))
+        if content.rows != rows:
+            raise Wrong(f"of {rows} generated rows {content.rows} are good: {run['rows']}")
+        screen.tell(f"{content.rows} rows, {content.size >> 20} MB of canonical CSV in {len(content.parts)} parts")
+        for name in wanted:
+            if name in ("b1", "b2"):
+                with screen.step(name):
+                    figures += {"b1": tables.b1, "b2": tables.b2}[name](content, rounds, screen)
+            elif name == "b3":
+                with screen.step(name):
+                    figures += whole.b3(content, source, folder, ini, rounds, screen)
+            elif name == "b4":
+                with screen.step(name):
+                    figures += tables.b4(content, rounds, screen)
+                    figures += exits.b4(source, min(rounds, 3), screen)
+    return figures
+
+
+def write(rows: list[dict[str, object]], began: str, quick: bool, size: int) -> Path:
+    now = datetime.now(UTC)
+    folder = bench_home() / "results"
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{now:%Y%m%d-%H%M%S}.json"
+    path.write_text(json.dumps({"at": now.isoformat(timespec="seconds"), "quick": quick, "rows": size,
+                                "machine_at_start": began, "machine_at_end": load(), "figures": rows},
+                               ensure_ascii=False, indent=1, default=str), "utf-8")
+    return path
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

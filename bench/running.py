@@ -1,0 +1,54 @@
+"""An empty CKAN with all plugins on real servers below `<GKOPEN_HOME>/bench`, in this process."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ckanext.gkopen.embedded.places import gkopen_home, make_folder, require_libmagic
+from ckanext.gkopen.embedded.screen import Screen
+from ckanext.gkopen.embedded.servers import Servers
+from ckanext.gkopen.embedded.site import describe_site, make_site
+
+DOMAINS = Path(__file__).with_name("domains")
+SECRET_ENV = "GKOPEN_SECRET_BENCH"
+
+
+def bench_home() -> Path:
+    return make_folder(gkopen_home() / "bench")
+
+
+@contextmanager
+def empty_site(screen: Screen) -> Iterator[Path]:
+    """Servers, an empty site and its settings file; CKAN is loaded, inside a request. Servers write through to
+    the disk, as in production."""
+    require_libmagic()
+    home = bench_home()
+    os.environ[SECRET_ENV] = "of-the-benchmark"
+    with Servers(home, tell=screen.tell) as servers:
+        site = describe_site(servers, home, "demo")
+        site.databases.drop()
+        shutil.rmtree(site.storage)
+        ini = make_site(servers, home, profile="demo", extra={
+            "ckanext.gkopen.domains_dir": str(DOMAINS),
+            "ckanext.gkopen.harvest.allowed_hosts": "127.0.0.1",
+        })
+        os.environ["CKAN_INI"] = str(ini)
+        with loaded(ini):
+            yield ini
+
+
+@contextmanager
+def loaded(ini: Path) -> Iterator[None]:
+    """CKAN with this settings file, inside a request."""
+    require_libmagic()
+    from ckan.cli import load_config  # loads libmagic
+    from ckan.config.middleware import make_app
+
+    app: Any = make_app(load_config(str(ini)))
+    with app._wsgi_app.test_request_context():
+        yield
