@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ckan.lib.search import index_for
+from ckan.lib.search.index import PackageSearchIndex
 from ckan.plugins import toolkit
 
 PREFIX = "rel-"
@@ -32,7 +32,7 @@ def read(path: Path) -> list[dict[str, str]]:
 
 def index(corpus: Sequence[dict[str, str]]) -> None:
     """Put the datasets into Solr by way of CKAN's own indexing, with every plugin's hooks."""
-    packages = index_for("package")
+    packages = PackageSearchIndex()
     for row in corpus:
         packages.index_package(package(row), defer_commit=True)
     packages.commit()

@@ -38,9 +38,10 @@ def organisation_titles(organisation: str | None) -> list[str]:
     group = model.Group.get(organisation) if organisation else None
     if group is None:
         return []
-    names = [group.title, group.extras.get("title_en")]
+    extras: dict[str, str] = getattr(group, "extras", {})
+    names = [group.title, extras.get("title_en")]
     for key in ("short_names", "former_names"):
-        names += _several(group.extras.get(key))
+        names += _several(extras.get(key))
     return [name for name in names if name]
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
-from .terms import LONGEST_QUERY, Question, Term, ask, latin_sounds, quoted, respelt
+from .terms import LONGEST_QUERY, LONGEST_SLIP, Question, Term, ask, latin_sounds, quoted, respelt
 from .units import half_phrases, phrases, readings
 
 #: How many datasets each of some Solr clauses finds, within the filters of the search.
@@ -236,6 +236,8 @@ def _replace_misspelt(
         if len(terms) < 2 or any(t.latin or t.place or t.narrower or t.run != terms[0].run for t in terms):
             continue
         text = "".join(term.text for term in terms)
+        if len(text) > LONGEST_SLIP:
+            continue
         sounds = [phrase for way in readings(text) for phrase in phrases(way)] if len(text) > 3 else []
         windows.append((terms, [_in_characters(half_phrases(text)), _in_sounds(sounds)]))
     counts.ask([clause for _, clauses in windows for clause in clauses])
@@ -271,7 +273,7 @@ def _one_wrong_character(hard: Sequence[Term], counts: _Counts) -> list[Found]:
         if not term.latin and not term.place and not term.narrower:
             runs[term.run] = runs.get(term.run, "") + term.text
     for text in runs.values():
-        if len(text) >= _WRONG_CHARACTER_FROM and counts[_one_wrong(text)]:
+        if _WRONG_CHARACTER_FROM <= len(text) <= LONGEST_SLIP and counts[_one_wrong(text)]:
             return [Found(Term(text, ()), _one_wrong(text))]
     return []
 

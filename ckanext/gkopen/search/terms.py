@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 
 from .document import DEPARTMENT
 from .text import HAN, Piece, fold, heads, parts, pieces, words
@@ -13,6 +14,8 @@ from .vocabulary import vocabulary
 
 #: Longer queries are cut off: no question needs more, and each word costs.
 LONGEST_QUERY, MOST_TERMS = 200, 14
+#: A longer stretch is no slip of the pen: it is not tried as one word.
+LONGEST_SLIP = 12
 _ENDINGS = ("局", "委", "办", "厅", "处", "院", "会", "中心", "支队", "站", "所")
 _QUOTED = re.compile("[\"“”]([^\"“”]+)[\"“”]")
 #: The words of the boolean language that people type although nothing here needs them.
@@ -218,23 +221,18 @@ def _han_terms(run: str, wishes: list[str]) -> list[Term]:
 
 
 def _longest_known(run: str) -> Iterator[str]:
-    """The words of a run, neighbours joined where the lists know them together (住房|公积金)."""
+    """The words of a run, neighbours joined where the lists know them together (住房|公积金).
+
+    A joined one may end inside a long word, at an edge of its parts.
+    """
     known = vocabulary()
-    cut = [part for word in words(run) for part in ([word] if word in known.costs else parts(word))]
-    edges, at = [0], 0
-    for word in words(run):
-        for part in parts(word):
-            at += len(part)
-            edges.append(at)
-    whole = [0]
-    for word in cut:
-        whole.append(whole[-1] + len(word))
+    lists = (known.synonyms, known.departments, known.wishes)
+    words_end = list(accumulate(len(word) for word in words(run)))
+    parts_end = list(accumulate(len(part) for word in words(run) for part in parts(word)))
     start = 0
     while start < len(run):
-        ends = [end for end in edges if end > start and (
-            run[start:end] in known.synonyms or run[start:end] in known.departments
-            or run[start:end] in known.wishes)]
-        end = max([*ends, next(end for end in whole if end > start)])
+        listed = [end for end in parts_end if end > start and any(run[start:end] in some for some in lists)]
+        end = max([*listed, next(end for end in words_end if end > start)])
         yield run[start:end]
         start = end
 
@@ -248,8 +246,8 @@ def _join_single(terms: list[Term]) -> list[Term]:
     pending: list[Term] = []
 
     def flush() -> None:
-        if len(pending) > 1 and any(map(_is_single, pending)):
-            text = "".join(term.text for term in pending)
+        text = "".join(term.text for term in pending)
+        if 1 < len(pending) <= len(text) <= LONGEST_SLIP and any(map(_is_single, pending)):
             tokens = tuple(token for term in pending for token in term.tokens)
             joined.append(replace(
                 han_term(text), words=((quoted(tokens), 1.0),), tokens=tokens, halves=tuple(pending)))

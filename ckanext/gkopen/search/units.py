@@ -18,7 +18,7 @@ from pypinyin.constants import PINYIN_DICT
 from .text import HAN, NEGATIONS, heads, parts, words
 from .vocabulary import vocabulary
 
-_LONGEST_SYLLABLE = 6
+_LONGEST_SYLLABLE, _LONGEST_SPELT = 6, 60
 
 
 def characters(run: str) -> list[str]:
@@ -66,6 +66,8 @@ def same_sound(units: tuple[str, ...]) -> tuple[str, ...]:
 @lru_cache(1_000)
 def spelt(letters: str, limit: int = 8) -> list[tuple[str, ...]]:
     """kongqizhiliang → (kong, qi, zhi, liang): every way to spell the letters as syllables, few syllables first."""
+    if len(letters) > _LONGEST_SPELT:
+        return []
     known = _syllables()
     ways: list[list[tuple[str, ...]]] = [[] for _ in letters] + [[()]]
     for start in range(len(letters) - 1, -1, -1):

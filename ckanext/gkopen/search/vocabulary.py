@@ -1,7 +1,8 @@
 """The words that the search knows: a general dictionary and the field's own lists in ``data/``.
 
 Everything is read once a process (about a second) and never changes afterwards. The formats of the lists stand in
-the first lines of each file; all of them are UTF-8, ``#`` begins a comment.
+the first lines of each file; all of them are UTF-8, ``#`` begins a comment. A city adds its own words in files of
+the same names and formats, in the folder that ``ckanext.gkopen.search.words`` names.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+
+from ckan.common import config
 
 DATA = Path(__file__).parent / "data"
 #: Endings that a name of a place loses in speech (海门区 → 海门), longest first.
@@ -113,9 +116,13 @@ def place_base(name: str) -> str:
 
 
 def _lines(name: str) -> Iterator[str]:
-    for line in (DATA / name).read_text("utf-8").splitlines():
-        if line.strip() and not line.startswith("#"):
-            yield line.rstrip()
+    folder = config.get("ckanext.gkopen.search.words")
+    if folder and not Path(folder).is_dir():
+        raise NotADirectoryError(f"ckanext.gkopen.search.words names {folder}, no folder: make it or unset it.")
+    for path in (DATA / name, *([Path(folder) / name] if folder else [])):
+        for line in path.read_text("utf-8").splitlines() if path.is_file() else ():
+            if line.strip() and not line.startswith("#"):
+                yield line.rstrip()
 
 
 def _words(name: str) -> Iterator[str]:
