@@ -57,7 +57,7 @@ def match_columns(domain: Domain, labels: list[str], duplicates: list[str], opti
     known = known_labels(domain, options.mapping)
     columns = Columns(labels, [None] * len(labels))
     for index, text in enumerate(labels):
-        label = split_label(re.sub(r" \(\d+\)$", "", text) if text not in options.mapping else text)
+        label = split_label(_as_printed(text) if text not in options.mapping else text)
         name = known.get(label.folded) or known.get(label.folded_name)
         if name is None:
             continue
@@ -86,7 +86,8 @@ def _one_column_a_field(domain: Domain, columns: Columns, mapped: Mapping[str, s
         every = domain.field(name)
         own = {fold(every.name), fold(every.title.zh), fold(every.title.en)}
         best = [i for i in found if columns.labels[i] in mapped] or [
-            i for i in found if {fold(columns.labels[i]), split_label(columns.labels[i]).folded_name} & own]
+            i for i in found for label in [split_label(_as_printed(columns.labels[i]))]
+            if {label.folded, label.folded_name} & own]
         if len(best) != 1:
             labels = [columns.labels[i] for i in found]
             problems.append(_finding("header-duplicate", field=name, label=labels[0], labels=labels))
@@ -95,6 +96,11 @@ def _one_column_a_field(domain: Domain, columns: Columns, mapped: Mapping[str, s
             columns.field_at[index] = None
     if problems:
         raise Unreadable(*problems)
+
+
+def _as_printed(label: str) -> str:
+    """A label without the number that made it distinct from one before it."""
+    return re.sub(r" \(\d+\)$", "", label)
 
 
 def is_expected(every: Field) -> bool:

@@ -32,7 +32,7 @@ def open_text(path: Path) -> Source:
     buffer, encoding = to_utf8(path)
     view = np.frombuffer(buffer, np.uint8) if buffer.size else np.empty(0, np.uint8)
     head = buffer.slice(0, min(buffer.size, 1 << 20)).to_pybytes()
-    if b"\n" not in head and b"\r" in head:  # line ends of old Macs
+    if head.count(b"\r") - head.count(b"\r\n") > head.count(b"\n"):  # line ends of old Macs
         buffer = pa.py_buffer(buffer.to_pybytes().replace(b"\r", b"\n"))
         view = np.frombuffer(buffer, np.uint8)
         head = buffer.slice(0, min(buffer.size, 1 << 20)).to_pybytes()

@@ -1,0 +1,68 @@
+"""The privacy gate: genuine forms and disguises are found, numbers of things are not."""
+
+from __future__ import annotations
+
+import random
+
+import pyarrow as pa
+import pytest
+
+from ckanext.gkopen.checks.privacy import is_bank_card, is_resident_id, scan
+
+ID, PHONE, CARD = "11010519491231002X", "13912345678", "6222021234567890128"
+
+
+def kinds(text: str, label: str = "备注", privacy: str = "free_text") -> set[str]:
+    return {kind for kind, mask in scan(pa.array(["其他", text, ""]), label, privacy).items() if mask.tolist() == [False, True, False]}
+
+
+@pytest.mark.parametrize("text", [
+    ID, f"身份证号{ID}。", "11010519491231002x", "110105 19491231 002X", "110105-1949-1231-002X", "１１０１０５１９４９１２３１００２Ｘ",
+    "110105\u200b19491231\u200b002X",
+])
+def test_resident_ids(text):
+    assert "id_number" in kinds(text)
+
+
+@pytest.mark.parametrize("text", [
+    PHONE, f"电话：{PHONE}", "139-1234-5678", "139 1234 5678", "+86 13912345678", "8613912345678", "１３９１２３４５６７８",
+    "一三九一二三四五六七八", f"联系人张某（{PHONE}）",
+])
+def test_mobiles(text):
+    assert "mobile" in kinds(text)
+
+
+def test_cards_mails_and_permits():
+    assert is_bank_card(CARD)
+    assert kinds(f"账号{CARD}") == {"bank_card"}
+    assert kinds("6222 0212 3456 7890 128") == {"bank_card"}
+    assert kinds("请联系 zhang.san@example.com") == {"email"}
+    assert kinds("护照号 E12345678") == {"passport"}
+    assert kinds("型号 E12345678") == set()
+
+
+@pytest.mark.parametrize(("text", "label"), [
+    ("NTZC2024-13912345678", "项目编号"), ("13912345678", "项目编号"), ("91320600MA1ABCDE5X", "统一社会信用代码"),
+    ("2401-320602-04-01-123456", "项目代码"), ("110105194912310021", "备注"), ("通政发〔2024〕12号", "文号"),
+    ("https://a.gov.cn/2024/20240513093000123.html", "网址"), ("12345678901234567890", "公告编号"), ("13.912345678", "备注"),
+    ("2024-05-13 09:30:00", "备注"), ("0513-85098500", "监督电话"), ("12345", "监督电话"),
+])
+def test_numbers_of_things(text, label):
+    assert kinds(text, label, "none") == set()
+
+
+def test_false_alarms_among_generated_numbers_stay_under_one_percent():
+    draw = random.Random(7)
+    orders = [f"{draw.randrange(10**9, 10**10)}{draw.randrange(10**7, 10**8)}" for _ in range(20_000)]
+    credit = ["91" + "".join(draw.choice("0123456789ABCDEFGHJKLMNPQRTUWXY") for _ in range(16)) for _ in range(20_000)]
+    projects = [f"{draw.randrange(1000, 2700)}-{draw.randrange(320000, 330000)}-04-01-{draw.randrange(10**6):06d}"
+                for _ in range(20_000)]
+    for values, label in ((orders, "订单编号"), (credit, "统一社会信用代码"), (projects, "项目代码")):
+        hits = sum(int(mask.sum()) for mask in scan(pa.array(values), label).values())
+        assert hits <= len(values) // 100, label
+
+
+def test_check_digits():
+    assert is_resident_id(ID)
+    assert not is_resident_id("110105194912310021")
+    assert not is_resident_id("11010519490231002X")

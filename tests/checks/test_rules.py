@@ -1,0 +1,46 @@
+"""Rules of the domains, on small tables: each finds what it is for and keeps silent where nothing is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ckanext.gkopen.domains import get_domain
+from ckanext.gkopen.examine import examine
+from ckanext.gkopen.records import Options
+
+BUDGET = "年度,阶段,期间,单位,预算类型,收支方向,功能科目编码,功能科目名称,表名,指标,金额(万元)"
+
+
+def found(tmp_path: Path, domain: str, lines: list[str], *codes: str) -> list:
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    x = examine(get_domain(domain), path, filename="a.csv", options=Options())
+    assert x.rows_quarantined == 0, [f for f in x.findings if f.severity == "error"]
+    return [f for f in x.findings if f.code in codes]
+
+
+def budget_line(code: str, amount: str) -> str:
+    return f"2024,预算,全年,市城管局,一般公共预算,支出,{code},科目{code},支出表,预算数,{amount}"
+
+
+def test_children_add_up_to_their_parent(tmp_path):
+    good = [budget_line("212", "10"), budget_line("21201", "10"), budget_line("2120101", "4"), budget_line("2120104", "6")]
+    assert not found(tmp_path, "budget", [BUDGET, *good], "children-differ", "parent-missing")
+    bad = [*good[:3], budget_line("2120104", "6.5"), budget_line("2130501", "1")]
+    says = found(tmp_path, "budget", [BUDGET, *bad], "children-differ", "parent-missing")
+    assert {(f.code, f.value) for f in says} == {("children-differ", "21201"), ("parent-missing", "2130501")}
+    assert says[0].params["difference"] == "5000"
+
+
+def test_rates_are_recomputed_half_up_to_the_printed_digits(tmp_path):
+    header = "统计期间,地区,渠道,受理量,办结量,办结率(%)"
+    right = "2025-01,甲县,12345,3136,2477,78.99"
+    assert not found(tmp_path, "hotline", [header, right], "rate-differs")
+    says = found(tmp_path, "hotline", [header, right.replace("78.99", "78.98")], "rate-differs")
+    assert [(f.params["printed"], f.params["computed"], f.severity) for f in says] == [("78.98", "78.99", "warning")]
+
+
+def test_missing_months_are_said_once(tmp_path):
+    lines = ["统计期间,地区,渠道,受理量,办结量"] + [f"2024-{m:02d},甲县,12345,{m},{m}" for m in (1, 2, 5)]
+    says = found(tmp_path, "hotline", lines, "period-gap")
+    assert [f.params["missing"] for f in says] == [["2024-03", "2024-04"]]

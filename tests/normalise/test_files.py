@@ -1,0 +1,241 @@
+"""Files as they arrive: encodings, delimiters, damaged lines, workbooks, JSON. Read exactly or refused by name."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from datetime import date
+from pathlib import Path
+
+import openpyxl
+import pytest
+
+from ckanext.gkopen.domains import get_domain
+from ckanext.gkopen.examine import examine
+from ckanext.gkopen.normalise import text as text_module
+from ckanext.gkopen.normalise.raw import MAX_TEXT_BYTES
+from ckanext.gkopen.normalise.rows import open_file, read_rows
+from ckanext.gkopen.records import Options, Unreadable
+
+PARKING = get_domain("parking")
+HEADER = "停车场名称,区,地址,类型,泊位总数,收费标准,开放时间"
+ROW = "中央公园停车场,崇川区,紫琅路88号,公共停车场,620,首小时5元,全天"
+
+
+def put(folder: Path, data: bytes | str, name: str = "a.csv") -> Path:
+    path = folder / name
+    path.write_bytes(data.encode() if isinstance(data, str) else data)
+    return path
+
+
+def rows_of(path: Path, **options):
+    return read_rows(PARKING, path, path.name, Options(**options))
+
+
+def refused(path: Path) -> tuple[str, int | None]:
+    with pytest.raises(Unreadable) as error:
+        rows_of(path)
+    return error.value.findings[0].code, error.value.findings[0].line
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16", "utf-16-be", "utf-32"])
+def test_encodings_are_exact(tmp_path, encoding):
+    text = f"{HEADER}\n{ROW.replace('中央公园', '𠮷㐂䶮')}\n" * 1
+    data = text.encode(encoding)
+    if encoding == "utf-16-be":
+        data = b"\xfe\xff" + data
+    rows = rows_of(put(tmp_path, data))
+    assert rows.text["name"].to_pylist() == ["𠮷㐂䶮停车场"]
+
+
+def test_short_gb18030_is_not_taken_for_korean(tmp_path):
+    assert rows_of(put(tmp_path, f"{HEADER}\n{ROW}".encode("gb18030"))).encoding == "gb18030"
+
+
+def test_mixed_unknown_and_broken_encodings_are_refused_with_their_line(tmp_path):
+    lines = [HEADER, ROW, ROW]
+    mixed = b"\n".join([lines[0].encode(), lines[1].encode("gb18030"), lines[2].encode()])
+    assert refused(put(tmp_path, mixed)) == ("encoding-mixed", 2)
+    assert refused(put(tmp_path, f"{HEADER}\n{ROW}\n".encode() + b"\xff\xff,x\n"))[0] in ("encoding-mixed", "encoding-unknown")
+    big5 = "停車場名稱,區,地址,類型,泊位總數,收費標準,開放時間\n中央公園停車場,一區,二路,公共,1,免費,全天\n".encode("big5")
+    assert refused(put(tmp_path, big5))[0] == "encoding-unknown"
+    assert refused(put(tmp_path, f"{HEADER}\n{ROW}\n{ROW}\0\n")) == ("nul-bytes", 3)
+    assert refused(put(tmp_path, f"{HEADER}\n{ROW}\n".encode("utf-16-le")))[0] == "nul-bytes"
+    assert refused(put(tmp_path, b"")) == ("file-empty", None)
+    assert refused(put(tmp_path, HEADER)) == ("no-rows", None)
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t", ";", "|", "，"])
+def test_delimiters(tmp_path, delimiter):
+    path = put(tmp_path, f"{HEADER}\n{ROW}\n{ROW}".replace(",", delimiter))
+    assert rows_of(path).text["spaces"].to_pylist() == ["620", "620"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_line_numbers_are_those_of_the_file(tmp_path, end):
+    lines = ["停车场一览表", "", HEADER, ROW, "", ROW, '"两行的\n名称",' + ROW.split(",", 1)[1], ROW]
+    rows = rows_of(put(tmp_path, end.join(lines)))
+    assert rows.lines.tolist() == [4, 6, 7, 9]
+
+
+def test_both_parsers_give_the_same_rows(tmp_path, monkeypatch):
+    lines = [HEADER, ROW, "", '"a,b ""c""",' + ROW.split(",", 1)[1], ROW]
+    path = put(tmp_path, "\n".join(lines))
+    fast = rows_of(path)
+    monkeypatch.setattr(text_module, "_fast", lambda *args: None)
+    slow = rows_of(path)
+    assert fast.lines.tolist() == slow.lines.tolist()
+    assert {k: v.to_pylist() for k, v in fast.text.items()} == {k: v.to_pylist() for k, v in slow.text.items()}
+    assert fast.text["name"].to_pylist()[1] == 'a,b "c"'
+
+
+def test_ragged_lines_and_damaged_quotes_are_rows_of_their_own(tmp_path):
+    lines = [HEADER, ROW, ROW + ",多", "只有一格", '"没有收尾,' + ROW, ROW, ROW]
+    rows = rows_of(put(tmp_path, "\n".join(lines)))
+    assert rows.lines.tolist() == [2, 3, 4, 5, 6, 7]
+    assert {code: (rows.lines[found]).tolist() for code, found in rows.structure.items()} == {
+        "row-ragged": [3, 4], "quote-broken": [5]}
+
+
+def test_limits_are_judged_before_reading(tmp_path):
+    path = tmp_path / "large.csv"
+    with path.open("wb") as file:
+        file.truncate(MAX_TEXT_BYTES + 1)
+    assert refused(path)[0] == "file-too-large"
+    assert refused(put(tmp_path, ",".join(f"列{i}" for i in range(100_000)) + "\n1\n"))[0] == "too-many-columns"
+
+
+def test_headers_that_are_long_full_width_or_double(tmp_path):
+    long = "很长的列名" * 30
+    path = put(tmp_path, f"{HEADER.replace('区', '　区　')},{long},{long},备用\n{ROW},1,2,3")
+    rows = rows_of(path)
+    assert rows.text["district"].to_pylist() == ["崇川区"]
+    assert [label for label, name in rows.columns.header().items() if name is None] == [long, f"{long} (2)", "备用"]
+    assert sorted(f.code for f in rows.findings) == ["column-unknown"] * 3 + ["header-duplicate"]
+    assert refused(put(tmp_path, f"{HEADER},区\n{ROW},x"))[0] == "header-duplicate"
+
+
+def test_a_page_saved_as_a_workbook_is_named(tmp_path):
+    assert refused(put(tmp_path, "<html><table><tr><td>区</td></tr></table></html>", "a.xls"))[0] == "markup-as-table"
+
+
+def workbook(rows: list[list], *, merge: str | None = None, more=None) -> bytes:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    for row in rows:
+        sheet.append(row)
+    if merge:
+        sheet.merge_cells(merge)
+    if more:
+        more(book, sheet)
+    sink = io.BytesIO()
+    book.save(sink)
+    return sink.getvalue()
+
+
+def test_workbook_title_unit_two_header_rows_and_merged_cells(tmp_path):
+    data = workbook([["停车场一览", None, None, None, None, None, None], ["基本情况", None, None, None, "规模", "收费标准", "开放时间"],
+                     ["停车场名称", "区", "地址", "类型", "泊位总数", "收费标准", "开放时间"],
+                     ["甲", "崇川区", "一路", "公共停车场", 620, "免费", "全天"], ["乙", None, "二路", "公共停车场", 30.0, "免费", "全天"]],
+                    merge="B4:B5")
+    rows = rows_of(put(tmp_path, data, "a.xlsx"))
+    assert rows.lines.tolist() == [4, 5]
+    assert rows.text["district"].to_pylist() == ["崇川区", "崇川区"]
+    assert rows.text["spaces"].to_pylist() == ["620", "30"]
+
+
+def test_figures_dates_and_percents_of_a_workbook_are_what_excel_shows(tmp_path):
+    def style(book, sheet):
+        sheet["H2"].number_format = "0.00%"
+
+    data = workbook([[*HEADER.split(","), "占比", "日期", "是否"],
+                     [*ROW.split(",")[:4], 0.1 + 0.2, *ROW.split(",")[5:], 0.6372, date(2024, 5, 13), True]], more=style)
+    rows = rows_of(put(tmp_path, data, "a.xlsx"))
+    cells = dict(zip(rows.columns.labels, (column.to_pylist()[0] for column in rows.texts), strict=True))
+    assert (cells["泊位总数"], cells["占比"], cells["日期"], cells["是否"]) == ("0.3", "63.72%", "2024-05-13", "true")
+
+
+def test_hidden_and_further_sheets_are_reported(tmp_path):
+    def sheets(book, sheet):
+        book.create_sheet("隐藏").sheet_state = "hidden"
+        book.create_sheet("说明").append(["随便写写"])
+
+    data = workbook([HEADER.split(","), ROW.split(",")], more=sheets)
+    found = {(f.code, f.sheet) for f in rows_of(put(tmp_path, data, "a.xlsx")).findings}
+    assert found == {("sheet-hidden", "隐藏"), ("sheet-left-out", "说明")}
+    assert refused_option(put(tmp_path, data, "a.xlsx"), sheet="没有") == "sheet-missing"
+
+
+def refused_option(path: Path, **options) -> str:
+    with pytest.raises(Unreadable) as error:
+        rows_of(path, **options)
+    return error.value.findings[0].code
+
+
+def rezipped(data: bytes, change: dict[str, bytes]) -> bytes:
+    sink = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as new:
+        for entry in old.infolist():
+            new.writestr(entry.filename, change.get(entry.filename, old.read(entry)))
+    return sink.getvalue()
+
+
+def test_bad_workbooks_are_refused_by_name(tmp_path):
+    good = workbook([HEADER.split(","), ROW.split(",")])
+    sheet = "xl/worksheets/sheet1.xml"
+    assert refused(put(tmp_path, good[: len(good) // 2], "a.xlsx"))[0] == "workbook-broken"
+    bomb = rezipped(good, {sheet: b"<a>" + b" " * (40 << 20) + b"</a>"})
+    assert refused(put(tmp_path, bomb, "a.xlsx"))[0] == "zip-bomb"
+    entity = b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><worksheet/>'
+    assert refused(put(tmp_path, rezipped(good, {sheet: entity}), "a.xlsx"))[0] == "xml-entities"
+    ocean = (b'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>'
+             b'<row r="1048576"><c r="ZZ1048576"><v>1</v></c></row></sheetData></worksheet>')
+    assert refused(put(tmp_path, rezipped(good, {sheet: ocean}), "a.xlsx"))[0] == "sheet-too-large"
+    wide = ocean.replace(b'1048576', b"1").replace(b"ZZ1", b"XFD1")
+    assert refused(put(tmp_path, rezipped(good, {sheet: wide}), "a.xlsx"))[0] == "too-many-columns"
+    ole = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 2000
+    assert refused(put(tmp_path, ole + "EncryptedPackage".encode("utf-16-le"), "a.xlsx"))[0] == "workbook-password"
+    assert refused(put(tmp_path, ole, "a.xls"))[0] == "workbook-broken"
+
+
+def record(**changes) -> dict:
+    return dict(zip(HEADER.split(","), ROW.split(","), strict=True)) | changes
+
+
+@pytest.mark.parametrize("wrap", [lambda r: json.dumps(r), lambda r: json.dumps({"code": "00", "data": r}),
+                                  lambda r: json.dumps({"data": {"list": r, "total": len(r)}}),
+                                  lambda r: "\n".join(map(json.dumps, r))])
+def test_json_in_its_shapes(tmp_path, wrap):
+    rows = rows_of(put(tmp_path, wrap([record(), record(泊位总数=7)]), "a.json"))
+    assert rows.text["spaces"].to_pylist() == ["620", "7"]
+    assert rows.lines.tolist() == [1, 2]
+
+
+def test_json_numbers_stay_the_digits_of_the_file(tmp_path):
+    text = json.dumps([record(经度="X")]).replace('"X"', "120.123456789012345678")
+    assert rows_of(put(tmp_path, text, "a.json")).text["longitude"].to_pylist() == ["120.123456789012345678"]
+
+
+def test_json_that_is_no_table(tmp_path):
+    assert refused(put(tmp_path, '[{"区": 1}', "a.json"))[0] == "json-broken"
+    assert refused(put(tmp_path, '{"a": 1}\n{"b": }', "a.jsonl")) == ("json-broken", 2)
+    assert refused(put(tmp_path, '[{"区": NaN}]', "a.json"))[0] == "json-broken"
+    assert refused(put(tmp_path, "[1, 2]", "a.json"))[0] == "json-shape"
+    assert refused(put(tmp_path, "[" * 100_000, "a.json"))[0] == "json-broken"
+    nested = rows_of(put(tmp_path, json.dumps([record(地址={"路": "一路"}), record()]), "a.json"))
+    assert nested.structure["cell-nested"].tolist() == [0]
+
+
+def test_open_file_goes_by_content(tmp_path):
+    assert open_file(put(tmp_path, workbook([["a"]]), "表.csv"), "表.csv").sheets[0].name == "Sheet"
+
+
+def test_wide_tables_become_long(tmp_path):
+    path = put(tmp_path, "统计期间,地区,受理量,办结量,满意率(%)\n2024-05,南通市,100,90,98.5\n2024-06,南通市,120,,99\n")
+    x = examine(get_domain("hotline"), path, filename="a.csv", options=Options())
+    assert (x.rows_in, x.rows_ok) == (5, 5)
+    rows = {(r["period"], r["measure"]): (r["value"], r["unit"]) for r in x.table.to_pylist()}
+    assert rows["2024-05", "satisfaction_rate"][1] == "%"
+    assert rows["2024-05", "accepted"] == (100, "件")
+    assert ("2024-06", "closed") not in rows
