@@ -179,11 +179,14 @@ class _Load:
     def _apply_in_place(self, rows: dict[str, int], renamed: bool) -> Applied:
         touched = [*self.changed, *self.gone]
         values = {"dataset": self.dataset_id, "parts": touched, "publisher": self.publisher}
+        self.cursor.execute("set local gin_pending_list_limit = '256MB'; set local maintenance_work_mem = '256MB'")
         removed = self._run(self.table.delete_gone(), values)
         changed = self._run(self.table.update_changed(), values)
         added = self._run(self.table.insert_new(), values)
         if renamed:
             changed += self._run(self.table.update_publisher(), values)
+        if self.table.domain.search_fields:
+            self.cursor.execute(self.table.merge_search_index())
         return self._finish(rows, added, changed, removed)
 
     def _run(self, statement: str, values: dict[str, Any]) -> int:

@@ -152,6 +152,15 @@ class TableSQL:
     def key_columns(self) -> list[str]:
         return ["dataset_id", *self.domain.key]
 
+    @property
+    def search_index(self) -> str:
+        return "gkopen_" + hashlib.sha1(self.id.encode()).hexdigest()[:30]
+
+    def merge_search_index(self) -> str:
+        """What an in-place change left in the list beside the index goes into it at once: 5 times as fast as row by
+        row, and no search has to read the list."""
+        return f"select gin_clean_pending_list({literal('public.' + quoted(self.search_index))}::regclass)"
+
     def _index(self, columns: list[str], unique: str = "") -> str:
         listed = ", ".join(map(quoted, columns))
         # Empty cells of a key are equal to each other: two rows that differ in nothing else are one.
@@ -169,10 +178,9 @@ class TableSQL:
         statements += [self._index([field.name]) for field in self.domain.filter_fields]
         searched = [field.name for field in self.domain.search_fields]
         if searched:
-            name = "gkopen_" + hashlib.sha1(self.id.encode()).hexdigest()[:30]
             statements.append(
-                f"create index {quoted(name)} on {build}"
-                f" using gin (public.gkopen_grams({search_expression(searched)})) with (fastupdate = off)"
+                f"create index {quoted(self.search_index)} on {build}"
+                f" using gin (public.gkopen_grams({search_expression(searched)})) with (fastupdate = on)"
             )
         # `datastore set-permissions` adds this trigger where it is missing. `_full_text` knows no Chinese and
         # stays empty, so the trigger is there and never fires.
