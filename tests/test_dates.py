@@ -21,8 +21,8 @@ def test_days(text, day):
     assert parse_date(text) == day
 
 
-@pytest.mark.parametrize("text", ["2023年2月29日", "2024-13-01", "01/02/2024", "24-5-13", "2024年5月", "近日", "45000", "",
-                                  "20xx年5月1日", "2024-05-13至2024-05-15"])
+@pytest.mark.parametrize("text", ["2023年2月29日", "2024-13-01", "01/02/2024", "24-5-13", "2024年5月", "近日", "45000",
+                                  "",                                  "20xx年5月1日", "2024-05-13至2024-05-15"])
 def test_no_certain_day(text):
     assert parse_date(text) is None
 
@@ -37,7 +37,8 @@ def test_moments(text, moment):
     assert parse_datetime(text) == moment
 
 
-@pytest.mark.parametrize("text", ["2024-05-13 25:00", "2024-05-13 09:61", "五、公告期限：年 月 日 时至", "2024-05-13 24:30"])
+@pytest.mark.parametrize("text", ["2024-05-13 25:00", "2024-05-13 09:61", "五、公告期限：年 月 日 时至",
+                                  "2024-05-13 24:30"])
 def test_no_certain_moment(text):
     assert parse_datetime(text) is None
 
@@ -57,7 +58,8 @@ def test_periods(text, year, code):
 
 
 @pytest.mark.parametrize(("text", "year"), [("2017-03(标题作二月)", None), ("1-7月", None), ("一季度", None),
-                                            ("(年份未载)-05", None), ("2024年一季度", 2023), ("9-3月", 2024), ("去年", 2024)])
+                                            ("(年份未载)-05", None), ("2024年一季度", 2023), ("9-3月", 2024),
+                                            ("去年", 2024)])
 def test_no_certain_period(text, year):
     assert parse_period(text, year) is None
 

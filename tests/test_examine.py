@@ -18,13 +18,15 @@ from ckanext.gkopen.examine import examine
 from ckanext.gkopen.records import Examined, Options, Unreadable
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "real"
-real = pytest.mark.skipif(not REAL.is_dir(), reason="the real records lie beside the project only where it is developed")
+real = pytest.mark.skipif(not REAL.is_dir(), reason="the real records lie beside the project where it is developed")
 PENALTY = get_domain("penalty")
 HEADER = "处罚决定书文号,案件名称,当事人名称,处罚类别,违法事实,处罚依据,处罚内容,罚款金额(元),处罚决定日期,处罚机关"
 
 
 def line(number: int, fine: str = "1000.00", party: str = "南通某某有限公司") -> str:
-    return f"通城管罚〔2024〕{number}号,擅自占道案,{party},罚款,占道经营,城市市容条例第十四条,罚款,{fine},2024-05-{number % 28 + 1:02d},南通市城市管理局"
+    day = f"2024-05-{number % 28 + 1:02d}"
+    return (f"通城管罚〔2024〕{number}号,擅自占道案,{party},罚款,占道经营,城市市容条例第十四条,罚款,{fine},{day},"
+            "南通市城市管理局")
 
 
 def look(tmp_path: Path, text: str | bytes, domain=PENALTY, filename: str = "表.csv", **options) -> Examined:
@@ -150,7 +152,8 @@ def test_personal_data_is_quarantined_and_never_repeated(tmp_path):
     assert number not in json.dumps([f.as_dict() for f in x.findings], ensure_ascii=False, default=str)
 
 
-DAMAGE = ["cut", "add", "quote", "blank", "twice", "amount", "date", "spaces", "wide", "note", "total", "empty", "marks"]
+DAMAGE = ["cut", "add", "quote", "blank", "twice", "amount", "date", "spaces", "wide", "note", "total", "empty",
+          "marks"]
 
 
 def damaged(row: str, kind: str, at: int) -> list[str]:
@@ -187,7 +190,8 @@ def damaged(row: str, kind: str, at: int) -> list[str]:
 
 
 @given(st.lists(st.tuples(st.integers(1, 6), st.none() | st.sampled_from(DAMAGE), st.integers(0, 30)), min_size=1,
-                max_size=12), st.sampled_from(["utf-8", "utf-8-sig", "gb18030", "utf-16"]), st.sampled_from(["\n", "\r\n"]))
+                max_size=12), st.sampled_from(["utf-8", "utf-8-sig", "gb18030", "utf-16"]),
+       st.sampled_from(["\n", "\r\n"]))
 @settings(max_examples=250, deadline=None)
 def test_in_equals_ok_plus_quarantined_plus_duplicate(tmp_path_factory, rows, encoding, end):
     lines = [HEADER]

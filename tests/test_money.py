@@ -47,10 +47,13 @@ def test_printed_forms(text, yuan, value, unit):
 
 @pytest.mark.parametrize(("text", "form"), [
     ("98.5%", "rate"), ("下浮率20.50%", "discount"), ("下浮12%", "discount"), ("折扣率98.56%", "rate"),
-    ("****", "masked"), ("20xx", "masked"), ("80%以上", "bound"), ("不超过100万元", "bound"), ("约2444.37万元", "approximate"),
-    ("概算180亿元", "approximate"), ("100-200万元", "range"), ("未提供", "missing"), ("单位不需填列", "missing"), ("", "missing"),
+    ("****", "masked"), ("20xx", "masked"), ("80%以上", "bound"), ("不超过100万元", "bound"),
+    ("约2444.37万元", "approximate"),
+    ("概算180亿元", "approximate"), ("100-200万元", "range"), ("未提供", "missing"), ("单位不需填列", "missing"),
+    ("", "missing"),
     ("96元/延米", "unit_price"), ("设计费下浮率20%，建安工程费下浮率7%", "formula"), ("12", "unit_missing"),
-    ("1,23.4元", "number_format"), ("1.5E+08", "number_format"), ("5万美元", "foreign"), ("0.000000001元", "too_precise"),
+    ("1,23.4元", "number_format"), ("1.5E+08", "number_format"), ("5万美元", "foreign"),
+    ("0.000000001元", "too_precise"),
     ("90031980.52元(其中建安费89443980.52元，设计费588000.00元）", "parts"),
     ("107958291.72元 = 壹亿零柒佰玖拾伍万捌仟贰佰玖拾壹元柒角叁分", "words_differ"),
 ])

@@ -23,7 +23,8 @@ VALUES = {
     pa.int64(): st.integers(-(2**63), 2**63 - 1),
     pa.decimal128(28, 8): st.decimals(-(10**20) + 1, 10**20 - 1, places=8),
     pa.date32(): st.dates(date(1900, 1, 1), date(2199, 12, 31)),
-    pa.timestamp("s"): st.datetimes(datetime(1900, 1, 1), datetime(2199, 12, 31)).map(lambda d: d.replace(microsecond=0)),
+    pa.timestamp("s"): st.datetimes(datetime(1900, 1, 1), datetime(2199, 12, 31)).map(
+        lambda d: d.replace(microsecond=0)),
     pa.bool_(): st.booleans(),
 }
 

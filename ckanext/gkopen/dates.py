@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from calendar import monthrange
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 
 from .labels import narrow
 
@@ -97,7 +97,7 @@ def parse_datetime(text: str) -> datetime | None:
         return None
     moment = datetime(day.year, day.month, day.day) + timedelta(hours=hour, minutes=minute, seconds=second)
     if match["zone"]:
-        zone = timezone.utc if match["zone"] in "Zz" else datetime.strptime(match["zone"], "%z").tzinfo
+        zone = UTC if match["zone"] in "Zz" else datetime.strptime(match["zone"], "%z").tzinfo
         moment = moment.replace(tzinfo=zone).astimezone(SHANGHAI).replace(tzinfo=None)
     return moment
 
@@ -203,7 +203,8 @@ def _quarter(match: re.Match[str], year: int) -> Period | None:
 
 def _half(match: re.Match[str], year: int) -> Period | None:
     first, last, kind = {"上半年": (1, 6, "half"), "h1": (1, 6, "half"), "下半年": (7, 12, "half"),
-                         "h2": (7, 12, "half"), "前三季度": (1, 9, "span"), "全年": (1, 12, "year")}[match.group(2).lower()]
+                         "h2": (7, 12, "half"), "前三季度": (1, 9, "span"),
+                         "全年": (1, 12, "year")}[match.group(2).lower()]
     return _between(year, first, last, kind)
 
 
@@ -213,7 +214,7 @@ def _months(match: re.Match[str], year: int) -> Period | None:
 
 
 def period_code(text: str, year: int | None = None) -> str | None:
-    """A period as it is published: 2024, 2024-H1, 2024-Q1, 2024-05, 2024-W28, 2024-01/2024-02, 2024-07-08/2024-07-14."""
+    """As it is published: 2024, 2024-H1, 2024-Q1, 2024-05, 2024-W28, 2024-01/2024-02, 2024-07-08/2024-07-14."""
     found = parse_period(text, year)
     return code_of(found) if found is not None else None
 

@@ -76,7 +76,7 @@ def _in_key_order(domain: Domain, values: dict[str, pa.Array], good: np.ndarray,
 
 
 def _as_printed(rows: Rows, which: np.ndarray) -> pa.Table:
-    """Rows as JSON objects of label → text, as the source prints them; of a wide row only the cell that it stands for."""
+    """Rows as JSON objects of label → text, as the source prints them; of a wide row only its own cell."""
     labels = rows.columns.labels
     turned = set(rows.long.turned) if rows.long is not None else set()
     cells = rows.long.cells if rows.long is not None else None

@@ -30,8 +30,10 @@ MONEY_UNITS = {
 """Unit of money (folded) → power of ten of a yuan."""
 
 OTHER_UNITS = frozenset(
-    "% ‰ 个 件 件次 次 人 人次 辆 批 批次 宗 封 期 项 户 家 台 套 天 日 工作日 小时 分钟 平方米 ㎡ 米 公里 km 亩 公顷 吨 "
-    "万件 万人 万人次 万次 万个 百分点 个/人/辆/批 美元 万美元 欧元 港元 日元 角 分".split()
+    ["%", "‰", "个", "件", "件次", "次", "人", "人次", "辆", "批", "批次", "宗", "封", "期", "项", "户", "家",
+     "台", "套", "天", "日", "工作日", "小时", "分钟", "平方米", "㎡", "米", "公里", "km", "亩", "公顷", "吨", "万件",
+     "万人", "万人次",
+     "万次", "万个", "百分点", "个/人/辆/批", "美元", "万美元", "欧元", "港元", "日元", "角", "分"]
 )
 
 
@@ -90,7 +92,7 @@ class Label:
 
 
 def split_label(text: str) -> Label:
-    """`预算金额(万元)`, `预算金额（单位：万元）`, `占计划%` → name and unit. A bracket that is no unit stays in the name."""
+    """`预算金额(万元)`, `预算金额（单位：万元）`, `占计划%` → name and unit. Another bracket stays."""
     kept = clean(text)
     flat = narrow(text)
     for match in _BRACKET.finditer(flat):

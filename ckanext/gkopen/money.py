@@ -54,8 +54,9 @@ FORMS = {
     "text": "something else",
 }
 
-_MISSING = re.compile(r"^(?:[-—–/\\*]|--+|——+|无|暂无|空|未提供|未公布|未填报|未载明|不详|详见.{0,12}|单位?不?需填列|单位不需填列|"
-                      r"无金额|\(无金额\)|n/?a|null|none|nan|不适用|待定|以合同为准)$", re.I)
+_MISSING = re.compile(r"^(?:[-—–/\\*]|--+|——+|无|暂无|空|未提供|未公布|未填报|未载明|不详|"
+                      r"详见.{0,12}|单位?不?需填列|单位不需填列|无金额|\(无金额\)|"
+                      r"n/?a|null|none|nan|不适用|待定|以合同为准)$", re.I)
 _MASKED = re.compile(r"[*＊]{2,}|\d[xX×○]{1,}|[xX]{2,}|[□■]{2,}")
 _NUMBER = r"[-+−]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
 _SIGN = r"(?:[¥￥]|rmb|cny|人民币)"
@@ -65,8 +66,8 @@ _PLAIN = re.compile(
     rf"\(?\s*(?P<unit>{_UNIT})?\s*\)?\s*整?\s*(?P<cny>\(?\s*(?:人民币|rmb|cny)\s*\)?)?$",
     re.I,
 )
-_WRAPPED = re.compile(r"^(?:投资额|预算金额|预算|金额|总价|合计|报价|总报价|投标总报价|投标报价|投标总价为?|中标价|成交价|中标金额|成交金额|"
-                      r"小写|含税|合同金额)\s*[::]?\s*\(?(?P<inner>.*?)\)?$")
+_WRAPPED = re.compile(r"^(?:投资额|预算金额|预算|金额|总价|合计|报价|总报价|投标总报价|投标报价|投标总价为?|"
+                      r"中标价|成交价|中标金额|成交金额|小写|含税|合同金额)\s*[::]?\s*\(?(?P<inner>.*?)\)?$")
 _RATE = re.compile(r"^[^\d]{0,12}?[-+]?\d+(?:\.\d+)?\s*[%‰]$")
 _DISCOUNT = re.compile(r"下浮|优惠率|让利")
 _BOUND = re.compile(r"以上|以下|以内|不超过|不低于|不高于|不少于|超过|至少|最高|最低|大于|小于|[<>≥≤]")
@@ -92,7 +93,8 @@ def capital_amount(text: str) -> Decimal | None:
     words = re.sub(r"\s|人民币|大写|[::()]", "", narrow(text)).rstrip("整正")
     if not words or not any(c in _CAPITAL_DIGITS or c in _CAPITAL_TENS for c in words):
         return None
-    match = re.fullmatch(r"(?:(?P<yuan>[^元圆角分]+)[元圆]?)?(?:(?P<jiao>[^元圆角分]*)角)?零?(?:(?P<fen>[^元圆角分]+)分)?", words)
+    match = re.fullmatch(r"(?:(?P<yuan>[^元圆角分]+)[元圆]?)?(?:(?P<jiao>[^元圆角分]*)角)?"
+                         r"零?(?:(?P<fen>[^元圆角分]+)分)?", words)
     if match is None:
         return None
     total = Decimal(0)
@@ -130,7 +132,7 @@ def _capital_integer(words: str) -> int | None:
 def parse(text: str, unit: str | None = None) -> Amount | Other:
     """One printed amount. `unit`: what label, unit column or table states; the cell's own unit must agree with it.
 
-    `258000元`, `84.6000000（万元）`, `1.23亿`, `￥1,234.50`, `人民币壹佰万元整`, `￥73.080000万元（人民币）`, full-width digits.
+    `258000元`, `84.6000000（万元）`, `1.23亿`, `￥1,234.50`, `人民币壹佰万元整`, full-width digits.
     A figure without any stated unit is Other("unit_missing"): 元 is never assumed.
     """
     flat = narrow(text).replace("−", "-").replace("﹣", "-")
@@ -171,7 +173,7 @@ def scaled(number: str, own: str | None, unit: str | None, text: str) -> Amount 
 
 
 def shift(number: str, power: int) -> Decimal | None:
-    """`number` × 10^power exactly, or None beyond what a published amount holds (20 digits before, 8 after the point)."""
+    """`number` × 10^power exactly, or None beyond what an amount holds (20 digits before, 8 after the point)."""
     value = Decimal(number)
     sign, digits, exponent = value.as_tuple()
     if not isinstance(exponent, int):

@@ -1,9 +1,9 @@
 """The content of a dataset: cut into parts, each one canonical CSV, and two of them compared by key.
 
-Canonical: UTF-8 without BOM, "\\n" after every line, a header of field names, quotes only where RFC 4180 needs them, rows
-in key order. Money has two decimals or as many as it needs (at most eight), other decimals as few as they need, none an
-exponent; days are 2024-05-13, times 2024-05-13 09:30:00 (Asia/Shanghai), booleans true and false, items of a list stand
-between "；", null is nothing. The same rows give the same bytes, so a sha256 names a content.
+Canonical: UTF-8 without BOM, "\\n" after every line, a header of field names, quotes only where RFC 4180 needs them,
+rows in key order. Money has two decimals or as many as it needs (at most eight), other decimals as few as they need,
+none an exponent; days are 2024-05-13, times 2024-05-13 09:30:00 (Asia/Shanghai), booleans true and false, items of a
+list stand between "；", null is nothing. The same rows give the same bytes, so a sha256 names a content.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def write_part(domain: Domain, table: pa.Table) -> bytes:
 
 
 def _quoted(text: pa.Array) -> pa.Array:
-    """RFC 4180: quotes around a cell with a comma, quote or line end, its own quotes doubled. Arrow quotes every text."""
+    """RFC 4180: quotes around a cell with a comma, quote or line end, its own doubled. Arrow quotes every text."""
     special = pc.match_substring_regex(text, r'[",\r\n]')
     if not pc.any(special).as_py():
         return text

@@ -27,7 +27,8 @@ def test_each_finding_is_whole_in_both_languages(code):
     assert entry["severity"] in ("error", "warning", "info")
     for part in ("title", "message", "fix"):
         assert set(entry[part]) == {"zh", "en"}
-        names = [{name for _, name, _, _ in string.Formatter().parse(entry[part][lang]) if name} for lang in ("zh", "en")]
+        names = [{name for _, name, _, _ in string.Formatter().parse(entry[part][lang]) if name}
+                 for lang in ("zh", "en")]
         assert names[0] == names[1]
     text = render(Finding(code, entry["severity"]), "en")
     assert all(text.values())
@@ -38,7 +39,8 @@ def test_every_code_is_used_and_every_used_code_is_listed():
     written = set(re.findall(r'"([a-z]+(?:-[a-z_]+)*)"', text))
     codes = {code for code in catalogue() if not code.startswith("personal-")}
     assert codes <= written
-    made = re.findall(r'(?:refuse|_finding|findings\.rows|findings\.add|Finding|context\.say)\(\s*(?:rule, )?"([a-z_-]+)"', text)
+    calls = r"(?:refuse|_finding|findings\.rows|findings\.add|Finding|context\.say)"
+    made = re.findall(calls + r'\(\s*(?:rule, )?"([a-z_-]+)"', text)
     assert set(made) <= set(catalogue())
 
 
@@ -46,6 +48,7 @@ def test_lists_and_texts_in_two_languages_are_filled_in():
     finding = Finding("column-missing", "error", field="district", label="区", params={"nearest": ["区县", "辖区"]})
     assert render(finding)["message"] == "没有“区”（district）这一列；相近的列名：区县、辖区。"
     assert render(finding, "en")["message"].endswith("similar ones: 区县, 辖区.")
-    rule = Finding("implausible", "warning", line=3, label="金额", value="1", params={"title": {"zh": "太小", "en": "too small"}})
+    rule = Finding("implausible", "warning", line=3, label="金额", value="1",
+                   params={"title": {"zh": "太小", "en": "too small"}})
     assert render(rule)["message"].startswith("太小：第 3 行")
     assert render(rule, "en")["message"].startswith("too small: ")

@@ -24,7 +24,8 @@ def budget_line(code: str, amount: str) -> str:
 
 
 def test_children_add_up_to_their_parent(tmp_path):
-    good = [budget_line("212", "10"), budget_line("21201", "10"), budget_line("2120101", "4"), budget_line("2120104", "6")]
+    good = [budget_line("212", "10"), budget_line("21201", "10"), budget_line("2120101", "4"),
+            budget_line("2120104", "6")]
     assert not found(tmp_path, "budget", [BUDGET, *good], "children-differ", "parent-missing")
     bad = [*good[:3], budget_line("2120104", "6.5"), budget_line("2130501", "1")]
     says = found(tmp_path, "budget", [BUDGET, *bad], "children-differ", "parent-missing")

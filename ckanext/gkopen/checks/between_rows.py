@@ -1,4 +1,4 @@
-"""Rules between the rows of a group: sums, shares, rates, parents, balance, gaps. The source's contradictions are said."""
+"""Rules between the rows of a group: sums, shares, rates, parents, balance, gaps."""
 
 from __future__ import annotations
 

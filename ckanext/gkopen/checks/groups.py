@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
@@ -52,7 +53,7 @@ def groups(context: Context, by: list[str], names: list[str], where: np.ndarray,
     rows, index = rows[order], index[order]
     columns = {name: context.made.values[name].take(pa.array(rows)).to_pylist() for name in dict.fromkeys(names)}
     bounds = np.flatnonzero(np.concatenate([[True], index[1:] != index[:-1], [True]])) if len(index) else []
-    for start, end in zip(bounds[:-1], bounds[1:], strict=True):
+    for start, end in itertools.pairwise(bounds):
         shown = " ".join(part for part in labels[index[start]].split("\x1f") if part)
         yield Group(rows[start:end], {name: values[start:end] for name, values in columns.items()}, shown)
 

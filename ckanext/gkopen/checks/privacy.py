@@ -32,20 +32,23 @@ _CANDIDATE = "|".join((
     rf"{_START}[1-8](?:{_GAP}[0-9]){{5}}{_GAP}(?:1{_GAP}[89]|20?{_GAP}0){_GAP}[0-9](?:{_GAP}[0-9]){{7,9}}{_GAP}[0-9Xx]{_END}",
     rf"{_START}[1-8][0-9]{{14}}{_END}",
     rf"{_START}(?:62[0-9]{{2}}|4[0-9]{{3}}|5[1-5][0-9]{{2}}|35[0-9]{{2}}|60[0-9]{{2}}|9[0-9]55){_GAP}(?:[0-9]{_GAP}){{11,14}}[0-9]{_END}",
-    rf"(?:^|[^0-9A-Za-z.\-])(?:\(?(?:\+|00)?86\)?[ \-]?)?1[3-9][0-9][ \-.]?[0-9]{{4}}[ \-.]?[0-9]{{4}}(?:$|[^0-9A-Za-z\-])",
+    r"(?:^|[^0-9A-Za-z.\-])(?:\(?(?:\+|00)?86\)?[ \-]?)?1[3-9][0-9][ \-.]?[0-9]{4}[ \-.]?[0-9]{4}(?:$|[^0-9A-Za-z\-])",
     r"[@＠]", r"[0-9０-９][０-９]", rf"[0-9][{INVISIBLE}]+[0-9]", r"[零〇一二三四五六七八九]{11}",
 ))
 _PERMIT_CANDIDATE = r"[EeGgPpSsDdHhMm][A-Za-z]?[0-9]{7}"
-_READ_TYPES = frozenset({"money", "decimal", "integer", "percent", "date", "datetime", "year", "month", "period", "boolean",
-                         "code"})
+_READ_TYPES = frozenset(["money", "decimal", "integer", "percent", "date", "datetime", "year", "month", "period",
+                         "boolean", "code"])
 _LONG_NUMBER = re.compile(r"(?<![0-9A-Za-z.])(?:\d[ \-·.]?){10,22}[\dXx](?![0-9A-Za-z])")
-_MOBILE = re.compile(r"(?<![0-9A-Za-z.\-])(?:\(?(?:\+|00)?86\)?[ \-]?)?(1[3-9]\d[ \-.]?\d{4}[ \-.]?\d{4})(?![0-9A-Za-z\-])")
+_MOBILE = re.compile(r"(?<![0-9A-Za-z.\-])(?:\(?(?:\+|00)?86\)?[ \-]?)?"
+                     r"(1[3-9]\d[ \-.]?\d{4}[ \-.]?\d{4})(?![0-9A-Za-z\-])")
 _EMAIL = re.compile(r"[A-Za-z0-9._%+\-]{1,64}@[A-Za-z0-9\-]+(?:\.[A-Za-z0-9\-]+)*\.[A-Za-z]{2,}")
 _PASSPORT = re.compile(r"(?<![0-9A-Za-z])(?:[EeGgPpSsDd][A-HJ-NP-Za-hj-np-z]?\d{7,8}|[HhMm]\d{8,10})(?![0-9A-Za-z])")
 _PASSPORT_CONTEXT = re.compile(r"护照|通行证|港澳|证件|passport", re.I)
-_PERSON_LABEL = re.compile(r"姓名|联系人|经办人|法定代表人|负责人|身份证|证件号|手机|电话|电子邮箱|邮箱|住址|家庭|银行卡|账号|开户|"
+_PERSON_LABEL = re.compile(r"姓名|联系人|经办人|法定代表人|负责人|身份证|证件号|手机|电话|"
+                           r"电子邮箱|邮箱|住址|家庭|银行卡|账号|开户|"
                            r"出生|民族|性别|户籍|contact|phone|mobile|e-?mail|name_of_person")
-_NUMBER_LABEL = re.compile(r"编号|编码|代码|标识|文号|单号|流水|批次|序列|条码|信用|url|网址|链接|地址栏|_id$|_no$|code|金额|价|"
+_NUMBER_LABEL = re.compile(r"编号|编码|代码|标识|文号|单号|流水|批次|序列|条码|信用|url|网址|"
+                           r"链接|地址栏|_id$|_no$|code|金额|价|"
                            r"预算|数量|面积|日期|时间")
 _MOBILE_LABEL = re.compile(r"手机|电话|联系|phone|mobile|tel", re.I)
 _CHINESE_DIGITS = str.maketrans("零〇一二三四五六七八九", "00123456789")

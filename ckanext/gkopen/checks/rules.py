@@ -41,7 +41,7 @@ Kind = Callable[[Rule, Context], None]
 
 
 def apply_within(domain: Domain, made: Made, findings: Findings, rows: np.ndarray, labels: Mapping[str, str]) -> None:
-    """Rules inside a row, for all `rows`: those that are bad already too, so that an officer sees everything at once."""
+    """Rules inside a row, for all `rows`: bad ones too, so that an officer sees everything at once."""
     _apply(domain, made, findings, rows, labels, WITHIN)
 
 

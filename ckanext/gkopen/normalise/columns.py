@@ -141,7 +141,8 @@ def contract(columns: Columns, domain: Domain, options: Options) -> list[Finding
         findings.append(_finding("column-removed", label=label, nearest=same_field or proposals))
     then = [key for key in expected if key in current]
     now = [key for key in current if key in expected]
-    findings += [_finding("column-swapped", label=current[new]) for old, new in zip(then, now, strict=True) if old != new]
+    findings += [_finding("column-swapped", label=current[new])
+                 for old, new in zip(then, now, strict=True) if old != new]
     return findings
 
 

@@ -1,4 +1,4 @@
-"""Where a table begins and ends: title lines, the unit line, headers of two rows, footnotes, blank and repeated lines."""
+"""Where a table begins and ends: title lines, the unit line, two-row headers, footnotes, blank and repeated lines."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..labels import clean, fold, narrow, split_label, unit_of_line
+from ckanext.gkopen.labels import clean, fold, narrow, split_label, unit_of_line
+
 from .raw import Body, Sheet, refuse
 
 _FOOTNOTE = re.compile(
@@ -96,13 +97,12 @@ def _head(rows: list[list[str]], line: int, skip: int, unit: str | None, above: 
     seen: dict[str, int] = {}
     duplicates: list[str] = []
     distinct: list[str] = []
-    for index, label in enumerate(labels):
-        label = label or f"第{index + 1}列"
+    for index, printed in enumerate(labels):
+        label = printed or f"第{index + 1}列"
         seen[label] = seen.get(label, 0) + 1
         if seen[label] > 1:
             duplicates.append(label)
-            label = f"{label} ({seen[label]})"
-        distinct.append(label)
+        distinct.append(label if seen[label] == 1 else f"{label} ({seen[label]})")
     return Head(distinct, skip, line, unit, above, duplicates)
 
 
@@ -127,7 +127,8 @@ def trim_body(body: Body, labels: list[str]) -> Trimmed:
         for index in np.flatnonzero(repeated):
             if [clean(column[int(index)].as_py()) for column in body.columns] == labels:
                 drop[index] = True
-                notes.append(f"第{body.lines[index]}行重复表头，已略过 / line {body.lines[index]}: repeated header left out")
+                line = body.lines[index]
+                notes.append(f"第{line}行重复表头，已略过 / line {line}: repeated header left out")
         for index in range(rows - 1, max(-1, rows - _TAIL), -1):
             if drop[index]:
                 continue

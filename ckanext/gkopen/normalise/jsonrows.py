@@ -1,4 +1,4 @@
-"""JSON → rows of text: a list of objects, an envelope around one ({"data": […]}), or JSON Lines. Numbers stay digits."""
+"""JSON → rows of text: a list of objects, one in an envelope ({"data": […]}), or JSON Lines. Numbers stay digits."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from ..records import Finding, Unreadable
+from ckanext.gkopen.records import Finding, Unreadable
 
 MAX_COLUMNS = 1_000
 MAX_TEXT_BYTES = 1 << 30

@@ -1,4 +1,4 @@
-"""An opened file → the rows that are data, under the fields of the domain, as text. Which sheet, which columns, which rows."""
+"""An opened file → the rows that are data, under the fields of the domain, as text."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ from ckanext.gkopen.records import Finding, Options, Unreadable
 class Rows:
     """`texts`: the source's columns as printed; `lines`: of its rows. `take`: source row of each row to be typed.
 
-    `text`: field → cells by row to be typed; `row_units`: field → unit by row; `units`: money field → what its label and the table say.
+    `text`: field → cells by row to be typed; `row_units`: field → unit by row.
+    `units`: money field → what its label and the table say.
     `structure`: finding code → source rows that cannot be trusted as cut; `surplus`: source row → its further cells.
     """
 
@@ -62,7 +63,8 @@ def open_file(path: Path, filename: str) -> Source:
         return open_workbook(path)
     suffix = Path(filename).suffix.casefold()
     opening = start.lstrip(b"\xef\xbb\xbf \t\r\n")
-    if opening[:1] == b"<" and any(tag in opening[:2048].lower() for tag in (b"<html", b"<table", b"<!doctype", b"<?xml")):
+    markup = (b"<html", b"<table", b"<!doctype", b"<?xml")
+    if opening[:1] == b"<" and any(tag in opening[:2048].lower() for tag in markup):
         raise refuse("markup-as-table", name=filename)
     if suffix in (".xlsx", ".xlsm", ".xls") and b"\0" in start:
         raise refuse("workbook-broken", reason="neither XLSX nor XLS inside")

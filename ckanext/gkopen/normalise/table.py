@@ -21,14 +21,14 @@ from ckanext.gkopen.normalise.workbook import is_error
 # Forms of a money cell that no other column can hold: the row waits for the officer.
 _ERRORS = {"unit_missing": "unit-missing", "unit_conflict": "unit-conflict", "words_differ": "words-differ",
            "too_precise": "amount-too-precise", "number_format": "number-format"}
-_NOT_STATED = re.compile(r"^(?:[-—–/\\*.]+|无|暂无|未提供|未公布|不详|未知|待定|n/?a|null|none|nan|nil|单位?不?需填列|单位不需填列)$",
-                         re.I)
+_NOT_STATED = re.compile(r"^(?:[-—–/\\*.]+|无|暂无|未提供|未公布|不详|未知|待定|n/?a|null|none|nan|nil|"
+                         r"单位?不?需填列|单位不需填列)$", re.I)
 _TEXT_TYPES = frozenset({"string", "text", "list", "url"})
 
 
 def make(domain: Domain, text: dict[str, pa.Array], units: dict[str, Units], row_units: dict[str, pa.Array],
          findings: Findings, labels: dict[str, str]) -> Made:
-    """`text`: field → cells as printed; `units`: money field → unit of label and table; `row_units`: field → unit by row.
+    """`text`: field → cells as printed; `units`: money field → unit of label, table; `row_units`: → unit by row.
 
     Raises nothing: what cannot be read is null in `values` and said in `findings`.
     """
@@ -83,8 +83,8 @@ def _money(field: Field, made: Made, units: Units, row_units: pa.Array | None, f
     made.amounts[field.name] = found
     made.values[field.name] = found.yuan
     label = labels.get(field.name)
-    for form, mask in found.forms.items():
-        mask = mask & ~findings.bad_cells(field.name)
+    for form, rows in found.forms.items():
+        mask = rows & ~findings.bad_cells(field.name)
         if form == "missing":
             continue
         if form in _ERRORS:
@@ -110,7 +110,8 @@ def _parts(field: Field, text: pa.Array, mask: np.ndarray, findings: Findings, l
 def _typed(field: Field, made: Made, findings: Findings, labels: dict[str, str], kept: bool) -> None:
     text = made.text[field.name]
     if field.type == "period":
-        year = next((made.values[f.name] for f in made.domain.fields if f.type == "year" and f.name in made.values), None)
+        of_year = [every.name for every in made.domain.fields if every.type == "year"]
+        year = next((made.values[name] for name in of_year if name in made.values), None)
         values, wrong = typed.periods(field, text, year)
     else:
         values, wrong = typed.READERS[field.type](field, text)

@@ -79,7 +79,7 @@ def _head(head: bytes, delimiter: str) -> Iterator[tuple[int, list[str], bool]]:
 
 
 def _records(lines: Iterator[str] | io.TextIOBase, delimiter: str) -> Iterator[tuple[int, list[str], bool]]:
-    """(line, cells, quoting intact). A record with damaged quotes is its first line alone; reading goes on behind it."""
+    """(line, cells, quoting intact). A record with damaged quotes is its first line alone; the next line follows."""
     pending: list[str] = []
     record: list[str] = []
 

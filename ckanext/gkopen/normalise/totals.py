@@ -1,4 +1,4 @@
-"""合计, 总计 and 小计 lines: rows of their own where the domain has `is_total`, else checked against the sum and left out."""
+"""合计, 总计 and 小计 lines: rows of their own where the domain has `is_total`, else checked and left out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from ckanext.gkopen.normalise.cells import as_mask
 from ckanext.gkopen.normalise.columns import Columns
 from ckanext.gkopen.records import Finding
 
-_TOTAL = r"^\s*[(（]?(?:[一二三四五六七八九十]+、)?\s*(?:合\s*计|总\s*计|共\s*计|全市合计|本页合计|本表合计|合计数|总合计)\s*[)）]?[:：]?\s*$"
+_TOTAL = (r"^\s*[(（]?(?:[一二三四五六七八九十]+、)?\s*(?:合\s*计|总\s*计|共\s*计|"
+          r"全市合计|本页合计|本表合计|合计数|总合计)\s*[)）]?[:：]?\s*$")
 _SUBTOTAL = r"^\s*[(（]?小\s*计\s*[)）]?[:：]?\s*$"
 _LOOK_IN = 4
 """A total line names itself in one of the first columns of text."""
@@ -24,7 +25,7 @@ _LOOK_IN = 4
 
 @dataclass(slots=True)
 class Totals:
-    """`drop`: rows that are no data; `marks`: text of `is_total` for all rows, or None where nothing is to be marked."""
+    """`drop`: rows that are no data; `marks`: text of `is_total` for all rows, or None: nothing to mark."""
 
     drop: np.ndarray
     marks: pa.Array | None = None
@@ -69,7 +70,8 @@ def take_totals(domain: Domain, columns: Columns, texts: list[pa.Array], lines: 
 def _say(label: str, name: str, line: int, stated: Decimal, summed: Decimal, result: Totals, notes: list[str]) -> None:
     printed, added = f"{stated.normalize():f}", f"{summed.normalize():f}"
     if stated == summed:
-        notes.append(f"第{line}行合计“{label}” {printed}，与明细之和一致 / line {line}: the total of {label} equals the sum")
+        notes.append(f"第{line}行合计“{label}” {printed}，与明细之和一致 / "
+                     f"line {line}: the total of {label} equals the sum")
         return
     result.findings.append(Finding(
         "total-row-differs", severity_of("total-row-differs"), line=line, field=name, label=label, value=printed,

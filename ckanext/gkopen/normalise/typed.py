@@ -1,4 +1,4 @@
-"""Text columns → the types of a domain's fields. Each function: text array → values, and which rows are not of the type.
+"""Text columns → the types of a domain's fields. A function: text array → values, and which rows are not of the type.
 
 A value that is not of its type is never repaired: it stays in the quarantined row, as printed.
 """
@@ -22,8 +22,8 @@ from ckanext.gkopen.normalise.cells import as_mask, by_distinct, empty, nulled
 Result = tuple[pa.Array, np.ndarray]
 """Typed values (null where empty or wrong), and the mask of rows that hold a text which is not of the type."""
 
-_TRUE = frozenset("1 是 有 对 真 true t yes y √ ✓ ✔".split())
-_FALSE = frozenset("0 否 无 没有 错 假 false f no n × ✗ ✘".split())
+_TRUE = frozenset(["1", "是", "有", "对", "真", "true", "t", "yes", "y", "√", "✓", "✔"])
+_FALSE = frozenset(["0", "否", "无", "没有", "错", "假", "false", "f", "no", "n", "×", "✗", "✘"])
 _ISO_DATE = r"^[12][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
 _ISO_TIME = r"^[12][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[ T]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]$"
 _NUMBER = re.compile(r"^[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?$")

@@ -14,7 +14,8 @@ from typing import Any
 
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
-from ..records import Finding
+from ckanext.gkopen.records import Finding
+
 from .raw import MAX_COLUMNS, MAX_WORKBOOK_BYTES, PREVIEW_ROWS, Body, Collector, Sheet, Source, refuse
 
 OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
