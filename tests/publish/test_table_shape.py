@@ -6,8 +6,8 @@ import hashlib
 from dataclasses import replace
 from typing import Any
 
-from ckan.plugins.toolkit import config
-from ckanext.datastore.backend.postgres import DatastorePostgresqlBackend, _generate_index_name
+from ckanext.datastore.backend import DatastoreBackend
+from ckanext.datastore.backend.postgres import _generate_index_name
 
 from ckanext.gkopen import ids
 from ckanext.gkopen.publish import table
@@ -26,8 +26,7 @@ def load(blobs: Blobs, described: Any = SAMPLE) -> None:
 
 def test_ckan_describes_the_table(reader: Any, blobs: Blobs) -> None:
     load(blobs)
-    backend = DatastorePostgresqlBackend()
-    backend.read_url = config["ckan.datastore.read_url"]
+    backend = DatastoreBackend.get_active_backend()
     assert backend.resource_exists(TABLE)
     assert backend.resource_id_from_alias("sample") == (True, TABLE)
     info = backend.resource_fields(TABLE)

@@ -1,0 +1,77 @@
+"""A dump is one revision, holds no lock for a slow client, and never ends early without saying so."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import Any
+
+import psycopg2
+import pytest
+
+from ckanext.gkopen.datastore import spool
+from ckanext.gkopen.datastore.spool import stream_copy
+from ckanext.gkopen.publish import table
+from ckanext.gkopen.publish.table_sql import TableSQL
+from tests.publish.sample import Blobs, canonical, domain, row
+
+SAMPLE = domain()
+SELECT = f"select {', '.join(SAMPLE.field_names)} from {TableSQL(SAMPLE).name} order by notice_no"
+OPTIONS = "format csv, header"
+
+
+@pytest.fixture
+def revisions(site: Any) -> tuple[Blobs, list[str]]:
+    blobs = Blobs()
+    shas = [blobs.put(canonical([row(f"{n:05}", project_name="停车场" * 20, award_amount=f"{amount}.00")
+                                 for n in range(3000)])) for amount in (1, 2)]
+    table.bring_up(SAMPLE, "d-1", "财政局", 1, {"whole": shas[0]}, blobs.read)
+    return blobs, shas
+
+
+def test_every_dump_is_one_revision(revisions: tuple[Blobs, list[str]]) -> None:
+    blobs, shas = revisions
+    stop, seen = threading.Event(), []
+
+    def read() -> None:
+        while not stop.is_set():
+            seen.append(b"".join(stream_copy(SELECT, {}, OPTIONS)))
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    swapped = [table.bring_up(replace(SAMPLE, version=str(n // 3)), "d-1", "财政局", n + 2, {"whole": shas[n % 2]},
+                              blobs.read).swapped for n in range(20)]
+    stop.set()
+    thread.join()
+    assert {True, False} == set(swapped)
+    assert len(seen) > 3
+    assert set(seen) <= {blobs[sha] for sha in shas}
+
+
+def test_a_slow_client_holds_up_no_swap(revisions: tuple[Blobs, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    blobs, shas = revisions
+    monkeypatch.setattr(spool, "CHUNK", 1000)
+    monkeypatch.setattr(table, "SWAP_SECONDS", 5)
+    slow = stream_copy(SELECT, {}, OPTIONS)
+    begun = next(slow)
+    applied = table.bring_up(replace(SAMPLE, version="new"), "d-1", "财政局", 2, {"whole": shas[1]}, blobs.read)
+    assert applied.swapped
+    assert begun + b"".join(slow) == blobs[shas[0]]
+
+
+def test_a_client_that_leaves_ends_the_copy(
+    revisions: tuple[Blobs, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool, "CHUNK", 1000)
+    leaving = stream_copy(SELECT, {}, OPTIONS)
+    next(leaving)
+    leaving.close()
+    for thread in threading.enumerate():
+        if thread.name == "gkopen-dump":
+            thread.join(10)
+            assert not thread.is_alive()
+
+
+def test_an_error_of_the_database_is_not_the_end_of_a_file(revisions: tuple[Blobs, list[str]]) -> None:
+    with pytest.raises(psycopg2.Error):
+        b"".join(stream_copy("select 1 / (500 - n) from generate_series(1, 1000) n", {}, OPTIONS))
