@@ -15,13 +15,12 @@ import pyarrow.compute as pc
 from ckanext.datastore.backend.postgres import get_write_engine
 
 from bench.measure import Contender, Figure, in_turn, must_equal
-from ckanext.gkopen import parts
+from ckanext.gkopen import ids, parts
 from ckanext.gkopen.domains import Domain, get_domain
 from ckanext.gkopen.embedded.screen import Screen
 from ckanext.gkopen.publish import table
 from ckanext.gkopen.publish.table_sql import TableSQL, search_expression
 
-DATASET = "00000000-0000-5000-8000-00000000be4c"
 PUBLISHER = "江海市财政局"
 CHANGED_ROWS = 95
 RAW = "public.bench_raw"
@@ -52,6 +51,11 @@ def domain(name: str, *, indexed: bool) -> Domain:
     whole = get_domain("bench_notice")
     fields = whole.fields if indexed else tuple(replace(f, search=False, filter=False) for f in whole.fields)
     return replace(whole, name=name, fields=fields, version=name)
+
+
+def dataset(shape: Domain) -> str:
+    """The one dataset of a bench's table."""
+    return ids.dataset_id(shape.name, "bench")
 
 
 @contextmanager
@@ -94,7 +98,7 @@ def drop_raw() -> None:
 
 def forget(shape: Domain) -> None:
     """No table, and no bookkeeping of it: the next load is a first one."""
-    table.drop_dataset(shape, DATASET, 0)
+    table.drop_dataset(shape, dataset(shape), 1 << 30)
     sql = TableSQL(shape)
     with database() as cursor:
         cursor.execute(f"drop table if exists {sql.name} cascade")
@@ -130,7 +134,7 @@ def bring_up_contender(content: Table, shape: Domain) -> Contender:
 
 
 def bring_up(shape: Domain, content: Table) -> None:
-    table.bring_up(shape, DATASET, PUBLISHER, 1, content.named(), content.read)
+    table.bring_up(shape, dataset(shape), PUBLISHER, 1, content.named(), content.read)
 
 
 def b1(content: Table, rounds: int, screen: Screen) -> list[Figure]:
@@ -166,7 +170,7 @@ def b4(content: Table, rounds: int, screen: Screen) -> list[Figure]:
         name = f"{part}:{(number + 1) % 2}"
         screen.now(f"b4 round {number}/{rounds}")
         started = time.perf_counter()
-        applied = table.bring_up(shape, DATASET, PUBLISHER, number + 2, content.named() | {part: name},
+        applied = table.bring_up(shape, dataset(shape), PUBLISHER, number + 2, content.named() | {part: name},
                                  _reader(contents, content.read))
         taken = time.perf_counter() - started
         must_equal("changed rows", (applied.changed, applied.added, applied.removed), (CHANGED_ROWS, 0, 0))
