@@ -154,7 +154,8 @@ class Difference:
 def diff_parts(domain: Domain, old: pa.Table | None, new: pa.Table | None) -> Difference:
     """Rows added, changed and removed by key between two contents of one part; None is no content."""
     none = domain.arrow_schema.empty_table()
-    old, new = (none if table is None else table for table in (old, new))
+    old = none if old is None else old
+    new = none if new is None else new
     old_keys, new_keys = _keys(domain, old), _keys(domain, new)
     match = pc.index_in(new_keys, value_set=old_keys)
     added = pc.is_null(match)

@@ -61,14 +61,14 @@ def _is_odd(column: pa.Array) -> bool:
             return True
     if (data == 0x7F).any():
         return True
-    for lead, seconds in ((0xC2, (0x80, 0xAD)), (0xE2, (0x80, 0x81)), (0xE3, (0x80,)), (0xEF, (0xBB,))):
+    for lead in (0xC2, 0xE2, 0xE3, 0xEF):
         at = np.flatnonzero(data == lead)
         at = at[at < data.size - 2]
         if not at.size:
             continue
         second, third = data[at + 1], data[at + 2]
         if lead == 0xC2:
-            hit = (second <= seconds[1]) & ((second <= 0xA0) | (second == 0xAD))
+            hit = (second <= 0xA0) | (second == 0xAD)
         elif lead == 0xE2:
             hit = ((second == 0x80) & ((third <= 0x8F) | (third >= 0xA8) & (third <= 0xAF))) | (
                 (second == 0x81) & ((third <= 0xA4) & (third >= 0x9F)))

@@ -143,10 +143,9 @@ def trim_body(body: Body, labels: list[str]) -> Trimmed:
 
 def _all_empty(columns: list[pa.ChunkedArray]) -> np.ndarray:
     """Rows without any text; stops at the first column that is never empty."""
-    empty: np.ndarray | None = None
+    empty = np.ones(len(columns[0]) if columns else 0, bool)
     for column in columns:
-        here = pc.equal(pc.utf8_trim_whitespace(column), "").to_numpy()
-        empty = here if empty is None else empty & here
+        empty &= pc.equal(pc.utf8_trim_whitespace(column), "").to_numpy()
         if not empty.any():
             break
-    return empty if empty is not None else np.zeros(0, bool)
+    return empty

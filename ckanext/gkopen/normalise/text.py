@@ -36,7 +36,8 @@ def open_text(path: Path) -> Source:
         buffer = pa.py_buffer(buffer.to_pybytes().replace(b"\r", b"\n"))
         view = np.frombuffer(buffer, np.uint8)
         head = buffer.slice(0, min(buffer.size, 1 << 20)).to_pybytes()
-    if head[:4_096].count(b",") > 4 * MAX_COLUMNS or max(map(len, head.split(b"\n")), default=0) >= 1 << 20:
+    longest = max(head.split(b"\n"), key=len, default=b"")
+    if len(longest) >= 1 << 20 or max(longest.count(sign) for sign in b",\t;|") > 4 * MAX_COLUMNS:
         raise refuse("too-many-columns", limit=MAX_COLUMNS)
     delimiter = _delimiter(head.decode("utf-8", "ignore"))
     preview = [(line, cells) for line, cells, ok in _head(head, delimiter) if ok]

@@ -207,7 +207,7 @@ def _percent_columns(path: Path) -> dict[str, dict[int, bool]]:
             votes: dict[int, set[bool]] = {}
             for row in sheet.iter_rows(max_row=PREVIEW_ROWS * 2):
                 for cell in row:
-                    if isinstance(cell.value, int | float) and not isinstance(cell.value, bool):
+                    if isinstance(cell.value, int | float) and not isinstance(cell.value, bool) and cell.column:
                         votes.setdefault(cell.column - 1, set()).add("%" in (cell.number_format or ""))
             found[sheet.title] = {column: True for column, seen in votes.items() if seen == {True}}
         book.close()
