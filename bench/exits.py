@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import time
 from collections import defaultdict
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -78,18 +80,15 @@ def _said(taken: dict[str, float]) -> str:
 
 def _changed_rows(source: Path, number: int) -> Path:
     """The first rows of one month as the department sends them again, with awards that no round had before."""
-    with source.open(encoding="utf-8") as lines:
-        header = next(lines)
-        labels = header.rstrip("\n").split(",")
+    with source.open(encoding="utf-8", newline="") as lines:
+        reader = csv.reader(lines)
+        labels = next(reader)
         award, day = labels.index("中标金额（元）"), labels.index("发布日期")
-        rows = []
-        for line in lines:
-            cells = line.rstrip("\n").split(",")
-            if cells[day].startswith("2019-05"):
-                cells[award] = f"{number}.{len(rows):02d}"
-                rows.append(",".join(cells))
-            if len(rows) == CHANGED_ROWS:
-                break
+        month = (cells for cells in reader if cells[day].startswith("2019-05"))
+        rows = list(islice(month, CHANGED_ROWS))
+    for place, cells in enumerate(rows):
+        cells[award] = f"{number}.{place:02d}"
     path = source.with_name(f"changed-{number}.csv")
-    path.write_text(header + "\n".join(rows) + "\n", "utf-8")
+    with path.open("w", encoding="utf-8", newline="") as out:
+        csv.writer(out).writerows([labels, *rows])
     return path

@@ -22,7 +22,7 @@ DURATION = re.compile(r"\d+(ms|s|m|h)")
 READ_BY_IMAGES = {
     "postgres": {"POSTGRES_PASSWORD", "POSTGRES_INITDB_ARGS"},
     "valkey": {"VALKEY_EXTRA_FLAGS"},
-    "solr": {"SOLR_HEAP"},
+    "solr": {"SOLR_HEAP", "SOLR_MODULES"},
 }
 SERVICES: dict[str, dict[str, Any]] = compose()["services"]
 
@@ -134,6 +134,12 @@ def test_every_variable_of_the_portal_is_read() -> None:
 def test_every_variable_of_another_image_is_read(name: str) -> None:
     in_the_check = set(re.findall(r"\$\$([A-Z_]+)", " ".join(SERVICES[name]["healthcheck"]["test"])))
     assert set(SERVICES[name]["environment"]) == READ_BY_IMAGES[name] | in_the_check
+
+
+def test_solr_has_the_analysis_that_the_schema_asks_for() -> None:
+    types = (DOCKER.parent / "ckanext/gkopen/solr/conf/types.xml").read_text("utf-8")
+    assert "solr.ICU" in types or "icu" in types
+    assert SERVICES["solr"]["environment"]["SOLR_MODULES"] == "analysis-extras"
 
 
 def test_a_secret_that_is_missing_stops_the_start() -> None:

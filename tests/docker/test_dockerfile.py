@@ -24,7 +24,9 @@ def let_in(path: str) -> bool:
             continue
         pattern = line.removeprefix("!").removeprefix("**/")
         above = [path, *(path.rsplit("/", up)[0] for up in range(1, path.count("/") + 1))]
-        if any(fnmatch(part, pattern) or (fnmatch(part.rsplit("/", 1)[-1], pattern) and "**/" in line) for part in above):
+        if "**/" in line:
+            above += [part.rsplit("/", 1)[-1] for part in above]
+        if any(fnmatch(part, pattern) for part in above):
             allowed = line.startswith("!")
     return allowed
 
