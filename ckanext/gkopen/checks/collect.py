@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,16 @@ _LONGEST_VALUE = 300
 
 
 class Findings:
-    """`lines`: line of each row. `bad[row]` becomes true with the first error of a row."""
+    """`lines`: line of each row. `bad[row]` becomes true with the first error of a row.
+
+    `secret[row]`: the row holds personal data, so no finding about it shows a value.
+    """
 
     def __init__(self, lines: np.ndarray, sheet: str | None = None):
         self.lines = lines
         self.sheet = sheet
         self.bad = np.zeros(len(lines), bool)
+        self.secret = np.zeros(len(lines), bool)
         self._cells: dict[str, np.ndarray] = {}
         self._kept: list[Finding] = []
         self._count: Counter[str] = Counter()
@@ -73,7 +78,9 @@ class Findings:
 
     def list(self) -> list[Finding]:
         """All findings: those about the file first, then by line."""
-        found = sorted(self._kept, key=lambda f: (f.line is not None, f.line or 0, f.code, f.field or ""))
+        secret = set(self.lines[self.secret].tolist())
+        kept = [replace(f, value=None) if f.line in secret and f.value is not None else f for f in self._kept]
+        found = sorted(kept, key=lambda f: (f.line is not None, f.line or 0, f.code, f.field or ""))
         for code, count in sorted(self._count.items()):
             if count > LIMIT:
                 found.append(Finding("findings-more", self._worst[code], sheet=self.sheet,

@@ -73,6 +73,7 @@ def gate(domain: Domain, rows: Rows, made: Made, findings: Findings) -> None:
                 column = pc.if_else(pa.array(unread), column, "")
             for kind, mask in scan(column, label, field.privacy if field else "none").items():
                 findings.rows(f"personal-{kind}", mask[rows.take], field=name, label=label)
+                findings.secret |= mask[rows.take]
             if (field and field.privacy in ("person_name", "contact")) or (
                     field is None and _PERSON_LABEL.search(fold(label))):
                 findings.add("personal-column", field=name, label=label, severity="warning" if field else "info")
