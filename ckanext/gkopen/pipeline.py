@@ -25,7 +25,7 @@ import pyarrow as pa
 from ckanext.gkopen import blobs, ids, model, parts
 from ckanext.gkopen.domains import Domain, get_domain
 from ckanext.gkopen.examine import examine
-from ckanext.gkopen.metadata.package import default_metadata
+from ckanext.gkopen.metadata.package import default_metadata, review_findings
 from ckanext.gkopen.records import Examined, Finding, Options, Unreadable
 from ckanext.gkopen.review import audit
 
@@ -126,6 +126,53 @@ def recheck(submission_id: str, submitted_by: str) -> Outcome:
         return _hold(domain, dataset, submission_id, path, row["filename"], options, stored["scope"], submitted_by, None)
 
 
+def submit_metadata(domain: Domain, body: Mapping[str, Any], fields: Mapping[str, Any], submitted_by: str) -> str:
+    """Hold other metadata of a dataset: `fields` over what waits or is public. Returns the revision's id.
+
+    While a first revision waits, its rows are taken along into the new one, which takes its place. Raises LookupError
+    for a dataset of which nothing was submitted yet.
+    """
+    dataset = open_dataset(domain, body)
+    waiting = model.one(
+        "select r.*, p.new_sha256 as metadata from gkopen.revision r join gkopen.revision_part p on p.revision_id = r.id"
+        " and p.part = :part where r.dataset_id = :d and r.state = 'held' order by r.created_at desc limit 1",
+        part=METADATA, d=dataset["id"])
+    public = public_parts(str(dataset["id"])).get(METADATA)
+    known = waiting["metadata"] if waiting else public
+    if known is None:
+        raise LookupError(f"nothing of {dataset['name']} was submitted yet: submit its rows first")
+    wanted = {name: value for name, value in (json.loads(blobs.read(known)) | dict(fields)).items()
+              if value not in (None, "", [])}
+    submission_id = str(uuid4())
+    model.execute("insert into gkopen.submission (id, dataset_id, kind, source, idempotency_key, submitted_by)"
+                  " values (:id, :d, 'metadata', 'metadata', :id, :by)", id=submission_id, d=dataset["id"], by=submitted_by)
+    change = _compare(domain, METADATA, public, canonical_json(wanted))
+    changes = [change] if change else []
+    counts = header = None
+    if waiting:
+        changes += [_stored_change(row) for row in model.every(
+            "select * from gkopen.revision_part where revision_id = :id and part <> :part", id=waiting["id"], part=METADATA)]
+        counts = {name: waiting[name] for name in ("rows_in", "rows_ok", "rows_quarantined", "rows_duplicate")}
+        header = waiting["header"]
+    revision_id = hold_changes(domain, dataset, submission_id, changes, submitted_by, kind="publish", counts=counts,
+                               header=header)
+    if waiting:
+        model.execute("update gkopen.revision set state = 'superseded' where id = :id", id=waiting["id"])
+        model.execute("update gkopen.revision n set summary = jsonb_set(o.summary, '{metadata}', 'true')"
+                      " from gkopen.revision o where n.id = :new and o.id = :old", new=revision_id, old=waiting["id"])
+        model.execute("update gkopen.finding set revision_id = :new where revision_id = :old and code not like 'meta\\_%'",
+                      new=revision_id, old=waiting["id"])
+        model.execute("update gkopen.quarantine set revision_id = :new where revision_id = :old", new=revision_id,
+                      old=waiting["id"])
+    _store_findings(revision_id, review_findings(wanted))
+    return revision_id
+
+
+def _stored_change(row: Mapping[str, Any]) -> Change:
+    return Change(row["part"], row["base_sha256"], row["new_sha256"], row["rows"], row["added"], row["changed"],
+                  row["removed"])
+
+
 def open_dataset(domain: Domain, body: Mapping[str, Any]) -> dict[str, Any]:
     """The dataset of a body in a domain, made when it is the first, locked for this transaction."""
     dataset_id = ids.dataset_id(domain.name, body["id"])
@@ -172,7 +219,7 @@ def _hold(domain: Domain, dataset: Mapping[str, Any], submission_id: str, path: 
             return Outcome("unchanged", submission_id, None, str(dataset["id"]), **counts, findings=examined.counts())
     revision_id = hold_changes(domain, dataset, submission_id, changes, submitted_by, kind="publish", counts=counts,
                                header=list(examined.header))
-    _store_findings(revision_id, examined.findings)
+    _store_findings(revision_id, [*examined.findings, *(review_findings(metadata) if metadata else ())])
     _store_rows(revision_id, examined)
     _supersede(dataset["id"], submission_id, revision_id, {c.part for c in changes}, scope)
     return Outcome("held", submission_id, revision_id, str(dataset["id"]), **counts, findings=examined.counts(),

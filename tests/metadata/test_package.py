@@ -49,7 +49,7 @@ def test_openness_comes_from_the_word_on_openness_alone(said, condition: str, op
     assert default_metadata(PROCUREMENT, BODY, entry).get("open_type") == openness
 
 
-def test_a_silent_entry_leaves_disclosure_and_openness_to_be_asked_for() -> None:
+def test_a_silent_entry_leaves_openness_to_be_asked_for() -> None:
     entry = {"share_type": "无条件共享"}
     meta = default_metadata(PROCUREMENT, BODY, entry)
     assert "disclosure_attribute" not in meta

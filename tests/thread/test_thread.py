@@ -193,3 +193,27 @@ def test_the_same_key_answers_with_the_first_outcome(site: Any) -> None:
     assert (second["state"], second["revision_id"]) == ("repeated", first["revision_id"])
     with pytest.raises(toolkit.ValidationError, match="used before"):
         call("gkopen_submission_create", cast.officer, upload=upload(FIRST[0]), **data)
+
+
+def test_metadata_is_reviewed_like_rows(site: Any) -> None:
+    cast = make_cast()
+    first = submit(cast, *FIRST)["revision_id"]
+    edited = call("gkopen_submission_create", cast.officer, domain="procurement", organization=cast.body,
+                  metadata={"title": "南通市财政局采购公告", "contact_name": "采购处"})["revision_id"]
+    assert call("gkopen_revision_show", cast.reviewer, id=first)["state"] == "superseded"
+    shown = call("gkopen_revision_show", cast.reviewer, id=edited)
+    assert (shown["rows_ok"], shown["metadata_change"]["after"]["contact_name"]) == (3, "采购处")
+    approve(cast, edited)
+    drain()
+    name = f"{cast.body}-procurement"
+    assert call("package_show", "", id=name)["title"] == "南通市财政局采购公告"
+    exempt = call("gkopen_submission_create", cast.officer, domain="procurement", organization=cast.body,
+                  metadata={"disclosure_attribute": "exempt"})["revision_id"]
+    assert call("package_show", "", id=name)["disclosure_attribute"] == "proactive"
+    with pytest.raises(toolkit.ValidationError):
+        approve(cast, exempt)
+    ckan_model.Session.rollback()
+    assert call("package_show", "", id=name)["disclosure_attribute"] == "proactive"
+    with pytest.raises(toolkit.ValidationError, match="Unknown metadata"):
+        call("gkopen_submission_create", cast.officer, domain="procurement", organization=cast.body,
+             metadata={"private": "false"})

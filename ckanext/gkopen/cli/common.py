@@ -49,11 +49,11 @@ def spoken() -> Iterator[None]:
 def command(group: click.Group, name: str | None = None) -> Callable[[Callable[..., None]], click.Command]:
     def register(function: Callable[..., None]) -> click.Command:
         @wraps(function)
-        def spoken(*args: Any, **kwargs: Any) -> None:
+        def run(*args: Any, **kwargs: Any) -> None:
             with spoken():
                 function(*args, **kwargs)
 
-        command = click.command(name or function.__name__.rstrip("_"))(spoken)
+        command = click.command(name or function.__name__.rstrip("_"))(run)
         group.add_command(command)
         return command
 

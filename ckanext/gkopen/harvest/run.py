@@ -9,10 +9,11 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
+import sqlalchemy as sa
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
 
@@ -93,6 +94,15 @@ def carry_out(claim: ledger.Claim, progress: Progress = lambda *_: None) -> Repo
     except (HarvestError, SourceError, bodies.UnknownBody) as problem:
         ckan_model.Session.rollback()
         report.state, error = "failed", _describe(problem)
+    except (ledger.Fenced, sa.exc.OperationalError):
+        raise                                             # not this run's fault: whoever claims it next goes on
+    except Exception as problem:
+        ckan_model.Session.rollback()
+        log.exception("run %s of %s ended by an error of the program", run["id"], source.name)
+        report.state = "failed"
+        error = {"kind": type(problem).__name__,
+                 "zh": "程序错误：已记入日志，数据未改动；请把运行编号告诉管理员",
+                 "en": "an error of the program: it is in the log and nothing was changed; tell the administrator the run's id"}
     ledger.finish(run, report.state, report.counts(), stages, error)
     return report
 
@@ -147,6 +157,7 @@ def _since(run: dict[str, Any]) -> Any:
 def _submit(run: dict[str, Any], source: Source, tables: dict[str, Path], entry: Any, report: Report,
             progress: Progress) -> None:
     domain = get_domain(source.domain)
+    catalogue = {name: value for name, value in asdict(entry).items() if name != "raw"} if entry else None
     for number, (name, path) in enumerate(tables.items(), 1):
         try:
             body = bodies.find(name)
@@ -163,7 +174,7 @@ def _submit(run: dict[str, Any], source: Source, tables: dict[str, Path], entry:
             submitted_by=f"source:{source.name}", idempotency_key=f"{run['id']}/{body['id']}", run_id=run["id"],
             options=Options(mapping=source.mapping, units=source.units, constants=source.constants),
             scope="complete" if source.complete else "changes",
-            metadata=default_metadata(domain, body, entry)))
+            metadata=default_metadata(domain, body, catalogue)))
         if run["dry_run"]:
             ckan_model.Session.rollback()
         else:

@@ -45,14 +45,16 @@ def default_metadata(domain: Domain, body: Mapping[str, Any], catalogue_entry: M
 
     `body`: the organisation (id, name, title and its extras). `catalogue_entry`: the entry of the exchange
     platform by the names of schemas/dataset.yaml (and `open`: 是否向社会开放), values as codes or labels.
-    An entry alone says whether its data are disclosed and open: where it is silent, both stay empty.
-    Without an entry, a body hands in a table that the law has it disclose, and just that is proposed.
+    A domain is a table that the law has bodies disclose by themselves, so that is proposed where the entry
+    does not say otherwise. Whether the data are open is the entry's word alone: where it is silent, that
+    stays empty. Without an entry a body hands the table in to be opened, and just that is proposed.
     """
     entry = catalogue_entry or {}
     meta = _of_domain(domain) | _of_body(domain, body)
     meta["license_id"] = license_id
+    meta["disclosure_attribute"] = "proactive"
     if catalogue_entry is None:
-        meta |= {"disclosure_attribute": "proactive", "open_type": "unconditional"}
+        meta["open_type"] = "unconditional"
     meta |= {name: text for name in TEXT if (text := _plain(entry.get(name))).casefold() not in NOTHING}
     meta |= {name: found[0] for name, codes in ONE.items() if (found := _known(codes, entry.get(name)))}
     meta |= {name: found for name, codes in MANY.items() if (found := _known(codes, entry.get(name)))}

@@ -14,9 +14,11 @@ from ckan.plugins import toolkit
 
 from ckanext.gkopen import bodies, pipeline
 from ckanext.gkopen.checks.catalogue import render
+from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.examine import examine
 from ckanext.gkopen.logic import language
 from ckanext.gkopen.logic.action.common import domain_of, need, speaking, user_of
+from ckanext.gkopen.metadata.package import APPROVED
 from ckanext.gkopen.records import Finding, Options, Unreadable
 from ckanext.gkopen.review import decide
 
@@ -30,6 +32,7 @@ def gkopen_submission_create(context: Any, data_dict: Any) -> dict[str, Any]:
     :param rows: a list of objects label → text; amounts as text, since JSON numbers lose digits
     :param filename: shown to the reviewer
     :param mapping: label → field name; :param units: label → unit; :param constants: field name → value
+    :param metadata: an object of the dataset's disclosure metadata, instead of rows: reviewed in the same way
     :param idempotency_key: the same key with the same content answers with the first outcome
     :returns: the outcome with `state` held, returned, unchanged or repeated, the counts and the revision's id
     """
@@ -38,6 +41,8 @@ def gkopen_submission_create(context: Any, data_dict: Any) -> dict[str, Any]:
         need(data_dict, "organization")
         body = bodies.find(str(data_dict["organization"]))
         toolkit.check_access("gkopen_submit", context, {"body_id": body["id"]})
+        if data_dict.get("metadata") is not None:
+            return _metadata(domain, body, data_dict["metadata"], user_of(context))
         with _file(data_dict) as (path, filename):
             outcome = pipeline.submit(pipeline.Submission(
                 domain=domain.name, body=body, path=path, filename=filename,
@@ -45,6 +50,21 @@ def gkopen_submission_create(context: Any, data_dict: Any) -> dict[str, Any]:
                 idempotency_key=data_dict.get("idempotency_key"), options=_options(data_dict)))
         ckan_model.Session.commit()
     return outcome.as_dict()
+
+
+def _metadata(domain: Domain, body: dict[str, Any], fields: Any, user: str) -> dict[str, Any]:
+    if not isinstance(fields, dict):
+        raise toolkit.ValidationError({"metadata": [toolkit._("metadata is an object of field names and values.")]})
+    unknown = sorted(set(fields) - set(APPROVED))
+    if unknown:
+        raise toolkit.ValidationError({"metadata": [toolkit._("Unknown metadata fields: {names}.").format(
+            names=", ".join(unknown))]})
+    try:
+        revision_id = pipeline.submit_metadata(domain, body, fields, user)
+    except LookupError as error:
+        raise toolkit.ValidationError({"metadata": [str(error)]}) from error
+    ckan_model.Session.commit()
+    return {"state": "held", "revision_id": revision_id}
 
 
 def gkopen_check(context: Any, data_dict: Any) -> dict[str, Any]:
