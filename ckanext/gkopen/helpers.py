@@ -24,6 +24,7 @@ from flask import has_request_context
 from ckanext.gkopen import ids
 from ckanext.gkopen.domains import Domain, UnknownDomain, get_domain
 from ckanext.gkopen.metadata.codes import meta_codes
+from ckanext.gkopen.model import every
 from ckanext.gkopen.review import roles
 from ckanext.gkopen.views.change import cells as gkopen_changed_cells
 from ckanext.gkopen.views.change import metadata as gkopen_metadata_changes
@@ -34,7 +35,8 @@ from ckanext.gkopen.views.preview import table as gkopen_rows
 
 __all__ = [
     "gkopen_bodies", "gkopen_body", "gkopen_changed_cells", "gkopen_date", "gkopen_dictionary", "gkopen_domain",
-    "gkopen_domain_of", "gkopen_domains", "gkopen_downloads", "gkopen_english", "gkopen_facet_label", "gkopen_is_bulk",
+    "gkopen_domain_of", "gkopen_domains", "gkopen_downloads", "gkopen_english", "gkopen_facet_label",
+    "gkopen_formats", "gkopen_is_bulk",
     "gkopen_languages", "gkopen_latest", "gkopen_license", "gkopen_metadata_changes", "gkopen_number",
     "gkopen_page_url", "gkopen_part", "gkopen_preview", "gkopen_revision_title", "gkopen_role", "gkopen_row_name",
     "gkopen_rows", "gkopen_site_title", "gkopen_size", "gkopen_source", "gkopen_table_resource", "gkopen_text",
@@ -236,9 +238,19 @@ def gkopen_table_resource(package: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def gkopen_downloads(package: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The files that are made already, the one for Excel first."""
-    files = {r["form"]: r for r in package.get("resources", []) if r.get("form") in DOWNLOAD_ORDER and r.get("size")}
+    """The files that are made already (form, url, size, sha256, updated_at), the one for Excel first."""
+    bulk = gkopen_is_bulk(package)
+    rows = every("select form, '/open/' || address as url, size, sha256, updated_at from gkopen.file"
+                 " where sha256 is not null and case when :bulk then dataset_id is null and domain = :domain"
+                 " else dataset_id = cast(:id as uuid) end",
+                 bulk=bulk, domain=package.get("domain"), id=package["id"])
+    files = {row["form"]: row for row in rows}
     return [files[form] for form in DOWNLOAD_ORDER if form in files]
+
+
+def gkopen_formats(package: Mapping[str, Any]) -> list[str]:
+    """The formats of a dataset's files, for a list of datasets."""
+    return list(dict.fromkeys(r["format"] for r in package.get("resources", []) if r.get("form") in DOWNLOAD_ORDER))
 
 
 def gkopen_source(package: Mapping[str, Any]) -> str:

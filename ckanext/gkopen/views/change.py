@@ -65,10 +65,11 @@ def metadata(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change
 
 def _value(field: Mapping[str, Any] | None, value: Any) -> str:
     values: Sequence[Any] = value if isinstance(value, list) else [value]
-    if field and field["field_name"] == "domain":
-        return h.gkopen_facet_label("domain", {"name": value}) if value else ""
-    if field and field.get("code_list"):
-        values = [h.gkopen_code_label(field["code_list"], each) for each in values if each]
+    if field and field["field_name"] == "license_id":
+        return h.gkopen_license({"license_id": value}) if value else ""
+    if field and (field.get("choices") or field.get("choices_helper")):
+        choices = h.scheming_field_choices(field)
+        values = [h.scheming_choices_label(choices, each) for each in values if each]
     return ", ".join(str(each) for each in values if each not in (None, ""))
 
 

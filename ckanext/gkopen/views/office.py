@@ -19,13 +19,14 @@ blueprint = Blueprint("gkopen_office", __name__, url_prefix="/office")
 blueprint.before_request(signed_in)
 
 PER_PAGE = 20
+DESK_ROWS = 10
 FINDINGS_SHOWN = 500
 
 
 @blueprint.get("/", strict_slashes=False, endpoint="desk")
 def desk() -> str:
     """What the officer has to do with: the form, the last submissions, the sources."""
-    revisions = act("gkopen_revision_list", {"limit": PER_PAGE, **words("cursor")})
+    revisions = act("gkopen_revision_list", {"limit": DESK_ROWS, **words("cursor")})
     return toolkit.render("gkopen/office/desk.html", {
         **_choices(), "revisions": revisions["results"], "cursor": revisions["cursor"],
         "sources": act("gkopen_source_list", {"limit": 100})["results"], "data": words("domain", "organization")})

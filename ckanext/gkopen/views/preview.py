@@ -16,8 +16,8 @@ from ckanext.gkopen.domains import NUMERIC, Domain, Field
 
 SYSTEM = ("dataset_id", "part")
 """Columns of every table that say nothing to a reader."""
-LONG = 24
-"""From this many characters on a cell is given more width and cut after two lines; its title holds all of it."""
+TECHNICAL = ("join:", "else_join:", "id_of:", "ocid", "printed:", "unit_of:")
+"""Ways of deriving a column that serve programs and auditors; such columns are shown when all are asked for."""
 MOST_PAGES = 1000
 
 
@@ -33,7 +33,8 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """One page of rows. `rows`: texts in the order of `columns`. `hidden`: how many columns are empty on this page.
+    """One page of rows. `rows`: texts in the order of `columns`. `hidden`: how many columns are left out because they
+    are empty on this page or technical.
 
     `total` is exact up to `more_than`, which is set where counting stopped there.
     """
@@ -80,6 +81,10 @@ def preview(domain: Domain, resource_id: str, args: Mapping[str, str], per_page:
     return _shown(domain, names, records, found, page, per_page, q, args.get("columns") == "all")
 
 
+def _technical(field: Field | None) -> bool:
+    return field is not None and (field.type == "url" or (field.derived or "").startswith(TECHNICAL))
+
+
 def _page(text: str | None) -> int:
     return min(max(int(text), 1), MOST_PAGES) if text and text.isascii() and text.isdigit() else 1
 
@@ -89,14 +94,15 @@ def _shown(domain: Domain, names: list[str], records: list[list[str]], found: Ma
     places = [place for place, name in enumerate(names) if name not in SYSTEM and not name.startswith("_")]
     if "publisher" in names and len({record[names.index("publisher")] for record in records}) <= 1:
         places.remove(names.index("publisher"))
-    filled = [place for place in places if any(record[place] for record in records)]
-    shown = places if all_columns or not records else filled
     fields = {field.name: field for field in domain.fields}
+    telling = [place for place in places if any(record[place] for record in records)
+               and not _technical(fields.get(names[place]))]
+    shown = places if all_columns or not telling else telling
     total = int(found.get("total") or 0)
     return Preview(
         columns=[column(names[place], fields.get(names[place])) for place in shown],
         rows=[[cell(fields.get(names[place]), record[place]) for place in shown] for record in records],
-        hidden=len(places) - len(filled) if records else 0, all_columns=all_columns, total=total,
+        hidden=len(places) - len(shown), all_columns=all_columns, total=total,
         more_than=bool(found.get("total_was_estimated")), page=page,
         pages=max(1, min(-(-total // per_page), MOST_PAGES)), q=q, per_page=per_page)
 
@@ -109,7 +115,7 @@ def column(name: str, field: Field | None) -> Column:
 
 
 def cell(field: Field | None, text: str) -> str:
-    """What a reader sees of one cell: the code's name, separators of thousands, a date without a midnight."""
+    """What a reader sees of one cell: the code's name, separators of thousands, a time to the minute, no midnight."""
     if field is None or not text:
         return text
     if field.codes is not None:
@@ -120,7 +126,7 @@ def cell(field: Field | None, text: str) -> str:
     if field.type in NUMERIC - {"year"}:
         return number(text)
     if field.type in ("date", "datetime"):
-        return text.replace("T", " ").removesuffix(" 00:00:00")
+        return text.replace("T", " ")[:16].removesuffix(" 00:00")
     return text
 
 
@@ -137,7 +143,7 @@ def number(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Some rows for a page, without the columns that are empty in all of them."""
+    """Some rows for a page, without technical columns and those that are empty in all of them."""
 
     columns: Sequence[Column]
     rows: Sequence[Sequence[str]]
@@ -145,6 +151,7 @@ class Table:
 
 def table(domain: Domain, records: Sequence[Mapping[str, Any]]) -> Table:
     """Rows that an action gave as dictionaries of texts, in the domain's order of columns."""
-    fields = [field for field in domain.fields if any(record.get(field.name) for record in records)]
+    fields = [field for field in domain.fields
+              if any(record.get(field.name) for record in records) and not _technical(field)]
     return Table([column(field.name, field) for field in fields],
                  [[cell(field, record.get(field.name) or "") for field in fields] for record in records])
