@@ -72,7 +72,7 @@ def dump(resource_id: str) -> Any:
 
 def _try(select: str, params: dict[str, Any]) -> None:
     """What PostgreSQL refuses (a word as an amount) is an answer of its own, not a download that breaks off."""
-    connection = get_read_engine().raw_connection()
+    connection: Any = get_read_engine().raw_connection()
     try:
         connection.cursor().execute(f"select * from ({select}) t limit 0", params)
     except psycopg2.DataError as error:
@@ -102,9 +102,9 @@ def _select(target: Target, data: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         where.append("dataset_id = :gk_dataset")
         params["gk_dataset"] = target.dataset_id
     filters = parse_query_filters(data.get("filters"), {"fields": types})
-    for clause, values in _where_clauses({"filterops": filters}, types):
+    for clause, *values in _where_clauses({"filterops": filters}, types):
         where.append(clause)
-        params |= values
+        params.update(*values)
     if data.get("q"):
         with get_read_engine().connect() as connection:
             found = conditions(target.domain, data["q"], connection)
@@ -132,7 +132,7 @@ def _as_printed(name: str, pg_type: str) -> str:
 
 def _order(table: TableSQL, data: dict[str, Any], types: dict[str, str]) -> str:
     if "sort" in request.args:
-        clauses = [(clause, _parse_sort_clause(clause, types)) for clause in get_list(data["sort"], False) or []]
+        clauses: list[tuple[str, Any]] = [(clause, _parse_sort_clause(clause, types)) for clause in get_list(data["sort"], False) or []]
         wrong = [clause for clause, parsed in clauses if not parsed]
         if wrong:
             raise toolkit.ValidationError({"sort": [f"无法按此排序 / cannot sort by: {', '.join(wrong)}"]})

@@ -71,7 +71,7 @@ def stream_copy(select: str, params: dict[str, Any], options: str) -> Iterator[b
 
     def copy() -> None:
         error: Exception | None = None
-        connection = get_read_engine().raw_connection()
+        connection: Any = get_read_engine().raw_connection()
         try:
             with connection.cursor() as cursor:
                 query = cursor.mogrify(select, params).decode()

@@ -328,7 +328,7 @@ def _prepare(cursor: Any) -> None:
 
 @contextmanager
 def _transaction() -> Iterator[Any]:
-    connection = get_write_engine().raw_connection()
+    connection: Any = get_write_engine().raw_connection()
     try:
         with connection.cursor() as cursor:
             cursor.execute("set local statement_timeout = 0;"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -80,7 +80,7 @@ def _selected(content: Content, year: str | None, first: int) -> Iterator[pa.Rec
             yield batch.slice(start, stop - start)
 
 
-def _write_rows(content: Content, batches: Iterable[pa.RecordBatch], sheet: BinaryIO) -> None:
+def _write_rows(content: Content, batches: Iterable[pa.RecordBatch], sheet: IO[bytes]) -> None:
     columns = content.columns
     rows, widths = 0, None
     for batch in batches:
