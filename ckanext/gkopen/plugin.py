@@ -22,6 +22,7 @@ from ckanext.gkopen.datastore.plugin import DatastoreMixin
 from ckanext.gkopen.logic import action, auth, guard
 from ckanext.gkopen.metadata import choices, validators
 from ckanext.gkopen.metadata.facets import facets
+from ckanext.gkopen.normalise import derived
 from ckanext.gkopen.search.plugin import SearchMixin
 
 
@@ -53,6 +54,7 @@ class GkopenPlugin(SearchMixin, DatastoreMixin, DefaultTranslation, plugins.Sing
 
     def update_config(self, config: Any) -> None:
         domains.configure(config.get("ckanext.gkopen.domains_dir"))
+        derived.configure(ocid=config.get("ckanext.gkopen.prefix.ocds") or None)
         toolkit.add_template_directory(config, "templates")
         toolkit.add_public_directory(config, "public")
         toolkit.add_resource("assets", "gkopen")

@@ -316,12 +316,15 @@ def _read_state(cursor: Any, table: TableSQL, dataset_id: str) -> _State:
 def _prepare(cursor: Any) -> None:
     """Creates what all tables share, once. The write role needs CREATE on the DataStore database for it."""
     cursor.execute("select to_regclass('gkopen.applied') is not null"
-                   " and to_regproc('public.gkopen_grams') is not null")
+                   " and to_regproc('public.gkopen_grams') is not null and to_regtype('public.nested') is not null")
     if cursor.fetchone()[0]:
         return
     cursor.execute("select pg_advisory_xact_lock(%s)", (lock_key("prepare"),))
     cursor.execute(BOOKKEEPING)
     cursor.execute(GRAMS)
+    # CKAN makes this type in the middle of its first search, and a repeatable reader then does not see it: a 500.
+    cursor.execute("do $$ begin if to_regtype('public.nested') is null then"
+                   " create type public.nested as (json json, extra text); end if; end $$")
     # The search counts in the snapshot of its rows, so its role reads the counts too.
     cursor.execute(f"grant select on public._table_stats to {quoted(_read_role())}")
 
