@@ -132,7 +132,8 @@ def _as_printed(name: str, pg_type: str) -> str:
 
 def _order(table: TableSQL, data: dict[str, Any], types: dict[str, str]) -> str:
     if "sort" in request.args:
-        clauses: list[tuple[str, Any]] = [(clause, _parse_sort_clause(clause, types)) for clause in get_list(data["sort"], False) or []]
+        asked = get_list(data["sort"], False) or []
+        clauses: list[tuple[str, Any]] = [(clause, _parse_sort_clause(clause, types)) for clause in asked]
         wrong = [clause for clause, parsed in clauses if not parsed]
         if wrong:
             raise toolkit.ValidationError({"sort": [f"无法按此排序 / cannot sort by: {', '.join(wrong)}"]})
