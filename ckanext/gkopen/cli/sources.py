@@ -127,6 +127,8 @@ def _print_report(run: dict[str, Any]) -> None:
                        + (f", revision {outcome['revision']}" if outcome["revision"] else ""))
         for code, number in sorted(counts["findings"].items()):
             click.echo(f"  {number:6d} × {code}")
+        for body, number in counts.get("vanished", {}).items():
+            click.echo(f"  {number} rows of {body} are gone from the source: look at the revision before you approve it")
         for body, number in counts["unknown_bodies"].items():
             click.echo(f"  {number} rows of an unknown body {body!r}: create it, then harvest again")
 

@@ -3,6 +3,7 @@ platform.
 """
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -31,7 +32,7 @@ NEXT = """
   批量下载 / whole tables        {site}/open/
   共享交换平台 / the exchange platform's tables, to change and harvest again:
                                  {exchange}
-  采集 / harvest again           {ckan} -c {ini} gkopen harvest --all
+  命令 / commands                {command} harvest --all    (review list, source list, --help …)
   账号 / accounts                {accounts}
 {people}
   Ctrl-C 全部停止 / stops all of it
@@ -51,7 +52,9 @@ class Demo:
         self.children: dict[str, Callable[[], Guarded]] = {}
         self.running: dict[str, Guarded] = {}
         self.ports: dict[str, int] = {}
+        self.platform_moved = False
         self.ini = Path()
+        self.command = home / "gkopen"
 
     def run(self) -> None:
         """Start everything, and stay until it is stopped. Raises StartError with what to do."""
@@ -66,9 +69,8 @@ class Demo:
                 self._make_site()
             if not self.kept.read().get("published"):
                 self._fill()
-            elif self.servers.index_is_new:
-                with self.screen.step("重建索引 search index"):
-                    run_ckan(self.ini, "search-index", "rebuild", "--force")
+            else:
+                self._bring_up_to_date()
             with self.screen.step("网站与工作进程 web server and worker"):
                 self._serve()
             self.screen.tell(f"就绪 ready after {time.monotonic() - began:.0f} s")
@@ -76,6 +78,15 @@ class Demo:
             self._stay()
         finally:
             self.stop()
+
+    def _bring_up_to_date(self) -> None:
+        """What a start on kept data has to mend: an index that is new, a platform that moved to another port."""
+        if self.servers.index_is_new:
+            with self.screen.step("重建索引 search index"):
+                run_ckan(self.ini, "search-index", "rebuild", "--force")
+        if self.platform_moved:
+            with self.screen.step("来源地址 addresses of the sources"):
+                self._make_city()
 
     def stop(self) -> None:
         for child in self.running.values():
@@ -98,6 +109,7 @@ class Demo:
         kept = self.kept.read()
         self.ports["web"] = free_port_from(kept.get("web_port", FIRST_WEB_PORT))
         self.ports["exchange"] = free_port(kept.get("exchange_port"))
+        self.platform_moved = kept.get("exchange_port") not in (None, self.ports["exchange"])
         self.kept.change(web_port=self.ports["web"], exchange_port=self.ports["exchange"])
 
     def _make_site(self) -> None:
@@ -117,6 +129,19 @@ class Demo:
         # The exchange platform and the portal share this secret; both take it from the environment.
         os.environ[Folder(self.exchange).city().secret_env] = secret(self.home, "exchange")
         os.environ["CKAN_INI"] = str(self.ini)
+        self._write_command(Folder(self.exchange).city().secret_env)
+
+    def _write_command(self, secret_env: str) -> None:
+        """`HOME/gkopen …` is `ckan gkopen …` with this site's settings and the platform's secret."""
+        text = (
+            "#!/bin/sh\n"
+            f"{secret_env}={shlex.quote(os.environ[secret_env])}; export {secret_env}\n"
+            f'exec {shlex.quote(str(ckan_program()))} -c {shlex.quote(str(self.ini))} gkopen "$@"\n'
+        )
+        self.command.unlink(missing_ok=True)
+        descriptor = os.open(self.command, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o700)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
 
     def _fill(self) -> None:
         """From the exchange platform to the public, once; a start that was interrupted does it again."""
@@ -124,15 +149,7 @@ class Demo:
             self._start("exchange", self._exchange)
             self._wait_for("exchange", self.platform_url, any_answer=True)
         with self.screen.step("机构、账号与来源 bodies, accounts and sources"):
-            run_ckan(
-                self.ini,
-                "gkopen",
-                "demo-city",
-                "--platform",
-                self.platform_url,
-                "--accounts",
-                str(self.accounts.path),
-            )
+            self._make_city()
         with self.screen.step("采集 harvest"):
             # Revisions wait for review and some real rows are quarantined: code 1 is the good end here.
             self._follow("harvest", [ckan_program(), "-c", self.ini, "gkopen", "harvest", "--all"], good=(0, 1))
@@ -142,6 +159,10 @@ class Demo:
                 raise StartError(f"{self.accounts.path} names no account of the disclosure office: run `make clean`.")
             self._follow("review", [sys.executable, "-m", "ckanext.gkopen.embedded.approve", office.name])
         self.kept.change(published=True)
+
+    def _make_city(self) -> None:
+        arguments = ["--platform", self.platform_url, "--accounts", str(self.accounts.path)]
+        run_ckan(self.ini, "gkopen", "demo-city", *arguments)
 
     def _serve(self) -> None:
         self._start("web", self._web)
@@ -243,8 +264,7 @@ class Demo:
             NEXT.format(
                 site=self.site_url,
                 exchange=self.exchange,
-                ckan=ckan_program(),
-                ini=self.ini,
+                command=self.command,
                 accounts=self.accounts.path,
                 people=people,
             ),

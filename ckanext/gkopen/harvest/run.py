@@ -34,6 +34,10 @@ Progress = Callable[[str, int, int | None], None]
 """(stage, done, total or None): called after each page and each body."""
 
 
+GONE_ROWS, GONE_SHARE = 5, 0.1
+"""More rows than this, and more than this share of what is public, gone from a complete listing: the run says held."""
+
+
 @dataclass
 class Report:
     """What a run did; the counts add up: rows_in = rows_ok + rows_quarantined + rows_duplicate."""
@@ -50,6 +54,7 @@ class Report:
     outcomes: list[dict[str, Any]] = field(default_factory=list)
     findings: dict[str, int] = field(default_factory=dict)
     unknown_bodies: dict[str, int] = field(default_factory=dict)
+    vanished: dict[str, int] = field(default_factory=dict)
 
     def add(self, outcome: pipeline.Outcome, body: str) -> None:
         for name in ("rows_in", "rows_ok", "rows_quarantined", "rows_duplicate", "added", "changed", "removed"):
@@ -60,11 +65,15 @@ class Report:
                               "dataset": outcome.dataset_id})
         if outcome.state == "returned" or outcome.rows_quarantined:
             self.state = "partly"
+        before = outcome.rows_ok - outcome.added + outcome.removed
+        if outcome.removed > GONE_ROWS and outcome.removed > GONE_SHARE * before:
+            self.vanished[body] = outcome.removed
+            self.state = "held"
 
     def counts(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in (
             "pages", "rows_in", "rows_ok", "rows_quarantined", "rows_duplicate", "added", "changed", "removed",
-            "outcomes", "findings", "unknown_bodies")}
+            "outcomes", "findings", "unknown_bodies", "vanished")}
 
 
 def source_of(row: Mapping[str, Any]) -> Source:

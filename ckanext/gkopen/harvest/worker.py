@@ -11,6 +11,7 @@ import resource
 import select
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -19,12 +20,14 @@ from ckan import model as ckan_model
 
 from ckanext.gkopen import model
 from ckanext.gkopen.harvest import ledger, run
-from ckanext.gkopen.publish import outbox
+from ckanext.gkopen.publish import files, outbox, table
 
 log = logging.getLogger(__name__)
 
 TICK_LOCK = 0x676B6F70_7469636B       # "gkoptick"
 MEMORY_LIMIT = 1 << 30
+SWEEP_SECONDS = 3600
+"""Between two looks for bytes and tables that nothing names any more."""
 
 
 def work(*, once: bool = False) -> None:
@@ -33,9 +36,13 @@ def work(*, once: bool = False) -> None:
     if threading.current_thread() is threading.main_thread() and not once:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _number, _frame: stop.set())
+    swept = time.monotonic()
     with _doorbell() as wait:
         while not stop.is_set():
             busy = _round(stop)
+            if time.monotonic() - swept > SWEEP_SECONDS:
+                sweep()
+                swept = time.monotonic()
             if once and not busy:
                 return
             if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 > MEMORY_LIMIT:
@@ -69,6 +76,19 @@ def _round(stop: threading.Event) -> bool:
     finally:
         ckan_model.Session.remove()
     return busy
+
+
+def sweep() -> None:
+    """Remove what nothing names any more: bytes of files that were replaced, tables of a load that was killed."""
+    try:
+        for gone in (*files.sweep(), *table.sweep()):
+            log.info("swept %s", gone)
+        ckan_model.Session.commit()
+    except Exception:
+        ckan_model.Session.rollback()
+        log.exception("sweeping failed; it is tried again within the hour")
+    finally:
+        ckan_model.Session.remove()
 
 
 def start_due_sources() -> int:

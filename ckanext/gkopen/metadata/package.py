@@ -119,7 +119,10 @@ def _tags(domain: Domain, meta: Mapping[str, Any], body_title: str) -> list[dict
 def _resources(domain: Domain, table: str, dataset: str, path: str, published: Published,
                site_url: str) -> Iterator[dict[str, Any]]:
     """The table first, then the file forms of schemas/codes/meta_form.csv."""
-    shared: dict[str, Any] = {"rows": published["rows"], "columns": len(domain.fields) + SYSTEM_COLUMNS}
+    table_columns = len(domain.fields) + SYSTEM_COLUMNS
+    # A dataset's own files leave out the columns that say which dataset it is; its table and the bulk files have them.
+    file_columns = len(domain.fields) if "/" in path else table_columns
+    shared: dict[str, Any] = {"rows": published["rows"], "columns": file_columns}
     start, end = period_of(domain, published["parts"])
     if start:
         shared["period"] = f"{start}/{end}"
@@ -127,7 +130,7 @@ def _resources(domain: Domain, table: str, dataset: str, path: str, published: P
     for form in meta_codes("meta_form").codes:
         if form.code == "table":
             url = f"{site_url}/api/3/action/datastore_search?resource_id={table}"
-            yield _resource(form, table, url) | shared | {"datastore_active": True}
+            yield _resource(form, table, url) | shared | {"columns": table_columns, "datastore_active": True}
         else:
             url = f"{site_url}/open/{quote(path)}.{form.code}"
             resource = _resource(form, ids.file_resource_id(dataset, form.code), url)

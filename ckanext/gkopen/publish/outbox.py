@@ -38,9 +38,12 @@ class Done:
     seconds: float
 
 
-def enqueue(dataset_id: str, seq: int, domain: str) -> None:
-    """Put every exit of a publication on the list. Bulk forms of a domain are made at most once an interval."""
-    interval = toolkit.config["ckanext.gkopen.bulk_interval"]
+def enqueue(dataset_id: str, seq: int, domain: str, *, urgent: bool = False) -> None:
+    """Put every exit of a publication on the list.
+
+    Bulk forms of a domain are made at most once an interval; where something is withdrawn (`urgent`), at once.
+    """
+    interval = 0 if urgent else toolkit.config["ckanext.gkopen.bulk_interval"]
     model.execute("insert into gkopen.outbox (dataset_id, seq, sink) select :d, :seq, unnest(cast(:sinks as text[]))",
                   d=dataset_id, seq=seq, sinks=[s for s in SINKS if s != "bulk"])
     model.execute(

@@ -45,7 +45,7 @@ def publish(revision: Mapping[str, Any], changes: list[dict[str, Any]], actor: s
             _write_package(dataset | {"seq": seq}, revision, shown)
         else:
             _remove_package(dataset_id)
-    outbox.enqueue(dataset_id, seq, dataset["domain"])
+    outbox.enqueue(dataset_id, seq, dataset["domain"], urgent=revision["kind"] == "withdraw")
     audit.record(actor, "published" if data_parts else "withdrawn", dataset_id, seq=seq, revision=str(revision["id"]))
     return seq
 

@@ -1,0 +1,201 @@
+"""Harvests from the simulated exchange platform over HTTP into the held revisions of a fresh site."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from ckan import model as ckan_model
+from ckan.plugins import toolkit
+
+from ckanext.gkopen import demo, ids, model
+from ckanext.gkopen.embedded.accounts import Accounts
+from ckanext.gkopen.harvest import ledger, run, worker
+from ckanext.gkopen.publish import outbox
+from ckanext.gkopen.simulator.faults import parse_fault
+from ckanext.gkopen.simulator.platform import Platform
+from ckanext.gkopen.simulator.server import running
+from tests.people import call
+
+SECRET = "only-for-tests"
+SOURCE = "jianghai-cgj-parking"
+BODY = "jianghai-cgj"
+
+
+@dataclass
+class City:
+    folder: Path
+    platform: Platform
+
+    def table(self) -> Path:
+        return self.folder / "data" / "cgj-parking.csv"
+
+    def edit(self, old: str, new: str) -> None:
+        text = self.table().read_text("utf-8-sig")
+        assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in the table"
+        self.table().write_text(text.replace(old, new), "utf-8")
+
+
+@pytest.fixture
+def city(site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[City]:
+    folder = tmp_path / "city"
+    shutil.copytree(str(files("ckanext.gkopen") / "simulator" / "city"), folder)
+    monkeypatch.setenv("GKOPEN_SECRET_DEMO", SECRET)
+    with running(folder, SECRET) as (url, platform):
+        demo.make_city(folder, url, Accounts(tmp_path / "accounts.txt"))
+        yield City(folder, platform)
+
+
+def harvest(name: str = SOURCE, *, dry_run: bool = False) -> dict[str, Any]:
+    """One run to its end; the run's row."""
+    run_id = ledger.enqueue(ledger.find_source(name), "manual", "test", dry_run=dry_run)
+    ckan_model.Session.commit()
+    claim = ledger.claim(run_id)
+    assert claim is not None
+    try:
+        run.carry_out(claim)
+    finally:
+        claim.release()
+    row = model.one("select * from gkopen.run where id = :id", id=run_id)
+    assert row is not None
+    return row
+
+
+def approve_all() -> None:
+    for revision in call("gkopen_revision_list", "office", state="held", limit=1000)["results"]:
+        call("gkopen_revision_approve", "office", id=revision["id"], digest=revision["digest"])
+    assert all(outbox.drain())
+
+
+def revisions() -> int:
+    return model.value("select count(*) from gkopen.revision")
+
+
+def test_rows_in_are_good_or_quarantined_or_duplicate(city: City) -> None:
+    counts = harvest()["counts"]
+    assert counts["rows_in"] == counts["rows_ok"] + counts["rows_quarantined"] + counts["rows_duplicate"] > 0
+    assert counts["outcomes"][0]["state"] == "held"
+    assert call("package_search", "", q="*:*")["count"] == 0
+
+
+def test_an_officers_change_is_exactly_what_the_reviewer_sees(city: City) -> None:
+    harvest()
+    approve_all()
+    table = ids.table_id("parking")
+    before = call("datastore_search", "", resource_id="parking", limit=1000)["records"]
+    row = before[0]
+    city.edit(f"{row['name']},", f"{row['name']}（改）,")
+    counts = harvest()["counts"]
+    assert (counts["added"], counts["changed"], counts["removed"]) in {(1, 0, 1), (0, 1, 0)}
+    approve_all()
+    after = {record["name"] for record in call("datastore_search", "", resource_id=table, limit=1000)["records"]}
+    assert f"{row['name']}（改）" in after and row["name"] not in after
+
+
+def test_twice_unchanged_writes_no_revision(city: City) -> None:
+    harvest()
+    approve_all()
+    known = revisions()
+    assert harvest()["counts"]["outcomes"][0]["state"] == "unchanged"
+    assert revisions() == known
+
+
+def test_an_undecided_revision_is_replaced_by_the_next_run(city: City) -> None:
+    harvest()
+    harvest()
+    states = [row["state"] for row in model.every("select state from gkopen.revision order by created_at")]
+    assert states == ["superseded", "held"]
+
+
+def test_a_dry_run_writes_nothing(city: City) -> None:
+    counts = harvest(dry_run=True)["counts"]
+    assert counts["added"] > 0
+    assert revisions() == 0
+    assert model.value("select count(*) from gkopen.submission") == 0
+
+
+@pytest.mark.parametrize("fault", ["empty", "wrong_total", "truncated_json", "html", "wrong_sign"])
+def test_a_bad_night_deletes_nothing(city: City, fault: str) -> None:
+    harvest()
+    approve_all()
+    shown = call("datastore_search", "", resource_id="parking")["total"]
+    city.platform.faults.replace([parse_fault(fault)])
+    row = harvest()
+    assert call("datastore_search", "", resource_id="parking")["total"] == shown
+    assert not model.every("select 1 from gkopen.revision_part p join gkopen.revision r on r.id = p.revision_id"
+                           " where r.state = 'held'")
+    if fault != "empty":
+        assert row["state"] == "failed"
+        assert row["error"]["zh"] and row["error"]["en"]
+    city.platform.faults.replace([])
+    assert harvest()["counts"]["outcomes"][0]["state"] == "unchanged"
+
+
+def test_many_triggers_are_one_run(city: City) -> None:
+    source = ledger.find_source(SOURCE)
+    assert len({ledger.enqueue(source, "manual", "test") for _ in range(20)}) == 1
+
+
+def test_a_run_whose_worker_died_is_claimable_at_once(city: City) -> None:
+    run_id = ledger.enqueue(ledger.find_source(SOURCE), "manual", "test")
+    ckan_model.Session.commit()
+    engine = ckan_model.meta.engine
+    dead = subprocess.Popen(
+        [sys.executable, "-c",
+         "import sys, psycopg2\nc = psycopg2.connect(sys.argv[1]); c.autocommit = True\n"
+         "c.cursor().execute('select pg_advisory_lock(%s)', (int(sys.argv[2]),)); print('held', flush=True)\n"
+         "sys.stdin.read()",
+         engine.url.render_as_string(hide_password=False), str(ledger.lock_key(ledger.find_source(SOURCE)["id"]))],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert dead.stdout is not None and dead.stdout.readline() == b"held\n"
+    assert ledger.claim(run_id) is None
+    dead.kill()
+    dead.wait()
+    with engine.connect() as connection:                  # waits for the server to notice, without a clock
+        connection.execute(sa.text("select pg_advisory_lock(:k)"),
+                           {"k": ledger.lock_key(ledger.find_source(SOURCE)["id"])})
+        connection.execute(sa.text("select pg_advisory_unlock_all()"))
+    claim = ledger.claim(run_id)
+    assert claim is not None
+    run.carry_out(claim)
+    claim.release()
+
+
+def test_a_worker_that_was_overtaken_writes_nothing_more(city: City) -> None:
+    run_id = ledger.enqueue(ledger.find_source(SOURCE), "manual", "test")
+    ckan_model.Session.commit()
+    first = ledger.claim(run_id)
+    assert first is not None
+    first.release()
+    second = ledger.claim(run_id)
+    assert second is not None
+    with pytest.raises(ledger.Fenced):
+        run.carry_out(first)
+    ckan_model.Session.rollback()
+    assert revisions() == 0
+    run.carry_out(second)
+    second.release()
+    assert revisions() == 1
+
+
+def test_the_worker_does_what_is_due(city: City) -> None:
+    model.execute("update gkopen.source set state = 'paused' where name <> :name", name=SOURCE)
+    ckan_model.Session.commit()
+    worker.work(once=True)
+    assert [row["state"] for row in model.every("select state from gkopen.run")] == ["partly"], "some rows of the demo are bad on purpose"
+    assert worker.start_due_sources() == 0, "the next run is due by the source's cycle, not now"
+
+
+def test_a_source_is_seen_by_its_own_people_only(city: City) -> None:
+    with pytest.raises(toolkit.NotAuthorized):
+        call("gkopen_source_list", "")
+    assert call("gkopen_source_list", "office", limit=1000)["results"]
+    assert SECRET not in str(call("gkopen_source_list", "admin", limit=1000))
