@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -60,8 +59,9 @@ def _sum(table: Any) -> Any:
 
 
 def memory() -> int:
-    """The most that this process has held, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    """The most that this process has held, in MB. (`ru_maxrss` would count the parent from which it was forked.)"""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) // 1024
 
 
 def in_a_process(source: Path, folder: Path, ini: Path) -> dict[str, Any]:
