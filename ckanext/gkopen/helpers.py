@@ -24,23 +24,51 @@ from flask import has_request_context
 from ckanext.gkopen import ids
 from ckanext.gkopen.domains import Domain, UnknownDomain, get_domain
 from ckanext.gkopen.metadata.codes import meta_codes
-from ckanext.gkopen.model import every
+from ckanext.gkopen.model import every, one
 from ckanext.gkopen.review import roles
 from ckanext.gkopen.views.change import cells as gkopen_changed_cells
 from ckanext.gkopen.views.change import metadata as gkopen_metadata_changes
 from ckanext.gkopen.views.change import row_name as gkopen_row_name
 from ckanext.gkopen.views.change import totals as gkopen_totals
-from ckanext.gkopen.views.preview import Preview, preview
+from ckanext.gkopen.views.preview import Preview, preview, unit
 from ckanext.gkopen.views.preview import table as gkopen_rows
 
 __all__ = [
-    "gkopen_bodies", "gkopen_body", "gkopen_changed_cells", "gkopen_date", "gkopen_dictionary", "gkopen_domain",
-    "gkopen_domain_of", "gkopen_domains", "gkopen_downloads", "gkopen_english", "gkopen_facet_label",
-    "gkopen_formats", "gkopen_is_bulk",
-    "gkopen_languages", "gkopen_latest", "gkopen_license", "gkopen_metadata_changes", "gkopen_number",
-    "gkopen_page_url", "gkopen_part", "gkopen_preview", "gkopen_revision_title", "gkopen_role", "gkopen_row_name",
-    "gkopen_rows", "gkopen_site_title", "gkopen_size", "gkopen_source", "gkopen_table_resource", "gkopen_text",
-    "gkopen_time", "gkopen_title", "gkopen_totals", "unix_locale_to_bcp47",
+    "gkopen_bodies",
+    "gkopen_body",
+    "gkopen_changed_cells",
+    "gkopen_date",
+    "gkopen_dictionary",
+    "gkopen_domain",
+    "gkopen_domain_of",
+    "gkopen_domains",
+    "gkopen_door",
+    "gkopen_downloads",
+    "gkopen_english",
+    "gkopen_facet_label",
+    "gkopen_formats",
+    "gkopen_is_bulk",
+    "gkopen_languages",
+    "gkopen_latest",
+    "gkopen_license",
+    "gkopen_metadata_changes",
+    "gkopen_number",
+    "gkopen_page_url",
+    "gkopen_part",
+    "gkopen_preview",
+    "gkopen_revision_title",
+    "gkopen_role",
+    "gkopen_row_name",
+    "gkopen_rows",
+    "gkopen_site_title",
+    "gkopen_size",
+    "gkopen_source",
+    "gkopen_table_resource",
+    "gkopen_text",
+    "gkopen_time",
+    "gkopen_title",
+    "gkopen_totals",
+    "unix_locale_to_bcp47",
 ]
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -56,18 +84,24 @@ R = TypeVar("R")
 
 
 def shortly(function: Callable[P, R]) -> Callable[P, R]:
-    """Keep the answer a few seconds, a language each. Only for what every reader sees alike."""
-    kept: dict[Any, tuple[float, R]] = {}
+    """Keep the answer a few seconds, or until something is published; a language each. Only for what all see alike."""
+    kept: dict[Any, tuple[float, Any, R]] = {}
 
     @wraps(function)
     def answer(*args: P.args, **kwargs: P.kwargs) -> R:
-        key = (h.lang(), args, tuple(sorted(kwargs.items())))
+        key, newest = (h.lang(), args, tuple(sorted(kwargs.items()))), _newest()
         found = kept.get(key)
-        if found is None or time.monotonic() - found[0] > SHORTLY_SECONDS:
-            found = kept[key] = (time.monotonic(), function(*args, **kwargs))
-        return found[1]
+        if found is None or found[1] != newest or time.monotonic() - found[0] > SHORTLY_SECONDS:
+            found = kept[key] = (time.monotonic(), newest, function(*args, **kwargs))
+        return found[2]
 
     return answer
+
+
+def _newest() -> Any:
+    """Changes with every publication."""
+    row = one("select count(*) as n, max(at) as at from gkopen.publication")
+    return (row["n"], row["at"]) if row else None
 
 
 # ---- language ----------------------------------------------------------------------------------------------------
@@ -254,13 +288,24 @@ def gkopen_formats(package: Mapping[str, Any]) -> list[str]:
 
 
 def gkopen_source(package: Mapping[str, Any]) -> str:
-    """Where a dataset's rows came from, in words; the names of persons and sources stay inside."""
-    source = str(package.get("harvest_source") or "")
-    door = source.partition(":")[0]
+    """Where a dataset's rows came from, in words; the names of persons stay inside."""
+    if package.get("source_system"):
+        return str(package["source_system"])
+    if gkopen_is_bulk(package):
+        return toolkit._("The responsible bodies")
+    if package.get("harvest_source"):
+        return gkopen_door("source")
+    row = one("select s.source from gkopen.revision r join gkopen.submission s on s.id = r.submission_id"
+              " where cast(r.id as text) = :id", id=package.get("revision_id") or "")
+    return gkopen_door(row["source"]) if row else ""
+
+
+def gkopen_door(source: str) -> str:
+    """The way by which a submission came in: `source:<name>`, `upload:<user>`, `api:<user>`, `cli:<user>` in words."""
     words = {"source": toolkit._("Shared exchange platform"), "upload": toolkit._("Workbook of the responsible body"),
              "api": toolkit._("Business system of the responsible body"),
              "cli": toolkit._("File of the responsible body")}
-    return str(package.get("source_system") or words.get(door) or source)
+    return words.get(source.partition(":")[0], source)
 
 
 def gkopen_license(package: Mapping[str, Any]) -> str:
@@ -273,7 +318,7 @@ def gkopen_license(package: Mapping[str, Any]) -> str:
 
 def gkopen_dictionary(domain: Domain) -> list[dict[str, Any]]:
     """The columns of a domain for the data dictionary: name, title, type, unit, note, codes."""
-    return [{"name": field.name, "title": gkopen_text(field.title), "type": field.type, "unit": field.unit or "",
+    return [{"name": field.name, "title": gkopen_text(field.title), "type": field.type, "unit": unit(field),
              "key": field.name in domain.key, "note": gkopen_text(field.description) if field.description else "",
              "codes": [(code.code, gkopen_text(code.title)) for code in field.codes.codes] if field.codes else []}
             for field in domain.fields]

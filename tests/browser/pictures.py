@@ -15,8 +15,8 @@ from tests.browser.chromium import NARROW, WIDE, chromium, log_in
 
 FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
 PUBLIC = {"home": "/", "search": "/dataset/?q=采购", "domains": "/domain/", "domain": "/domain/procurement",
-          "bodies": "/organization/", "about": "/about", "files": "/open/", "login": "/user/login", "missing": "/nothing-here",
-          "home-en": "/en/", "domain-en": "/en/domain/procurement"}
+          "bodies": "/organization/", "about": "/about", "files": "/open/", "login": "/user/login",
+          "missing": "/nothing-here", "home-en": "/en/", "domain-en": "/en/domain/procurement"}
 OVERFLOW = "document.scrollingElement.scrollWidth > innerWidth"
 
 

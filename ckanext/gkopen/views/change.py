@@ -10,7 +10,7 @@ from typing import Any
 from ckan.lib.helpers import helper_functions as h
 
 from ckanext.gkopen.domains import Domain
-from ckanext.gkopen.views.preview import cell, column, number
+from ckanext.gkopen.views.preview import cell, column, number, unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ def totals(domain: Domain, sums: Mapping[str, Mapping[str, Any]]) -> list[Change
             field = domain.field(name)
             step = after - before
             found.append((step == 0, Change(column(name, field).title, number(str(before)), number(str(after)),
-                                            field.unit or "", ("+" if step > 0 else "") + number(str(step)))))
+                                            unit(field), ("+" if step > 0 else "") + number(str(step)))))
     return [change for _, change in sorted(found, key=lambda pair: pair[0])]
 
 
@@ -43,7 +43,7 @@ def cells(domain: Domain, row: Mapping[str, Any]) -> list[Change]:
     for name in row["fields"]:
         field = domain.field(name)
         before, after = (cell(field, row[side].get(name) or "") for side in ("before", "after"))
-        changes.append(Change(column(name, field).title, before, after, field.unit or ""))
+        changes.append(Change(column(name, field).title, before, after, unit(field)))
     return changes
 
 

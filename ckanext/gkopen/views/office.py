@@ -59,7 +59,8 @@ def submit() -> Any:
 @blueprint.get("/sources", endpoint="sources")
 def sources() -> str:
     """Every source of the officer's bodies, with its health."""
-    return toolkit.render("gkopen/office/sources.html", {"sources": act("gkopen_source_list", {"limit": 1000})["results"]})
+    listed = act("gkopen_source_list", {"limit": 1000})
+    return toolkit.render("gkopen/office/sources.html", {"sources": listed["results"]})
 
 
 @blueprint.post("/sources/<name>/<any(harvest, pause, resume):what>", endpoint="source_do")

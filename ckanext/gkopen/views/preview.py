@@ -107,11 +107,17 @@ def _shown(domain: Domain, names: list[str], records: list[list[str]], found: Ma
         pages=max(1, min(-(-total // per_page), MOST_PAGES)), q=q, per_page=per_page)
 
 
+def unit(field: Field | None) -> str:
+    """The unit of a column in the reader's language; one that is not listed stays as the domain writes it."""
+    words = {"元": toolkit._("yuan"), "平方米": toolkit._("square metres"), "个": toolkit._("places")}
+    return words.get(field.unit or "", field.unit or "") if field else ""
+
+
 def column(name: str, field: Field | None) -> Column:
     """The head of a column. `publisher` is the one column that every table has and no domain describes."""
     if field is None:
         return Column(name, toolkit._("Body") if name == "publisher" else name, "", False)
-    return Column(name, field.title.get(h.lang()), field.unit or "", field.type in NUMERIC - {"year"})
+    return Column(name, field.title.get(h.lang()), unit(field), field.type in NUMERIC - {"year"})
 
 
 def cell(field: Field | None, text: str) -> str:

@@ -1,4 +1,4 @@
-"""What the officers' and reviewers' pages share: signed-in people only, messages from refused actions, pages of lists."""
+"""What the officers' and reviewers' pages share: signed-in people only, and sentences from refused actions."""
 
 from __future__ import annotations
 

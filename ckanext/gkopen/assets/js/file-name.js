@@ -12,9 +12,9 @@ this.ckan.module("gkopen-file-name", function ($) {
       this.el.on("change", function () {
         var file = input.files[0];
         if (!file) { note.text(""); return; }
-        var mb = Math.round(file.size / 104857.6) / 10;
+        var size = file.size < 1e6 ? Math.ceil(file.size / 1000) + " KB" : (file.size / 1e6).toFixed(1) + " MB";
         var large = module.options.limit && file.size > module.options.limit;
-        note.text(file.name + " · " + mb + " MB" + (large ? " — " + module.options.tooLarge : ""));
+        note.text(file.name + " · " + size + (large ? " — " + module.options.tooLarge : ""));
       });
     }
   };

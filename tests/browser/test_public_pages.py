@@ -1,0 +1,177 @@
+"""What everyone sees: search, dataset, domain, bodies, errors; with and without JavaScript, wide and narrow."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.chromium import NARROW
+from tests.browser.conftest import Portal
+from tests.people import call
+
+DATASET = "/dataset/nantong-czj-procurement"
+PUBLIC = ("/", "/dataset/", "/dataset/?q=采购", DATASET, "/dataset/all-procurement", "/domain/", "/domain/procurement",
+          "/domain/budget", "/organization/", "/organization/nantong-czj", "/about", "/open/", "/user/login")
+WIDER = "document.scrollingElement.scrollWidth - innerWidth"
+LATIN = re.compile(r"[A-Za-z]{2,}")
+ALLOWED = {"CSV", "XLSX", "Excel", "JSON", "Lines", "UTF", "API", "DCAT", "SHA", "KB", "MB", "CC", "BY", "JSONL",
+           "ZIP", "English", "OCID", "CKAN", "NTCG", "NT", "index", "json", "PPP", "EPC", "HS", "GB", "Parquet", "URL",
+           "ID", "FY"}
+OWN_TEXT = """() => {
+  const copy = document.body.cloneNode(true);
+  copy.querySelectorAll('script, style, code, pre, [lang]').forEach(element => element.remove());
+  const named = [...document.querySelectorAll('[aria-label], [placeholder]')]
+    .filter(e => !e.closest('[lang]:not(html)'))
+    .flatMap(e => ['aria-label', 'placeholder'].map(name => e.getAttribute(name) || ''));
+  const walker = document.createTreeWalker(copy, NodeFilter.SHOW_TEXT), texts = [document.title, ...named];
+  while (walker.nextNode()) texts.push(walker.currentNode.data);
+  return texts.join(' ');
+}"""
+
+
+def english_words(page: Page) -> set[str]:
+    return set(LATIN.findall(page.evaluate(OWN_TEXT))) - ALLOWED
+
+
+def test_a_citizen_searches_opens_and_downloads(published: Portal, visit: Callable[..., Any]) -> None:
+    with visit() as page:
+        page.goto("/")
+        page.fill(".gk-hero input[name=q]", "政府采购")
+        page.press(".gk-hero input[name=q]", "Enter")
+        page.click("text=南通市财政局政府采购")
+        expect(page.locator("h1")).to_have_text("南通市财政局政府采购")
+        rows = page.locator("table.gk-rows tbody tr")
+        expect(rows).to_have_count(10)
+        header = page.locator("table.gk-rows thead").inner_text()
+        assert "项目名称" in header
+        assert "project_name" not in header
+        for told in ("公开依据", "公开时限", "公开属性", "主动公开", "来源", "开放许可"):
+            expect(page.locator("main")).to_contain_text(told)
+        page.fill("#rows input[name=q]", "停车")
+        page.press("#rows input[name=q]", "Enter")
+        expect(rows).to_have_count(5)
+        with page.expect_download() as download:
+            page.click(".gk-downloads .gk-first a")
+        data = download.value.path().read_bytes()
+        assert data.startswith(b"\xef\xbb\xbf")
+        assert "停车场收费系统采购1" in data.decode("utf-8-sig")
+
+
+def test_what_matters_is_above_the_fold(published: Portal, visit: Callable[..., Any]) -> None:
+    with visit() as page:
+        page.goto(DATASET)
+        for selector in ("h1", ".gk-lead", "table.gk-rows tbody tr:nth-child(3)", ".gk-downloads li:last-child",
+                         "dt:text-is('公开依据')", "dt:text-is('公开时限')", "text=来源:"):
+            box = page.locator(selector).first.bounding_box()
+            assert box is not None, selector
+            assert box["y"] + box["height"] <= 800, selector
+
+
+def test_without_javascript_rows_are_searched_and_turned(published: Portal, visit: Callable[..., Any]) -> None:
+    with visit(java_script_enabled=False) as page:
+        page.goto(DATASET)
+        expect(page.locator("table.gk-rows tbody tr")).to_have_count(10)
+        page.click("text=下一页")
+        expect(page.locator("table.gk-rows tbody tr")).to_have_count(5)
+        page.goto(f"{DATASET}?q=食堂")
+        expect(page.locator("table.gk-rows tbody tr")).to_have_count(5)
+        expect(page.locator(".gk-copy .gk-button")).to_be_hidden()
+
+
+def test_the_domain_page_shows_all_bodies(published: Portal, visit: Callable[..., Any]) -> None:
+    with visit() as page:
+        page.goto("/domain/procurement")
+        expect(page.locator("h1")).to_have_text("政府采购")
+        expect(page.locator("table.gk-rows tbody tr")).to_have_count(15)
+        page.select_option("select[name=body]", label="南通市财政局")
+        page.click("#rows button[type=submit]")
+        assert "body=" in page.url
+        expect(page.locator("table.gk-rows tbody tr")).to_have_count(15)
+        expect(page.locator("#dictionary")).to_contain_text("采购单位")
+        expect(page.locator("#gk-publishers + ul li")).to_have_count(1)
+
+
+def test_an_empty_portal_says_so(portal: Portal, visit: Callable[..., Any]) -> None:
+    with visit() as page:
+        page.goto("/")
+        expect(page.locator("main")).to_contain_text("尚未发布任何数据")
+        expect(page.locator(".gk-figures")).to_contain_text("0")
+        page.goto("/domain/procurement")
+        expect(page.locator("main")).to_contain_text("尚无机构发布数据")
+
+
+def test_amounts_keep_every_digit(portal: Portal, visit: Callable[..., Any]) -> None:
+    row = ("NT-1,中标（成交）结果公告,2024-05-01 09:00,NTCG-1,桥梁,南通市城市管理局,公开招标,工程,84.6,"
+           "南通示例科技有限公司,90071992547409.93,金额,1")
+    portal.publish(row)
+    with visit() as page:
+        page.goto(DATASET)
+        expect(page.locator("table.gk-rows tbody")).to_contain_text("90,071,992,547,409.93")
+
+
+@pytest.mark.parametrize("size", [NARROW, {"width": 320, "height": 640}], ids=["390", "320"])
+def test_no_page_is_wider_than_its_window(published: Portal, visit: Callable[..., Any], size: dict[str, int]) -> None:
+    with visit(viewport=size, expected="404") as page:
+        for path in (*PUBLIC, "/nothing-here"):
+            page.goto(path)
+            assert page.evaluate(WIDER) <= 0, path
+
+
+def test_chinese_pages_speak_chinese(published: Portal, visit: Callable[..., Any]) -> None:
+    with visit(expected="404") as page:
+        for path in (*PUBLIC, "/nothing-here"):
+            page.goto(path)
+            assert english_words(page) == set(), path
+
+
+def test_english_pages_speak_english(published: Portal, visit: Callable[..., Any]) -> None:
+    with visit() as page:
+        page.goto(f"/en{DATASET}")
+        assert page.locator("html").get_attribute("lang") == "en"
+        expect(page.locator("h1")).to_have_text("Finance Bureau: Public procurement")
+        interface = page.locator(".gk-sheet-side dt, .gk-sheet-side h2, table.gk-rows thead th, .gk-menu a:not([lang])")
+        chinese = [text for text in interface.all_inner_texts() if re.search("[一-鿿]", text)]
+        assert chinese == []
+
+
+def test_nobody_gets_a_cookie_for_reading(published: Portal, visit: Callable[..., Any]) -> None:
+    with visit() as page:
+        for path in ("/", "/dataset/", DATASET, "/domain/procurement", "/organization/nantong-czj", "/open/", "/about"):
+            page.goto(path)
+            assert page.context.cookies() == [], path
+
+
+def test_the_keyboard_reaches_everything(published: Portal, visit: Callable[..., Any]) -> None:
+    focus = ("() => { const e = document.activeElement, s = getComputedStyle(e);"
+             " return [e.textContent.trim() || e.name || e.tagName, s.outlineStyle, parseFloat(s.outlineWidth)]; }")
+    with visit() as page:
+        page.goto(DATASET)
+        page.keyboard.press("Tab")
+        assert page.evaluate(focus)[0] == "跳到主要内容"
+        page.keyboard.press("Enter")
+        assert page.evaluate("document.activeElement.id") == "content"
+        seen = []
+        for _ in range(14):
+            page.keyboard.press("Tab")
+            name, style, width = page.evaluate(focus)
+            seen.append(name)
+            assert style != "none", name
+            assert width >= 2, name
+        assert "q" in seen
+        assert any("CSV" in name for name in seen)
+
+
+def test_errors_have_the_portals_look(published: Portal, visit: Callable[..., Any]) -> None:
+    with visit(expected="the server responded") as page:
+        assert page.goto("/nothing-here").status == 404
+        expect(page.locator("h1")).to_have_text("此地址没有内容")
+        expect(page.locator(".gk-brand")).to_be_visible()
+        call("gkopen_dataset_withdraw", published.cast.reviewer, id="nantong-czj-procurement",
+             reason="含个人信息，已撤回")
+        published.drain()
+        assert page.goto(DATASET).status == 410
+        expect(page.locator("main")).to_contain_text("含个人信息，已撤回")
