@@ -61,7 +61,7 @@ def dataset(shape: Domain) -> str:
 @contextmanager
 def database() -> Iterator[Any]:
     """A cursor on the DataStore's database with the settings of `bring_up`; one transaction."""
-    connection = get_write_engine().raw_connection()
+    connection: Any = get_write_engine().raw_connection()
     try:
         with connection.cursor() as cursor:
             cursor.execute("set local maintenance_work_mem = '256MB'; set local work_mem = '64MB';"

@@ -11,7 +11,7 @@ LATE = "select count(*) from gkopen.outbox where done_at is null and not_before 
 connection = psycopg2.connect(os.environ["CKAN_SQLALCHEMY_URL"], connect_timeout=5)
 with connection, connection.cursor() as cursor:
     cursor.execute(LATE, (PATIENCE_MINUTES,))
-    [late] = cursor.fetchone()
+    [(late,)] = cursor.fetchall()
 connection.close()
 if late:
     sys.exit(f"{late} exits have waited longer than {PATIENCE_MINUTES} minutes: read the worker's log")

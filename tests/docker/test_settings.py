@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from ckan.cli import CKANConfigLoader
@@ -13,7 +14,7 @@ from .setup_files import DOCKER, VARIABLE, compose, example
 
 
 @pytest.fixture
-def settings(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+def settings(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """As CKAN reads them in the web container, secrets made up."""
     values = {name: value or "0f" * 32 for name, value in example().items()}
     for name, value in compose()["services"]["web"]["environment"].items():
@@ -21,31 +22,31 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     return dict(CKANConfigLoader(str(DOCKER / "production.ini")).get_config())
 
 
-def test_it_stands_on_the_settings_of_demo_and_tests(settings: dict[str, str]) -> None:
+def test_it_stands_on_the_settings_of_demo_and_tests(settings: dict[str, Any]) -> None:
     common = dict(CKANConfigLoader(str(PROJECT / "ckanext/gkopen/embedded/site.ini")).get_config())
     for name in ("ckan.plugins", "scheming.dataset_schemas", "ckan.auth.public_user_details"):
         assert settings[name] == common[name]
 
 
-def test_nothing_is_left_open(settings: dict[str, str]) -> None:
+def test_nothing_is_left_open(settings: dict[str, Any]) -> None:
     for name, value in settings.items():
         assert "%(" not in str(value), name
     assert settings["SESSION_COOKIE_SECURE"] == "true"
     assert settings["debug"] == "false"
 
 
-def test_secrets_come_from_the_environment(settings: dict[str, str]) -> None:
+def test_secrets_come_from_the_environment(settings: dict[str, Any]) -> None:
     for name in ("SECRET_KEY", "WTF_CSRF_SECRET_KEY", "api_token.jwt.encode.secret", "api_token.jwt.decode.secret"):
         assert settings[name].endswith("0f" * 32)
 
 
-def test_files_it_names_are_there(settings: dict[str, str]) -> None:
+def test_files_it_names_are_there(settings: dict[str, Any]) -> None:
     address = settings["licenses_group_url"]
     assert address.startswith("file:///")
     assert (DOCKER / address.removeprefix("file://")).resolve().is_file()
 
 
-def test_folders_are_volumes(settings: dict[str, str]) -> None:
+def test_folders_are_volumes(settings: dict[str, Any]) -> None:
     mounted = [entry.split(":")[1] for entry in compose()["services"]["web"]["volumes"]]
     for name in ("ckan.webassets.path", "ckan.files.storage.gkopen_private.path",
                  "ckan.files.storage.gkopen_public.path"):
