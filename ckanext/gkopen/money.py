@@ -34,25 +34,26 @@ class Other:
     text: str
 
 
-FORMS = {
-    "missing": "not stated: 未提供, 单位不需填列, /, -",
-    "masked": "digits hidden by the source: ****, 20xx",
-    "rate": "a percentage, bare or as 折扣率, 费率",
-    "discount": "下浮率: so much below a reference price",
-    "bound": "80%以上, 不超过100万元",
-    "approximate": "约2444.37万元",
-    "range": "100-200万元",
-    "unit_price": "7元/吨",
-    "formula": "a calculation in words, or several rates and amounts",
-    "parts": "an amount with its parts that do not add up, or parts alone",
-    "unit_missing": "a figure whose unit is stated nowhere",
-    "unit_conflict": "the cell states one unit, the column another",
-    "words_differ": "figures and capital numerals state different amounts",
-    "foreign": "another currency",
-    "too_precise": "more digits than a published amount holds",
-    "number_format": "figures with misplaced commas or points",
-    "text": "something else",
+FORMS: dict[str, dict[str, str]] = {
+    "missing": {"zh": "没有写明", "en": "not stated"},  # 未提供, 单位不需填列, /, -
+    "masked": {"zh": "数字被隐去", "en": "digits hidden"},  # digits hidden by the source: ****, 20xx
+    "rate": {"zh": "费率", "en": "a rate"},  # bare or as 折扣率, 费率
+    "discount": {"zh": "下浮率", "en": "a discount"},  # 下浮率: so much below a reference price
+    "bound": {"zh": "上限或下限", "en": "a bound"},  # 80%以上, 不超过100万元
+    "approximate": {"zh": "约数", "en": "an approximate figure"},  # 约2444.37万元
+    "range": {"zh": "区间", "en": "a range"},  # 100-200万元
+    "unit_price": {"zh": "单价", "en": "a unit price"},  # 7元/吨
+    "formula": {"zh": "计算公式或多个报价", "en": "a formula or several prices"},
+    "parts": {"zh": "总额连同分项", "en": "an amount with its parts"},
+    "unit_missing": {"zh": "没有写明单位", "en": "no unit"},  # a figure whose unit is stated nowhere
+    "unit_conflict": {"zh": "单位矛盾", "en": "units contradict"},  # the cell states one unit, the column another
+    "words_differ": {"zh": "大小写不一致", "en": "figures and words differ"},
+    "foreign": {"zh": "外币", "en": "another currency"},
+    "too_precise": {"zh": "位数过多", "en": "too many digits"},  # more digits than a published amount holds
+    "number_format": {"zh": "数字写法有误", "en": "malformed figures"},  # figures with misplaced commas or points
+    "text": {"zh": "其他文字", "en": "other text"},  # something else
 }
+"""Form of a text that is no amount → how a finding names it."""
 
 _MISSING = re.compile(r"^(?:[-—–/\\*]|--+|——+|无|暂无|空|未提供|未公布|未填报|未载明|不详|"
                       r"详见.{0,12}|单位?不?需填列|单位不需填列|无金额|\(无金额\)|"

@@ -8,6 +8,7 @@ list stand between "；", null is nothing. The same rows give the same bytes, so
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -119,6 +120,10 @@ def split_parts(domain: Domain, table: pa.Table) -> dict[str, pa.Table]:
     index = names.indices.to_numpy(zero_copy_only=False)
     if len(labels) == 1:
         return {labels[0]: table}
+    bounds = np.flatnonzero(np.concatenate([[True], index[1:] != index[:-1], [True]]))
+    if len(bounds) == len(labels) + 1:  # each part in one piece, as in key order nearly always: nothing is copied
+        runs = itertools.pairwise(bounds.tolist())
+        return dict(sorted((labels[index[start]], table.slice(start, end - start)) for start, end in runs))
     order = np.argsort(index, kind="stable")
     ends = np.cumsum(np.bincount(index, minlength=len(labels)))
     starts = ends - np.bincount(index, minlength=len(labels))

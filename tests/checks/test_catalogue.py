@@ -46,7 +46,8 @@ def test_every_code_is_used_and_every_used_code_is_listed():
 
 
 def test_lists_and_texts_in_two_languages_are_filled_in():
-    finding = Finding("column-missing", "error", field="district", label="区", params={"nearest": ["区县", "辖区"]})
+    finding = Finding("column-missing", "error", field="district", label="区",
+                      params={"nearest": ["区县", "辖区"], "title": {"zh": "区", "en": "District"}})
     assert render(finding)["message"] == "没有“区”（district）这一列；相近的列名：区县、辖区。"
     assert render(finding, "en")["message"].endswith("similar ones: 区县, 辖区.")
     rule = Finding("implausible", "warning", line=3, label="金额", value="1",

@@ -7,7 +7,8 @@ import random
 import pyarrow as pa
 import pytest
 
-from ckanext.gkopen.checks.privacy import is_bank_card, is_resident_id, scan
+from ckanext.gkopen.checks.personal import is_bank_card, is_resident_id
+from ckanext.gkopen.checks.privacy import scan
 
 ID, PHONE, CARD = "11010519491231002X", "13912345678", "6222021234567890128"
 

@@ -48,9 +48,9 @@ def render(finding: Finding, lang: str = "zh") -> dict[str, str]:
 
 def _listed(value: Any, language: str) -> Any:
     if isinstance(value, Mapping):
-        return value.get(language) or value.get("zh") or "…"
+        return value.get(language, value.get("zh", ""))
     if isinstance(value, list | tuple):
-        return ("、" if language == "zh" else ", ").join(map(str, value)) or "…"
+        return ("、" if language == "zh" else ", ").join(map(str, value)) or ("无" if language == "zh" else "none")
     return value
 
 

@@ -16,6 +16,7 @@ from ckanext.gkopen.records import Finding, Severity
 LIMIT = 10_000
 """Findings kept one by one for each code; a further `findings-more` states the exact number of all."""
 _LONGEST_VALUE = 300
+_NAMED_LINES = 10
 
 
 class Findings:
@@ -66,6 +67,18 @@ class Findings:
             value = None if text is None else str(text)[:_LONGEST_VALUE]
             self._kept.append(Finding(code, severity, line=int(self.lines[row]), field=field, label=label,
                                       value=value, params=params or {}, sheet=self.sheet))
+
+    def of_column(self, code: str, where: np.ndarray, *, field: str, label: str | None,
+                  params: Mapping[str, Any]) -> None:
+        """One finding for many rows of a column, naming the first lines: what an officer mends at one go."""
+        rows = np.flatnonzero(where)
+        if not len(rows):
+            return
+        if severity_of(code) != "info":
+            self._cells.setdefault(field, np.zeros(len(self.lines), bool))[rows] = True
+        first = np.unique(self.lines[rows[:_NAMED_LINES * 4]])[:_NAMED_LINES].tolist()
+        more = {"zh": " 等", "en": " and more"} if len(rows) > len(first) else {"zh": "", "en": ""}
+        self.add(code, field=field, label=label, params={**params, "lines": first, "more": more})
 
     def bad_cells(self, field: str) -> np.ndarray:
         """Rows for which something was said about this field already: one cell needs no second finding."""

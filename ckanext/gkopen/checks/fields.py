@@ -13,6 +13,7 @@ from ckanext.gkopen.normalise.derived import Made
 
 _USCC_WEIGHTS = np.array([1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28], np.int32)
 _BATCH = 100_000
+_BOUNDS = {"minimum": {"zh": "最小", "en": "minimum"}, "maximum": {"zh": "最大", "en": "maximum"}}
 _USCC_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 
 
@@ -46,10 +47,12 @@ def _missing(field: Field, missing: np.ndarray, made: Made, findings: Findings, 
         findings.rows("value-missing", wanted & ~findings.bad_cells(field.name), field=field.name, label=label)
     if field.expected or field.expected_if:
         wanted = missing & holds_all(field.expected_if, made) & ~findings.bad_cells(field.name)
+        said: dict[str, object] = {"count": int(wanted.sum())}
         if not in_source and wanted.any():
-            findings.add("column-expected", field=field.name, label=field.title.zh, params={"count": int(wanted.sum())})
+            title = {"zh": field.title.zh, "en": field.title.en}
+            findings.add("column-expected", field=field.name, label=field.title.zh, params=said | {"title": title})
         else:
-            findings.rows("value-expected", wanted, field=field.name, label=label)
+            findings.of_column("value-expected", wanted, field=field.name, label=label, params=said)
 
 
 def holds_all(conditions: tuple[Condition, ...], made: Made) -> np.ndarray:
@@ -71,7 +74,7 @@ def _limits(field: Field, values: pa.Array, findings: Findings, label: str, made
         if limit is not None:
             beyond = as_mask(compare(values, pa.scalar(limit).cast(values.type)))
             findings.rows("out-of-range", beyond, field=field.name, label=label, values=made.printed(field.name),
-                          params={name: str(limit)})
+                          params={"bound": _BOUNDS[name], "limit": str(limit)})
 
 
 def _uscc_valid(values: pa.Array) -> np.ndarray:

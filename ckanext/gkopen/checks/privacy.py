@@ -8,18 +8,14 @@ codes are no personal data: a digit run counts only where it stands alone, and c
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import date
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ckanext.gkopen.checks.collect import Findings
+from ckanext.gkopen.checks.personal import PERSON_LABEL, context_of, judge, named
 from ckanext.gkopen.domains import Domain
-from ckanext.gkopen.labels import INVISIBLE, fold, narrow
+from ckanext.gkopen.labels import INVISIBLE, fold
 from ckanext.gkopen.normalise.cells import as_mask, has_text
 from ckanext.gkopen.normalise.derived import Made
 from ckanext.gkopen.normalise.raw import refuse
@@ -38,22 +34,13 @@ _CANDIDATE = "|".join((
 _PERMIT_CANDIDATE = r"[EeGgPpSsDdHhMm][A-Za-z]?[0-9]{7}"
 _READ_TYPES = frozenset(["money", "decimal", "integer", "percent", "date", "datetime", "year", "month", "period",
                          "boolean", "code"])
-_LONG_NUMBER = re.compile(r"(?<![0-9A-Za-z.])(?:\d[ \-·.]?){10,22}[\dXx](?![0-9A-Za-z])")
-_MOBILE = re.compile(r"(?<![0-9A-Za-z.\-])(?:\(?(?:\+|00)?86\)?[ \-]?)?"
-                     r"(1[3-9]\d[ \-.]?\d{4}[ \-.]?\d{4})(?![0-9A-Za-z\-])")
-_EMAIL = re.compile(r"[A-Za-z0-9._%+\-]{1,64}@[A-Za-z0-9\-]+(?:\.[A-Za-z0-9\-]+)*\.[A-Za-z]{2,}")
-_PASSPORT = re.compile(r"(?<![0-9A-Za-z])(?:[EeGgPpSsDd][A-HJ-NP-Za-hj-np-z]?\d{7,8}|[HhMm]\d{8,10})(?![0-9A-Za-z])")
-_PASSPORT_CONTEXT = re.compile(r"护照|通行证|港澳|证件|passport", re.I)
-_PERSON_LABEL = re.compile(r"姓名|联系人|经办人|法定代表人|负责人|身份证|证件号|手机|电话|"
-                           r"电子邮箱|邮箱|住址|家庭|银行卡|账号|开户|"
-                           r"出生|民族|性别|户籍|contact|phone|mobile|e-?mail|name_of_person")
-_NUMBER_LABEL = re.compile(r"编号|编码|代码|标识|文号|单号|流水|批次|序列|条码|信用|url|网址|"
-                           r"链接|地址栏|_id$|_no$|code|金额|价|"
-                           r"预算|数量|面积|日期|时间")
-_MOBILE_LABEL = re.compile(r"手机|电话|联系|phone|mobile|tel", re.I)
-_CHINESE_DIGITS = str.maketrans("零〇一二三四五六七八九", "00123456789")
-_MARKS = dict.fromkeys(map(ord, INVISIBLE))
-_ID_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+
+
+_PLACES = {
+    "title": {"zh": "表格上方的文字", "en": "the lines above the table"},
+    "footnote": {"zh": "表注", "en": "a footnote"},
+    "hidden-sheet": {"zh": "隐藏的工作表", "en": "a hidden sheet"},
+}
 
 
 def gate(domain: Domain, rows: Rows, made: Made, findings: Findings) -> None:
@@ -75,18 +62,37 @@ def gate(domain: Domain, rows: Rows, made: Made, findings: Findings) -> None:
                 findings.rows(f"personal-{kind}", mask[rows.take], field=name, label=label)
                 findings.secret |= mask[rows.take]
             if (field and field.privacy in ("person_name", "contact")) or (
-                    field is None and _PERSON_LABEL.search(fold(label))):
+                    field is None and PERSON_LABEL.search(fold(label))):
                 findings.add("personal-column", field=name, label=label, severity="warning" if field else "info")
+        _outside(rows, findings)
     except MemoryError:
         raise
     except Exception as error:
         raise refuse("privacy-scan-failed", reason=type(error).__name__) from error
 
 
+def _outside(rows: Rows, findings: Findings) -> None:
+    """Title lines, footnotes, hidden sheets: what is found is said without its text, and the text goes into no note."""
+    said: set[tuple[object, ...]] = set()
+    for item in rows.beside:
+        kinds = sorted(judge(item.text))
+        if item.place == "footnote" and not kinds and PERSON_LABEL.search(fold(item.text)):
+            kinds = ["contact"]
+        if not kinds:
+            if item.note:
+                rows.notes.append(item.note)
+            continue
+        place = (item.place, item.sheet, *kinds)
+        if place not in said:  # a hidden list of a thousand numbers is one finding
+            said.add(place)
+            findings.add("personal-outside", sheet=item.sheet,
+                         params={"place": _PLACES[item.place], "kind": named(kinds), "at": item.line})
+
+
 def scan(column: pa.Array, label: str = "", privacy: str = "none") -> dict[str, np.ndarray]:
     """Kind → mask of the rows whose text holds such a thing. `label`, `privacy`: of the column, to tell codes apart."""
     found: dict[str, np.ndarray] = {}
-    context = _context(label, privacy)
+    context = context_of(label, privacy)
     encoded = column.dictionary_encode() if _repeats(column) else None
     words = encoded.dictionary if encoded is not None else column
     suspicious = as_mask(pc.match_substring_regex(words, _CANDIDATE))
@@ -107,78 +113,3 @@ def _repeats(column: pa.Array) -> bool:
     """Few distinct texts? Judged by the first rows."""
     head = column.slice(0, 50_000)
     return len(column) > len(head) and len(head.unique()) * 2 < len(head)
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """`person`: the column is about persons; `number`: it holds numbers of things; `phone`: it holds phones."""
-
-    person: bool = False
-    number: bool = False
-    phone: bool = False
-
-
-def _context(label: str, privacy: str) -> Context:
-    flat = fold(label)
-    person = privacy in ("person_name", "contact") or bool(_PERSON_LABEL.search(flat))
-    return Context(person, not person and bool(_NUMBER_LABEL.search(flat)), bool(_MOBILE_LABEL.search(flat)))
-
-
-def judge(text: str, context: Context = Context()) -> set[str]:
-    """Kinds of personal data in one text, disguises undone (width, invisible marks, spaces, Chinese digits)."""
-    flat = narrow(text.translate(_MARKS))
-    if re.search(r"[零〇一二三四五六七八九]{11}", flat):
-        flat = re.sub(r"[零〇一二三四五六七八九]{11,}", lambda m: m.group().translate(_CHINESE_DIGITS), flat)
-    kinds: set[str] = set()
-    if _EMAIL.search(flat):
-        kinds.add("email")
-    rest = flat
-    for match in _LONG_NUMBER.finditer(flat):
-        digits = re.sub(r"[^0-9Xx]", "", match.group())
-        kind = _long_number(digits, match.group(), context)
-        if kind:
-            kinds.add(kind)
-            rest = rest.replace(match.group(), " ")
-    whole = flat.strip()
-    for match in _MOBILE.finditer(rest):
-        alone = match.group().strip() == whole
-        if not context.number or (not alone and not re.search(r"[-_/]", rest[max(0, match.start() - 1)])):
-            kinds.add("mobile")
-    if (context.person or _PASSPORT_CONTEXT.search(flat)) and _PASSPORT.search(flat):
-        kinds.add("passport")
-    return kinds
-
-
-def _long_number(digits: str, printed: str, context: Context) -> str | None:
-    if len(digits) == 18 and is_resident_id(digits):
-        return "id_number"
-    if len(digits) == 15 and digits.isdigit() and context.person and _is_day("19" + digits[6:12]):
-        return "id_number"
-    grouped = bool(re.fullmatch(r"(?:\d{4}[ \-]){3,4}\d{1,4}", printed))
-    if digits.isdigit() and 16 <= len(digits) <= 19 and (grouped or not context.number) and is_bank_card(digits):
-        return "bank_card"
-    return None
-
-
-def is_resident_id(digits: str) -> bool:
-    """18 signs, a day of birth that exists and is not in the future of the format, and the check digit of GB 11643."""
-    if not re.fullmatch(r"\d{17}[\dXx]", digits) or not "11" <= digits[:2] <= "83" or not _is_day(digits[6:14]):
-        return False
-    total = sum(int(digit) * weight for digit, weight in zip(digits, _ID_WEIGHTS, strict=False))
-    return "10X98765432"[total % 11] == digits[17].upper()
-
-
-def _is_day(text: str) -> bool:
-    try:
-        return 1890 <= date(int(text[:4]), int(text[4:6]), int(text[6:8])).year <= 2099
-    except ValueError:
-        return False
-
-
-def is_bank_card(digits: str) -> bool:
-    """UnionPay (62…), Visa, Mastercard, JCB prefixes with their lengths, and Luhn's check digit."""
-    if not re.fullmatch(r"62\d{14,17}|4\d{15}|5[1-5]\d{14}|35\d{14}|60\d{14,17}|9[0-9]55\d{12,15}", digits):
-        return False
-    doubled: Callable[[int], int] = lambda digit: digit * 2 - 9 if digit > 4 else digit * 2  # noqa: E731
-    total = sum(doubled(int(digit)) if index % 2 else int(digit) for index, digit in enumerate(reversed(digits)))
-    return total % 10 == 0

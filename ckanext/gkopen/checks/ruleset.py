@@ -53,7 +53,7 @@ class Context:
 def plain(value: object) -> str:
     """A figure without trailing zeros or exponent, a day as ISO text."""
     if value is None:
-        return "…"
+        return "-"
     if isinstance(value, date):
         return value.isoformat()
     text = format(value, "f") if hasattr(value, "as_tuple") else str(value)

@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ckanext.gkopen.checks.personal import judge
 from ckanext.gkopen.labels import clean, fold, narrow, split_label, unit_of_line
 
-from .raw import Body, Sheet, refuse
+from .raw import Beside, Body, Sheet, refuse
 
 _FOOTNOTE = re.compile(
     r"^\s*[（(\[]?\s*(?:注|备注|附注|说明|填表说明|数据来源|资料来源|来源|制表|填表|填报|审核|复核|单位负责人|负责人|编制|"
@@ -28,7 +29,7 @@ class Head:
     skip: int
     line: int
     unit: str | None = None
-    above: list[str] = field(default_factory=list)
+    above: list[Beside] = field(default_factory=list)
     duplicates: list[str] = field(default_factory=list)
 
 
@@ -46,15 +47,17 @@ def find_head(sheet: Sheet, known: Collection[str]) -> Head:
     scores = [_score(cells, known) for _, cells in rows]
     best = max(range(len(rows)), key=lambda index: (scores[index], -index))
     if scores[best] == 0:
-        raise refuse("no-header", sheet=sheet.name, found=[c for c in map(clean, rows[0][1]) if c][:12])
+        raise refuse("no-header", sheet=sheet.name,
+                     found=[c for c in map(clean, rows[0][1]) if c and not judge(c)][:12])
     header = [rows[best][1]]
     if best + 1 < len(rows):
         below = rows[best + 1][1]
         joined = [_joined(up, down) for up, down in zip(_pad(header[0], len(below)), below, strict=False)]
         if _looks_like_labels(header[0], below) and _score(joined, known) + _score(below, known) > 0:
             header.append(below)
-    above = [clean(cell) for _, cells in rows[:best] for cell in dict.fromkeys(cells) if clean(cell)]
-    unit = next((found for found in map(unit_of_line, above) if found), None)
+    above = [Beside("title", clean(cell), line, clean(cell), sheet.name)
+             for line, cells in rows[:best] for cell in dict.fromkeys(cells) if clean(cell)]
+    unit = next((found for found in (unit_of_line(item.text) for item in above) if found), None)
     return _head(header, rows[best][0], best + len(header), unit, above)
 
 
@@ -82,7 +85,7 @@ def _joined(up: str, down: str) -> str:
     return down if not up or up == down else up if not down else f"{up} {down}"
 
 
-def _head(rows: list[list[str]], line: int, skip: int, unit: str | None, above: list[str]) -> Head:
+def _head(rows: list[list[str]], line: int, skip: int, unit: str | None, above: list[Beside]) -> Head:
     width = max(map(len, rows))
     labels = [""] * width
     if len(rows) == 2:  # a merged heading stands over several columns: carry it to the right for the row below
@@ -108,10 +111,11 @@ def _head(rows: list[list[str]], line: int, skip: int, unit: str | None, above: 
 
 @dataclass(slots=True)
 class Trimmed:
-    """Rows that are data (`keep`, ascending indexes), and what the others said."""
+    """Rows that are data (`keep`, ascending indexes), what was left out, and the footnotes."""
 
     keep: np.ndarray
     notes: list[str]
+    footnotes: list[Beside]
 
 
 def trim_body(body: Body, labels: list[str]) -> Trimmed:
@@ -119,6 +123,7 @@ def trim_body(body: Body, labels: list[str]) -> Trimmed:
     rows = len(body.lines)
     drop = np.zeros(rows, bool)
     notes: list[str] = []
+    footnotes: list[Beside] = []
     if rows:
         blank = _all_empty(body.columns)
         drop |= blank
@@ -137,8 +142,9 @@ def trim_body(body: Body, labels: list[str]) -> Trimmed:
             if index in body.broken or not filled or not _FOOTNOTE.match(filled[0]):
                 break
             drop[index] = True
-            notes.append(f"第{body.lines[index]}行表注 / line {body.lines[index]}, footnote: {' '.join(filled)[:300]}")
-    return Trimmed(np.flatnonzero(~drop), notes)
+            line, said = int(body.lines[index]), " ".join(filled)
+            footnotes.append(Beside("footnote", said, line, f"第{line}行表注 / line {line}, footnote: {said[:300]}"))
+    return Trimmed(np.flatnonzero(~drop), notes, footnotes)
 
 
 def _all_empty(columns: list[pa.ChunkedArray]) -> np.ndarray:

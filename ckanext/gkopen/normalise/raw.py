@@ -57,6 +57,18 @@ class Sheet:
     labelled: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Text of a file outside its table. `place`: title, footnote or hidden-sheet; `note`: how `Examined.notes` tells
+    it, once the privacy gate has found nothing in it."""
+
+    place: str
+    text: str
+    line: int
+    note: str | None = None
+    sheet: str | None = None
+
+
 @dataclass(slots=True)
 class Source:
     """A file that could be opened: sheets, encoding, what is to be said about the file as a whole."""
@@ -65,6 +77,7 @@ class Source:
     encoding: str | None = None
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    beside: list[Beside] = field(default_factory=list)
 
 
 class Collector:

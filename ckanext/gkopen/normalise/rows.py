@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from ckanext.gkopen.checks.catalogue import severity_of
+from ckanext.gkopen.checks.personal import judge, named
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.labels import fold
 from ckanext.gkopen.normalise.amounts import Units
@@ -16,9 +17,10 @@ from ckanext.gkopen.normalise.cells import empty, flat
 from ckanext.gkopen.normalise.columns import Columns, contract, known_labels, match_columns, require_columns
 from ckanext.gkopen.normalise.head import Head, find_head, trim_body
 from ckanext.gkopen.normalise.jsonrows import open_json
-from ckanext.gkopen.normalise.raw import Body, Sheet, Source, refuse
+from ckanext.gkopen.normalise.raw import Beside, Body, Sheet, Source, refuse
 from ckanext.gkopen.normalise.shapes import Long, find_shape, turn
 from ckanext.gkopen.normalise.text import open_text
+from ckanext.gkopen.normalise.titles import from_title
 from ckanext.gkopen.normalise.totals import take_totals
 from ckanext.gkopen.normalise.workbook import OLE_MAGIC, ZIP_MAGIC, open_workbook
 from ckanext.gkopen.records import Finding, Options, Unreadable
@@ -47,6 +49,7 @@ class Rows:
     encoding: str | None = None
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    beside: list[Beside] = field(default_factory=list)
 
     def labels(self) -> dict[str, str]:
         """Field → label of the column that brought it."""
@@ -78,13 +81,14 @@ def read_rows(domain: Domain, path: Path, filename: str, options: Options) -> Ro
     source = open_file(path, filename)
     findings, notes = list(source.findings), list(source.notes)
     sheet, head = _choose(domain, source, options, findings)
-    notes += head.above
+    beside = [*source.beside, *head.above]
+    _no_person(head)
     columns = match_columns(domain, head.labels, head.duplicates, options)
     body = sheet.load(head.skip, len(head.labels))
     sheet_name = sheet.name
     del sheet
     trimmed = trim_body(body, head.labels)
-    keep, notes = trimmed.keep, notes + trimmed.notes
+    keep, notes, beside = trimmed.keep, notes + trimmed.notes, beside + trimmed.footnotes
     if not len(keep):
         raise refuse("no-rows", sheet=sheet_name)
     whole = len(keep) == len(body.lines)
@@ -106,7 +110,7 @@ def read_rows(domain: Domain, path: Path, filename: str, options: Options) -> Ro
     findings += [*body.findings, *columns.findings, *_unknown(domain, columns, texts), *totals.findings,
                  *contract(columns, domain, options)]
     rows = Rows(columns, texts, lines, np.arange(len(lines)), {}, {}, {}, structure, surplus, None, sheet_name,
-                source.encoding, findings, notes)
+                source.encoding, findings, notes, beside)
     if found is not None:
         whole_rows = np.unique(np.concatenate(list(structure.values()))) if structure else np.empty(0, np.int64)
         rows.long = turn(found[0], found[1], columns, texts, whole_rows)
@@ -114,10 +118,18 @@ def read_rows(domain: Domain, path: Path, filename: str, options: Options) -> Ro
     _under_fields(domain, rows, options)
     if totals.marks is not None:
         rows.text["is_total"] = totals.marks if rows.long is None else totals.marks.take(pa.array(rows.take))
+    from_title(domain, rows, options)
     unknown = [label for label, name in columns.header().items() if name is None]
     require_columns(domain, set(rows.text), unknown, options)
     _units(domain, rows, head, options)
     return rows
+
+
+def _no_person(head: Head) -> None:
+    """A label is shown and published: a row of data that was taken for the header must not bring a person's data."""
+    kinds = sorted(set().union(*map(judge, head.labels)))
+    if kinds:
+        raise refuse("personal-in-header", line=head.line, kind=named(kinds))
 
 
 def _choose(domain: Domain, source: Source, options: Options, findings: list[Finding]) -> tuple[Sheet, Head]:

@@ -9,9 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ckanext.gkopen.checks.collect import Findings
+from ckanext.gkopen.dates import parse_period
 from ckanext.gkopen.domains import Domain, Field
 from ckanext.gkopen.labels import narrow
-from ckanext.gkopen.money import amount_with_parts
+from ckanext.gkopen.money import FORMS, amount_with_parts
 from ckanext.gkopen.normalise import derived, typed
 from ckanext.gkopen.normalise.amounts import Units, amounts
 from ckanext.gkopen.normalise.cells import REPLACEMENT, as_mask, by_distinct, empty, has_text, tidy
@@ -23,6 +24,10 @@ _ERRORS = {"unit_missing": "unit-missing", "unit_conflict": "unit-conflict", "wo
            "too_precise": "amount-too-precise", "number_format": "number-format"}
 _NOT_STATED = re.compile(r"^(?:[-—–/\\*.]+|无|暂无|未提供|未公布|不详|未知|待定|n/?a|null|none|nan|nil|"
                          r"单位?不?需填列|单位不需填列)$", re.I)
+_TYPES = {"integer": {"zh": "整数", "en": "whole number"}, "decimal": {"zh": "数字", "en": "number"},
+          "percent": {"zh": "百分比", "en": "percentage"}, "boolean": {"zh": "是或否", "en": "yes or no"}}
+_BRACKETS = re.compile(r"[()\[\]【】〔〕]")
+_REMARK = re.compile(r"^(?P<period>.*\S)\s*[(\[【〔](?P<remark>[^()\[\]【】〔〕]*)[)\]】〕]$")
 _TEXT_TYPES = frozenset({"string", "text", "list", "url"})
 
 
@@ -89,12 +94,12 @@ def _money(field: Field, made: Made, units: Units, row_units: pa.Array | None, f
             continue
         if form in _ERRORS:
             findings.rows(_ERRORS[form], mask, field=field.name, label=label, values=text,
-                          params={"unit": units.label or units.fallback or "…"})
+                          params={"unit": units.label or units.fallback or {"zh": "另一列", "en": "another column"}})
             continue
         if form == "parts":
             _parts(field, text, mask, findings, label)
         findings.rows("amount-kept-as-text" if kept else "not-an-amount", mask, field=field.name, label=label,
-                      values=text, params={"form": form})
+                      values=text, params={"form": form, "form_name": FORMS[form]})
 
 
 def _parts(field: Field, text: pa.Array, mask: np.ndarray, findings: Findings, label: str | None) -> None:
@@ -107,14 +112,55 @@ def _parts(field: Field, text: pa.Array, mask: np.ndarray, findings: Findings, l
                           params={"whole": str(parts.whole), "difference": str(parts.difference)})
 
 
+def _without_remark(field: Field, text: pa.Array, values: pa.Array, wrong: np.ndarray, year: pa.Array | None,
+                    findings: Findings, labels: dict[str, str]) -> tuple[pa.Array, np.ndarray]:
+    """`2017-03(标题作二月)` is March with a warning; `2021年(1-6月)` is read without its brackets."""
+    rows = np.flatnonzero(wrong)
+    cells = text.take(pa.array(rows))
+    beside = None if year is None else year.take(pa.array(rows))
+    joined = by_distinct(cells, lambda cell: _BRACKETS.sub("", narrow(cell)), pa.string())
+    read = typed.periods(field, joined, beside)[0]
+    bare = typed.periods(field, by_distinct(cells, _bare, pa.string()), beside)[0]
+    remarked = as_mask(pc.and_(pc.is_null(read), pc.is_valid(bare)))
+    findings.rows("remark-left-out", rows[remarked], field=field.name, label=labels.get(field.name), values=text)
+    found = pc.coalesce(read, bare)
+    place = np.full(len(text), -1, np.int64)
+    place[rows] = np.arange(len(rows))
+    wrong = wrong.copy()
+    wrong[rows] = as_mask(pc.is_null(found))
+    return pc.coalesce(values, found.take(pa.array(place, mask=place < 0))), wrong
+
+
+def _bare(cell: str) -> str:
+    """A period without the remark behind it, unless the remark is a period of its own."""
+    match = _REMARK.match(narrow(cell))
+    return match["period"] if match and parse_period(match["remark"], 2000) is None else ""
+
+
+def _stated(field: Field, text: pa.Array, values: pa.Array, findings: Findings, labels: dict[str, str]) -> pa.Array:
+    """A code that must have a form: **** and the like say that the source does not state it."""
+    silent = by_distinct(text, lambda cell: bool(_NOT_STATED.match(narrow(cell))), pa.bool_())
+    if not pc.any(silent).as_py():
+        return values
+    label = labels.get(field.name) or field.title.zh
+    mask = as_mask(silent)
+    findings.of_column("not-stated", mask, field=field.name, label=label, params={"count": int(mask.sum())})
+    return pc.if_else(silent, pa.scalar(None, pa.string()), values)
+
+
 def _typed(field: Field, made: Made, findings: Findings, labels: dict[str, str], kept: bool) -> None:
     text = made.text[field.name]
+    year: pa.Array | None = None
     if field.type == "period":
         of_year = [every.name for every in made.domain.fields if every.type == "year"]
         year = next((made.values[name] for name in of_year if name in made.values), None)
         values, wrong = typed.periods(field, text, year)
     else:
         values, wrong = typed.READERS[field.type](field, text)
+    if field.type == "period" and wrong.any():
+        values, wrong = _without_remark(field, text, values, wrong, year, findings, labels)
+    if field.pattern and field.type in _TEXT_TYPES:
+        values = _stated(field, text, values, findings, labels)
     made.values[field.name] = values
     if field.type in _TEXT_TYPES or not wrong.any():
         return
@@ -122,7 +168,7 @@ def _typed(field: Field, made: Made, findings: Findings, labels: dict[str, str],
     wrong &= stated.to_numpy(zero_copy_only=False) & ~findings.bad_cells(field.name)
     code = {"code": "code-unknown", "date": "date-wrong", "datetime": "date-wrong", "year": "date-wrong",
             "month": "date-wrong", "period": "date-wrong", "uscc": "uscc-wrong"}.get(field.type, "type-wrong")
-    params: dict[str, object] = {"type": field.type}
+    params: dict[str, object] = {"type": _TYPES.get(field.type, field.type)}
     if field.codes is not None:
         params["codes"] = [item.title.zh for item in field.codes.codes[:12]]
     findings.rows(code, wrong, field=field.name, label=labels.get(field.name), values=text, params=params,

@@ -136,25 +136,23 @@ def _fast(buffer: pa.Buffer, view: np.ndarray, delimiter: str, first_line: int, 
     """Arrow's parser, or None where a row could be cut otherwise than Python's strict reader would."""
     if len(delimiter.encode()) > 1:
         return None
-    quotes = _positions(view, ord('"'))
-    if quotes.size and not _quotes_plain(view, quotes, ord(delimiter)):
-        return None
     ends = _positions(view, ord("\n"))
-    if first_line > 1 and quotes.size and quotes[0] < ends[first_line - 2]:
-        return None
     start = int(ends[first_line - 2]) + 1 if first_line > 1 else 0
+    quoted = _quoted(view[start:], ord(delimiter))  # a header in quotes makes no quoted table
+    if quoted is None:
+        return None
     names = [f"c{index}" for index in range(width)]
     try:
         table = pacsv.read_csv(
             pa.BufferReader(buffer.slice(start)),
             read_options=pacsv.ReadOptions(column_names=names, block_size=4 << 20),
-            parse_options=pacsv.ParseOptions(delimiter=delimiter, newlines_in_values=bool(quotes.size)),
+            parse_options=pacsv.ParseOptions(delimiter=delimiter, newlines_in_values=quoted),
             convert_options=pacsv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()),
                                                  strings_can_be_null=False),
         )
     except pa.ArrowInvalid:
         return None
-    lines = _line_numbers(table, view, ends, first_line, bool(quotes.size))
+    lines = _line_numbers(table, view, ends, first_line, quoted)
     return None if lines is None else Body(table.columns, lines)
 
 
@@ -165,15 +163,22 @@ def _positions(view: np.ndarray, byte: int) -> np.ndarray:
     return np.concatenate(found) if found else np.empty(0, np.int64)
 
 
-def _quotes_plain(view: np.ndarray, quotes: np.ndarray, delimiter: int) -> bool:
-    """Every quote opens a cell, closes one or is doubled: then both parsers agree."""
-    if quotes.size % 2:
-        return False
-    edge = np.zeros(256, bool)
-    edge[[delimiter, ord("\n"), ord("\r"), ord('"')]] = True
-    before = np.where(quotes > 0, edge[view[np.maximum(quotes - 1, 0)]], True)
-    after = np.where(quotes < view.size - 1, edge[view[np.minimum(quotes + 1, view.size - 1)]], True)
-    return bool((before | after).all())
+def _quoted(view: np.ndarray, delimiter: int) -> bool | None:
+    """Has the text quotes? None where one neither opens a cell, nor closes one, nor is doubled: parsers may differ."""
+    count, block = 0, 4 << 20
+    for start in range(0, view.size, block):
+        cells = view[max(start - 1, 0):start + block + 1]  # with the neighbours of the first and the last byte
+        quotes = cells == ord('"')
+        if not quotes.any():
+            continue
+        edge = quotes | (cells == delimiter) | (cells == ord("\n")) | (cells == ord("\r"))
+        near = np.ones(cells.size, bool)
+        near[1:-1] = edge[:-2] | edge[2:]
+        if (quotes & ~near).any():
+            return None
+        inner = quotes[min(start, 1):]
+        count += int(np.count_nonzero(inner[:block]))
+    return None if count % 2 else count > 0
 
 
 def _line_numbers(table: pa.Table, view: np.ndarray, ends: np.ndarray, first_line: int,

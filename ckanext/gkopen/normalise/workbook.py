@@ -16,7 +16,7 @@ from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, Shee
 
 from ckanext.gkopen.records import Finding
 
-from .raw import MAX_COLUMNS, MAX_WORKBOOK_BYTES, PREVIEW_ROWS, Body, Collector, Sheet, Source, refuse
+from .raw import MAX_COLUMNS, MAX_WORKBOOK_BYTES, PREVIEW_ROWS, Beside, Body, Collector, Sheet, Source, refuse
 
 OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 ZIP_MAGIC = b"PK\x03\x04"
@@ -55,6 +55,7 @@ def open_workbook(path: Path) -> Source:
             continue
         if meta.visible != SheetVisibleEnum.Visible:
             source.findings.append(Finding("sheet-hidden", "warning", sheet=meta.name, params={"name": meta.name}))
+            source.beside += _hidden(book, meta.name)
             continue
         try:
             sheet = book.get_sheet_by_name(meta.name)
@@ -63,6 +64,16 @@ def open_workbook(path: Path) -> Source:
         if sheet.height and sheet.width:
             source.sheets.append(_sheet(sheet, percent.get(meta.name, {})))
     return source
+
+
+def _hidden(book: CalamineWorkbook, name: str) -> list[Beside]:
+    """The cells of a sheet that is not read: personal data can lie there too."""
+    try:
+        rows = book.get_sheet_by_name(name).iter_rows()
+        return [Beside("hidden-sheet", _text(value), line, sheet=name)
+                for line, cells in enumerate(rows, 1) for value in cells if value not in ("", None)]
+    except (CalamineError, OSError, ValueError) as error:
+        raise refuse("workbook-broken", reason=str(error)[:200], sheet=name) from None
 
 
 def _inspect_zip(path: Path) -> None:

@@ -1,0 +1,118 @@
+"""Is there personal data in this one text? Genuine forms and their disguises, and what only looks like them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date
+
+from ckanext.gkopen.labels import INVISIBLE, fold, narrow
+
+_LONG_NUMBER = re.compile(r"(?<![0-9A-Za-z.])(?:\d[ \-·.]?){10,22}[\dXx](?![0-9A-Za-z])")
+_MOBILE = re.compile(r"(?<![0-9A-Za-z.\-])(?:\(?(?:\+|00)?86\)?[ \-]?)?"
+                     r"(1[3-9]\d[ \-.]?\d{4}[ \-.]?\d{4})(?![0-9A-Za-z\-])")
+_EMAIL = re.compile(r"[A-Za-z0-9._%+\-]{1,64}@[A-Za-z0-9\-]+(?:\.[A-Za-z0-9\-]+)*\.[A-Za-z]{2,}")
+_PASSPORT = re.compile(r"(?<![0-9A-Za-z])(?:[EeGgPpSsDd][A-HJ-NP-Za-hj-np-z]?\d{7,8}|[HhMm]\d{8,10})(?![0-9A-Za-z])")
+_PASSPORT_CONTEXT = re.compile(r"护照|通行证|港澳|证件|passport", re.I)
+PERSON_LABEL = re.compile(r"姓名|联系人|经办人|法定代表人|负责人|身份证|证件号|手机|电话|"
+                           r"电子邮箱|邮箱|住址|家庭|银行卡|账号|开户|"
+                           r"出生|民族|性别|户籍|contact|phone|mobile|e-?mail|name_of_person")
+_NUMBER_LABEL = re.compile(r"编号|编码|代码|标识|文号|单号|流水|批次|序列|条码|信用|url|网址|"
+                           r"链接|地址栏|_id$|_no$|code|金额|价|"
+                           r"预算|数量|面积|日期|时间")
+_MOBILE_LABEL = re.compile(r"手机|电话|联系|phone|mobile|tel", re.I)
+_CHINESE_DIGITS = str.maketrans("零〇一二三四五六七八九", "00123456789")
+_MARKS = dict.fromkeys(map(ord, INVISIBLE))
+_ID_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """`person`: the column is about persons; `number`: it holds numbers of things; `phone`: it holds phones."""
+
+    person: bool = False
+    number: bool = False
+    phone: bool = False
+
+
+def context_of(label: str, privacy: str) -> Context:
+    flat = fold(label)
+    person = privacy in ("person_name", "contact") or bool(PERSON_LABEL.search(flat))
+    return Context(person, not person and bool(_NUMBER_LABEL.search(flat)), bool(_MOBILE_LABEL.search(flat)))
+
+
+def judge(text: str, context: Context = Context()) -> set[str]:
+    """Kinds of personal data in one text, disguises undone (width, invisible marks, spaces, Chinese digits)."""
+    flat = narrow(text.translate(_MARKS))
+    if re.search(r"[零〇一二三四五六七八九]{11}", flat):
+        flat = re.sub(r"[零〇一二三四五六七八九]{11,}", lambda m: m.group().translate(_CHINESE_DIGITS), flat)
+    kinds: set[str] = set()
+    if _EMAIL.search(flat):
+        kinds.add("email")
+    rest = flat
+    for match in _LONG_NUMBER.finditer(flat):
+        digits = re.sub(r"[^0-9Xx]", "", match.group())
+        kind = _long_number(digits, match.group(), context)
+        if kind:
+            kinds.add(kind)
+            rest = rest.replace(match.group(), " ")
+    whole = flat.strip()
+    for match in _MOBILE.finditer(rest):
+        alone = match.group().strip() == whole
+        if not context.number or (not alone and not re.search(r"[-_/]", rest[max(0, match.start() - 1)])):
+            kinds.add("mobile")
+    if (context.person or _PASSPORT_CONTEXT.search(flat)) and _PASSPORT.search(flat):
+        kinds.add("passport")
+    return kinds
+
+
+def _long_number(digits: str, printed: str, context: Context) -> str | None:
+    if len(digits) == 18 and is_resident_id(digits):
+        return "id_number"
+    if len(digits) == 15 and digits.isdigit() and context.person and _is_day("19" + digits[6:12]):
+        return "id_number"
+    grouped = bool(re.fullmatch(r"(?:\d{4}[ \-]){3,4}\d{1,4}", printed))
+    if digits.isdigit() and 16 <= len(digits) <= 19 and (grouped or not context.number) and is_bank_card(digits):
+        return "bank_card"
+    return None
+
+
+def is_resident_id(digits: str) -> bool:
+    """18 signs, a day of birth that exists and is not in the future of the format, and the check digit of GB 11643."""
+    if not re.fullmatch(r"\d{17}[\dXx]", digits) or not "11" <= digits[:2] <= "83" or not _is_day(digits[6:14]):
+        return False
+    total = sum(int(digit) * weight for digit, weight in zip(digits, _ID_WEIGHTS, strict=False))
+    return "10X98765432"[total % 11] == digits[17].upper()
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return 1890 <= date(int(text[:4]), int(text[4:6]), int(text[6:8])).year <= 2099
+    except ValueError:
+        return False
+
+
+def is_bank_card(digits: str) -> bool:
+    """UnionPay (62…), Visa, Mastercard, JCB prefixes with their lengths, and Luhn's check digit."""
+    if not re.fullmatch(r"62\d{14,17}|4\d{15}|5[1-5]\d{14}|35\d{14}|60\d{14,17}|9[0-9]55\d{12,15}", digits):
+        return False
+    doubled: Callable[[int], int] = lambda digit: digit * 2 - 9 if digit > 4 else digit * 2  # noqa: E731
+    total = sum(doubled(int(digit)) if index % 2 else int(digit) for index, digit in enumerate(reversed(digits)))
+    return total % 10 == 0
+
+
+_NAMES = {
+    "id_number": {"zh": "居民身份证号码", "en": "a resident ID number"},
+    "mobile": {"zh": "手机号码", "en": "a mobile number"},
+    "bank_card": {"zh": "银行卡号", "en": "a bank card number"},
+    "email": {"zh": "电子邮箱", "en": "an e-mail address"},
+    "passport": {"zh": "护照或通行证号码", "en": "a passport or permit number"},
+    "contact": {"zh": "联系人等个人信息", "en": "the name of a person"},
+}
+
+
+def named(kinds: Iterable[str]) -> dict[str, str]:
+    """Kinds as a finding tells them, in Chinese and English."""
+    found = [_NAMES[kind] for kind in kinds]
+    return {"zh": "、".join(name["zh"] for name in found), "en": ", ".join(name["en"] for name in found)}

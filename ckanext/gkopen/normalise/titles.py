@@ -1,0 +1,75 @@
+"""Year and period of a table that states them in its title and in no column: 二〇二四年二月大口径财政收入执行情况表."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ckanext.gkopen.checks.catalogue import severity_of
+from ckanext.gkopen.dates import numerals
+from ckanext.gkopen.domains import Domain, Field
+from ckanext.gkopen.normalise.derived import sources
+from ckanext.gkopen.records import Finding, Options
+
+if TYPE_CHECKING:
+    from ckanext.gkopen.normalise.rows import Rows
+
+_YEAR = re.compile(r"(?<!\d)((?:19|20|21)\d{2})\s*年")
+_PERIOD = re.compile(r"(?<!\d)(?:19|20|21)\d{2}\s*年度?\s*((?:\d{1,2}\s*[-—–~至到]\s*)?\d{1,2}\s*月|"
+                     r"第?[1-4一二三四]\s*季度|[上下]半年|前三季度)")
+_NO_TITLE = re.compile(r"\d\s*日|日期|时间|制表|填报|打印")
+_CUMULATIVE, _OF_MONTH, _SO_FAR = "累计|累积", "当月|本月", "累计|累积|完成|执行"
+
+
+def from_title(domain: Domain, rows: Rows, options: Options) -> None:
+    """Fills a year and a period that no column and no constant gives, where the lines above name exactly one."""
+    titles = [numerals(item.text) for item in rows.beside if item.place == "title"]
+    titles = [text for text in titles if not _NO_TITLE.search(text)]
+    years = {year for text in titles for year in _YEAR.findall(text)}
+    periods = {re.sub(r"\s", "", span) for text in titles for span in _PERIOD.findall(text)}
+    if len(years) != 1:
+        return
+    year = years.pop()
+    span = periods.pop() if len(periods) == 1 else None
+    for field in domain.fields:
+        if field.name in rows.text or any(name in rows.text for name in _made_of(domain, field)):
+            continue
+        if field.type == "year" and field.required:
+            _fill(rows, field, pa.repeat(pa.scalar(year), len(rows.take)), year)
+        elif field.type in ("period", "month") and field.required and span:
+            _fill(rows, field, pa.repeat(pa.scalar(f"{year}年{span}"), len(rows.take)), f"{year}年{span}")
+        elif field.codes and any("months" in code.extra for code in field.codes.codes) and span:
+            _period_of_columns(rows, field, span)
+
+
+def _made_of(domain: Domain, field: Field) -> list[str]:
+    if not field.derived or field.codes:
+        return []
+    return [name for name in sources(field) if name in domain.field_names]
+
+
+def _period_of_columns(rows: Rows, field: Field, span: str) -> None:
+    """The title names the month, the column's label whether its figures are of that month or add up since January."""
+    if rows.long is None:
+        return
+    labels = rows.long.cells
+    one_month = re.fullmatch(r"(\d{1,2})月", span)
+    if one_month is None:
+        text = pc.if_else(pc.match_substring_regex(labels, _SO_FAR), span, "")
+    else:
+        since = span if one_month[1].lstrip("0") == "1" else f"1-{int(one_month[1])}月"
+        text = pc.if_else(pc.match_substring_regex(labels, _OF_MONTH), f"{int(one_month[1])}月",
+                          pc.if_else(pc.match_substring_regex(labels, _CUMULATIVE), since, ""))
+    taken = [value for value in pc.unique(text).to_pylist() if value]
+    if taken:
+        _fill(rows, field, text, "、".join(taken))
+
+
+def _fill(rows: Rows, field: Field, text: pa.Array, taken: str) -> None:
+    rows.text[field.name] = text
+    title = {"zh": field.title.zh, "en": field.title.en}
+    rows.findings.append(Finding("taken-from-title", severity_of("taken-from-title"), field=field.name,
+                                 label=field.title.zh, params={"title": title, "taken": taken}))
