@@ -162,9 +162,9 @@ def gkopen_size(size: Any) -> str:
     if not size:
         return ""
     amount = float(size)
-    for unit in ("B", "KB", "MB"):
+    for name, digits in (("B", 0), ("KB", 0), ("MB", 1)):
         if amount < 1000:
-            return f"{amount:.0f} {unit}" if unit in ("B", "KB") else f"{amount:.1f} {unit}"
+            return f"{amount:.{digits}f} {name}"
         amount /= 1000
     return f"{format_decimal(round(amount, 1), locale='en')} GB"
 

@@ -32,7 +32,7 @@ def test_modules_are_alive(published: Portal, visit: Callable[..., Any], prefix:
 def test_ckans_own_modules_are_alive_and_speak_chinese(portal: Portal, visit: Callable[..., Any]) -> None:
     with visit(portal.cast.reviewer) as page:
         page.goto(f"/user/edit/{portal.cast.reviewer}")
-        page.wait_for_function("(ckan.module.instances['basic-form'] || []).length > 0")
+        page.wait_for_function("(ckan.module.instances['image-upload'] || []).length > 0")
         assert page.evaluate("ckan.i18n._('Cancel')") == "取消"
         assert page.evaluate("moment.locale('zh-CN')") == "zh-cn"
 

@@ -20,7 +20,8 @@ import polib
 from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_file
 from ckan.lib.extract import extract_ckan
 
-DOMAIN = "ckanext-gkopen"
+from ckanext.gkopen.i18n import DOMAIN
+
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[2]
 SOURCES = (PROJECT / "ckanext/gkopen", PROJECT / "harvesters", PROJECT / "schemas")
