@@ -44,6 +44,13 @@ def spoken() -> Iterator[None]:
     except (toolkit.NotAuthorized, toolkit.ObjectNotFound) as error:
         click.echo(f"gkopen: {error}", err=True)
         sys.exit(FAILED)
+    except BrokenPipeError:
+        raise  # the reader of a pipe has seen enough: click ends the command quietly
+    except OSError as error:
+        if error.filename is None:
+            raise  # not a file that the operator named
+        click.echo(f"gkopen: {error.filename}: {error.strerror}; give a path that can be read and written.", err=True)
+        sys.exit(FAILED)
 
 
 def command(group: click.Group, name: str | None = None) -> Callable[[Callable[..., None]], click.Command]:
