@@ -43,6 +43,7 @@ def examine(domain: Domain, path: Path, *, filename: str, options: Options) -> E
     findings.extend(rows.findings)
     for code, damaged in rows.structure.items():
         findings.rows(code, np.isin(rows.take, damaged), params={"columns": len(rows.columns.labels)})
+    findings.uncut = findings.bad.copy()
     readable = ~findings.bad
     labels = rows.labels()
     made = make(domain, rows.text, rows.units, rows.row_units, findings, labels)

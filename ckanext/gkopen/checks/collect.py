@@ -22,6 +22,7 @@ _NAMED_LINES = 10
 class Findings:
     """`lines`: line of each row. `bad[row]` becomes true with the first error of a row.
 
+    `uncut[row]`: the row could not be cut into cells, so nothing is said about what stands in which.
     `secret[row]`: the row holds personal data, so no finding about it shows a value.
     """
 
@@ -30,6 +31,7 @@ class Findings:
         self.sheet = sheet
         self.bad = np.zeros(len(lines), bool)
         self.secret = np.zeros(len(lines), bool)
+        self.uncut = np.zeros(len(lines), bool)
         self._cells: dict[str, np.ndarray] = {}
         self._kept: list[Finding] = []
         self._count: Counter[str] = Counter()
@@ -52,6 +54,8 @@ class Findings:
              params: Mapping[str, Any] | None = None) -> None:
         """The same finding for many rows. `where`: row mask or indexes; `values`: the text of each row, shown."""
         rows = np.flatnonzero(where) if where.dtype == bool else where
+        if field is not None and not code.startswith("personal-"):
+            rows = rows[~self.uncut[rows]]
         if not len(rows):
             return
         severity = severity or severity_of(code)
@@ -71,7 +75,7 @@ class Findings:
     def of_column(self, code: str, where: np.ndarray, *, field: str, label: str | None,
                   params: Mapping[str, Any]) -> None:
         """One finding for many rows of a column, naming the first lines: what an officer mends at one go."""
-        rows = np.flatnonzero(where)
+        rows = np.flatnonzero(where & ~self.uncut)
         if not len(rows):
             return
         if severity_of(code) != "info":

@@ -30,7 +30,7 @@ def check_fields(domain: Domain, made: Made, findings: Findings, labels: dict[st
         if field.pattern:
             wrong = ~matches(values, field.pattern) & ~missing
             findings.rows("pattern-differs", wrong, field=field.name, label=label, values=values,
-                          params={"pattern": field.pattern})
+                          params={"pattern": field.pattern, "example": field.example or field.pattern})
         if field.type in NUMERIC:
             _limits(field, values, findings, label, made)
         if field.type == "uscc":

@@ -69,7 +69,8 @@ def match_columns(domain: Domain, labels: list[str], duplicates: list[str], opti
             columns.units[name] = unit
     for text in duplicates:
         if columns.field_at[labels.index(text)] is None:
-            columns.findings.append(_finding("header-duplicate", severity="warning", label=text))
+            same = [text, f"{text} (2)"]
+            columns.findings.append(_finding("header-duplicate", severity="warning", label=text, labels=same))
     return columns
 
 

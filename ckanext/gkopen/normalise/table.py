@@ -17,7 +17,7 @@ from ckanext.gkopen.normalise import derived, typed
 from ckanext.gkopen.normalise.amounts import Units, amounts
 from ckanext.gkopen.normalise.cells import REPLACEMENT, as_mask, by_distinct, empty, has_text, tidy
 from ckanext.gkopen.normalise.derived import Made
-from ckanext.gkopen.normalise.workbook import is_error
+from ckanext.gkopen.normalise.formula_errors import is_error
 
 # Forms of a money cell that no other column can hold: the row waits for the officer.
 _ERRORS = {"unit_missing": "unit-missing", "unit_conflict": "unit-conflict", "words_differ": "words-differ",

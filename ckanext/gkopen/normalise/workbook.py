@@ -16,6 +16,7 @@ from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, Shee
 
 from ckanext.gkopen.records import Finding
 
+from .formula_errors import Errors, column_number, errors_by_sheet, formula_errors
 from .raw import MAX_COLUMNS, MAX_WORKBOOK_BYTES, PREVIEW_ROWS, Beside, Body, Collector, Sheet, Source, refuse
 
 OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -25,7 +26,6 @@ _RATIO_LIMIT = 250
 _CELL_LIMIT = 40_000_000
 _WIDE = re.compile(rb'r="([A-Z]{2,})\d')
 _ROW = re.compile(rb'<row [^>]*?r="(\d+)"')
-_ERRORS = re.compile(r"^#(?:REF!|N/A|DIV/0!|VALUE!|NAME\?|NUM!|NULL!|SPILL!|CALC!)$")
 
 
 def open_workbook(path: Path) -> Source:
@@ -34,12 +34,13 @@ def open_workbook(path: Path) -> Source:
         raise refuse("file-too-large", size=path.stat().st_size, limit=MAX_WORKBOOK_BYTES)
     with path.open("rb") as file:
         start = file.read(8)
+        wrong: dict[str, Errors] = {}
         if start == OLE_MAGIC:
             everything = start + file.read()
             if "EncryptedPackage".encode("utf-16-le") in everything:
                 raise refuse("workbook-password")
         elif start[:4] == ZIP_MAGIC:
-            _inspect_zip(path)
+            wrong = _inspect_zip(path)
         else:
             raise refuse("workbook-broken", reason="neither XLSX nor XLS inside")
     try:
@@ -49,6 +50,7 @@ def open_workbook(path: Path) -> Source:
             raise refuse("workbook-password") from None
         raise refuse("workbook-broken", reason=str(error)[:200]) from None
     percent = _percent_columns(path) if start[:4] == ZIP_MAGIC else {}
+    errors = errors_by_sheet(path, wrong)
     source = Source([])
     for meta in book.sheets_metadata:
         if meta.typ != SheetTypeEnum.WorkSheet:
@@ -62,7 +64,7 @@ def open_workbook(path: Path) -> Source:
         except (CalamineError, OSError, ValueError) as error:
             raise refuse("workbook-broken", reason=str(error)[:200], sheet=meta.name) from None
         if sheet.height and sheet.width:
-            source.sheets.append(_sheet(sheet, percent.get(meta.name, {})))
+            source.sheets.append(_sheet(sheet, percent.get(meta.name, {}), errors.get(meta.name, {})))
     return source
 
 
@@ -76,7 +78,9 @@ def _hidden(book: CalamineWorkbook, name: str) -> list[Beside]:
         raise refuse("workbook-broken", reason=str(error)[:200], sheet=name) from None
 
 
-def _inspect_zip(path: Path) -> None:
+def _inspect_zip(path: Path) -> dict[str, Errors]:
+    """Name of a part → its cells with formula errors."""
+    wrong: dict[str, Errors] = {}
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
@@ -91,15 +95,17 @@ def _inspect_zip(path: Path) -> None:
                 raise refuse("zip-bomb", name=path.name, ratio=round(unpacked / max(path.stat().st_size, 1)))
             for entry in entries:
                 if entry.filename.endswith((".xml", ".rels", ".vml")):
-                    _inspect_entry(archive, entry)
+                    wrong[entry.filename] = _inspect_entry(archive, entry)
     except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, ValueError) as error:
         raise refuse("workbook-broken", reason=str(error)[:200]) from None
+    return wrong
 
 
-def _inspect_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
+def _inspect_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Errors:
     """Streamed: entities, more bytes than declared (zipfile checks the sum), and a grid that is mostly nothing."""
     is_sheet = "worksheets/" in entry.filename
     last_row, widest, tail = 0, 26, b""
+    wrong: Errors = {}
     with archive.open(entry) as stream:
         while block := stream.read(4 << 20):
             text = tail + block
@@ -108,22 +114,17 @@ def _inspect_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
             if is_sheet:
                 rows = [int(match) for match in _ROW.findall(text)]
                 last_row = max([last_row, *rows])
-                widest = max([widest, *(_column_number(match) for match in set(_WIDE.findall(text)))])
-            tail = block[-64:]
+                widest = max([widest, *(column_number(match) for match in set(_WIDE.findall(text)))])
+                wrong |= formula_errors(text)
+            tail = text[-2048:]
     if widest > MAX_COLUMNS:
         raise refuse("too-many-columns", columns=widest, limit=MAX_COLUMNS)
     if last_row * widest > _CELL_LIMIT:
         raise refuse("sheet-too-large", rows=last_row, columns=widest, limit=_CELL_LIMIT)
+    return wrong
 
 
-def _column_number(letters: bytes) -> int:
-    number = 0
-    for letter in letters[:4]:
-        number = number * 26 + letter - 64
-    return number
-
-
-def _sheet(sheet: CalamineSheet, percent: dict[int, bool]) -> Sheet:
+def _sheet(sheet: CalamineSheet, percent: dict[int, bool], errors: Errors) -> Sheet:
     if sheet.width > MAX_COLUMNS:
         raise refuse("too-many-columns", columns=sheet.width, limit=MAX_COLUMNS, sheet=sheet.name)
     merged = _merged(sheet)
@@ -136,6 +137,7 @@ def _sheet(sheet: CalamineSheet, percent: dict[int, bool]) -> Sheet:
                 return
             cells = [_text(value, column in percent) for column, value in enumerate(values)]
             for column in range(len(cells)):
+                cells[column] = errors.get((index, column), cells[column])
                 origin = merged.get((index, column))
                 if origin is None:
                     continue
@@ -200,11 +202,6 @@ def _text(value: Any, percent: bool = False) -> str:
     if isinstance(value, timedelta):
         return str(value)
     return "" if value is None else str(value)
-
-
-def is_error(text: str) -> bool:
-    """A formula's error as a cell's value: #REF!, #DIV/0! …"""
-    return _ERRORS.match(text) is not None
 
 
 def _percent_columns(path: Path) -> dict[str, dict[int, bool]]:

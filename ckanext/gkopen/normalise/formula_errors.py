@@ -1,0 +1,66 @@
+"""Cells of a workbook that hold a formula's error: python-calamine shows them as empty, an officer must hear of them.
+
+They are read from the sheets' XML while it is inspected: `<c r="B3" t="e"><f>…</f><v>#REF!</v></c>`.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from pathlib import Path
+from xml.sax.saxutils import unescape
+
+Errors = dict[tuple[int, int], str]
+"""(row, column), both from 0 → the error as Excel shows it."""
+
+_CELL = re.compile(rb'<c ([^>]*\bt="e"[^>]*)>\s*(?:<f[^>]*/>|<f[^>]*>[^<]*</f>)?\s*<v>([^<]*)</v>')
+_PLACE = re.compile(rb'\br="([A-Z]{1,4})(\d+)"')
+_SHEET = re.compile(r"<(?:\w+:)?sheet ([^>]*)>")
+_RELATION = re.compile(r"<(?:\w+:)?Relationship ([^>]*)>")
+_ATTRIBUTE = re.compile(r'([\w:]+)="([^"]*)"')
+_ERROR = re.compile(r"^#(?:REF!|N/A|DIV/0!|VALUE!|NAME\?|NUM!|NULL!|SPILL!|CALC!)$")
+
+
+def formula_errors(xml: bytes) -> Errors:
+    """The cells with errors in a stretch of a sheet's XML."""
+    if b't="e"' not in xml:
+        return {}
+    found: Errors = {}
+    for attributes, value in _CELL.findall(xml):
+        place = _PLACE.search(attributes)
+        if place is not None:
+            found[int(place[2]) - 1, column_number(place[1]) - 1] = value.decode("utf-8", "replace")
+    return found
+
+
+def column_number(letters: bytes) -> int:
+    """A is 1, AA is 27."""
+    number = 0
+    for letter in letters[:4]:
+        number = number * 26 + letter - 64
+    return number
+
+
+def errors_by_sheet(path: Path, parts: dict[str, Errors]) -> dict[str, Errors]:
+    """Name of a sheet → its errors; `parts`: name of the XML part → the same."""
+    if not any(parts.values()):
+        return {}
+    with zipfile.ZipFile(path) as archive:
+        book = archive.read("xl/workbook.xml").decode("utf-8", "replace")
+        links = archive.read("xl/_rels/workbook.xml.rels").decode("utf-8", "replace")
+    targets = {}
+    for attributes in map(_attributes, _RELATION.findall(links)):
+        target = attributes.get("Target", "")
+        targets[attributes.get("Id", "")] = target.lstrip("/") if target.startswith("/") else f"xl/{target}"
+    sheets = map(_attributes, _SHEET.findall(book))
+    return {unescape(sheet["name"], {"&quot;": '"'}): parts.get(targets.get(sheet.get("r:id", ""), ""), {})
+            for sheet in sheets if "name" in sheet}
+
+
+def _attributes(text: str) -> dict[str, str]:
+    return dict(_ATTRIBUTE.findall(text))
+
+
+def is_error(text: str) -> bool:
+    """A formula's error as a cell's value: #REF!, #DIV/0! …"""
+    return _ERROR.match(text) is not None
