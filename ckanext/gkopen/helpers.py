@@ -21,7 +21,7 @@ from ckan.lib.helpers import helper_functions as h
 from ckan.plugins import toolkit
 from flask import has_request_context
 
-from ckanext.gkopen import ids
+from ckanext.gkopen import bodies, ids
 from ckanext.gkopen.domains import Domain, UnknownDomain, get_domain
 from ckanext.gkopen.metadata.codes import meta_codes
 from ckanext.gkopen.model import every, one
@@ -49,7 +49,7 @@ __all__ = [
     "gkopen_formats",
     "gkopen_is_bulk",
     "gkopen_languages",
-    "gkopen_latest",
+    "gkopen_latest", "gkopen_legal_basis",
     "gkopen_license",
     "gkopen_metadata_changes",
     "gkopen_number",
@@ -131,7 +131,8 @@ def gkopen_title(thing: Mapping[str, Any], field: str = "title") -> str:
 
 def gkopen_site_title() -> str:
     """The portal's name in the reader's language (`ckan.site_title`, `ckanext.gkopen.site_title_en`)."""
-    english = toolkit.config.get("ckanext.gkopen.site_title_en") if gkopen_english() else None
+    option = "ckanext.gkopen.site_title_en"
+    english = toolkit.config[option] if gkopen_english() and option in toolkit.config else None
     return english or toolkit.config["ckan.site_title"]
 
 
@@ -226,9 +227,9 @@ def gkopen_bodies() -> list[dict[str, Any]]:
     for row in latest["results"]:
         newest.setdefault(row["organization"], str(row["metadata_modified"]))
     groups = model.Session.query(model.Group).filter(model.Group.name.in_(items)) if items else []
-    bodies = [{"name": group.name, "title": group.title, "title_en": group.extras.get("title_en"),
+    found = [{"name": group.name, "title": group.title, "title_en": bodies.as_dict(group).get("title_en"),
                "datasets": items[group.name]["count"], "updated": newest.get(group.name, "")} for group in groups]
-    return sorted(bodies, key=lambda body: (body["updated"], body["name"]), reverse=True)
+    return sorted(found, key=lambda body: (body["updated"], body["name"]), reverse=True)
 
 
 @shortly
@@ -261,9 +262,15 @@ def gkopen_body(package: Mapping[str, Any]) -> str:
     """The responsible body's name in the reader's language."""
     if gkopen_english():
         group = model.Group.get(package.get("owner_org") or "")
-        if group is not None and group.extras.get("title_en"):
-            return group.extras["title_en"]
+        if group is not None and bodies.as_dict(group).get("title_en"):
+            return bodies.as_dict(group)["title_en"]
     return (package.get("organization") or {}).get("title") or package.get("responsible_body") or ""
+
+
+def gkopen_legal_basis(package: Mapping[str, Any]) -> str:
+    """The law by which a dataset is public; in English where it is the one that the domain names."""
+    told, domain = package.get("legal_basis") or "", gkopen_domain_of(package)
+    return domain.legal_basis.en if gkopen_english() and domain and told == domain.legal_basis.zh else told
 
 
 def gkopen_table_resource(package: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -92,7 +92,7 @@ class Catalogues:
         return told
 
 
-def texts(entry: polib.POEntry) -> list[str]:
+def texts(entry: polib.POEntry | polib.MOEntry) -> list[str]:
     """The translations of an entry: one, or one a plural form."""
     return [entry.msgstr_plural[number] for number in sorted(entry.msgstr_plural)] or [entry.msgstr]
 

@@ -21,7 +21,8 @@ def signed_in() -> Any:
 def act(action: str, data: Mapping[str, Any] | None = None, **context: Any) -> Any:
     """Call an action as the person at the page. A refusal by the role is a 403, an unknown id a 404."""
     try:
-        return toolkit.get_action(action)({"user": toolkit.current_user.name, **context}, dict(data or {}))
+        whole: Any = {"user": toolkit.current_user.name, **context}
+        return toolkit.get_action(action)(whole, dict(data or {}))
     except toolkit.NotAuthorized as error:
         toolkit.abort(403, error.message or toolkit._("You are not allowed to do this."))
     except toolkit.ObjectNotFound:
