@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -34,16 +36,25 @@ class Table:
     rows: int
     total: Decimal
 
+    @cached_property
     def named(self) -> dict[str, str]:
-        """Part → name of its content, as `bring_up` takes them."""
-        return {part: f"{part}:0" for part in self.parts}
+        """Part → sha256 of its content, as `bring_up` takes them."""
+        return {part: sha256(data) for part, data in self.parts.items()}
+
+    @cached_property
+    def blobs(self) -> dict[str, bytes]:
+        return {name: self.parts[part] for part, name in self.named.items()}
 
     def read(self, name: str) -> bytes:
-        return self.parts[name.rsplit(":", 1)[0]]
+        return self.blobs[name]
 
     @property
     def size(self) -> int:
         return sum(map(len, self.parts.values()))
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def domain(name: str, *, indexed: bool) -> Domain:
@@ -134,7 +145,7 @@ def bring_up_contender(content: Table, shape: Domain) -> Contender:
 
 
 def bring_up(shape: Domain, content: Table) -> None:
-    table.bring_up(shape, dataset(shape), PUBLISHER, 1, content.named(), content.read)
+    table.bring_up(shape, dataset(shape), PUBLISHER, 1, content.named, content.read)
 
 
 def b1(content: Table, rounds: int, screen: Screen) -> list[Figure]:
@@ -164,17 +175,19 @@ def b4(content: Table, rounds: int, screen: Screen) -> list[Figure]:
     forget(shape)
     bring_up(shape, content)
     part = sorted(content.parts)[len(content.parts) // 2]
-    contents = {f"{part}:0": content.parts[part], f"{part}:1": _raised(shape, content.parts[part])}
+    versions = [content.parts[part], _raised(shape, content.parts[part])]
+    contents = {sha256(data): data for data in versions}
     seconds = []
     for number in range(rounds + 1):
-        name = f"{part}:{(number + 1) % 2}"
+        which = (number + 1) % 2
         screen.now(f"b4 round {number}/{rounds}")
+        wanted = content.named | {part: sha256(versions[which])}
         started = time.perf_counter()
-        applied = table.bring_up(shape, dataset(shape), PUBLISHER, number + 2, content.named() | {part: name},
+        applied = table.bring_up(shape, dataset(shape), PUBLISHER, number + 2, wanted,
                                  _reader(contents, content.read))
         taken = time.perf_counter() - started
         must_equal("changed rows", (applied.changed, applied.added, applied.removed), (CHANGED_ROWS, 0, 0))
-        raised = Decimal(CHANGED_ROWS) / 100 if name.endswith(":1") else Decimal(0)
+        raised = Decimal(CHANGED_ROWS) / 100 * which
         check(TableSQL(shape).name, replace(content, total=content.total + raised))
         if number:
             seconds.append(taken)
