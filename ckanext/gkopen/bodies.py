@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from ckan import model
 
@@ -26,7 +26,8 @@ def find(name: str) -> dict[str, Any]:
 
 
 def as_dict(group: model.Group) -> dict[str, Any]:
-    return {**dict(group.extras or {}), "id": group.id, "name": group.name, "title": group.title or group.name,
+    extras = cast(Any, group).extras or {}   # a column that CKAN's class does not declare
+    return {**extras, "id": group.id, "name": group.name, "title": group.title or group.name,
             "description": group.description or ""}
 
 
@@ -43,5 +44,5 @@ def _by_label(label: str) -> model.Group | None:
     exact = groups.filter(model.Group.title == label).all()
     if len(exact) == 1:
         return exact[0]
-    coded = groups.filter(model.Group.extras["uscc"].astext == label).all()
+    coded = groups.filter(model.group_table.c.extras["uscc"].astext == label).all()
     return coded[0] if len(coded) == 1 else None

@@ -159,14 +159,14 @@ class Difference:
 def diff_parts(domain: Domain, old: pa.Table | None, new: pa.Table | None) -> Difference:
     """Rows added, changed and removed by key between two contents of one part; None is no content."""
     none = domain.arrow_schema.empty_table()
-    old = none if old is None else old
-    new = none if new is None else new
-    old_keys, new_keys = _keys(domain, old), _keys(domain, new)
+    before = none if old is None else old
+    after = none if new is None else new
+    old_keys, new_keys = _keys(domain, before), _keys(domain, after)
     match = pc.index_in(new_keys, value_set=old_keys)
     added = pc.is_null(match)
-    kept_new = new.filter(pc.invert(added))
-    kept_old = old.take(match.drop_null())
-    removed = old.filter(pc.invert(pc.is_in(old_keys, value_set=new_keys)))
+    kept_new = after.filter(pc.invert(added))
+    kept_old = before.take(match.drop_null())
+    removed = before.filter(pc.invert(pc.is_in(old_keys, value_set=new_keys)))
     differs = np.zeros(kept_new.num_rows, bool)
     cells: dict[str, int] = {}
     for name in domain.field_names:
@@ -175,8 +175,8 @@ def diff_parts(domain: Domain, old: pa.Table | None, new: pa.Table | None) -> Di
             cells[name] = int(unlike.sum())
             differs |= unlike
     mask = pa.array(differs)
-    totals = {field.name: (_total(old, field.name), _total(new, field.name)) for field in domain.money_fields}
-    return Difference(new.filter(added), kept_new.filter(mask), kept_old.filter(mask), removed, cells, totals)
+    totals = {field.name: (_total(before, field.name), _total(after, field.name)) for field in domain.money_fields}
+    return Difference(after.filter(added), kept_new.filter(mask), kept_old.filter(mask), removed, cells, totals)
 
 
 def overlay(domain: Domain, base: pa.Table, changes: pa.Table) -> pa.Table:

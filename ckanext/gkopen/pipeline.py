@@ -88,8 +88,8 @@ def submit(submission: Submission) -> Outcome:
     dataset = open_dataset(domain, submission.body)
     raw_sha256 = blobs.put(raw)
     key = submission.idempotency_key or str(uuid4())
-    earlier = model.one("select id, raw_sha256 from gkopen.submission where source = :source and idempotency_key = :key",
-                        source=submission.source, key=key)
+    earlier = model.one("select id, raw_sha256 from gkopen.submission where source = :source"
+                        " and idempotency_key = :key", source=submission.source, key=key)
     if earlier:
         if earlier["raw_sha256"] != raw_sha256:
             raise KeyReused(key)
@@ -123,7 +123,8 @@ def recheck(submission_id: str, submitted_by: str) -> Outcome:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "raw"
         path.write_bytes(blobs.read(row["raw_sha256"]))
-        return _hold(domain, dataset, submission_id, path, row["filename"], options, stored["scope"], submitted_by, None)
+        return _hold(domain, dataset, submission_id, path, row["filename"], options, stored["scope"],
+                     submitted_by, None)
 
 
 def submit_metadata(domain: Domain, body: Mapping[str, Any], fields: Mapping[str, Any], submitted_by: str) -> str:
@@ -134,8 +135,9 @@ def submit_metadata(domain: Domain, body: Mapping[str, Any], fields: Mapping[str
     """
     dataset = open_dataset(domain, body)
     waiting = model.one(
-        "select r.*, p.new_sha256 as metadata from gkopen.revision r join gkopen.revision_part p on p.revision_id = r.id"
-        " and p.part = :part where r.dataset_id = :d and r.state = 'held' order by r.created_at desc limit 1",
+        "select r.*, p.new_sha256 as metadata from gkopen.revision r"
+        " join gkopen.revision_part p on p.revision_id = r.id and p.part = :part"
+        " where r.dataset_id = :d and r.state = 'held' order by r.created_at desc limit 1",
         part=METADATA, d=dataset["id"])
     public = public_parts(str(dataset["id"])).get(METADATA)
     known = waiting["metadata"] if waiting else public
@@ -145,13 +147,15 @@ def submit_metadata(domain: Domain, body: Mapping[str, Any], fields: Mapping[str
               if value not in (None, "", [])}
     submission_id = str(uuid4())
     model.execute("insert into gkopen.submission (id, dataset_id, kind, source, idempotency_key, submitted_by)"
-                  " values (:id, :d, 'metadata', 'metadata', :id, :by)", id=submission_id, d=dataset["id"], by=submitted_by)
+                  " values (:id, :d, 'metadata', 'metadata', :id, :by)", id=submission_id, d=dataset["id"],
+                  by=submitted_by)
     change = _compare(domain, METADATA, public, canonical_json(wanted))
     changes = [change] if change else []
     counts = header = None
     if waiting:
         changes += [_stored_change(row) for row in model.every(
-            "select * from gkopen.revision_part where revision_id = :id and part <> :part", id=waiting["id"], part=METADATA)]
+            "select * from gkopen.revision_part where revision_id = :id and part <> :part", id=waiting["id"],
+            part=METADATA)]
         counts = {name: waiting[name] for name in ("rows_in", "rows_ok", "rows_quarantined", "rows_duplicate")}
         header = waiting["header"]
     revision_id = hold_changes(domain, dataset, submission_id, changes, submitted_by, kind="publish", counts=counts,
@@ -160,8 +164,8 @@ def submit_metadata(domain: Domain, body: Mapping[str, Any], fields: Mapping[str
         model.execute("update gkopen.revision set state = 'superseded' where id = :id", id=waiting["id"])
         model.execute("update gkopen.revision n set summary = jsonb_set(o.summary, '{metadata}', 'true')"
                       " from gkopen.revision o where n.id = :new and o.id = :old", new=revision_id, old=waiting["id"])
-        model.execute("update gkopen.finding set revision_id = :new where revision_id = :old and code not like 'meta\\_%'",
-                      new=revision_id, old=waiting["id"])
+        model.execute("update gkopen.finding set revision_id = :new where revision_id = :old"
+                      " and code not like 'meta\\_%'", new=revision_id, old=waiting["id"])
         model.execute("update gkopen.quarantine set revision_id = :new where revision_id = :old", new=revision_id,
                       old=waiting["id"])
     _store_findings(revision_id, review_findings(wanted))
@@ -247,8 +251,8 @@ def _contents(domain: Domain, examined: Examined, base: Mapping[str, str], scope
     contents: dict[str, bytes | None] = {}
     for part, table in tables.items():
         if scope == "changes" and part in base:
-            contents[part] = parts.write_part(domain, parts.overlay(domain, parts.read_part(domain, blobs.read(base[part])),
-                                                                    table))
+            public = parts.read_part(domain, blobs.read(base[part]))
+            contents[part] = parts.write_part(domain, parts.overlay(domain, public, table))
         else:
             contents[part] = parts.write_part(domain, table)
     if scope == "complete" and examined.rows_ok:
@@ -312,8 +316,9 @@ def hold_changes(domain: Domain, dataset: Mapping[str, Any], submission_id: str 
         " rows_in, rows_ok, rows_quarantined, rows_duplicate, header, summary, submitted_by, reason) values (:id, :d,"
         " :s, :kind, :version, :version, :digest, :rows_in, :rows_ok, :rows_quarantined, :rows_duplicate,"
         " cast(:header as jsonb), cast(:summary as jsonb), :by, :reason)",
-        id=revision_id, d=dataset["id"], s=submission_id, kind=kind, version=domain.version, digest=sha, by=submitted_by,
-        header=model.dump(header) if header is not None else None, summary=model.dump(summary), reason=reason,
+        id=revision_id, d=dataset["id"], s=submission_id, kind=kind, version=domain.version, digest=sha,
+        by=submitted_by, header=model.dump(header) if header is not None else None, summary=model.dump(summary),
+        reason=reason,
         **({"rows_in": 0, "rows_ok": 0, "rows_quarantined": 0, "rows_duplicate": 0} | dict(counts or {})))
     model.insert_many("revision_part", ("revision_id", "part", "base_sha256", "new_sha256", "rows", "added", "changed",
                                         "removed"),
@@ -334,8 +339,8 @@ def _return_whole(domain: Domain, dataset: Mapping[str, Any], submission_id: str
         counts = {"rows_in": examined.rows_in, "rows_ok": examined.rows_ok,
                   "rows_quarantined": examined.rows_quarantined, "rows_duplicate": examined.rows_duplicate}
     revision_id = hold_changes(domain, dataset, submission_id, [], submitted_by, kind="publish", counts=counts)
-    model.execute("update gkopen.revision set state = 'returned', decided_by = :by, decided_at = now(), reason = :reason"
-                  " where id = :id", id=revision_id, by=CHECKER,
+    model.execute("update gkopen.revision set state = 'returned', decided_by = :by, decided_at = now(),"
+                  " reason = :reason where id = :id", id=revision_id, by=CHECKER,
                   reason="检查发现的问题使本次提交没有可发布的数据 / The findings leave nothing to publish")
     _store_findings(revision_id, findings)
     if examined is not None:

@@ -82,7 +82,7 @@ def _packages() -> Iterator[str]:
     stored = {row[0] for row in ckan_model.Session.query(ckan_model.Package.id).filter_by(state="active")}
     yield from (f"dataset {id_} was approved but CKAN has no package of it" for id_ in sorted(published - stored))
     yield from (f"package {id_} is public but was never approved" for id_ in sorted(stored - published - bulk))
-    indexed = set(search.query_for("package").get_all_entity_ids(max_results=100_000))
+    indexed = set(search.query_for(ckan_model.Package).get_all_entity_ids(max_results=100_000))
     yield from (f"package {id_} is missing from the search index" for id_ in sorted(stored - indexed))
     yield from (f"the search index still shows {id_}" for id_ in sorted(indexed - stored))
 

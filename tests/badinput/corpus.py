@@ -83,7 +83,7 @@ class Base:
     def xlsx(self, change: Callable[[openpyxl.Workbook], None] = lambda book: None) -> bytes:
         book = openpyxl.Workbook()
         for cells in [self.labels, *self.rows]:
-            book.active.append(cells)
+            book.worksheets[0].append(cells)
         change(book)
         return saved(book)
 
@@ -235,14 +235,14 @@ def _sums(name: str, base: Base) -> Case:
 
 def _workbooks(name: str, base: Base) -> Iterator[Case]:
     def titled(book: openpyxl.Workbook) -> None:
-        book.active.insert_rows(1, 2)
-        book.active["A1"] = "一览表"
-        book.active.merge_cells("A1:D1")
-        book.active["A2"] = "单位：元"
+        book.worksheets[0].insert_rows(1, 2)
+        book.worksheets[0]["A1"] = "一览表"
+        book.worksheets[0].merge_cells("A1:D1")
+        book.worksheets[0]["A2"] = "单位：元"
 
     def merged(book: openpyxl.Workbook) -> None:
         column = base.at(next(f.name for f in base.fields if f.name != base.vary and f.type == "string")) + 1
-        book.active.merge_cells(start_row=2, end_row=ROWS + 1, start_column=column, end_column=column)
+        book.worksheets[0].merge_cells(start_row=2, end_row=ROWS + 1, start_column=column, end_column=column)
 
     def hidden(book: openpyxl.Workbook) -> None:
         sheet = book.create_sheet("底稿")
@@ -251,22 +251,23 @@ def _workbooks(name: str, base: Base) -> Iterator[Case]:
 
     def errors(book: openpyxl.Workbook) -> None:
         number = next(f.name for f in base.fields if f.type in ("integer", "decimal", "money", "date", "year"))
-        book.active.cell(3, base.at(number) + 1, "#REF!")
+        book.worksheets[0].cell(3, base.at(number) + 1, "#REF!")
 
     good = base.xlsx()
-    name_of = {"filename": "表.xlsx"}
-    yield Case("workbook", name, good, rows=ROWS, **name_of)
-    yield Case("workbook-title", name, base.xlsx(titled), rows=ROWS, **name_of)
-    yield Case("workbook-merged", name, base.xlsx(merged), rows=ROWS, **name_of)
-    yield Case("workbook-hidden", name, base.xlsx(hidden), ("sheet-hidden", "personal-outside"), rows=ROWS, **name_of)
-    yield Case("workbook-error", name, base.xlsx(errors), ("formula-error",), 3, ROWS, bad=1, **name_of)
-    yield Case("workbook-password", name, encrypted(good), ("workbook-password",), **name_of)
-    yield Case("workbook-cut", name, good[: len(good) // 2], ("workbook-broken",), **name_of)
+    file = "表.xlsx"
+    yield Case("workbook", name, good, rows=ROWS, filename=file)
+    yield Case("workbook-title", name, base.xlsx(titled), rows=ROWS, filename=file)
+    yield Case("workbook-merged", name, base.xlsx(merged), rows=ROWS, filename=file)
+    yield Case("workbook-hidden", name, base.xlsx(hidden), ("sheet-hidden", "personal-outside"), rows=ROWS,
+               filename=file)
+    yield Case("workbook-error", name, base.xlsx(errors), ("formula-error",), 3, ROWS, bad=1, filename=file)
+    yield Case("workbook-password", name, encrypted(good), ("workbook-password",), filename=file)
+    yield Case("workbook-cut", name, good[: len(good) // 2], ("workbook-broken",), filename=file)
     yield Case("workbook-ole", name, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 4000, ("workbook-broken",),
                filename="表.xls")
     doctype = b'<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]>'
     xxe = rezipped(good, lambda part, data: data.replace(b"<worksheet", doctype + b"<worksheet", 1)
                    if "sheet1" in part else data)
-    yield Case("workbook-xxe", name, xxe, ("xml-entities",), **name_of)
+    yield Case("workbook-xxe", name, xxe, ("xml-entities",), filename=file)
     bomb = rezipped(good, lambda part, data: data + b" " * (32 << 20) if "sheet1" in part else data)
-    yield Case("workbook-bomb", name, bomb, ("zip-bomb",), **name_of)
+    yield Case("workbook-bomb", name, bomb, ("zip-bomb",), filename=file)

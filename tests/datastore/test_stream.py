@@ -63,7 +63,7 @@ def test_a_client_that_leaves_ends_the_copy(
     revisions: tuple[Blobs, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spool, "CHUNK", 1000)
-    leaving = stream_copy(SELECT, {}, OPTIONS)
+    leaving: Any = stream_copy(SELECT, {}, OPTIONS)
     next(leaving)
     leaving.close()
     for thread in threading.enumerate():

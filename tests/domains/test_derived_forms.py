@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import frictionless
 import openpyxl
@@ -38,7 +39,8 @@ def test_the_template_opens_with_drop_downs_notes_example_and_dictionary(name: s
     for column, field in enumerate(domain.input_fields, 1):
         if field.codes:
             sheet, cells = lists[column].formula1.split("!")
-            titles = [row[0].value for row in list(book[sheet.strip("'")][cells.replace("$", "")])]
+            column_of_titles: Any = book[sheet.strip("'")][cells.replace("$", "")]
+            titles = [row[0].value for row in column_of_titles]
             assert titles == [code.title.zh for code in field.codes.codes]
     shown = dict(zip((cell.value for cell in example[1]), (cell.value for cell in example[2]), strict=True))
     for field in domain.input_fields:

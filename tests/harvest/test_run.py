@@ -147,7 +147,7 @@ def test_many_triggers_are_one_run(city: City) -> None:
 def test_a_run_whose_worker_died_is_claimable_at_once(city: City) -> None:
     run_id = ledger.enqueue(ledger.find_source(SOURCE), "manual", "test")
     ckan_model.Session.commit()
-    engine = ckan_model.meta.engine
+    engine = ckan_model.ensure_engine()
     dead = subprocess.Popen(
         [sys.executable, "-c",
          "import sys, psycopg2\nc = psycopg2.connect(sys.argv[1]); c.autocommit = True\n"
@@ -190,7 +190,8 @@ def test_the_worker_does_what_is_due(city: City) -> None:
     model.execute("update gkopen.source set state = 'paused' where name <> :name", name=SOURCE)
     ckan_model.Session.commit()
     worker.work(once=True)
-    assert [row["state"] for row in model.every("select state from gkopen.run")] == ["partly"], "some rows of the demo are bad on purpose"
+    states = [row["state"] for row in model.every("select state from gkopen.run")]
+    assert states == ["partly"], "some rows of the demo are bad on purpose"
     assert worker.start_due_sources() == 0, "the next run is due by the source's cycle, not now"
 
 

@@ -122,7 +122,7 @@ def test_a_page_saved_as_a_workbook_is_named(tmp_path):
 
 def workbook(rows: list[list], *, merge: str | None = None, more=None) -> bytes:
     book = openpyxl.Workbook()
-    sheet = book.active
+    sheet = book.worksheets[0]
     for row in rows:
         sheet.append(row)
     if merge:

@@ -135,7 +135,7 @@ def test_the_workbook_has_types_dictionary_and_source(content: Make) -> None:
     assert sheet.cell(3, 8).value == datetime(1998, 12, 31)
     assert sheet.cell(2, 1).number_format == "@"
     texts = [sheet.cell(number, 3) for number in range(5, len(ROWS) + 2)]
-    assert [cell.value.replace("_x005F_", "_") for cell in texts] == [
+    assert [str(cell.value).replace("_x005F_", "_") for cell in texts] == [
         text.replace("\r", "\n") for text in FORMULAS + CHANGED + PLAIN]
     assert {cell.data_type for cell in texts} <= {"s", "inlineStr"}, "no formula"
     assert [cell.value for cell in workbook["数据字典"][7]][:5] == ["award_amount", "中标金额", "Award", "金额", "元"]
@@ -160,7 +160,7 @@ def test_more_rows_than_a_sheet_holds_are_split_by_year(content: Make, monkeypat
     rows = [row(f"{n:02}", published_on=f"{2022 + n % 2}-01-01" if n < 15 else None) for n in range(16)]
     workbook = openpyxl.load_workbook(io.BytesIO(made(xlsx, content(rows))))
     assert workbook.sheetnames[:-2] == ["无年份", "2022-1", "2022-2", "2023-1", "2023-2"]
-    found = [line[0].value for name in workbook.sheetnames[:-2] for line in workbook[name].iter_rows(min_row=2)]
+    found = [str(line[0].value) for name in workbook.sheetnames[:-2] for line in workbook[name].iter_rows(min_row=2)]
     assert sorted(found) == [one["notice_no"] for one in rows]
     assert all(line[7].value == datetime(2023, 1, 1) for line in workbook["2023-1"].iter_rows(min_row=2))
 
@@ -170,7 +170,7 @@ def test_the_package_is_valid_and_its_checksums_hold(content: Make, tmp_path: Pa
     (tmp_path / "package.zip").write_bytes(made(package_zip, content(good)))
     report = frictionless.validate(str(tmp_path / "package.zip"), type="package")
     assert report.valid, report.flatten(["rowNumber", "fieldName", "type", "note"])
-    assert report.tasks[0].stats["rows"] == len(good)
+    assert report.tasks[0].stats.get("rows") == len(good)
     with zipfile.ZipFile(tmp_path / "package.zip") as archive:
         sums = dict(line.split("  ")[::-1] for line in archive.read("SHA256SUMS").decode().splitlines())
         assert set(sums) == set(archive.namelist()) - {"SHA256SUMS"}
@@ -192,4 +192,4 @@ def test_dates_of_the_workbook_are_days_of_the_calendar(content: Make) -> None:
     days = [date(1970, 1, 1), date(2000, 2, 29), date(2024, 12, 31)]
     rows = [row(str(n), published_on=day.isoformat()) for n, day in enumerate(days)]
     sheet = openpyxl.load_workbook(io.BytesIO(made(xlsx, content(rows))))["数据"]
-    assert [sheet.cell(n + 2, 8).value.date() for n in range(3)] == days
+    assert [sheet.cell(n + 2, 8).value for n in range(3)] == [datetime(*day.timetuple()[:3]) for day in days]

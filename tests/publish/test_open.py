@@ -136,7 +136,7 @@ def test_the_sweep_takes_only_what_no_address_names(cast: Cast, browser: CKANTes
 
 
 def test_the_list_for_people_and_for_machines(cast: Cast, browser: CKANTestApp) -> None:
-    tables = browser.get("/open/index.json").json["tables"]
+    tables = browser.get("/open/index.json").get_json()["tables"]
     assert [entry["name"] for entry in tables] == ["procurement"]
     assert [file["form"] for file in tables[0]["files"]] == list(files.FORMS)
     assert tables[0]["rows"] == 3
@@ -146,4 +146,4 @@ def test_the_list_for_people_and_for_machines(cast: Cast, browser: CKANTestApp) 
         assert hashlib.sha256(browser.get(file["url"]).data).hexdigest() == file["sha256"], file["url"]
     page = browser.get("/open/")
     assert page.status_code == 200
-    assert address(cast, "xlsx") in page.body
+    assert address(cast, "xlsx") in page.get_data(as_text=True)

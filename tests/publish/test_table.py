@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -24,7 +24,7 @@ SAMPLE = domain()
 ONE, TWO = str(UUID(int=1)), str(UUID(int=2))
 
 
-def bring_up(blobs: Blobs, parts: dict[str, Sequence[Row]], seq: int = 1, dataset: str = ONE,
+def bring_up(blobs: Blobs, parts: Mapping[str, Sequence[Row]], seq: int = 1, dataset: str = ONE,
              publisher: str = "财政局", described: Any = SAMPLE) -> table.Applied:
     shas = {part: blobs.put(canonical(rows)) for part, rows in parts.items()}
     return table.bring_up(described, dataset, publisher, seq, shas, blobs.read)
@@ -39,7 +39,9 @@ def published(reader: Any, dataset: str | None = None) -> list[tuple[Any, ...]]:
     return reader.fetchall()
 
 
-def expected(parts: dict[str, Sequence[Row]], dataset: str = ONE, publisher: str = "财政局") -> list[tuple[Any, ...]]:
+def expected(
+    parts: Mapping[str, Sequence[Row]], dataset: str = ONE, publisher: str = "财政局"
+) -> list[tuple[Any, ...]]:
     rows = sorted(((key(one), part, one) for part, rows in parts.items() for one in rows), key=lambda item: item[0])
     return [(dataset, part, publisher, *(one[field.name] for field in FIELDS)) for _, part, one in rows]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from ckan import model as ckan_model
+from sqlalchemy.exc import DBAPIError
 
 from ckanext.gkopen import model
 from ckanext.gkopen.review import audit
@@ -22,7 +22,7 @@ def test_each_entry_follows_the_one_before(site: Any) -> None:
 def test_the_database_refuses_a_change(site: Any) -> None:
     audit.record("li", "published", "d1")
     ckan_model.Session.commit()
-    with pytest.raises(sa.exc.DBAPIError, match="append-only"):
+    with pytest.raises(DBAPIError, match="append-only"):
         model.execute("update gkopen.audit set actor = 'x'")
     ckan_model.Session.rollback()
 

@@ -62,7 +62,8 @@ def test_nobody_changes_what_is_public(site: Any, who: str) -> None:
 
 def test_the_administrator_keeps_bodies_but_publishes_nothing(site: Any) -> None:
     cast = make_cast()
-    made = call("organization_create", cast.admin, name="nantong-slj", title="南通市水利局", tier="city", kind="department")
+    made = call("organization_create", cast.admin, name="nantong-slj", title="南通市水利局", tier="city",
+                kind="department")
     assert made["name"] == "nantong-slj"
     with pytest.raises(toolkit.NotAuthorized, match="gkopen_submission_create"):
         call("package_create", cast.admin, name="canary", title="canary", owner_org=cast.body)
@@ -71,7 +72,7 @@ def test_the_administrator_keeps_bodies_but_publishes_nothing(site: Any) -> None
 def snapshot() -> dict[str, list[Any]]:
     """All rows of the tables that readers can see anything of."""
     model.Session.expire_all()
-    return {table.__tablename__ if hasattr(table, "__tablename__") else table.__name__:
+    return {table.__name__:
             sorted(str(row.__dict__.get("id")) + str(row.__dict__.get("title")) + str(row.__dict__.get("state"))
                    for row in model.Session.query(table))
             for table in (model.Package, model.Resource, model.Group, model.Member, model.Tag, model.Vocabulary)}

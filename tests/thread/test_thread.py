@@ -15,12 +15,13 @@ from ckanext.gkopen import verify as checks
 from ckanext.gkopen.publish import outbox
 from tests.people import Cast, call, make_cast
 
-HEADER = "公告编号,公告类型,发布时间,项目编号,项目名称,采购单位,采购方式,采购类别,预算金额(万元),中标供应商,中标金额(元),计价方式,标段"
+HEADER = ("公告编号,公告类型,发布时间,项目编号,项目名称,采购单位,采购方式,采购类别,预算金额(万元),"
+          "中标供应商,中标金额(元),计价方式,标段")
 FIRST = (
-    "NT-2024-001,中标（成交）结果公告,2024-05-06 09:00,NTCG-2024-001,停车场收费系统采购,南通市城市管理局,公开招标,货物,84.6,"
-    "南通某某科技有限公司,\"838,000.00\",金额,1",
-    "NT-2024-002,中标（成交）结果公告,2024-05-07 09:00,NTCG-2024-002,空气质量监测设备,南通市生态环境局,公开招标,货物,120,"
-    "江苏某某仪器有限公司,1190000.5,金额,1",
+    "NT-2024-001,中标（成交）结果公告,2024-05-06 09:00,NTCG-2024-001,停车场收费系统采购,南通市城市管理局,"
+    "公开招标,货物,84.6,南通某某科技有限公司,\"838,000.00\",金额,1",
+    "NT-2024-002,中标（成交）结果公告,2024-05-07 09:00,NTCG-2024-002,空气质量监测设备,南通市生态环境局,"
+    "公开招标,货物,120,江苏某某仪器有限公司,1190000.5,金额,1",
     "NT-2024-003,招标公告,2024-06-01 10:00,NTCG-2024-003,学校食堂食材配送,南通市教育局,公开招标,货物,300,,,,",
 )
 
@@ -60,8 +61,10 @@ def dataset_id(cast: Cast) -> str:
 def test_from_a_file_to_a_reader(site: Any) -> None:
     cast = make_cast()
     outcome = submit(cast, *FIRST)
-    assert outcome["state"] == "held", call("gkopen_revision_show", cast.officer, id=outcome["revision_id"])["finding_list"]
-    assert (outcome["rows_in"], outcome["rows_ok"], outcome["rows_quarantined"], outcome["rows_duplicate"]) == (3, 3, 0, 0)
+    shown = call("gkopen_revision_show", cast.officer, id=outcome["revision_id"])
+    assert outcome["state"] == "held", shown["finding_list"]
+    counts = [outcome[name] for name in ("rows_in", "rows_ok", "rows_quarantined", "rows_duplicate")]
+    assert counts == [3, 3, 0, 0]
     assert call("package_search", "", q="*:*")["count"] == 0
     assert ckan_model.Package.get(dataset_id(cast)) is None
 
@@ -154,7 +157,8 @@ def test_two_pending_revisions_of_one_part(site: Any) -> None:
     approve(cast, first)
     with pytest.raises(toolkit.ValidationError) as refused:
         approve(cast, second, cast.office)
-    again = refused.value.error_dict["stale"][0]
+    stale: Any = refused.value.error_dict["stale"]
+    again = stale[0]
     assert call("gkopen_revision_show", cast.office, id=second)["state"] == "stale"
     assert approve(cast, again, cast.office)["seq"] == 3
     drain()

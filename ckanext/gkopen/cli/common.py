@@ -38,7 +38,8 @@ def spoken() -> Iterator[None]:
         click.echo(f"gkopen: {error}", err=True)
         sys.exit(FAILED)
     except toolkit.ValidationError as error:
-        said = "; ".join(f"{key}: {', '.join(map(str, value))}" for key, value in error.error_dict.items() if value)
+        told = {key: value if isinstance(value, list) else [value] for key, value in error.error_dict.items() if value}
+        said = "; ".join(f"{key}: {', '.join(map(str, values))}" for key, values in told.items())
         click.echo(f"gkopen: {said}", err=True)
         sys.exit(FAILED)
     except (toolkit.NotAuthorized, toolkit.ObjectNotFound) as error:

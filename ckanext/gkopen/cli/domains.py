@@ -37,7 +37,8 @@ def domain_show(name: str) -> None:
 
 @command(domain, "template")
 @click.argument("name")
-@click.option("-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="the .xlsx to write")
+@click.option("-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path),
+              help="the .xlsx to write")
 def domain_template(name: str, output: Path) -> None:
     """The Excel template of a domain, with drop-downs."""
     output.write_bytes(workbook(get_domain(name)))

@@ -37,7 +37,8 @@ def verify_command() -> None:
 
 @command(gkopen, "demo-city")
 @click.option("--platform", required=True, help="address of the simulated exchange platform")
-@click.option("--accounts", required=True, type=click.Path(dir_okay=False, path_type=Path), help="file of the passwords")
+@click.option("--accounts", required=True, type=click.Path(dir_okay=False, path_type=Path),
+              help="file of the passwords")
 @click.option("--data", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), default=CITY,
               help="the simulator's data folder; without it the demo city that gkopen brings")
 def demo_city(folder: Path, platform: str, accounts: Path) -> None:

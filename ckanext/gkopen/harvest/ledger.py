@@ -66,8 +66,9 @@ def enqueue(source: dict[str, Any], trigger: str, requested_by: str, *, dry_run:
     """Queue a run; while one of the source is queued or running, that one is the answer."""
     run_id = str(uuid4())
     model.execute(
-        "insert into gkopen.run (id, source_id, epoch, trigger, requested_by, dry_run) values (:id, :source, 0, :trigger,"
-        " :by, :dry) on conflict (source_id) where state in ('queued', 'running') do nothing",
+        "insert into gkopen.run (id, source_id, epoch, trigger, requested_by, dry_run)"
+        " values (:id, :source, 0, :trigger, :by, :dry)"
+        " on conflict (source_id) where state in ('queued', 'running') do nothing",
         id=run_id, source=source["id"], trigger=trigger, by=requested_by, dry=dry_run)
     model.execute("select pg_notify('gkopen', 'run')")
     return str(model.value("select id from gkopen.run where source_id = :s and state in ('queued', 'running')",
@@ -100,7 +101,7 @@ def claim(run_id: str | None = None) -> Claim | None:
         " and (s.state = 'active' or r.trigger = 'manual') order by r.queued_at limit 50", run=run_id)
     ckan_model.Session.commit()
     for candidate in candidates:
-        lock = ckan_model.meta.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        lock = ckan_model.ensure_engine().connect().execution_options(isolation_level="AUTOCOMMIT")
         if not lock.execute(sa.text("select pg_try_advisory_lock(:key)"),
                             {"key": lock_key(candidate["source_id"])}).scalar():
             lock.close()
@@ -156,7 +157,7 @@ def finish(run: dict[str, Any], state: str, counts: dict[str, Any], stages: dict
 
 
 def next_run(config: dict[str, Any] | str, failures: int, seed: str, now: datetime | None = None) -> datetime:
-    """When a source is due again: its cycle with up to 5 % jitter; after failures 1, 2, 4 … minutes, at most the cycle."""
+    """When a source is due again: its cycle, up to 5 % jitter; after failures 1, 2, 4 … minutes, at most the cycle."""
     settings = json.loads(config) if isinstance(config, str) else config
     cycle = CYCLES.get(settings.get("update_cycle") or "", timedelta(days=3650))
     jitter = 1 + (uuid5(ids.NAMESPACE, seed).int % 1000) / 20000

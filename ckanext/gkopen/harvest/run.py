@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-import sqlalchemy as sa
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
+from sqlalchemy.exc import OperationalError
 
 from ckanext.gkopen import bodies, model, pipeline
 from ckanext.gkopen.domains import get_domain
@@ -103,7 +103,7 @@ def carry_out(claim: ledger.Claim, progress: Progress = lambda *_: None) -> Repo
     except (HarvestError, SourceError, bodies.UnknownBody) as problem:
         ckan_model.Session.rollback()
         report.state, error = "failed", _describe(problem)
-    except (ledger.Fenced, sa.exc.OperationalError):
+    except (ledger.Fenced, OperationalError):
         raise                                             # not this run's fault: whoever claims it next goes on
     except Exception as problem:
         ckan_model.Session.rollback()
@@ -111,7 +111,8 @@ def carry_out(claim: ledger.Claim, progress: Progress = lambda *_: None) -> Repo
         report.state = "failed"
         error = {"kind": type(problem).__name__,
                  "zh": "程序错误：已记入日志，数据未改动；请把运行编号告诉管理员",
-                 "en": "an error of the program: it is in the log and nothing was changed; tell the administrator the run's id"}
+                 "en": "an error of the program: it is in the log and nothing was changed;"
+                       " tell the administrator the run's id"}
     ledger.finish(run, report.state, report.counts(), stages, error)
     return report
 

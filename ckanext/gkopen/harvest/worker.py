@@ -14,9 +14,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import psycopg2
 import sqlalchemy as sa
 from ckan import model as ckan_model
+from sqlalchemy.exc import OperationalError
 
 from ckanext.gkopen import model
 from ckanext.gkopen.harvest import ledger, run
@@ -69,7 +72,7 @@ def _round(stop: threading.Event) -> bool:
     except ledger.Fenced as fenced:
         ckan_model.Session.rollback()
         log.warning("run %s was taken over by another worker", fenced)
-    except sa.exc.OperationalError:
+    except OperationalError:
         ckan_model.Session.rollback()
         log.exception("the database does not answer; the worker goes on trying")
         stop.wait(2.0)
@@ -107,8 +110,8 @@ def start_due_sources() -> int:
 @contextmanager
 def _doorbell() -> Iterator[Callable[[float], None]]:
     """A function that waits up to so many seconds for a NOTIFY; a lost connection only makes it a plain wait."""
-    connection = ckan_model.meta.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-    raw = connection.connection.driver_connection
+    connection = ckan_model.ensure_engine().connect().execution_options(isolation_level="AUTOCOMMIT")
+    raw: Any = connection.connection.driver_connection   # psycopg2's own, which knows poll and notifies
     try:
         connection.execute(sa.text(f"listen {outbox.CHANNEL}"))
 
@@ -117,7 +120,7 @@ def _doorbell() -> Iterator[Callable[[float], None]]:
                 select.select([raw], [], [], seconds)
                 raw.poll()
                 raw.notifies.clear()
-            except (OSError, ValueError, raw.__class__.OperationalError):
+            except (OSError, ValueError, psycopg2.OperationalError):
                 threading.Event().wait(seconds)
 
         yield wait

@@ -18,7 +18,8 @@ def limit(data_dict: dict[str, Any], default: int = 50) -> int:
     except (TypeError, ValueError):
         wished = 0
     if not 1 <= wished <= MOST:
-        raise toolkit.ValidationError({"limit": [toolkit._("limit is a whole number from 1 to {most}.").format(most=MOST)]})
+        said = toolkit._("limit is a whole number from 1 to {most}.").format(most=MOST)
+        raise toolkit.ValidationError({"limit": [said]})
     return wished
 
 

@@ -67,8 +67,9 @@ def work_one(dataset_id: str | None = None) -> Done | None:
     exit does not stop the others.
     """
     row = model.one(
-        "select o.dataset_id, o.seq, o.sink, o.attempts, d.domain, d.seq as newest, d.state, d.name from gkopen.outbox o"
-        " join gkopen.dataset d on d.id = o.dataset_id where o.done_at is null and o.not_before <= now()"
+        "select o.dataset_id, o.seq, o.sink, o.attempts, d.domain, d.seq as newest, d.state, d.name"
+        " from gkopen.outbox o join gkopen.dataset d on d.id = o.dataset_id"
+        " where o.done_at is null and o.not_before <= now()"
         " and (cast(:d as uuid) is null or o.dataset_id = cast(:d as uuid))"
         " order by o.not_before, o.dataset_id, o.seq limit 1 for update of o skip locked", d=dataset_id)
     if row is None:
@@ -78,9 +79,10 @@ def work_one(dataset_id: str | None = None) -> Done | None:
     covered = _covered(row)
     try:
         _WORK[row["sink"]](row)
-        model.execute("update gkopen.outbox set done_at = now(), error = null where sink = :sink and (dataset_id, seq) in"
-                      " (select dataset_id, seq from gkopen.outbox where sink = :sink and done_at is null"
-                      " and (dataset_id, seq) in (select * from unnest(cast(:datasets as uuid[]), cast(:seqs as int[])))"
+        model.execute("update gkopen.outbox set done_at = now(), error = null where sink = :sink"
+                      " and (dataset_id, seq) in (select dataset_id, seq from gkopen.outbox where sink = :sink"
+                      " and done_at is null and (dataset_id, seq) in"
+                      " (select * from unnest(cast(:datasets as uuid[]), cast(:seqs as int[])))"
                       " for update skip locked)", sink=row["sink"], datasets=[str(c["dataset_id"]) for c in covered],
                       seqs=[c["seq"] for c in covered])
         ckan_model.Session.commit()

@@ -27,8 +27,8 @@ def publish(revision: Mapping[str, Any], changes: list[dict[str, Any]], actor: s
     """Make an approved change-set public. Returns the dataset's new seq; the caller commits."""
     dataset = revision["dataset"]
     dataset_id, seq = str(dataset["id"]), dataset["seq"] + 1
-    model.execute("insert into gkopen.publication (dataset_id, seq, revision_id, reason) values (:d, :seq, :r, :reason)",
-                  d=dataset_id, seq=seq, r=revision["id"], reason=revision["reason"])
+    model.execute("insert into gkopen.publication (dataset_id, seq, revision_id, reason)"
+                  " values (:d, :seq, :r, :reason)", d=dataset_id, seq=seq, r=revision["id"], reason=revision["reason"])
     for change in changes:
         _set_part(dataset_id, seq, change)
     shown = model.every("select part, sha256, seq, rows from gkopen.public_part where dataset_id = :d", d=dataset_id)
@@ -52,9 +52,11 @@ def publish(revision: Mapping[str, Any], changes: list[dict[str, Any]], actor: s
 
 def _set_part(dataset_id: str, seq: int, change: Mapping[str, Any]) -> None:
     if change["new_sha256"] is None:
-        model.execute("delete from gkopen.public_part where dataset_id = :d and part = :p", d=dataset_id, p=change["part"])
+        model.execute("delete from gkopen.public_part where dataset_id = :d and part = :p", d=dataset_id,
+                      p=change["part"])
         return
-    model.execute("insert into gkopen.public_part (dataset_id, part, sha256, seq, rows) values (:d, :p, :sha, :seq, :rows)"
+    model.execute("insert into gkopen.public_part (dataset_id, part, sha256, seq, rows)"
+                  " values (:d, :p, :sha, :seq, :rows)"
                   " on conflict (dataset_id, part) do update set sha256 = :sha, seq = :seq, rows = :rows",
                   d=dataset_id, p=change["part"], sha=change["new_sha256"], seq=seq, rows=change["rows"])
 
@@ -69,7 +71,8 @@ def _published(dataset: Mapping[str, Any], shown: list[dict[str, Any]], revision
     content = hashlib.sha256("".join(f"{row['part']} {row['sha256']}\n" for row in data).encode()).hexdigest()
     published = Published(seq=dataset["seq"], rows=sum(row["rows"] or 0 for row in data),
                           parts=[row["part"] for row in data], published_at=times["last"].isoformat(),
-                          first_published_at=times["first"].isoformat(), revision_id=str(revision["id"]), sha256=content)
+                          first_published_at=times["first"].isoformat(), revision_id=str(revision["id"]),
+                          sha256=content)
     if source.startswith("source:"):
         published["harvest_source"] = source.removeprefix("source:")
     return published

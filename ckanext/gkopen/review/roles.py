@@ -36,7 +36,7 @@ def bodies(user: str | None, role: str) -> set[str]:
 
 def disclosure_offices() -> set[str]:
     rows = model.Session.query(model.Group.id).filter(
-        model.Group.state == "active", model.Group.extras["disclosure_office"].astext == "true")
+        model.Group.state == "active", model.group_table.c.extras["disclosure_office"].astext == "true")
     return {row[0] for row in rows}
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 
-import sqlalchemy as sa
 from ckan import model as ckan_model
 from ckan.lib.redis import is_redis_available
 from ckan.lib.search import is_available
 from ckan.plugins import toolkit
 from flask import Blueprint, Response, request
+from sqlalchemy.exc import SQLAlchemyError
 
 from ckanext.gkopen import model
 from ckanext.gkopen.publish import outbox
@@ -33,7 +33,7 @@ def readyz() -> Response:
 def _database() -> bool:
     try:
         return model.value("select 1") == 1
-    except sa.exc.SQLAlchemyError:
+    except SQLAlchemyError:
         ckan_model.Session.rollback()
         return False
 
@@ -51,7 +51,8 @@ def metrics() -> Response:
 def _lines() -> list[str]:
     waiting = outbox.waiting()
     lines = [_gauge("outbox_rows", "Exits that are behind a publication.", waiting["rows"]),
-             _gauge("outbox_oldest_seconds", "Age of the oldest publication that an exit is behind.", waiting["oldest"]),
+             _gauge("outbox_oldest_seconds", "Age of the oldest publication that an exit is behind.",
+                    waiting["oldest"]),
              _gauge("outbox_failing_rows", "Exits that failed at least once.", waiting["failing"])]
     for name, text, sql in (
             ("revisions", "Revisions by state.", "select state, count(*) from gkopen.revision group by state"),

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
+from ckan.types import ErrorDict
 
 from ckanext.gkopen import bodies, model, pipeline
 from ckanext.gkopen.domains import Domain, UnknownDomain, get_domain
@@ -19,7 +20,7 @@ from ckanext.gkopen.review import decide
 
 def need(data_dict: Mapping[str, Any], *names: str) -> None:
     """Raise ValidationError that names all missing values at once."""
-    missing = {name: [toolkit._("Missing value")] for name in names if data_dict.get(name) in (None, "")}
+    missing: ErrorDict = {name: [toolkit._("Missing value")] for name in names if data_dict.get(name) in (None, "")}
     if missing:
         raise toolkit.ValidationError(missing)
 

@@ -68,7 +68,7 @@ def _metadata(domain: Domain, body: dict[str, Any], fields: Any, user: str) -> d
 
 
 def gkopen_check(context: Any, data_dict: Any) -> dict[str, Any]:
-    """All findings of one file; writes nothing. Parameters as for `gkopen_submission_create`, no organisation needed."""
+    """All findings of one file; writes nothing. Parameters of `gkopen_submission_create`, no organisation needed."""
     toolkit.check_access("gkopen_desk", context, {})
     with speaking():
         domain = domain_of(data_dict)

@@ -36,7 +36,7 @@ create table gkopen.source (
   organization text not null,
   config jsonb not null,
   state text not null default 'active' check (state in ('active', 'paused')),
-  epoch bigint not null default 0,                           -- raised by each run: fences off a run that was thought dead
+  epoch bigint not null default 0,                         -- raised by each run: fences off a run that was thought dead
   failures int not null default 0,
   next_run_at timestamptz not null default now(),
   last_good_at timestamptz,
