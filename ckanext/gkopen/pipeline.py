@@ -220,15 +220,16 @@ def _hold(domain: Domain, dataset: Mapping[str, Any], submission_id: str, path: 
         if not examined.rows_ok and examined.rows_in:
             return _return_whole(domain, dataset, submission_id, submitted_by, examined.findings, examined)
         if not changes:
-            return Outcome("unchanged", submission_id, None, str(dataset["id"]), **counts, findings=examined.counts())
+            return Outcome("unchanged", submission_id, None, str(dataset["id"]), **counts, findings=dict(examined.counts()))
     revision_id = hold_changes(domain, dataset, submission_id, changes, submitted_by, kind="publish", counts=counts,
                                header=list(examined.header))
     _store_findings(revision_id, [*examined.findings, *(review_findings(metadata) if metadata else ())])
     _store_rows(revision_id, examined)
     _supersede(dataset["id"], submission_id, revision_id, {c.part for c in changes}, scope)
-    return Outcome("held", submission_id, revision_id, str(dataset["id"]), **counts, findings=examined.counts(),
-                   added=sum(c.added for c in changes), changed=sum(c.changed for c in changes),
-                   removed=sum(c.removed for c in changes))
+    rows = [change for change in changes if change.part != METADATA]
+    return Outcome("held", submission_id, revision_id, str(dataset["id"]), **counts, findings=dict(examined.counts()),
+                   added=sum(c.added for c in rows), changed=sum(c.changed for c in rows),
+                   removed=sum(c.removed for c in rows))
 
 
 @dataclass(frozen=True, slots=True)

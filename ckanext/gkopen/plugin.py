@@ -13,8 +13,9 @@ from ckan import plugins
 from ckan.lib.plugins import DefaultTranslation
 from ckan.plugins import toolkit
 from flask import Blueprint
+from flask_login import user_logged_in
 
-from ckanext.gkopen import csrf, domains, helpers, views
+from ckanext.gkopen import csrf, domains, helpers, lockout, malformed, views
 from ckanext.gkopen.cli import gkopen as command
 from ckanext.gkopen.datastore import actions as datastore_actions
 from ckanext.gkopen.datastore.dump import blueprint as dump_blueprint
@@ -50,6 +51,8 @@ class GkopenPlugin(SearchMixin, DatastoreMixin, DefaultTranslation, plugins.Sing
     plugins.implements(plugins.ITemplateHelpers)
     plugins.implements(plugins.IFacets, inherit=True)
     plugins.implements(plugins.IMiddleware, inherit=True)
+    plugins.implements(plugins.IAuthenticator, inherit=True)
+    plugins.implements(plugins.ISignal)
     plugins.implements(plugins.ITranslation)
 
     def update_config(self, config: Any) -> None:
@@ -86,7 +89,16 @@ class GkopenPlugin(SearchMixin, DatastoreMixin, DefaultTranslation, plugins.Sing
 
     def make_middleware(self, app: Any, config: Any) -> Any:
         csrf.exempt_per_request()
+        app.wsgi_app = malformed.without_nul(app.wsgi_app)
+        app.before_request(malformed.refuse)
         return app
+
+    def login(self) -> Any:
+        return lockout.refuse_while_resting()
+
+    def get_signal_subscriptions(self) -> dict[Any, Any]:
+        return {toolkit.signals.failed_login: [lockout.count_failure],
+                user_logged_in: [lockout.forget_failures]}
 
     def i18n_domain(self) -> str:
         return "ckanext-gkopen"

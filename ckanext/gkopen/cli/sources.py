@@ -71,7 +71,7 @@ def resume(name: str) -> None:
 @click.option("--all", "everything", is_flag=True, help="every active source, one after the other")
 @click.option("--dry-run", is_flag=True, help="show what would change, write nothing")
 def harvest(source_name: str | None, everything: bool, dry_run: bool) -> None:
-    """One run now, in the foreground. Exit 0 done, 1 held or partly quarantined, 2 failed."""
+    """One run now, in the foreground. Exit 0 done, 1 held for review or partly quarantined, 2 failed."""
     if bool(source_name) == everything:
         raise decide.Refused("Name one source, or give --all.")
     names = [source_name] if source_name else [row["name"] for row in ledger.active_sources()]
@@ -96,7 +96,10 @@ def _harvest_one(name: str, dry_run: bool) -> int:
     finally:
         claim.release()
     _print_report(act("gkopen_run_show", id=run_id))
-    return {"done": 0, "held": 1, "partly": 1}.get(report.state, FAILED)
+    if report.state == "failed":
+        return FAILED
+    waits = any(outcome["state"] == "held" for outcome in report.outcomes) and not dry_run
+    return 1 if waits or report.state != "done" else 0
 
 
 def _progress(name: str) -> harvest_run.Progress:
@@ -128,7 +131,8 @@ def _print_report(run: dict[str, Any]) -> None:
         for code, number in sorted(counts["findings"].items()):
             click.echo(f"  {number:6d} × {code}")
         for body, number in counts.get("vanished", {}).items():
-            click.echo(f"  {number} rows of {body} are gone from the source: look at the revision before you approve it")
+            click.echo(f"  {number} rows of {body} are gone from the source:"
+                       " look at the revision before you approve it")
         for body, number in counts["unknown_bodies"].items():
             click.echo(f"  {number} rows of an unknown body {body!r}: create it, then harvest again")
 

@@ -67,6 +67,8 @@ class Databases:
                 cursor.execute(
                     sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(verb, sql.Identifier(role), sql.Literal(password))
                 )
+                # Without this a role would look first into the schema that has its own name, and there is one: gkopen.
+                cursor.execute(sql.SQL("ALTER ROLE {} SET search_path = public").format(sql.Identifier(role)))
             # A reader sees one state of a table from the first statement of a request to the last, and CKAN's own
             # setting for this has no effect.
             cursor.execute(

@@ -27,7 +27,7 @@ PROJECT = HERE.parents[2]
 SOURCES = (PROJECT / "ckanext/gkopen", PROJECT / "harvesters", PROJECT / "schemas")
 CORE = "CKAN"
 """Comment of the entries that stand in for a text which CKAN's own Chinese catalogue lacks."""
-KEYWORDS = {**DEFAULT_KEYWORDS, "ungettext": (1, 2), "N_": None}
+KEYWORDS = {**DEFAULT_KEYWORDS, "ungettext": (1, 2), "N_": None, "Refused": None}
 TAIWAN = {"机构": "機關", "发布": "發布", "领域": "領域", "登录": "登入"}
 """Words that OpenCC's phrases do not bring into the usage of Taiwan's government portals."""
 

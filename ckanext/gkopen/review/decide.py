@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
 from ckanext.gkopen import blobs, model, parts, pipeline
-from ckanext.gkopen.domains import get_domain
+from ckanext.gkopen.domains import Domain, get_domain
 from ckanext.gkopen.publish import publication
 from ckanext.gkopen.review import audit
 
-NOT_WAITING = "This revision is not waiting for a decision: it is {state}."
+N_ = str          # marks a text for translation where it is not passed to Refused at once
+NOT_WAITING = N_("This revision is not waiting for a decision: it is {state}.")
+
+
+_MONTH = r"\d{4}-(?:0[1-9]|1[0-2])"
+_DAY = _MONTH + r"-(?:0[1-9]|[12]\d|3[01])"
+_PART_FORMS = {
+    "year": r"\d{4}", "month": _MONTH,
+    "period": rf"{_DAY}/{_DAY}|{_MONTH}/{_MONTH}|{_DAY}|{_MONTH}|\d{{4}}-H[12]|\d{{4}}-Q[1-4]|\d{{4}}-W\d\d|\d{{4}}",
+}
 
 
 class Refused(Exception):
@@ -27,11 +37,11 @@ class Stale(Refused):
 
     def __init__(self, revision_id: str | None):
         if revision_id:
-            super().__init__("What is public has changed since this revision was checked. It was compared again and waits"
-                             " as revision {revision}.", revision=revision_id)
+            super().__init__("What is public has changed since this revision was checked. It was compared again"
+                             " and waits as revision {revision}.", revision=revision_id)
         else:
-            super().__init__("What is public has changed since this revision was checked. Compared again, nothing is left"
-                             " to publish.")
+            super().__init__("What is public has changed since this revision was checked. Compared again, nothing is"
+                             " left to publish.")
         self.revision_id = revision_id
 
 
@@ -154,7 +164,8 @@ def rollback(dataset_id: str, seq: int, actor: str, reason: str) -> str:
         raise Refused("This dataset has no publication number {seq}.", seq=seq)
     rows = model.every(
         "select p.part, p.new_sha256 from gkopen.publication u join gkopen.revision_part p on"
-        " p.revision_id = u.revision_id where u.dataset_id = :d and u.seq <= :seq order by u.seq", d=dataset_id, seq=seq)
+        " p.revision_id = u.revision_id where u.dataset_id = :d and u.seq <= :seq order by u.seq",
+        d=dataset_id, seq=seq)
     target |= {row["part"]: row["new_sha256"] for row in rows}
     return propose(dataset_id, "rollback", target, actor, reason)
 
@@ -190,12 +201,43 @@ def withdraw(dataset_id: str, part: str | None, actor: str, reason: str) -> int:
 
 def nil_report(domain_name: str, body: Mapping[str, Any], part: str, actor: str) -> str:
     """零报告: a body says that it has nothing to disclose for a part. Recorded, and shown as an answer."""
-    dataset = pipeline.open_dataset(get_domain(domain_name), body)
+    domain = get_domain(domain_name)
+    if not _is_part(domain, part):
+        raise Refused("{part} is not a part of {domain}; a part looks like {example}.", part=part[:50],
+                      domain=domain.title.zh, example=_part_example(domain))
+    dataset = pipeline.open_dataset(domain, body)
     if part in pipeline.public_parts(str(dataset["id"])):
         raise Refused("{part} is public already: a nil report would contradict it.", part=part)
     key = f"{dataset['id']}/{part}"
     submission_id = model.value("select id from gkopen.submission where source = 'nil' and idempotency_key = :k", k=key)
     return str(submission_id) if submission_id else _submission(str(dataset["id"]), "nil", actor, "nil", key)
+
+
+def _is_part(domain: Domain, part: str) -> bool:
+    """Whether the domain can have a part of this name: its months, years, codes or periods."""
+    if domain.part.kind == "whole":
+        return part == "whole"
+    if domain.part.kind in _PART_FORMS:
+        return re.fullmatch(_PART_FORMS[domain.part.kind], part) is not None
+    rest = part
+    for number, name in enumerate(domain.part.fields):
+        field = domain.field(name)
+        codes = [re.escape(code.code) for code in field.codes.codes] if field.codes else []
+        form = "|".join(codes) or _PART_FORMS.get(field.type, r"[^<>\s]{1,60}?")
+        end = r"$" if number == len(domain.part.fields) - 1 else r"-"
+        found = re.match(f"(?:{form}){end}", rest)
+        if not found:
+            return False
+        rest = rest[found.end():]
+    return True
+
+
+def _part_example(domain: Domain) -> str:
+    if domain.part.kind != "fields":
+        return {"month": "2026-05", "year": "2026"}.get(domain.part.kind, "whole")
+    examples = {"year": "2026", "period": "2026-05", "month": "2026-05"}
+    return "-".join(field.codes.codes[0].code if field.codes else examples.get(field.type, field.example or "…")
+                    for field in map(domain.field, domain.part.fields))
 
 
 def _submission(dataset_id: str, kind: str, actor: str, source: str = "decision", key: str | None = None) -> str:

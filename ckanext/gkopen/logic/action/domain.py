@@ -10,7 +10,7 @@ from ckan.plugins import toolkit
 from ckanext.gkopen import bodies, model
 from ckanext.gkopen.derive.dictionary import dictionary_rows
 from ckanext.gkopen.domains import domains, get_domain
-from ckanext.gkopen.logic import language, paging
+from ckanext.gkopen.logic import clock, language, paging
 from ckanext.gkopen.logic.action.common import need, speaking
 
 
@@ -45,8 +45,8 @@ def gkopen_domain_show(context: Any, data_dict: Any) -> dict[str, Any]:
         "rules": [{"id": rule.id, "kind": rule.kind, "title": {"zh": rule.title.zh, "en": rule.title.en}}
                   for rule in domain.rules],
         "example": dict(domain.example),
-        "published": [{"name": row["name"], "organization": titles.get(row["body_id"], ""), "rows": int(row["rows"] or 0),
-                       "updated": row["updated"].isoformat()} for row in published]}
+        "published": [{"name": row["name"], "organization": titles.get(row["body_id"], ""),
+                       "rows": int(row["rows"] or 0), "updated": clock.told(row["updated"])} for row in published]}
 
 
 @toolkit.side_effect_free
@@ -63,14 +63,15 @@ def gkopen_change_list(context: Any, data_dict: Any) -> dict[str, Any]:
         " join gkopen.dataset d on d.id = u.dataset_id join gkopen.revision r on r.id = u.revision_id"
         " where (cast(:domain as text) is null or d.domain = :domain)"
         " and (cast(:since as text) is null or u.at >= cast(:since as timestamptz))"
-        " and (cast(:at as timestamptz) is null or (u.at, u.dataset_id) < (cast(:at as timestamptz), cast(:id as uuid)))"
+        " and (cast(:at as timestamptz) is null"
+        " or (u.at, u.dataset_id) < (cast(:at as timestamptz), cast(:id as uuid)))"
         " order by u.at desc, u.dataset_id desc limit :limit", domain=data_dict.get("domain"), since=_time(data_dict),
         at=start[0] if start else None, id=start[1] if start else None, limit=wanted + 1)
     titles = bodies.titles()
     answer = paging.answer(rows, wanted, ("at", "dataset_id"))
     answer["results"] = [{key: row[key] for key in ("seq", "reason", "kind", "domain", "added", "changed", "removed")}
                          | {"dataset": row["name"], "organization": titles.get(row["body_id"], ""),
-                            "at": row["at"].isoformat()} for row in answer["results"]]
+                            "at": clock.told(row["at"])} for row in answer["results"]]
     return answer
 
 
@@ -91,4 +92,4 @@ def _domain(name: str, facts: dict[str, Any] | None) -> dict[str, Any]:
     return {"name": name, "title": {"zh": domain.title.zh, "en": domain.title.en},
             "description": {"zh": domain.description.zh, "en": domain.description.en},
             "datasets": int(facts["datasets"]), "bodies": int(facts["bodies"]), "rows": int(facts["rows"]),
-            "updated": facts["updated"].isoformat() if facts["updated"] else None}
+            "updated": clock.told(facts["updated"])}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -11,7 +12,7 @@ from ckan.plugins import toolkit
 
 from ckanext.gkopen import blobs, bodies, model, parts, pipeline
 from ckanext.gkopen.domains import get_domain
-from ckanext.gkopen.logic import paging
+from ckanext.gkopen.logic import clock, paging
 from ckanext.gkopen.logic.action.common import dataset_row, need, speaking, user_of, uuid_of
 from ckanext.gkopen.logic.action.submission import described
 from ckanext.gkopen.records import Finding
@@ -39,7 +40,8 @@ def gkopen_revision_list(context: Any, data_dict: Any) -> dict[str, Any]:
             " and (cast(:body as text) is null or d.body_id = :body)"
             " and (cast(:dataset as text) is null or d.name = :dataset)"
             " and (:all or d.body_id = any(:visible))"
-            " and (cast(:at as timestamptz) is null or (r.created_at, r.id) < (cast(:at as timestamptz), cast(:id as uuid)))"
+            " and (cast(:at as timestamptz) is null"
+            " or (r.created_at, r.id) < (cast(:at as timestamptz), cast(:id as uuid)))"
             " order by r.created_at desc, r.id desc limit :limit",
             state=data_dict.get("state"), domain=data_dict.get("domain"), body=body, dataset=data_dict.get("dataset"),
             all=visible is None, visible=sorted(visible or ()), limit=wanted + 1, at=start[0] if start else None,
@@ -62,8 +64,8 @@ def gkopen_revision_show(context: Any, data_dict: Any) -> dict[str, Any]:
                                        "limit": data_dict.get("limit", 200)})
     result["finding_list"], result["findings_cursor"] = found["results"], found["cursor"]
     result["metadata_change"] = _metadata(result["parts"])
-    submission = model.one("select filename, source, received_at, raw_sha256, kind from gkopen.submission where id = :id",
-                           id=row["submission_id"])
+    submission = model.one("select filename, source, received_at, raw_sha256, kind from gkopen.submission"
+                           " where id = :id", id=row["submission_id"])
     result["submission"] = _texts(submission) if submission else None
     held, own = row["state"] == "held", row["submitted_by"] == user
     reviewer = roles.may_review(user, row["body_id"])
@@ -107,7 +109,8 @@ def gkopen_revision_quarantine(context: Any, data_dict: Any) -> dict[str, Any]:
     row = _visible(context, data_dict)
     wanted, start = paging.limit(data_dict), paging.after(data_dict, 1)
     rows = model.every("select line, kind, row from gkopen.quarantine where revision_id = :id and line > :line"
-                       " order by line limit :limit", id=row["id"], line=int(start[0]) if start else -1, limit=wanted + 1)
+                       " order by line limit :limit", id=row["id"], line=int(start[0]) if start else -1,
+                       limit=wanted + 1)
     answer = paging.answer(rows, wanted, ("line",))
     lines = [r["line"] for r in answer["results"]]
     found = model.every("select * from gkopen.finding where revision_id = :id and line = any(:lines) order by id",
@@ -129,7 +132,8 @@ def gkopen_revision_approve(context: Any, data_dict: Any) -> dict[str, Any]:
     need(data_dict, "id", "digest")
     with speaking():
         row = _for_review(context, data_dict)
-        seq = decide.approve(str(row["id"]), str(data_dict["digest"]), user_of(context), data_dict.get("reason") or None)
+        seq = decide.approve(str(row["id"]), str(data_dict["digest"]), user_of(context),
+                             data_dict.get("reason") or None)
         ckan_model.Session.commit()
     return {"id": str(row["id"]), "state": "published", "seq": seq, "dataset": row["name"]}
 
@@ -234,6 +238,6 @@ def _plain(row: dict[str, Any], titles: dict[str, str]) -> dict[str, Any]:
 
 def _texts(row: dict[str, Any]) -> dict[str, Any]:
     """UUIDs and times as text, the rest as it is."""
-    return {key: value.isoformat() if hasattr(value, "isoformat") else
+    return {key: clock.told(value) if isinstance(value, datetime) else
             value if isinstance(value, (str, int, float, dict, list, bool, type(None))) else str(value)
             for key, value in row.items()}

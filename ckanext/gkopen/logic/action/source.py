@@ -11,7 +11,7 @@ from ckanext.gkopen import bodies, model
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.harvest import ledger
 from ckanext.gkopen.harvesters.source import load_source
-from ckanext.gkopen.logic import paging
+from ckanext.gkopen.logic import clock, paging
 from ckanext.gkopen.logic.action.common import need, speaking, user_of, uuid_of
 from ckanext.gkopen.review import roles
 
@@ -76,7 +76,8 @@ def gkopen_run_list(context: Any, data_dict: Any) -> dict[str, Any]:
     wanted, start = paging.limit(data_dict), paging.after(data_dict, 2)
     names = _visible_names(context)
     rows = model.every(
-        "select r.*, s.name as source, s.organization, s.domain from gkopen.run r join gkopen.source s on s.id = r.source_id"
+        "select r.*, s.name as source, s.organization, s.domain from gkopen.run r"
+        " join gkopen.source s on s.id = r.source_id"
         " where (:all or s.organization = any(:names)) and (cast(:source as text) is null or s.name = :source)"
         " and (cast(:state as text) is null or r.state = :state) and (cast(:at as timestamptz) is null or"
         " (r.queued_at, r.id) < (cast(:at as timestamptz), cast(:id as uuid)))"
@@ -143,7 +144,7 @@ def _source(row: dict[str, Any]) -> dict[str, Any]:
     result = {key: row[key] for key in ("name", "domain", "organization", "config", "state", "failures")}
     result |= {"id": str(row["id"])}
     for key in ("next_run_at", "last_good_at", "created_at", "last_finished"):
-        result[key] = row[key].isoformat() if row.get(key) else None
+        result[key] = clock.told(row.get(key))
     result |= {"last_run": str(row["last_run"]) if row.get("last_run") else None, "last_state": row.get("last_state"),
                "last_counts": row.get("last_counts")}
     return result
@@ -154,5 +155,5 @@ def _run(row: dict[str, Any]) -> dict[str, Any]:
                                         "dry_run", "counts", "stages", "error")}
     result["id"] = str(row["id"])
     for key in ("queued_at", "started_at", "finished_at"):
-        result[key] = row[key].isoformat() if row[key] else None
+        result[key] = clock.told(row[key])
     return result

@@ -1,0 +1,13 @@
+"""Times are told in Asia/Shanghai, whatever zone the database or the machine has."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+
+
+def told(at: datetime | None) -> str | None:
+    """ISO 8601 with the offset of Shanghai, to the second."""
+    return at.astimezone(SHANGHAI).isoformat(timespec="seconds") if at is not None else None

@@ -1,0 +1,46 @@
+"""Requests that no page can answer are refused before any page sees them: 400 instead of a database's error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ckan.plugins import toolkit
+from flask import Response, request
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+JSON_MOST = 1 << 20
+"""Bytes of a JSON body that are looked at; a larger one is rows, whose texts are checked by the pipeline."""
+RDF_FORMS = ("ttl", "xml", "jsonld", "n3", "rdf")
+
+
+NUL = "请求中有 NUL 字符（%00），请去掉。/ The request holds a NUL character (%00): leave it out.\n"
+
+
+def without_nul(application: WSGIApplication) -> WSGIApplication:
+    """A WSGI application that answers 400 where path or query hold a NUL, which PostgreSQL's texts cannot hold."""
+
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if "\x00" in environ.get("PATH_INFO", "") or "%00" in environ.get("QUERY_STRING", ""):
+            return Response(NUL, status=400, mimetype="text/plain")(environ, start_response)
+        return application(environ, start_response)
+
+    return answer
+
+
+def refuse() -> Response | None:
+    """For `before_request`: a NUL in a JSON body; an RDF form of the catalogue that there is not."""
+    if _nul_in_json():
+        return Response(NUL, status=400, mimetype="text/plain")
+    form = (request.view_args or {}).get("_format")
+    if (request.endpoint or "").startswith("dcat.") and form is not None and form not in RDF_FORMS:
+        return Response(toolkit._("There is no form {form}; there are: {forms}.").format(
+            form=form, forms=", ".join(RDF_FORMS)) + "\n", status=404, mimetype="text/plain")
+    return None
+
+
+def _nul_in_json() -> bool:
+    return (request.is_json and (request.content_length or 0) <= JSON_MOST
+            and (b"\\u0000" in request.get_data() or b"\x00" in request.get_data()))
