@@ -29,9 +29,12 @@ _COMPACT_MONTH = re.compile(r"^((?:19|20|21)\d{2})(0[1-9]|1[0-2])$")
 _YEAR = re.compile(r"^(\d{4})\s*(?:年度?)?(?:全年)?$")
 _MONTHS = re.compile(r"^(?:(\d{4})\s*年?[-/.\s]*)?(\d{1,2})\s*(?:月份?)?\s*[-~—–至到]\s*(\d{1,2})\s*月份?$")
 _QUARTER = re.compile(r"^(?:(\d{4})\s*年?[-/.\s]*)?(?:q([1-4])|第?\s*([1-4一二三四])\s*季度?)$", re.I)
-_HALF = re.compile(r"^(?:(\d{4})\s*年?[-/.\s]*)?(上半年|下半年|前三季度|全年|h1|h2)$", re.I)
+_HALF = re.compile(r"^(?:(\d{4})\s*年?[-/.\s]*)?(上半年|下半年|前三季度|[1一][-~—–至到][3三]季度|全年|h1|h2)$", re.I)
 _MONTH_ONLY = re.compile(r"^(\d{1,2})\s*月份?$")
 _SPAN = re.compile(r"^(?P<a>\d{4}.+?)\s*(?:至|到|~|—|--|/)\s*(?P<b>\d{4}.+)$")
+_DAYS = re.compile(r"^((\d{4})\s*[年/.-]\s*(\d{1,2})\s*[月/.-]\s*\d{1,2})\s*日?\s*[-~—–至到]+\s*"
+                   r"(?:(\d{1,2})\s*[月/.-]\s*)?(\d{1,2})\s*[日号]?$")
+_LONG_SPAN = re.compile(r"^(?P<a>\d{4}\s*年\s*\d{1,2}\s*月)\s*[-~—–]+\s*(?P<b>\d{4}\s*年\s*\d{1,2}\s*月)份?$")
 _WEEK = re.compile(r"^(\d{4})-?W(\d{1,2})(?:\s*\(.*\))?$", re.I)
 
 
@@ -157,7 +160,10 @@ def _calendar_period(text: str, flat: str) -> Period | None:
     match = re.match(r"^(\d{4}\s*年\s*\d{1,2}\s*月)\s*(?:至|到|-)\s*(\d{1,2}\s*月)$", flat)
     span = (match.group(1), flat[:5] + match.group(2)) if match else None
     if span is None:
-        match = _SPAN.match(flat)
+        days = _DAYS.match(flat)
+        if days:
+            flat = f"{days[1]}至{days[2]}-{days[4] or days[3]}-{days[5]}"
+        match = _LONG_SPAN.match(flat) or _SPAN.match(flat)
         span = (match["a"], match["b"]) if match else None
     if span is None:
         return None
@@ -204,7 +210,7 @@ def _quarter(match: re.Match[str], year: int) -> Period | None:
 def _half(match: re.Match[str], year: int) -> Period | None:
     first, last, kind = {"上半年": (1, 6, "half"), "h1": (1, 6, "half"), "下半年": (7, 12, "half"),
                          "h2": (7, 12, "half"), "前三季度": (1, 9, "span"),
-                         "全年": (1, 12, "year")}[match.group(2).lower()]
+                         "全年": (1, 12, "year")}.get(match.group(2).lower(), (1, 9, "span"))
     return _between(year, first, last, kind)
 
 

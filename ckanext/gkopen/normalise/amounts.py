@@ -70,6 +70,26 @@ def amounts(text: pa.Array, units: Units, row_units: pa.Array | None = None) -> 
     return _merged(order, pieces, len(text)) if pieces else _one_unit(text, units.label or units.fallback)
 
 
+def by_own_unit(found: Amounts, text: pa.Array) -> tuple[Amounts, np.ndarray]:
+    """Amounts whose cell states a unit of its own, where a column that serves several amounts states another.
+
+    Also the mask of those rows. `unit_conflict` keeps the rows that this does not settle.
+    """
+    conflict = found.forms.get("unit_conflict", np.zeros(len(text), bool))
+    rows = np.flatnonzero(conflict)
+    if not len(rows):
+        return found, conflict
+    own = _one_unit(text.take(pa.array(rows)), None)
+    settled = conflict.copy()
+    settled[rows] = as_mask(pc.is_valid(own.yuan))
+    place = np.full(len(text), -1, np.int64)
+    place[rows] = np.arange(len(rows))
+    pick = pa.array(place, mask=place < 0)
+    return Amounts(*(pc.coalesce(getattr(found, name), getattr(own, name).take(pick))
+                     for name in ("yuan", "value", "unit")),
+                   found.forms | {"unit_conflict": conflict & ~settled}), settled
+
+
 def _row_unit(unit: str | None, units: Units) -> str | None:
     """The label's unit, the unit column's word, the one stated elsewhere. Beside 件 or % a bare figure is no money."""
     if units.label or money_power(unit) is not None:

@@ -14,7 +14,7 @@ from ckanext.gkopen.domains import Domain, Field
 from ckanext.gkopen.labels import narrow
 from ckanext.gkopen.money import FORMS, amount_with_parts
 from ckanext.gkopen.normalise import derived, typed
-from ckanext.gkopen.normalise.amounts import Units, amounts
+from ckanext.gkopen.normalise.amounts import Units, amounts, by_own_unit
 from ckanext.gkopen.normalise.cells import REPLACEMENT, as_mask, by_distinct, empty, has_text, tidy
 from ckanext.gkopen.normalise.derived import Made
 from ckanext.gkopen.normalise.formula_errors import is_error
@@ -26,6 +26,7 @@ _NOT_STATED = re.compile(r"^(?:[-—–/\\*.]+|无|暂无|未提供|未公布|�
                          r"单位?不?需填列|单位不需填列)$", re.I)
 _TYPES = {"integer": {"zh": "整数", "en": "whole number"}, "decimal": {"zh": "数字", "en": "number"},
           "percent": {"zh": "百分比", "en": "percentage"}, "boolean": {"zh": "是或否", "en": "yes or no"}}
+_SINCE = re.compile(r"累计(?:数)?$")
 _BRACKETS = re.compile(r"[()\[\]【】〔〕]")
 _REMARK = re.compile(r"^(?P<period>.*\S)\s*[(\[【〔](?P<remark>[^()\[\]【】〔〕]*)[)\]】〕]$")
 _TEXT_TYPES = frozenset({"string", "text", "list", "url"})
@@ -43,7 +44,7 @@ def make(domain: Domain, text: dict[str, pa.Array], units: dict[str, Units], row
     for name in list(text):
         field = domain.field(name)
         made.text[name] = _tidied(field, text.pop(name), findings, labels)
-    for name in sorted(made.text, key=lambda name: domain.field(name).type == "period"):
+    for name in sorted(made.text, key=lambda name: domain.field(name).type != "year"):  # a period needs its year
         field = domain.field(name)
         kept = name in printed_fields
         if field.type == "money":
@@ -85,6 +86,11 @@ def _money(field: Field, made: Made, units: Units, row_units: pa.Array | None, f
            labels: dict[str, str], kept: bool) -> None:
     text = made.text[field.name]
     found = amounts(text, units, row_units)
+    sharing = [every for every in made.domain.money_fields
+               if every.unit_from == field.unit_from and every.name in made.text]
+    if row_units is not None and units.label is None and len(sharing) > 1:
+        found, settled = by_own_unit(found, text)
+        findings.rows("unit-of-cell", settled, field=field.name, label=labels.get(field.name), values=text)
     made.amounts[field.name] = found
     made.values[field.name] = found.yuan
     label = labels.get(field.name)
@@ -137,6 +143,28 @@ def _bare(cell: str) -> str:
     return match["period"] if match and parse_period(match["remark"], 2000) is None else ""
 
 
+def _months(made: Made, field: Field, text: pa.Array, values: pa.Array,
+            wrong: np.ndarray) -> tuple[pa.Array, np.ndarray]:
+    """`2023年1-9月`, `1至9月`, `1-9月累计` as the code of those months; a year that the row contradicts is refused."""
+    year = next((made.values[every.name] for every in made.domain.fields
+                 if every.type == "year" and every.name in made.values), None)
+    if year is None:
+        return values, wrong
+    joined = pc.binary_join_element_wise(pc.fill_null(year.cast(pa.string()), ""), text, "|")
+
+    def code(cell: str) -> str | None:
+        stated, _, span = cell.partition("|")
+        period = parse_period(_SINCE.sub("", narrow(span)), int(stated)) if stated else None
+        if period is None or field.codes is None or period.start.year != int(stated) or period.kind in ("day", "week"):
+            return None
+        first, last = period.start.month, period.end.month
+        name = f"{first:02d}" if first == last else "FY" if last - first == 11 else f"{first:02d}-{last:02d}"
+        return name if field.codes.get(name) else None
+
+    found = pc.coalesce(values, by_distinct(joined, code, pa.string()))
+    return found, wrong & as_mask(pc.is_null(found))
+
+
 def _stated(field: Field, text: pa.Array, values: pa.Array, findings: Findings, labels: dict[str, str]) -> pa.Array:
     """A code that must have a form: **** and the like say that the source does not state it."""
     silent = by_distinct(text, lambda cell: bool(_NOT_STATED.match(narrow(cell))), pa.bool_())
@@ -161,6 +189,8 @@ def _typed(field: Field, made: Made, findings: Findings, labels: dict[str, str],
         values, wrong = _without_remark(field, text, values, wrong, year, findings, labels)
     if field.pattern and field.type in _TEXT_TYPES:
         values = _stated(field, text, values, findings, labels)
+    if field.codes is not None and wrong.any() and any("months" in code.extra for code in field.codes.codes):
+        values, wrong = _months(made, field, text, values, wrong)
     made.values[field.name] = values
     if field.type in _TEXT_TYPES or not wrong.any():
         return

@@ -26,6 +26,7 @@ _TRUE = frozenset(["1", "是", "有", "对", "真", "true", "t", "yes", "y", "�
 _FALSE = frozenset(["0", "否", "无", "没有", "错", "假", "false", "f", "no", "n", "×", "✗", "✘"])
 _ISO_DATE = r"^[12][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
 _ISO_TIME = r"^[12][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[ T]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]$"
+_REMARK = re.compile(r"\s*[(\[【][^()\[\]【】]*[)\]】]$")  # 更正公告（第二次）, 预算（草案）
 _NUMBER = re.compile(r"^[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?$")
 
 
@@ -50,7 +51,7 @@ def codes(field: Field, text: pa.Array) -> Result:
     find = field.codes.find
 
     def code(label: str) -> str | None:
-        found = find(label) if label else None
+        found = (find(label) or find(_REMARK.sub("", narrow(label)))) if label else None
         return found.code if found else None
 
     return _wrong_where_null(text, by_distinct(text, code, pa.string()))
