@@ -68,10 +68,10 @@ def review_approve(revision: str, user: str, digest: str | None) -> None:
 @command(review_group, "return")
 @click.argument("revision", metavar="REV")
 @click.option("--reason", required=True)
-@click.option("--as", "user", required=True, help="the reviewer who returns it")
-def review_return(revision: str, reason: str, user: str) -> None:
+@click.option("--as", "user", help="the reviewer who returns it; without it the operator of this machine")
+def review_return(revision: str, reason: str, user: str | None) -> None:
     """Send a revision back to its officer."""
-    act("gkopen_revision_return", person(user), id=revision, reason=reason)
+    act("gkopen_revision_return", person(user) if user else None, id=revision, reason=reason)
     click.echo(f"{revision}: returned")
 
 
