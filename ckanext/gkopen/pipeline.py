@@ -220,7 +220,8 @@ def _hold(domain: Domain, dataset: Mapping[str, Any], submission_id: str, path: 
         if not examined.rows_ok and examined.rows_in:
             return _return_whole(domain, dataset, submission_id, submitted_by, examined.findings, examined)
         if not changes:
-            return Outcome("unchanged", submission_id, None, str(dataset["id"]), **counts, findings=dict(examined.counts()))
+            return Outcome("unchanged", submission_id, None, str(dataset["id"]), **counts,
+                           findings=dict(examined.counts()))
     revision_id = hold_changes(domain, dataset, submission_id, changes, submitted_by, kind="publish", counts=counts,
                                header=list(examined.header))
     _store_findings(revision_id, [*examined.findings, *(review_findings(metadata) if metadata else ())])

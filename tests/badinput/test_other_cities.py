@@ -76,7 +76,7 @@ def test_a_cell_that_states_its_unit_beside_a_shared_column_of_units(tmp_path):
 
 def test_year_month_and_levels_from_title_and_headings(tmp_path):
     book = openpyxl.Workbook()
-    sheet = book.active
+    sheet = book.worksheets[0]
     for cells in (["二〇二三年九月财政收入执行情况表"], ["单位：万元"],
                   ["预算科目", "本年收入计划", "累计完成数", None, "当月完成数"],
                   [None, None, "中央级", "省级", None], ["税收收入", 100, 60, 20, 9]):

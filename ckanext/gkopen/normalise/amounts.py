@@ -85,9 +85,9 @@ def by_own_unit(found: Amounts, text: pa.Array) -> tuple[Amounts, np.ndarray]:
     place = np.full(len(text), -1, np.int64)
     place[rows] = np.arange(len(rows))
     pick = pa.array(place, mask=place < 0)
-    return Amounts(*(pc.coalesce(getattr(found, name), getattr(own, name).take(pick))
-                     for name in ("yuan", "value", "unit")),
-                   found.forms | {"unit_conflict": conflict & ~settled}), settled
+    yuan, value, unit = (pc.coalesce(getattr(found, name), getattr(own, name).take(pick))
+                         for name in ("yuan", "value", "unit"))
+    return Amounts(yuan, value, unit, found.forms | {"unit_conflict": conflict & ~settled}), settled
 
 
 def _row_unit(unit: str | None, units: Units) -> str | None:
