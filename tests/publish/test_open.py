@@ -146,4 +146,4 @@ def test_the_list_for_people_and_for_machines(cast: Cast, browser: CKANTestApp) 
         assert hashlib.sha256(browser.get(file["url"]).data).hexdigest() == file["sha256"], file["url"]
     page = browser.get("/open/")
     assert page.status_code == 200
-    assert address(cast, "xlsx") in page.get_data(as_text=True)
+    assert address(cast, "xlsx") in page.text
