@@ -141,19 +141,28 @@ def _fast(buffer: pa.Buffer, view: np.ndarray, delimiter: str, first_line: int, 
     quoted = _quoted(view[start:], ord(delimiter))  # a header in quotes makes no quoted table
     if quoted is None:
         return None
+    table = _parsed(buffer.slice(start), delimiter, width, False)
+    if quoted and (table is None or table.num_rows != len(ends) + (view[-1] != ord("\n")) - first_line + 1):
+        table = _parsed(buffer.slice(start), delimiter, width, True)  # rows of several lines: slower
+    if table is None:
+        return None
+    lines = _line_numbers(table, view, ends, first_line, quoted)
+    return None if lines is None else Body(table.columns, lines)
+
+
+def _parsed(text: pa.Buffer, delimiter: str, width: int, several_lines: bool) -> pa.Table | None:
+    """Arrow's table of text columns; None for rows of another width. `several_lines`: a cell may hold a line end."""
     names = [f"c{index}" for index in range(width)]
     try:
-        table = pacsv.read_csv(
-            pa.BufferReader(buffer.slice(start)),
+        return pacsv.read_csv(
+            pa.BufferReader(text),
             read_options=pacsv.ReadOptions(column_names=names, block_size=4 << 20),
-            parse_options=pacsv.ParseOptions(delimiter=delimiter, newlines_in_values=quoted),
+            parse_options=pacsv.ParseOptions(delimiter=delimiter, newlines_in_values=several_lines),
             convert_options=pacsv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()),
                                                  strings_can_be_null=False),
         )
     except pa.ArrowInvalid:
         return None
-    lines = _line_numbers(table, view, ends, first_line, quoted)
-    return None if lines is None else Body(table.columns, lines)
 
 
 def _positions(view: np.ndarray, byte: int) -> np.ndarray:
