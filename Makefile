@@ -4,7 +4,7 @@
 #   GKOPEN_HOME          where servers and data live (default: var/, for root below /var/lib/gkopen)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench check torture clean
+.PHONY: help demo test bench check torture search clean
 SHELL := /bin/sh
 
 VENV := .venv
@@ -44,6 +44,9 @@ check: $(DEVELOPMENT) ## lint, types, domain files
 
 torture: $(DEVELOPMENT) ## the long tests: kills, cut connections, races
 	@$(RUN) test -m torture $(ARGS)
+
+search: $(RUNTIME) ## a CKAN with only gkopen's search, to judge it by a corpus of your own
+	@$(RUN) search
 
 clean: ## forget the demo's and the tests' servers and data
 	@if [ -x $(VENV)/bin/python ]; then $(RUN) clean; fi

@@ -1,4 +1,4 @@
-"""python -m ckanext.gkopen.embedded demo | test [PYTEST ARGUMENTS] | servers | clean"""
+"""python -m ckanext.gkopen.embedded demo | test [PYTEST ARGUMENTS] | search | servers | clean"""
 
 import os
 import shutil
@@ -31,6 +31,12 @@ def servers() -> None:
         threading.Event().wait()
 
 
+def search() -> None:
+    from .search_trial import search_trial
+
+    search_trial()
+
+
 def test(arguments: list[str]) -> None:
     """Become pytest: tests/conftest.py starts the servers when a test needs them."""
     require_libmagic()
@@ -48,7 +54,7 @@ def test(arguments: list[str]) -> None:
 def clean() -> None:
     """Remove the data of demo, tests and benchmarks; what was downloaded stays."""
     home = gkopen_home()
-    for name in ("demo", "test", "bench"):
+    for name in ("demo", "test", "bench", "search"):
         folder = home / name
         if not folder.exists():
             continue
@@ -61,7 +67,7 @@ def clean() -> None:
 
 
 def main(arguments: list[str]) -> int:
-    commands = {"demo": demo, "servers": servers, "clean": clean}
+    commands = {"demo": demo, "servers": servers, "search": search, "clean": clean}
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
