@@ -11,16 +11,11 @@ from xlsxwriter.utility import xl_col_to_name
 from xlsxwriter.worksheet import Worksheet
 
 from ckanext.gkopen.derive.dictionary import dictionary_rows, need
+from ckanext.gkopen.derive.sheets import SHEETS
 from ckanext.gkopen.domains import NUMERIC, CodeList, Domain, Field, Text
 
 ROWS = 10_000
 """Rows of the data sheet that have drop-downs."""
-SHEETS = {
-    "data": "填报 Data",
-    "example": "示例 Example",
-    "dictionary": "字典 Dictionary",
-    "codes": "代码 Codes",
-}
 BOOLEANS = ("是", "否")
 EXCEL_LIST = "='{sheet}'!${column}$2:${column}${last}"
 # The same domain gives the same bytes: a file that changes at each download looks like a new form.

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from ckanext.gkopen.checks.catalogue import severity_of
 from ckanext.gkopen.checks.personal import judge, named
+from ckanext.gkopen.derive.sheets import ASIDE
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.labels import fold
 from ckanext.gkopen.normalise.amounts import Units
@@ -136,7 +137,8 @@ def _choose(domain: Domain, source: Source, options: Options, findings: list[Fin
     """The sheet that was asked for, else the one whose header names the most columns; others are reported."""
     known = set(known_labels(domain, options.mapping)) | set(map(fold, domain.ignored_columns))
     known |= {fold(label) for shape in domain.shapes for label in shape.when_columns}
-    sheets = [sheet for sheet in source.sheets if options.sheet is None or sheet.name == options.sheet]
+    sheets = [sheet for sheet in source.sheets if sheet.name == options.sheet
+              or options.sheet is None and sheet.name not in ASIDE]
     if not sheets:
         names = [sheet.name or "" for sheet in source.sheets]
         raise refuse("sheet-missing", name=options.sheet or "", sheets=names) if names else refuse("file-empty")
@@ -153,7 +155,7 @@ def _choose(domain: Domain, source: Source, options: Options, findings: list[Fin
         raise refused[0]
     best = max(candidates, key=lambda item: item[0])
     for sheet in source.sheets:
-        if sheet is not best[1]:
+        if sheet is not best[1] and sheet.name not in ASIDE:
             findings.append(Finding("sheet-left-out", severity_of("sheet-left-out"), sheet=sheet.name,
                                     params={"name": sheet.name or "", "used": best[1].name or ""}))
     return best[1], best[2]
