@@ -186,6 +186,12 @@ def open_dataset(domain: Domain, body: Mapping[str, Any]) -> dict[str, Any]:
     return lock_dataset(dataset_id)
 
 
+def accepted_header(domain: Domain, body: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """The labels of the last accepted file of a body (the schema contract); None before there was one."""
+    header = model.value("select header from gkopen.dataset where id = :id", id=ids.dataset_id(domain.name, body["id"]))
+    return tuple(header) if header else None
+
+
 def lock_dataset(dataset_id: str) -> dict[str, Any]:
     row = model.one("select * from gkopen.dataset where id = :id for update", id=dataset_id)
     if row is None:
@@ -263,18 +269,32 @@ def _contents(domain: Domain, examined: Examined, base: Mapping[str, str], scope
 
 
 def _compare(domain: Domain, part: str, base: str | None, data: bytes | None) -> Change | None:
+    """The change of one part; its new content is stored."""
+    change = _change(domain, part, base, data)
+    if change is not None and data is not None:
+        blobs.put(data, "application/json" if part == METADATA else "text/csv")
+    return change
+
+
+def _change(domain: Domain, part: str, base: str | None, data: bytes | None) -> Change | None:
     new = hashlib.sha256(data).hexdigest() if data is not None else None
     if new == base:
         return None
     if part == METADATA:
-        assert data is not None
-        return Change(part, base, blobs.put(data, "application/json"), None, changed=1 if base else 0,
-                      added=0 if base else 1)
-    if data is not None:
-        new = blobs.put(data, "text/csv")
+        return Change(part, base, new, None, changed=1 if base else 0, added=0 if base else 1)
     old_table = parts.read_part(domain, blobs.read(base)) if base else None
     new_table = parts.read_part(domain, data) if data is not None else None
     return change_between(domain, part, (base, old_table), (new, new_table))
+
+
+def preview(domain: Domain, body: Mapping[str, Any], examined: Examined) -> list[Change]:
+    """What a file would change in what is public now, a part each; parts that stay as they are are left out.
+
+    Stores nothing. A file speaks for the parts that occur in it, as with `submit`.
+    """
+    base = public_parts(ids.dataset_id(domain.name, body["id"]))
+    contents = _contents(domain, examined, base, "parts")
+    return [change for part, data in contents.items() if (change := _change(domain, part, base.get(part), data))]
 
 
 def change_between(domain: Domain, part: str, old: tuple[str | None, pa.Table | None],

@@ -7,13 +7,13 @@ from typing import Any
 from ckan import model
 from ckan.lib.helpers import helper_functions as h
 from ckan.plugins import toolkit
-from flask import Blueprint
+from flask import Blueprint, Response
 
 from ckanext.gkopen.domains import domains
 from ckanext.gkopen.review import roles
-from ckanext.gkopen.views import kept
-from ckanext.gkopen.views.findings import grouped
-from ckanext.gkopen.views.session import act, sentences, signed_in, telling, words
+from ckanext.gkopen.views import kept, report
+from ckanext.gkopen.views.findings import as_csv, grouped, of_revisions
+from ckanext.gkopen.views.session import act, attachment, sentences, signed_in, telling, words
 
 blueprint = Blueprint("gkopen_office", __name__, url_prefix="/office")
 blueprint.before_request(signed_in)
@@ -47,7 +47,7 @@ def submit() -> Any:
         if file is not None and toolkit.request.form.get("do") == "submit":
             return _submitted(data, file)
         file = file or kept.keep(upload)
-        checked = act("gkopen_check", {"domain": data["domain"], "upload": file.as_upload(), "filename": file.filename})
+        checked = act("gkopen_check", {**data, "upload": file.as_upload(), "filename": file.filename})
     except toolkit.ValidationError as error:
         return _form(data, sentences(error))
     findings = checked["findings"]
@@ -86,7 +86,14 @@ def runs() -> str:
 @blueprint.get("/runs/<id>", endpoint="run")
 def run(id: str) -> str:
     """The report of one run."""
-    return toolkit.render("gkopen/office/run.html", {"run": act("gkopen_run_show", {"id": id})})
+    return toolkit.render("gkopen/office/run.html", report.of(act("gkopen_run_show", {"id": id})))
+
+
+@blueprint.get("/runs/<id>/findings.csv", endpoint="run_findings")
+def run_findings(id: str) -> Response:
+    """The findings of all revisions of a run, for whoever has to mend the source."""
+    shown = report.of(act("gkopen_run_show", {"id": id}))
+    return attachment(as_csv(of_revisions(shown["revisions"])), f"run-{id[:8]}.csv")
 
 
 @blueprint.post("/nil", endpoint="nil")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator
 from typing import Any
 
 from ckan.lib.helpers import helper_functions as h
@@ -12,7 +9,7 @@ from ckan.plugins import toolkit
 from flask import Blueprint, Response
 
 from ckanext.gkopen.domains import get_domain
-from ckanext.gkopen.views.findings import grouped, safe
+from ckanext.gkopen.views.findings import as_csv, grouped, of_revisions
 from ckanext.gkopen.views.session import act, attachment, signed_in, telling, words
 
 blueprint = Blueprint("gkopen_review", __name__, url_prefix="/review")
@@ -53,7 +50,7 @@ def read(id: str) -> str:
 @blueprint.get("/<id>/findings.csv", endpoint="findings")
 def findings(id: str) -> Response:
     """All findings of a revision, for the officer who has to mend the source."""
-    return attachment(_table(_all_findings({"revision": id})), f"findings-{id[:8]}.csv")
+    return attachment(as_csv(of_revisions([id])), f"findings-{id[:8]}.csv")
 
 
 @blueprint.post("/<id>/approve", endpoint="approve")
@@ -81,24 +78,3 @@ def recall(id: str) -> Any:
         act("gkopen_revision_recall", {"id": id})
         h.flash_success(toolkit._("Taken back."))
     return h.redirect_to("gkopen_review.read", id=id)
-
-
-def _all_findings(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    cursor = None
-    while True:
-        answer = act("gkopen_finding_list", {**request, "limit": 1000, **({"cursor": cursor} if cursor else {})})
-        yield from answer["results"]
-        cursor = answer.get("cursor")
-        if not cursor:
-            return
-
-
-def _table(findings: Iterator[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow([toolkit._("Severity"), toolkit._("Line"), toolkit._("Column"), toolkit._("Value"),
-                     toolkit._("Rule"), toolkit._("Message"), toolkit._("How to mend it"), "code"])
-    for finding in findings:
-        writer.writerow([safe(finding.get(name)) for name in
-                         ("severity", "line", "label", "value", "title", "message", "fix", "code")])
-    return text.getvalue()

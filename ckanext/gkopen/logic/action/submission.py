@@ -6,6 +6,7 @@ import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,19 +69,37 @@ def _metadata(domain: Domain, body: dict[str, Any], fields: Any, user: str) -> d
 
 
 def gkopen_check(context: Any, data_dict: Any) -> dict[str, Any]:
-    """All findings of one file; writes nothing. Parameters of `gkopen_submission_create`, no organisation needed."""
+    """All findings of one file; writes nothing.
+
+    Parameters of `gkopen_submission_create`, the body (`organization`) is optional: with it the columns are held
+    against those of the last accepted file, and the answer says under `change` what a submission would do to the rows
+    that are public now: added, changed, removed, and the same a part.
+    """
     toolkit.check_access("gkopen_desk", context, {})
     with speaking():
         domain = domain_of(data_dict)
+        body = bodies.find(str(data_dict["organization"])) if data_dict.get("organization") else None
+        options = _options(data_dict)
+        if body is not None:
+            toolkit.check_access("gkopen_submit", context, {"body_id": body["id"]})
+            options = replace(options, expected_header=pipeline.accepted_header(domain, body))
         with _file(data_dict) as (path, filename):
             try:
-                examined = examine(domain, path, filename=filename, options=_options(data_dict))
+                examined = examine(domain, path, filename=filename, options=options)
             except Unreadable as error:
                 return {"readable": False, "rows_in": 0, "rows_ok": 0, "rows_quarantined": 0, "rows_duplicate": 0,
                         "findings": [described(finding) for finding in error.findings]}
+        change = _change(pipeline.preview(domain, body, examined)) if body is not None else None
     return {"readable": True, "rows_in": examined.rows_in, "rows_ok": examined.rows_ok,
             "rows_quarantined": examined.rows_quarantined, "rows_duplicate": examined.rows_duplicate,
-            "header": examined.header, "findings": [described(finding) for finding in examined.findings]}
+            "header": examined.header, "findings": [described(finding) for finding in examined.findings],
+            "change": change}
+
+
+def _change(changes: list[pipeline.Change]) -> dict[str, Any]:
+    each = [{"part": change.part, "rows": change.rows, "added": change.added, "changed": change.changed,
+             "removed": change.removed} for change in changes]
+    return {name: sum(part[name] for part in each) for name in ("added", "changed", "removed")} | {"parts": each}
 
 
 def gkopen_nil_report(context: Any, data_dict: Any) -> dict[str, Any]:
