@@ -1,0 +1,50 @@
+"""The report of a harvest run in words: what became of each body's rows, which rules spoke, how long it took."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from ckan import model
+from ckan.lib.helpers import helper_functions as h
+
+from ckanext.gkopen import bodies
+from ckanext.gkopen.checks.catalogue import catalogue
+from ckanext.gkopen.views.findings import RANKS
+
+
+def of(run: Mapping[str, Any]) -> dict[str, Any]:
+    """What the page shows of a run as `gkopen_run_show` answers it.
+
+    `outcomes`: body and its title, state, revision's id; `rules`: code, severity, title, number, the worst first;
+    `revisions`: the ids of those that there are; `seconds`: from start to end, None while it goes on.
+    """
+    counts = run["counts"] or {}
+    outcomes = [{**outcome, "title": _title(outcome["body"])} for outcome in counts.get("outcomes", [])]
+    return {"run": run, "outcomes": outcomes, "rules": _rules(counts.get("findings", {})),
+            "revisions": [outcome["revision"] for outcome in outcomes if outcome["revision"]],
+            "vanished": [(_title(name), number) for name, number in counts.get("vanished", {}).items()],
+            "unknown": list(counts.get("unknown_bodies", {}).items()), "seconds": _seconds(run)}
+
+
+def _rules(numbers: Mapping[str, int]) -> list[dict[str, Any]]:
+    lang = "en" if str(h.lang()).startswith("en") else "zh"
+    known = catalogue()
+    rules = [{"code": code, "number": number, "severity": known[code]["severity"], "title": known[code]["title"][lang]}
+             for code, number in numbers.items() if code in known]
+    return sorted(rules, key=lambda rule: (RANKS.get(rule["severity"], 3), -rule["number"], rule["code"]))
+
+
+def _title(name: str) -> str:
+    group = model.Group.get(name)
+    if group is None:
+        return name
+    english = bodies.as_dict(group).get("title_en") if str(h.lang()).startswith("en") else None
+    return english or group.title or name
+
+
+def _seconds(run: Mapping[str, Any]) -> float | None:
+    if not run["started_at"] or not run["finished_at"]:
+        return None
+    return (datetime.fromisoformat(run["finished_at"]) - datetime.fromisoformat(run["started_at"])).total_seconds()
