@@ -32,8 +32,8 @@ from ckanext.gkopen.review import audit
 METADATA = "~metadata"
 """The part that holds a dataset's metadata as canonical JSON: reviewed, compared and rolled back like rows."""
 
-CHECKER = "gkopen"
-"""The name under which the check itself returns a submission that has nothing to publish."""
+SYSTEM = "system:gkopen"
+"""The name under which the program itself decides; no account can have it, since account names hold no colon."""
 
 Scope = Literal["parts", "complete", "changes"]
 """What a file speaks for: the parts that occur in it; the whole dataset; or only the rows that changed."""
@@ -362,7 +362,7 @@ def _return_whole(domain: Domain, dataset: Mapping[str, Any], submission_id: str
                   "rows_quarantined": examined.rows_quarantined, "rows_duplicate": examined.rows_duplicate}
     revision_id = hold_changes(domain, dataset, submission_id, [], submitted_by, kind="publish", counts=counts)
     model.execute("update gkopen.revision set state = 'returned', decided_by = :by, decided_at = now(),"
-                  " reason = :reason where id = :id", id=revision_id, by=CHECKER,
+                  " reason = :reason where id = :id", id=revision_id, by=SYSTEM,
                   reason="检查发现的问题使本次提交没有可发布的数据 / The findings leave nothing to publish")
     _store_findings(revision_id, findings)
     if examined is not None:

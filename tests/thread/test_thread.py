@@ -179,6 +179,26 @@ def test_withdrawn_is_gone_from_every_exit(site: Any) -> None:
     assert list(checks.problems()) == []
 
 
+def test_withdrawn_content_cannot_be_rolled_back_to(site: Any) -> None:
+    cast = make_cast()
+    approve(cast, submit(cast, *FIRST)["revision_id"])
+    toolkit.get_action("gkopen_dataset_withdraw")(
+        {"user": toolkit.config["ckan.site_id"], "ignore_auth": True},
+        {"id": f"{cast.body}-procurement", "reason": "含有不应公开的内容"})
+    with pytest.raises(toolkit.ValidationError, match="sealed"):
+        call("gkopen_dataset_rollback", cast.officer, id=f"{cast.body}-procurement", seq=1, reason="恢复")
+
+
+def test_the_operator_may_submit_a_broken_file(site: Any) -> None:
+    """The machine's own account submits, the program returns it: two different names in the record."""
+    cast = make_cast()
+    outcome = toolkit.get_action("gkopen_submission_create")(
+        {"user": toolkit.config["ckan.site_id"], "ignore_auth": True},
+        {"domain": "procurement", "organization": cast.body,
+         "upload": FileStorage(io.BytesIO(b"\xff\xfe\x00\x00nothing"), filename="x.csv")})
+    assert outcome["state"] == "returned"
+
+
 def test_rollback_is_reviewed_like_any_other(site: Any) -> None:
     cast = make_cast()
     approve(cast, submit(cast, *FIRST)["revision_id"])

@@ -118,7 +118,7 @@ def _decide(revision_id: str, state: str, actor: str, reason: str | None) -> Non
 
 def _compare_again(revision: Mapping[str, Any], changes: list[dict[str, Any]], public: Mapping[str, str]) -> str | None:
     model.execute("update gkopen.revision set state = 'stale' where id = :id", id=revision["id"])
-    audit.record("gkopen", "revision.stale", str(revision["id"]))
+    audit.record(pipeline.SYSTEM, "revision.stale", str(revision["id"]))
     submission = model.one("select * from gkopen.submission where id = :id", id=revision["submission_id"])
     if submission is not None and submission["kind"] == "data":
         return pipeline.recheck(str(submission["id"]), revision["submitted_by"]).revision_id
@@ -190,7 +190,7 @@ def withdraw(dataset_id: str, part: str | None, actor: str, reason: str) -> int:
     changes = [_change(dataset, name, public[name], None) for name in gone]
     submission_id = _submission(dataset_id, "withdraw", actor)
     revision_id = pipeline.hold_changes(get_domain(dataset["domain"]), dataset, submission_id, changes,
-                                        "gkopen", kind="withdraw", reason=reason)
+                                        pipeline.SYSTEM, kind="withdraw", reason=reason)
     seq = carry_out(lock(revision_id), parts_of(revision_id), actor, reason)
     model.execute(
         "update gkopen.blob set sealed_at = now() where sha256 = any(:shas) and not exists"

@@ -11,7 +11,7 @@ from ckan import model as ckan_model
 from ckan.plugins import toolkit
 from ckan.types import ErrorDict
 
-from ckanext.gkopen import bodies, model, pipeline
+from ckanext.gkopen import blobs, bodies, model, pipeline
 from ckanext.gkopen.domains import Domain, UnknownDomain, get_domain
 from ckanext.gkopen.harvest import ledger
 from ckanext.gkopen.harvesters.lines import SourceError
@@ -36,6 +36,9 @@ def speaking() -> Iterator[None]:
     except decide.Refused as error:
         ckan_model.Session.rollback()
         raise toolkit.ValidationError({"revision": [_say(error)]}) from error
+    except blobs.Sealed as error:
+        ckan_model.Session.rollback()
+        raise toolkit.ValidationError({"revision": [toolkit._("This content was withdrawn and is sealed.")]}) from error
     except bodies.UnknownBody as error:
         ckan_model.Session.rollback()
         raise toolkit.ValidationError({"organization": [toolkit._(
