@@ -33,14 +33,40 @@ class NotCanonical(ValueError):
 
 def write_part(domain: Domain, table: pa.Table) -> bytes:
     """The canonical bytes of the rows of one part. Rows are put in key order; an empty text is written as null."""
-    table = in_key_order(domain, table)
-    written = [",".join(domain.field_names).encode() + b"\n"]
-    for start in range(0, table.num_rows, _BATCH):
-        rows = table.slice(start, _BATCH)
+    return write_parts(domain, {"": table})[""]
+
+
+def write_parts(domain: Domain, tables: Mapping[str, pa.Table]) -> dict[str, bytes]:
+    """Part → its canonical bytes. Many small parts are spelt out together: columns cost more than rows here."""
+    written = {part: [",".join(domain.field_names).encode() + b"\n"] for part in tables}
+    for group in _groups(domain, tables):
+        rows = group[0][1] if len(group) == 1 else pa.concat_tables([piece for _, piece in group])
         cells = [_cells(field, flat(rows[field.name])) for field in domain.fields]
         lines = pc.binary_join_element_wise(pc.binary_join_element_wise(*cells, ","), "", "\n")
-        written.append(text_bytes(lines)[0].tobytes())  # the bytes of the joined lines are the file
-    return b"".join(written)
+        data, offsets = text_bytes(lines)  # the bytes of the joined lines are the file
+        start = 0
+        for part, piece in group:
+            end = start + piece.num_rows
+            written[part].append(data[offsets[start]:offsets[end]].tobytes())
+            start = end
+    return {part: b"".join(pieces) for part, pieces in written.items()}
+
+
+def _groups(domain: Domain, tables: Mapping[str, pa.Table]) -> Iterator[list[tuple[str, pa.Table]]]:
+    """Rows of parts in key order, about `_BATCH` together: several parts, or a piece of a large one."""
+    group: list[tuple[str, pa.Table]] = []
+    room = _BATCH
+    for part, table in tables.items():
+        ordered = in_key_order(domain, table)
+        for start in range(0, ordered.num_rows, _BATCH):
+            piece = ordered.slice(start, _BATCH)
+            if group and piece.num_rows > room:
+                yield group
+                group, room = [], _BATCH
+            group.append((part, piece))
+            room -= piece.num_rows
+    if group:
+        yield group
 
 
 def _quoted(text: pa.Array) -> pa.Array:
@@ -91,7 +117,7 @@ def read_part(domain: Domain, data: bytes) -> pa.Table:
     try:
         table = pacsv.read_csv(
             pa.BufferReader(body),
-            read_options=pacsv.ReadOptions(column_names=names, block_size=8 << 20),
+            read_options=pacsv.ReadOptions(column_names=names, block_size=8 << 20, use_threads=len(body) > 1 << 20),
             parse_options=pacsv.ParseOptions(newlines_in_values=b'"' in body, ignore_empty_lines=False),
             convert_options=pacsv.ConvertOptions(column_types=kinds, include_columns=list(kinds), null_values=[""],
                                                  strings_can_be_null=True, quoted_strings_can_be_null=True,
@@ -105,8 +131,10 @@ def read_part(domain: Domain, data: bytes) -> pa.Table:
 
 def in_key_order(domain: Domain, table: pa.Table) -> pa.Table:
     """The rows sorted by the key's fields, byte by byte (the order of C, not of a language)."""
+    if table.num_rows < 2:
+        return table
     order = pc.sort_indices(table, [(name, "ascending") for name in domain.key])
-    if table.num_rows < 2 or (np.diff(order.to_numpy()) == 1).all():
+    if (np.diff(order.to_numpy()) == 1).all():
         return table
     return table.take(order)
 
@@ -120,15 +148,12 @@ def split_parts(domain: Domain, table: pa.Table) -> dict[str, pa.Table]:
     index = names.indices.to_numpy(zero_copy_only=False)
     if len(labels) == 1:
         return {labels[0]: table}
+    if (np.diff(index) != 0).sum() >= len(labels):  # a part in several pieces: all rows are put in order at once
+        order = np.argsort(index, kind="stable")
+        index, table = index[order], table.take(pa.array(order))
     bounds = np.flatnonzero(np.concatenate([[True], index[1:] != index[:-1], [True]]))
-    if len(bounds) == len(labels) + 1:  # each part in one piece, as in key order nearly always: nothing is copied
-        runs = itertools.pairwise(bounds.tolist())
-        return dict(sorted((labels[index[start]], table.slice(start, end - start)) for start, end in runs))
-    order = np.argsort(index, kind="stable")
-    ends = np.cumsum(np.bincount(index, minlength=len(labels)))
-    starts = ends - np.bincount(index, minlength=len(labels))
-    parts = {label: table.take(pa.array(order[starts[i]:ends[i]])) for i, label in enumerate(labels)}
-    return dict(sorted(parts.items()))
+    runs = itertools.pairwise(bounds.tolist())
+    return dict(sorted((labels[index[start]], table.slice(start, end - start)) for start, end in runs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +186,9 @@ def diff_parts(domain: Domain, old: pa.Table | None, new: pa.Table | None) -> Di
     none = domain.arrow_schema.empty_table()
     before = none if old is None else old
     after = none if new is None else new
+    totals = {field.name: (_total(before, field.name), _total(after, field.name)) for field in domain.money_fields}
+    if not before.num_rows or not after.num_rows:
+        return Difference(after, none, none, before, {}, totals)
     old_keys, new_keys = _keys(domain, before), _keys(domain, after)
     match = pc.index_in(new_keys, value_set=old_keys)
     added = pc.is_null(match)
@@ -175,7 +203,6 @@ def diff_parts(domain: Domain, old: pa.Table | None, new: pa.Table | None) -> Di
             cells[name] = int(unlike.sum())
             differs |= unlike
     mask = pa.array(differs)
-    totals = {field.name: (_total(before, field.name), _total(after, field.name)) for field in domain.money_fields}
     return Difference(after.filter(added), kept_new.filter(mask), kept_old.filter(mask), removed, cells, totals)
 
 
