@@ -10,33 +10,19 @@ Nothing here writes CKAN or the DataStore: a revision lives in gkopen's own tabl
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from uuid import uuid4
 
-import pyarrow as pa
-
-from ckanext.gkopen import blobs, ids, model, parts
+from ckanext.gkopen import blobs, changesets, ids, model
 from ckanext.gkopen.domains import Domain, get_domain
 from ckanext.gkopen.examine import examine
 from ckanext.gkopen.metadata.package import default_metadata, review_findings
 from ckanext.gkopen.records import Examined, Finding, Options, Unreadable
-from ckanext.gkopen.review import audit
-
-METADATA = "~metadata"
-"""The part that holds a dataset's metadata as canonical JSON: reviewed, compared and rolled back like rows."""
-
-SYSTEM = "system:gkopen"
-"""The name under which the program itself decides; no account can have it, since account names hold no colon."""
-
-Scope = Literal["parts", "complete", "changes"]
-"""What a file speaks for: the parts that occur in it; the whole dataset; or only the rows that changed."""
 
 
 class KeyReused(Exception):
@@ -55,7 +41,7 @@ class Submission:
     submitted_by: str
     idempotency_key: str | None = None
     options: Options = field(default_factory=Options)
-    scope: Scope = "parts"
+    scope: changesets.Scope = "parts"
     run_id: str | None = None
     metadata: Mapping[str, Any] | None = None
 
@@ -85,7 +71,7 @@ def submit(submission: Submission) -> Outcome:
     """Take one table in, in one transaction. The same key with the same bytes answers with the first outcome."""
     domain = get_domain(submission.domain)
     raw = submission.path.read_bytes()
-    dataset = open_dataset(domain, submission.body)
+    dataset = changesets.open_dataset(domain, submission.body)
     raw_sha256 = blobs.put(raw)
     key = submission.idempotency_key or str(uuid4())
     earlier = model.one("select id, raw_sha256 from gkopen.submission where source = :source"
@@ -117,7 +103,7 @@ def recheck(submission_id: str, submitted_by: str) -> Outcome:
                     " on d.id = s.dataset_id where s.id = :id", id=submission_id)
     assert row is not None
     domain = get_domain(row["domain"])
-    dataset = lock_dataset(str(row["dataset_id"]))
+    dataset = changesets.lock_dataset(str(row["dataset_id"]))
     stored = row["options"]
     options = Options(mapping=stored["mapping"], units=stored["units"], constants=stored["constants"])
     with tempfile.TemporaryDirectory() as folder:
@@ -133,13 +119,13 @@ def submit_metadata(domain: Domain, body: Mapping[str, Any], fields: Mapping[str
     While a first revision waits, its rows are taken along into the new one, which takes its place. Raises LookupError
     for a dataset of which nothing was submitted yet.
     """
-    dataset = open_dataset(domain, body)
+    dataset = changesets.open_dataset(domain, body)
     waiting = model.one(
         "select r.*, p.new_sha256 as metadata from gkopen.revision r"
         " join gkopen.revision_part p on p.revision_id = r.id and p.part = :part"
         " where r.dataset_id = :d and r.state = 'held' order by r.created_at desc limit 1",
-        part=METADATA, d=dataset["id"])
-    public = public_parts(str(dataset["id"])).get(METADATA)
+        part=changesets.METADATA, d=dataset["id"])
+    public = changesets.public_parts(str(dataset["id"])).get(changesets.METADATA)
     known = waiting["metadata"] if waiting else public
     if known is None:
         raise LookupError(f"nothing of {dataset['name']} was submitted yet: submit its rows first")
@@ -149,17 +135,17 @@ def submit_metadata(domain: Domain, body: Mapping[str, Any], fields: Mapping[str
     model.execute("insert into gkopen.submission (id, dataset_id, kind, source, idempotency_key, submitted_by)"
                   " values (:id, :d, 'metadata', 'metadata', :id, :by)", id=submission_id, d=dataset["id"],
                   by=submitted_by)
-    change = _compare(domain, METADATA, public, canonical_json(wanted))
+    change = changesets.compare(domain, changesets.METADATA, public, changesets.canonical_json(wanted))
     changes = [change] if change else []
     counts = header = None
     if waiting:
-        changes += [_stored_change(row) for row in model.every(
+        changes += [changesets.stored_change(row) for row in model.every(
             "select * from gkopen.revision_part where revision_id = :id and part <> :part", id=waiting["id"],
-            part=METADATA)]
+            part=changesets.METADATA)]
         counts = {name: waiting[name] for name in ("rows_in", "rows_ok", "rows_quarantined", "rows_duplicate")}
         header = waiting["header"]
-    revision_id = hold_changes(domain, dataset, submission_id, changes, submitted_by, kind="publish", counts=counts,
-                               header=header)
+    revision_id = changesets.hold_changes(domain, dataset, submission_id, changes, submitted_by, kind="publish",
+                                          counts=counts, header=header)
     if waiting:
         model.execute("update gkopen.revision set state = 'superseded' where id = :id", id=waiting["id"])
         model.execute("update gkopen.revision n set summary = jsonb_set(o.summary, '{metadata}', 'true')"
@@ -172,185 +158,52 @@ def submit_metadata(domain: Domain, body: Mapping[str, Any], fields: Mapping[str
     return revision_id
 
 
-def _stored_change(row: Mapping[str, Any]) -> Change:
-    return Change(row["part"], row["base_sha256"], row["new_sha256"], row["rows"], row["added"], row["changed"],
-                  row["removed"])
-
-
-def open_dataset(domain: Domain, body: Mapping[str, Any]) -> dict[str, Any]:
-    """The dataset of a body in a domain, made when it is the first, locked for this transaction."""
-    dataset_id = ids.dataset_id(domain.name, body["id"])
-    model.execute("insert into gkopen.dataset (id, domain, body_id, name) values (:id, :domain, :body, :name)"
-                  " on conflict (id) do nothing", id=dataset_id, domain=domain.name, body=body["id"],
-                  name=f"{body['name']}-{domain.name.replace('_', '-')}")
-    return lock_dataset(dataset_id)
-
-
 def accepted_header(domain: Domain, body: Mapping[str, Any]) -> tuple[str, ...] | None:
     """The labels of the last accepted file of a body (the schema contract); None before there was one."""
     header = model.value("select header from gkopen.dataset where id = :id", id=ids.dataset_id(domain.name, body["id"]))
     return tuple(header) if header else None
 
 
-def lock_dataset(dataset_id: str) -> dict[str, Any]:
-    row = model.one("select * from gkopen.dataset where id = :id for update", id=dataset_id)
-    if row is None:
-        raise LookupError(f"no dataset {dataset_id}")
-    return row
-
-
-def public_parts(dataset_id: str) -> dict[str, str]:
-    """Part → sha256 of what is public now."""
-    return {row["part"]: row["sha256"] for row in
-            model.every("select part, sha256 from gkopen.public_part where dataset_id = :id", id=dataset_id)}
-
-
-def canonical_json(data: Mapping[str, Any]) -> bytes:
-    return json.dumps(data, ensure_ascii=False, sort_keys=True, indent=1).encode()
-
-
 def _hold(domain: Domain, dataset: Mapping[str, Any], submission_id: str, path: Path, filename: str, options: Options,
-          scope: Scope, submitted_by: str, metadata: Mapping[str, Any] | None) -> Outcome:
+          scope: changesets.Scope, submitted_by: str, metadata: Mapping[str, Any] | None) -> Outcome:
     try:
         examined = examine(domain, path, filename=filename, options=options)
     except Unreadable as error:
         return _return_whole(domain, dataset, submission_id, submitted_by, error.findings)
-    base = public_parts(str(dataset["id"]))
-    contents = _contents(domain, examined, base, scope)
+    base = changesets.public_parts(str(dataset["id"]))
+    contents = changesets.contents(domain, examined, base, scope)
     if metadata is not None:
-        contents[METADATA] = canonical_json(metadata)
-    changes = [change for part, data in contents.items() if (change := _compare(domain, part, base.get(part), data))]
+        contents[changesets.METADATA] = changesets.canonical_json(metadata)
+    changes = [change for part, data in contents.items()
+               if (change := changesets.compare(domain, part, base.get(part), data))]
     counts = {"rows_in": examined.rows_in, "rows_ok": examined.rows_ok, "rows_quarantined": examined.rows_quarantined,
               "rows_duplicate": examined.rows_duplicate}
-    if not any(change.part != METADATA for change in changes) and not (changes and examined.rows_ok):
+    if not any(change.part != changesets.METADATA for change in changes) and not (changes and examined.rows_ok):
         if not examined.rows_ok and examined.rows_in:
             return _return_whole(domain, dataset, submission_id, submitted_by, examined.findings, examined)
         if not changes:
             return Outcome("unchanged", submission_id, None, str(dataset["id"]), **counts,
                            findings=dict(examined.counts()))
-    revision_id = hold_changes(domain, dataset, submission_id, changes, submitted_by, kind="publish", counts=counts,
-                               header=list(examined.header))
+    revision_id = changesets.hold_changes(domain, dataset, submission_id, changes, submitted_by, kind="publish",
+                                          counts=counts, header=list(examined.header))
     _store_findings(revision_id, [*examined.findings, *(review_findings(metadata) if metadata else ())])
     _store_rows(revision_id, examined)
     _supersede(dataset["id"], submission_id, revision_id, {c.part for c in changes}, scope)
-    rows = [change for change in changes if change.part != METADATA]
+    rows = [change for change in changes if change.part != changesets.METADATA]
     return Outcome("held", submission_id, revision_id, str(dataset["id"]), **counts, findings=dict(examined.counts()),
                    added=sum(c.added for c in rows), changed=sum(c.changed for c in rows),
                    removed=sum(c.removed for c in rows))
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One part of a change-set. `new` None: the part goes. `totals`: money field → (before, after)."""
-
-    part: str
-    base: str | None
-    new: str | None
-    rows: int | None
-    added: int = 0
-    changed: int = 0
-    removed: int = 0
-    totals: Mapping[str, tuple[str | None, str | None]] | None = None
-
-
-def _contents(domain: Domain, examined: Examined, base: Mapping[str, str], scope: Scope) -> dict[str, bytes | None]:
-    """Part → canonical bytes that the file asks for; None where a complete listing no longer has the part."""
-    tables = parts.split_parts(domain, examined.table)
-    contents: dict[str, bytes | None] = {}
-    for part, table in tables.items():
-        if scope == "changes" and part in base:
-            public = parts.read_part(domain, blobs.read(base[part]))
-            contents[part] = parts.write_part(domain, parts.overlay(domain, public, table))
-        else:
-            contents[part] = parts.write_part(domain, table)
-    if scope == "complete" and examined.rows_ok:
-        contents |= {part: None for part in base if part not in contents and part != METADATA}
-    return contents
-
-
-def _compare(domain: Domain, part: str, base: str | None, data: bytes | None) -> Change | None:
-    """The change of one part; its new content is stored."""
-    change = _change(domain, part, base, data)
-    if change is not None and data is not None:
-        blobs.put(data, "application/json" if part == METADATA else "text/csv")
-    return change
-
-
-def _change(domain: Domain, part: str, base: str | None, data: bytes | None) -> Change | None:
-    new = hashlib.sha256(data).hexdigest() if data is not None else None
-    if new == base:
-        return None
-    if part == METADATA:
-        return Change(part, base, new, None, changed=1 if base else 0, added=0 if base else 1)
-    old_table = parts.read_part(domain, blobs.read(base)) if base else None
-    new_table = parts.read_part(domain, data) if data is not None else None
-    return change_between(domain, part, (base, old_table), (new, new_table))
-
-
-def preview(domain: Domain, body: Mapping[str, Any], examined: Examined) -> list[Change]:
+def preview(domain: Domain, body: Mapping[str, Any], examined: Examined) -> list[changesets.Change]:
     """What a file would change in what is public now, a part each; parts that stay as they are are left out.
 
     Stores nothing. A file speaks for the parts that occur in it, as with `submit`.
     """
-    base = public_parts(ids.dataset_id(domain.name, body["id"]))
-    contents = _contents(domain, examined, base, "parts")
-    return [change for part, data in contents.items() if (change := _change(domain, part, base.get(part), data))]
-
-
-def change_between(domain: Domain, part: str, old: tuple[str | None, pa.Table | None],
-                   new: tuple[str | None, pa.Table | None]) -> Change:
-    """The change of one part between two contents, each a sha256 with its rows."""
-    difference = parts.diff_parts(domain, old[1], new[1])
-    totals = {name: (None if before is None else str(before), None if after is None else str(after))
-              for name, (before, after) in difference.totals.items()}
-    return Change(part, old[0], new[0], new[1].num_rows if new[1] is not None else 0, difference.added.num_rows,
-                  difference.changed.num_rows, difference.removed.num_rows, totals)
-
-
-def digest(dataset_id: str, kind: str, changes: list[Change]) -> str:
-    """What a reviewer approves: the exact change-set, not a name."""
-    text = json.dumps([str(dataset_id), kind, sorted([c.part, c.base, c.new] for c in changes)])
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def hold_changes(domain: Domain, dataset: Mapping[str, Any], submission_id: str | None, changes: list[Change],
-                 submitted_by: str, *, kind: str, counts: Mapping[str, int] | None = None,
-                 header: list[str] | None = None, reason: str | None = None) -> str:
-    """Write a held revision; an open one with the same digest is answered instead. Returns the revision's id."""
-    sha = digest(str(dataset["id"]), kind, changes)
-    same = model.value("select id from gkopen.revision where dataset_id = :d and digest = :sha and state = 'held'",
-                       d=dataset["id"], sha=sha)
-    if same:
-        model.execute("update gkopen.revision set state = 'superseded' where id = :id", id=same)
-    revision_id = str(uuid4())
-    totals: dict[str, dict[str, str | None]] = {}
-    for change in changes:
-        for name, (before, after) in (change.totals or {}).items():
-            entry = totals.setdefault(name, {"before": "0", "after": "0"})
-            entry["before"] = _add(entry["before"], before)
-            entry["after"] = _add(entry["after"], after)
-    summary = {"added": sum(c.added for c in changes if c.part != METADATA),
-               "changed": sum(c.changed for c in changes if c.part != METADATA),
-               "removed": sum(c.removed for c in changes), "totals": totals,
-               "metadata": any(c.part == METADATA for c in changes)}
-    model.execute(
-        "insert into gkopen.revision (id, dataset_id, submission_id, kind, schema_version, rules_version, digest,"
-        " rows_in, rows_ok, rows_quarantined, rows_duplicate, header, summary, submitted_by, reason) values (:id, :d,"
-        " :s, :kind, :version, :version, :digest, :rows_in, :rows_ok, :rows_quarantined, :rows_duplicate,"
-        " cast(:header as jsonb), cast(:summary as jsonb), :by, :reason)",
-        id=revision_id, d=dataset["id"], s=submission_id, kind=kind, version=domain.version, digest=sha,
-        by=submitted_by, header=model.dump(header) if header is not None else None, summary=model.dump(summary),
-        reason=reason,
-        **({"rows_in": 0, "rows_ok": 0, "rows_quarantined": 0, "rows_duplicate": 0} | dict(counts or {})))
-    model.insert_many("revision_part", ("revision_id", "part", "base_sha256", "new_sha256", "rows", "added", "changed",
-                                        "removed"),
-                      [(revision_id, c.part, c.base, c.new, c.rows, c.added, c.changed, c.removed) for c in changes])
-    audit.record(submitted_by, f"{kind}.submitted", revision_id, dataset=str(dataset["id"]), digest=sha)
-    return revision_id
-
-
-def _add(left: str | None, right: str | None) -> str:
-    return str(Decimal(left or 0) + Decimal(right or 0))
+    base = changesets.public_parts(ids.dataset_id(domain.name, body["id"]))
+    contents = changesets.contents(domain, examined, base, "parts")
+    return [change for part, data in contents.items()
+            if (change := changesets.change_of(domain, part, base.get(part), data))]
 
 
 def _return_whole(domain: Domain, dataset: Mapping[str, Any], submission_id: str, submitted_by: str,
@@ -360,9 +213,10 @@ def _return_whole(domain: Domain, dataset: Mapping[str, Any], submission_id: str
     if examined is not None:
         counts = {"rows_in": examined.rows_in, "rows_ok": examined.rows_ok,
                   "rows_quarantined": examined.rows_quarantined, "rows_duplicate": examined.rows_duplicate}
-    revision_id = hold_changes(domain, dataset, submission_id, [], submitted_by, kind="publish", counts=counts)
+    revision_id = changesets.hold_changes(domain, dataset, submission_id, [], submitted_by, kind="publish",
+                                          counts=counts)
     model.execute("update gkopen.revision set state = 'returned', decided_by = :by, decided_at = now(),"
-                  " reason = :reason where id = :id", id=revision_id, by=SYSTEM,
+                  " reason = :reason where id = :id", id=revision_id, by=changesets.SYSTEM,
                   reason="检查发现的问题使本次提交没有可发布的数据 / The findings leave nothing to publish")
     _store_findings(revision_id, findings)
     if examined is not None:
@@ -373,7 +227,8 @@ def _return_whole(domain: Domain, dataset: Mapping[str, Any], submission_id: str
     return Outcome("returned", submission_id, revision_id, str(dataset["id"]), **counts, findings=counted)
 
 
-def _supersede(dataset_id: Any, submission_id: str, revision_id: str, touched: set[str], scope: Scope) -> None:
+def _supersede(dataset_id: Any, submission_id: str, revision_id: str, touched: set[str],
+               scope: changesets.Scope) -> None:
     """What the same source sent before and nobody has decided yet is replaced by what it sends now."""
     model.execute(
         "update gkopen.revision r set state = 'superseded' from gkopen.submission s, gkopen.submission mine"

@@ -10,7 +10,7 @@ from ckan import model as ckan_model
 from ckan.lib import files, search
 from ckanext.datastore.backend.postgres import get_read_engine
 
-from ckanext.gkopen import blobs, ids, model, parts, pipeline
+from ckanext.gkopen import blobs, changesets, ids, model, parts
 from ckanext.gkopen.domains import domains, get_domain
 from ckanext.gkopen.review import audit
 
@@ -39,8 +39,8 @@ def _rows() -> Iterator[str]:
     """Each dataset's rows in the DataStore are those of its approved parts."""
     for dataset in model.every("select * from gkopen.dataset where seq > 0 order by name"):
         domain = get_domain(dataset["domain"])
-        public = {part: sha for part, sha in pipeline.public_parts(str(dataset["id"])).items()
-                  if part != pipeline.METADATA}
+        public = {part: sha for part, sha in changesets.public_parts(str(dataset["id"])).items()
+                  if part != changesets.METADATA}
         pending = model.value("select 1 from gkopen.outbox where dataset_id = :d and sink = 'datastore'"
                               " and done_at is null", d=dataset["id"])
         if pending:

@@ -19,14 +19,13 @@ from ckan import model as ckan_model
 from ckan.lib import files as storages
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import blobs, ids, model
+from ckanext.gkopen import blobs, changesets, ids, model
 from ckanext.gkopen.domains import Domain, Text
 from ckanext.gkopen.publish.forms import excel_csv, jsonl, package_zip, xlsx
 from ckanext.gkopen.publish.forms.content import Content, columns, write_canonical, write_dataset_rows
 from ckanext.gkopen.publish.table_sql import lock_key
 
 STORAGE = "gkopen_public"
-METADATA = "~metadata"
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
 
@@ -96,7 +95,7 @@ def bring_up_bulk(
         " join gkopen.publication u on u.dataset_id = p.dataset_id and u.seq = p.seq"
         " left join public.\"group\" g on g.id = d.body_id"
         " where d.domain = :domain and d.state = 'published' group by d.id, g.title order by d.id::text",
-        domain=domain.name, metadata=METADATA)
+        domain=domain.name, metadata=changesets.METADATA)
     with tempfile.TemporaryDirectory(prefix="gkopen-") as folder:
         csv, rows = Path(folder) / "table.csv", 0
         with csv.open("wb") as out:
@@ -196,7 +195,7 @@ def _dataset_facts(dataset_id: str) -> dict[str, Any]:
         " (select max(u.at) from gkopen.public_part s join gkopen.publication u using (dataset_id, seq)"
         "  where s.dataset_id = d.id and s.part <> :metadata) as updated"
         " from gkopen.dataset d left join public.package p on p.id = d.id::text"
-        " left join public.\"group\" g on g.id = d.body_id where d.id = :id", id=dataset_id, metadata=METADATA)
+        " left join public.\"group\" g on g.id = d.body_id where d.id = :id", id=dataset_id, metadata=changesets.METADATA)
     if row is None:
         raise LookupError(f"there is no dataset {dataset_id}")
     return {

@@ -17,7 +17,7 @@ from ckan import model as ckan_model
 from ckan.lib import search
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import blobs, bodies, ids, model, pipeline
+from ckanext.gkopen import blobs, bodies, changesets, ids, model
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.publish import publisher
 
@@ -117,7 +117,7 @@ def waiting() -> dict[str, Any]:
 
 
 def _data_parts(dataset_id: Any) -> dict[str, str]:
-    return {part: sha for part, sha in pipeline.public_parts(str(dataset_id)).items() if part != pipeline.METADATA}
+    return {part: sha for part, sha in changesets.public_parts(str(dataset_id)).items() if part != changesets.METADATA}
 
 
 def _datastore(row: dict[str, Any]) -> None:

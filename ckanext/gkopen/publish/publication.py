@@ -14,13 +14,11 @@ from typing import Any
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import blobs, bodies, ids, model
+from ckanext.gkopen import blobs, bodies, changesets, ids, model
 from ckanext.gkopen.domains import Domain, get_domain
 from ckanext.gkopen.metadata.package import Published, bulk_package_dict, package_dict
 from ckanext.gkopen.publish import outbox, publisher
 from ckanext.gkopen.review import audit, roles
-
-METADATA = "~metadata"
 
 
 def publish(revision: Mapping[str, Any], changes: list[dict[str, Any]], actor: str) -> int:
@@ -32,7 +30,7 @@ def publish(revision: Mapping[str, Any], changes: list[dict[str, Any]], actor: s
     for change in changes:
         _set_part(dataset_id, seq, change)
     shown = model.every("select part, sha256, seq, rows from gkopen.public_part where dataset_id = :d", d=dataset_id)
-    data_parts = [row for row in shown if row["part"] != METADATA]
+    data_parts = [row for row in shown if row["part"] != changesets.METADATA]
     state = "published" if data_parts else "withdrawn"
     model.execute("update gkopen.revision set state = case when kind = 'withdraw' then 'withdrawn' else 'published' end"
                   " where id = :id", id=revision["id"])
@@ -67,7 +65,7 @@ def _published(dataset: Mapping[str, Any], shown: list[dict[str, Any]], revision
                       d=dataset["id"])
     assert times is not None
     source = model.value("select source from gkopen.submission where id = :id", id=revision["submission_id"]) or ""
-    data = sorted((row for row in shown if row["part"] != METADATA), key=lambda row: row["part"])
+    data = sorted((row for row in shown if row["part"] != changesets.METADATA), key=lambda row: row["part"])
     content = hashlib.sha256("".join(f"{row['part']} {row['sha256']}\n" for row in data).encode()).hexdigest()
     published = Published(seq=dataset["seq"], rows=sum(row["rows"] or 0 for row in data),
                           parts=[row["part"] for row in data], published_at=times["last"].isoformat(),
@@ -81,7 +79,7 @@ def _published(dataset: Mapping[str, Any], shown: list[dict[str, Any]], revision
 def _write_package(dataset: Mapping[str, Any], revision: Mapping[str, Any], shown: list[dict[str, Any]]) -> None:
     domain = get_domain(dataset["domain"])
     body = bodies.find(dataset["body_id"])
-    sha256 = next((row["sha256"] for row in shown if row["part"] == METADATA), None)
+    sha256 = next((row["sha256"] for row in shown if row["part"] == changesets.METADATA), None)
     metadata = json.loads(blobs.read(sha256)) if sha256 else {}
     _save(package_dict(domain, body, metadata, _published(dataset, shown, revision), site_url=_site_url()))
     if ckan_model.Package.get(ids.bulk_id(domain.name)) is None:

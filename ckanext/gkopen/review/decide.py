@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
-from ckanext.gkopen import blobs, model, parts, pipeline
+from ckanext.gkopen import blobs, changesets, model, parts, pipeline
 from ckanext.gkopen.domains import Domain, get_domain
 from ckanext.gkopen.publish import publication
 from ckanext.gkopen.review import audit
@@ -50,7 +50,7 @@ def lock(revision_id: str) -> dict[str, Any]:
     row = model.one("select dataset_id from gkopen.revision where id = :id", id=revision_id)
     if row is None:
         raise Refused("There is no revision {revision}.", revision=revision_id)
-    dataset = pipeline.lock_dataset(str(row["dataset_id"]))
+    dataset = changesets.lock_dataset(str(row["dataset_id"]))
     revision = model.one("select * from gkopen.revision where id = :id for update", id=revision_id)
     assert revision is not None
     return revision | {"dataset": dataset}
@@ -75,7 +75,7 @@ def approve(revision_id: str, digest: str, actor: str, reason: str | None = None
         raise Refused("Nobody approves an own submission: ask another reviewer of the body or the disclosure office.")
     dataset = revision["dataset"]
     changes = parts_of(revision_id)
-    public = pipeline.public_parts(str(dataset["id"]))
+    public = changesets.public_parts(str(dataset["id"]))
     if any(public.get(change["part"]) != change["base_sha256"] for change in changes):
         raise Stale(_compare_again(revision, changes, public))
     return carry_out(revision, changes, actor, reason)
@@ -118,7 +118,7 @@ def _decide(revision_id: str, state: str, actor: str, reason: str | None) -> Non
 
 def _compare_again(revision: Mapping[str, Any], changes: list[dict[str, Any]], public: Mapping[str, str]) -> str | None:
     model.execute("update gkopen.revision set state = 'stale' where id = :id", id=revision["id"])
-    audit.record(pipeline.SYSTEM, "revision.stale", str(revision["id"]))
+    audit.record(changesets.SYSTEM, "revision.stale", str(revision["id"]))
     submission = model.one("select * from gkopen.submission where id = :id", id=revision["submission_id"])
     if submission is not None and submission["kind"] == "data":
         return pipeline.recheck(str(submission["id"]), revision["submitted_by"]).revision_id
@@ -127,18 +127,18 @@ def _compare_again(revision: Mapping[str, Any], changes: list[dict[str, Any]], p
     if not again:
         return None
     domain = get_domain(revision["dataset"]["domain"])
-    return pipeline.hold_changes(domain, revision["dataset"], _id(revision["submission_id"]), again,
+    return changesets.hold_changes(domain, revision["dataset"], _id(revision["submission_id"]), again,
                                  revision["submitted_by"], kind=revision["kind"], reason=revision["reason"])
 
 
-def _change(dataset: Mapping[str, Any], part: str, base: str | None, new: str | None) -> pipeline.Change:
+def _change(dataset: Mapping[str, Any], part: str, base: str | None, new: str | None) -> changesets.Change:
     """The change of one part between two stored contents."""
-    if part == pipeline.METADATA:
-        return pipeline.Change(part, base, new, None, changed=1)
+    if part == changesets.METADATA:
+        return changesets.Change(part, base, new, None, changed=1)
     domain = get_domain(dataset["domain"])
     old = parts.read_part(domain, blobs.read(base)) if base else None
     target = parts.read_part(domain, blobs.read(new)) if new else None
-    return pipeline.change_between(domain, part, (base, old), (new, target))
+    return changesets.change_between(domain, part, (base, old), (new, target))
 
 
 def _id(uuid: Any) -> str | None:
@@ -147,19 +147,19 @@ def _id(uuid: Any) -> str | None:
 
 def propose(dataset_id: str, kind: str, wanted: Mapping[str, str | None], actor: str, reason: str) -> str:
     """Hold a change-set that brings parts to contents stored before (roll-back) or to nothing. Returns its revision."""
-    dataset = pipeline.lock_dataset(dataset_id)
-    public = pipeline.public_parts(dataset_id)
+    dataset = changesets.lock_dataset(dataset_id)
+    public = changesets.public_parts(dataset_id)
     changes = [_change(dataset, part, public.get(part), new) for part, new in wanted.items() if public.get(part) != new]
     if not changes:
         raise Refused("Nothing would change: this is what is public now.")
     submission_id = _submission(dataset_id, kind, actor)
-    return pipeline.hold_changes(get_domain(dataset["domain"]), dataset, submission_id, changes, actor, kind=kind,
+    return changesets.hold_changes(get_domain(dataset["domain"]), dataset, submission_id, changes, actor, kind=kind,
                                  reason=reason)
 
 
 def rollback(dataset_id: str, seq: int, actor: str, reason: str) -> str:
     """Hold a revision that brings the dataset back to what it was at `seq`; it is reviewed like any other."""
-    target: dict[str, str | None] = dict.fromkeys(pipeline.public_parts(dataset_id))
+    target: dict[str, str | None] = dict.fromkeys(changesets.public_parts(dataset_id))
     if not model.value("select 1 from gkopen.publication where dataset_id = :d and seq = :seq", d=dataset_id, seq=seq):
         raise Refused("This dataset has no publication number {seq}.", seq=seq)
     rows = model.every(
@@ -177,8 +177,8 @@ def withdraw(dataset_id: str, part: str | None, actor: str, reason: str) -> int:
     """
     if not reason.strip():
         raise Refused("The reason of a withdrawal is public: say why, in words that a citizen understands.")
-    dataset = pipeline.lock_dataset(dataset_id)
-    public = pipeline.public_parts(dataset_id)
+    dataset = changesets.lock_dataset(dataset_id)
+    public = changesets.public_parts(dataset_id)
     if part is not None and part not in public:
         raise Refused("{part} is not public. Public parts: {parts}.", part=part, parts=", ".join(sorted(public)) or "-")
     gone = [part] if part is not None else sorted(public)
@@ -189,13 +189,13 @@ def withdraw(dataset_id: str, part: str | None, actor: str, reason: str) -> int:
         " where u.dataset_id = :d and p.part = any(:parts) and p.new_sha256 is not null", d=dataset_id, parts=gone)
     changes = [_change(dataset, name, public[name], None) for name in gone]
     submission_id = _submission(dataset_id, "withdraw", actor)
-    revision_id = pipeline.hold_changes(get_domain(dataset["domain"]), dataset, submission_id, changes,
-                                        pipeline.SYSTEM, kind="withdraw", reason=reason)
+    revision_id = changesets.hold_changes(get_domain(dataset["domain"]), dataset, submission_id, changes,
+                                        changesets.SYSTEM, kind="withdraw", reason=reason)
     seq = carry_out(lock(revision_id), parts_of(revision_id), actor, reason)
     model.execute(
         "update gkopen.blob set sealed_at = now() where sha256 = any(:shas) and not exists"
         " (select 1 from gkopen.public_part p where p.sha256 = blob.sha256)",
-        shas=[row["new_sha256"] for row in sealed if row["part"] != pipeline.METADATA])
+        shas=[row["new_sha256"] for row in sealed if row["part"] != changesets.METADATA])
     return seq
 
 
@@ -205,8 +205,8 @@ def nil_report(domain_name: str, body: Mapping[str, Any], part: str, actor: str)
     if not _is_part(domain, part):
         raise Refused("{part} is not a part of {domain}; a part looks like {example}.", part=part[:50],
                       domain=domain.title.zh, example=_part_example(domain))
-    dataset = pipeline.open_dataset(domain, body)
-    if part in pipeline.public_parts(str(dataset["id"])):
+    dataset = changesets.open_dataset(domain, body)
+    if part in changesets.public_parts(str(dataset["id"])):
         raise Refused("{part} is public already: a nil report would contradict it.", part=part)
     key = f"{dataset['id']}/{part}"
     submission_id = model.value("select id from gkopen.submission where source = 'nil' and idempotency_key = :k", k=key)

@@ -8,6 +8,7 @@ from ckan.lib.helpers import helper_functions as h
 from ckan.plugins import toolkit
 from flask import Blueprint, Response
 
+from ckanext.gkopen import changesets
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.views.findings import as_csv, grouped, of_revisions
 from ckanext.gkopen.views.session import act, attachment, signed_in, telling, words
@@ -34,7 +35,7 @@ def read(id: str) -> str:
     """One revision: findings, difference of one part, metadata, quarantine, and the form of the decision."""
     revision = act("gkopen_revision_show", {"id": id, **words("findings_cursor")})
     domain = get_domain(revision["dataset"]["domain"])
-    parts = [part for part in revision["parts"] if part["part"] != "~metadata"]
+    parts = [part for part in revision["parts"] if part["part"] != changesets.METADATA]
     asked = words("part", "quarantine_cursor")
     part = asked.get("part") or (parts[0]["part"] if parts else None)
     difference = act("gkopen_revision_diff", {"id": id, "part": part, "limit": DIFFERENCE_ROWS}) if part else None

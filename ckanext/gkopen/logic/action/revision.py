@@ -10,7 +10,7 @@ import pyarrow as pa
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import blobs, bodies, model, parts, pipeline
+from ckanext.gkopen import blobs, bodies, changesets, model, parts
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.logic import clock, paging
 from ckanext.gkopen.logic.action.common import dataset_row, need, speaking, user_of, uuid_of
@@ -81,7 +81,7 @@ def gkopen_revision_diff(context: Any, data_dict: Any) -> dict[str, Any]:
     need(data_dict, "part")
     wanted = paging.limit(data_dict, 100)
     change = next((p for p in decide.parts_of(str(row["id"])) if p["part"] == data_dict["part"]), None)
-    if change is None or change["part"] == pipeline.METADATA:
+    if change is None or change["part"] == changesets.METADATA:
         raise toolkit.ObjectNotFound(toolkit._("Not found"))
     domain = get_domain(row["domain"])
     try:
@@ -216,7 +216,7 @@ def _finding(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _metadata(changes: list[dict[str, Any]]) -> dict[str, Any] | None:
-    change = next((c for c in changes if c["part"] == pipeline.METADATA), None)
+    change = next((c for c in changes if c["part"] == changesets.METADATA), None)
     if change is None:
         return None
     return {"before": json.loads(blobs.read(change["base_sha256"])) if change["base_sha256"] else None,

@@ -102,14 +102,14 @@ def gkopen_run_show(context: Any, data_dict: Any) -> dict[str, Any]:
 
 
 def _save(context: Any, data_dict: Any, *, replace: bool) -> dict[str, Any]:
+    if not roles.is_administrator(user_of(context)):
+        raise toolkit.NotAuthorized(toolkit._("Sources are kept by the portal administrator."))
     with speaking():
         need(data_dict, "source")
         source = load_source(str(data_dict["source"]), str(data_dict.get("filename") or ""),
                              platform=data_dict.get("platform"))
         get_domain(source.domain)
         body = bodies.find(source.organization)
-        if not roles.is_administrator(user_of(context)):
-            raise toolkit.NotAuthorized(toolkit._("Sources are kept by the portal administrator."))
         try:
             source_id = ledger.save_source(source, user_of(context), replace=replace)
         except ValueError as error:
@@ -128,9 +128,16 @@ def _set_state(context: Any, data_dict: Any, state: str) -> dict[str, Any]:
 
 
 def _own(context: Any, data_dict: Any, auth: str) -> dict[str, Any]:
-    need(data_dict, "id")
+    """The source, if the caller may; to whoever may not even see it, it does not exist, and neither do its names."""
     toolkit.check_access("gkopen_desk", context, {})
-    source = ledger.find_source(str(data_dict["id"]))
+    need(data_dict, "id")
+    names = _visible_names(context)
+    try:
+        source = ledger.find_source(str(data_dict["id"]))
+    except ledger.UnknownSource as error:
+        raise toolkit.ObjectNotFound(toolkit._("Not found")) from error
+    if names is not None and source["organization"] not in names:
+        raise toolkit.ObjectNotFound(toolkit._("Not found"))
     toolkit.check_access(auth, context, {"body_id": bodies.find(source["organization"])["id"]})
     return source
 

@@ -13,7 +13,7 @@ from typing import Any
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import bodies, pipeline
+from ckanext.gkopen import bodies, changesets, pipeline
 from ckanext.gkopen.checks.catalogue import render
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.examine import examine
@@ -96,7 +96,7 @@ def gkopen_check(context: Any, data_dict: Any) -> dict[str, Any]:
             "change": change}
 
 
-def _change(changes: list[pipeline.Change]) -> dict[str, Any]:
+def _change(changes: list[changesets.Change]) -> dict[str, Any]:
     each = [{"part": change.part, "rows": change.rows, "added": change.added, "changed": change.changed,
              "removed": change.removed} for change in changes]
     return {name: sum(part[name] for part in each) for name in ("added", "changed", "removed")} | {"parts": each}

@@ -1,0 +1,166 @@
+"""Change-sets: what a revision would change, part by part, and how it is held for a person.
+
+A dataset's content is a set of parts, each a canonical CSV by its sha256 (`parts`). A revision names for each part the
+content that it had and the content that it shall have; its digest is what a reviewer approves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal
+from uuid import uuid4
+
+import pyarrow as pa
+
+from ckanext.gkopen import blobs, ids, model, parts
+from ckanext.gkopen.domains import Domain
+from ckanext.gkopen.records import Examined
+from ckanext.gkopen.review import audit
+
+METADATA = "~metadata"
+"""The part that holds a dataset's metadata as canonical JSON: reviewed, compared and rolled back like rows."""
+
+SYSTEM = "system:gkopen"
+"""The name under which the program itself decides; no account can have it, since account names hold no colon."""
+
+Scope = Literal["parts", "complete", "changes"]
+"""What a file speaks for: the parts that occur in it; the whole dataset; or only the rows that changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One part of a change-set. `new` None: the part goes. `totals`: money field → (before, after)."""
+
+    part: str
+    base: str | None
+    new: str | None
+    rows: int | None
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+    totals: Mapping[str, tuple[str | None, str | None]] | None = None
+
+
+def stored_change(row: Mapping[str, Any]) -> Change:
+    return Change(row["part"], row["base_sha256"], row["new_sha256"], row["rows"], row["added"], row["changed"],
+                  row["removed"])
+
+
+def open_dataset(domain: Domain, body: Mapping[str, Any]) -> dict[str, Any]:
+    """The dataset of a body in a domain, made when it is the first, locked for this transaction."""
+    dataset_id = ids.dataset_id(domain.name, body["id"])
+    model.execute("insert into gkopen.dataset (id, domain, body_id, name) values (:id, :domain, :body, :name)"
+                  " on conflict (id) do nothing", id=dataset_id, domain=domain.name, body=body["id"],
+                  name=f"{body['name']}-{domain.name.replace('_', '-')}")
+    return lock_dataset(dataset_id)
+
+
+def lock_dataset(dataset_id: str) -> dict[str, Any]:
+    row = model.one("select * from gkopen.dataset where id = :id for update", id=dataset_id)
+    if row is None:
+        raise LookupError(f"no dataset {dataset_id}")
+    return row
+
+
+def public_parts(dataset_id: str) -> dict[str, str]:
+    """Part → sha256 of what is public now."""
+    return {row["part"]: row["sha256"] for row in
+            model.every("select part, sha256 from gkopen.public_part where dataset_id = :id", id=dataset_id)}
+
+
+def canonical_json(data: Mapping[str, Any]) -> bytes:
+    return json.dumps(data, ensure_ascii=False, sort_keys=True, indent=1).encode()
+
+
+def contents(domain: Domain, examined: Examined, base: Mapping[str, str], scope: Scope) -> dict[str, bytes | None]:
+    """Part → canonical bytes that the file asks for; None where a complete listing no longer has the part."""
+    tables = parts.split_parts(domain, examined.table)
+    contents: dict[str, bytes | None] = {}
+    for part, table in tables.items():
+        if scope == "changes" and part in base:
+            public = parts.read_part(domain, blobs.read(base[part]))
+            contents[part] = parts.write_part(domain, parts.overlay(domain, public, table))
+        else:
+            contents[part] = parts.write_part(domain, table)
+    if scope == "complete" and examined.rows_ok:
+        contents |= {part: None for part in base if part not in contents and part != METADATA}
+    return contents
+
+
+def compare(domain: Domain, part: str, base: str | None, data: bytes | None) -> Change | None:
+    """The change of one part; its new content is stored."""
+    change = change_of(domain, part, base, data)
+    if change is not None and data is not None:
+        blobs.put(data, "application/json" if part == METADATA else "text/csv")
+    return change
+
+
+def change_of(domain: Domain, part: str, base: str | None, data: bytes | None) -> Change | None:
+    new = hashlib.sha256(data).hexdigest() if data is not None else None
+    if new == base:
+        return None
+    if part == METADATA:
+        return Change(part, base, new, None, changed=1 if base else 0, added=0 if base else 1)
+    old_table = parts.read_part(domain, blobs.read(base)) if base else None
+    new_table = parts.read_part(domain, data) if data is not None else None
+    return change_between(domain, part, (base, old_table), (new, new_table))
+
+
+def change_between(domain: Domain, part: str, old: tuple[str | None, pa.Table | None],
+                   new: tuple[str | None, pa.Table | None]) -> Change:
+    """The change of one part between two contents, each a sha256 with its rows."""
+    difference = parts.diff_parts(domain, old[1], new[1])
+    totals = {name: (None if before is None else str(before), None if after is None else str(after))
+              for name, (before, after) in difference.totals.items()}
+    return Change(part, old[0], new[0], new[1].num_rows if new[1] is not None else 0, difference.added.num_rows,
+                  difference.changed.num_rows, difference.removed.num_rows, totals)
+
+
+def digest(dataset_id: str, kind: str, changes: list[Change]) -> str:
+    """What a reviewer approves: the exact change-set, not a name."""
+    text = json.dumps([str(dataset_id), kind, sorted([c.part, c.base, c.new] for c in changes)])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def hold_changes(domain: Domain, dataset: Mapping[str, Any], submission_id: str | None, changes: list[Change],
+                 submitted_by: str, *, kind: str, counts: Mapping[str, int] | None = None,
+                 header: list[str] | None = None, reason: str | None = None) -> str:
+    """Write a held revision; an open one with the same digest is answered instead. Returns the revision's id."""
+    sha = digest(str(dataset["id"]), kind, changes)
+    same = model.value("select id from gkopen.revision where dataset_id = :d and digest = :sha and state = 'held'",
+                       d=dataset["id"], sha=sha)
+    if same:
+        model.execute("update gkopen.revision set state = 'superseded' where id = :id", id=same)
+    revision_id = str(uuid4())
+    totals: dict[str, dict[str, str | None]] = {}
+    for change in changes:
+        for name, (before, after) in (change.totals or {}).items():
+            entry = totals.setdefault(name, {"before": "0", "after": "0"})
+            entry["before"] = _add(entry["before"], before)
+            entry["after"] = _add(entry["after"], after)
+    summary = {"added": sum(c.added for c in changes if c.part != METADATA),
+               "changed": sum(c.changed for c in changes if c.part != METADATA),
+               "removed": sum(c.removed for c in changes), "totals": totals,
+               "metadata": any(c.part == METADATA for c in changes)}
+    model.execute(
+        "insert into gkopen.revision (id, dataset_id, submission_id, kind, schema_version, rules_version, digest,"
+        " rows_in, rows_ok, rows_quarantined, rows_duplicate, header, summary, submitted_by, reason) values (:id, :d,"
+        " :s, :kind, :version, :version, :digest, :rows_in, :rows_ok, :rows_quarantined, :rows_duplicate,"
+        " cast(:header as jsonb), cast(:summary as jsonb), :by, :reason)",
+        id=revision_id, d=dataset["id"], s=submission_id, kind=kind, version=domain.version, digest=sha,
+        by=submitted_by, header=model.dump(header) if header is not None else None, summary=model.dump(summary),
+        reason=reason,
+        **({"rows_in": 0, "rows_ok": 0, "rows_quarantined": 0, "rows_duplicate": 0} | dict(counts or {})))
+    model.insert_many("revision_part", ("revision_id", "part", "base_sha256", "new_sha256", "rows", "added", "changed",
+                                        "removed"),
+                      [(revision_id, c.part, c.base, c.new, c.rows, c.added, c.changed, c.removed) for c in changes])
+    audit.record(submitted_by, f"{kind}.submitted", revision_id, dataset=str(dataset["id"]), digest=sha)
+    return revision_id
+
+
+def _add(left: str | None, right: str | None) -> str:
+    return str(Decimal(left or 0) + Decimal(right or 0))
