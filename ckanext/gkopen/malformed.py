@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ckan.plugins import toolkit
-from flask import Response, request
+from flask import Response, current_app, request
+from werkzeug.exceptions import Forbidden, NotFound
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -39,6 +40,16 @@ def refuse() -> Response | None:
         return Response(toolkit._("There is no form {form}; there are: {forms}.").format(
             form=form, forms=", ".join(RDF_FORMS)) + "\n", status=404, mimetype="text/plain")
     return None
+
+
+def not_found(_error: toolkit.ObjectNotFound) -> Any:
+    """For `register_error_handler`: some of CKAN's own views let this pass, which would be a 500."""
+    return current_app.handle_user_exception(NotFound())
+
+
+def not_authorized(_error: toolkit.NotAuthorized) -> Any:
+    """The same for what a reader may not do."""
+    return current_app.handle_user_exception(Forbidden())
 
 
 def _nul_in_json() -> bool:

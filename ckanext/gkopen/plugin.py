@@ -91,6 +91,8 @@ class GkopenPlugin(SearchMixin, DatastoreMixin, DefaultTranslation, plugins.Sing
         csrf.exempt_per_request()
         app.wsgi_app = malformed.without_nul(app.wsgi_app)
         app.before_request(malformed.refuse)
+        app.register_error_handler(toolkit.ObjectNotFound, malformed.not_found)
+        app.register_error_handler(toolkit.NotAuthorized, malformed.not_authorized)
         return app
 
     def login(self) -> Any:
