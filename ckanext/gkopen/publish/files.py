@@ -195,7 +195,8 @@ def _dataset_facts(dataset_id: str) -> dict[str, Any]:
         " (select max(u.at) from gkopen.public_part s join gkopen.publication u using (dataset_id, seq)"
         "  where s.dataset_id = d.id and s.part <> :metadata) as updated"
         " from gkopen.dataset d left join public.package p on p.id = d.id::text"
-        " left join public.\"group\" g on g.id = d.body_id where d.id = :id", id=dataset_id, metadata=changesets.METADATA)
+        " left join public.\"group\" g on g.id = d.body_id where d.id = :id",
+        id=dataset_id, metadata=changesets.METADATA)
     if row is None:
         raise LookupError(f"there is no dataset {dataset_id}")
     return {
