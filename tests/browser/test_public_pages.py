@@ -175,3 +175,17 @@ def test_errors_have_the_portals_look(published: Portal, visit: Callable[..., An
         published.drain()
         assert page.goto(DATASET).status == 410
         expect(page.locator("main")).to_contain_text("含个人信息，已撤回")
+
+
+def test_on_a_phone_results_come_first_and_the_filters_unfold(published: Portal, visit: Callable[..., Any]) -> None:
+    with visit(viewport=NARROW) as page:
+        page.goto("/dataset/")
+        filters = page.locator("#filters nav a").first
+        expect(filters).to_be_hidden()
+        assert page.locator(".gk-result").first.bounding_box()["y"] < NARROW["height"]
+        page.click("#filters summary")
+        expect(filters).to_be_visible()
+    with visit() as page:
+        page.goto("/dataset/")
+        expect(page.locator("#filters nav a").first).to_be_visible()
+        expect(page.locator("#filters summary")).to_be_hidden()
