@@ -1,7 +1,8 @@
 """python -m tests.browser.pictures URL [ACCOUNTS]: pictures of a running portal's pages at 1280 and 390 px.
 
-They go to docs/pictures. ACCOUNTS is the demo's accounts.txt (role, name, password): with it the officers' and
-reviewers' pages are taken too. A page that is wider than its window is named, and the exit code is 1.
+They go to docs/pictures, the upper part of each page. ACCOUNTS is the demo's accounts.txt (role, name, password): with
+it the officers' and reviewers' pages are taken too. All pages are looked at, those in KEPT are kept. A page that is
+wider than its window is named, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
 PUBLIC = {"home": "/", "search": "/dataset/?q=采购", "domains": "/domain/", "domain": "/domain/procurement",
           "bodies": "/organization/", "about": "/about", "files": "/open/", "login": "/user/login",
           "missing": "/nothing-here", "home-en": "/en/", "domain-en": "/en/domain/procurement"}
+KEPT = {"home-1280", "home-390", "home-en-1280", "search-1280", "search-390", "dataset-1280", "dataset-390",
+        "domain-1280", "files-1280", "office-1280", "run-1280", "review-1280", "revision-1280", "revision-390"}
+HEIGHT = 1500
+"""Pixels of a page that a picture shows at most: whole long pages are heavy and show nothing more."""
 OVERFLOW = "document.scrollingElement.scrollWidth > innerWidth"
 
 
@@ -38,7 +43,10 @@ def take(browser: Browser, url: str, pages: dict[str, str], account: tuple[str, 
             page.goto(path if path.startswith("http") else f"{url}{path}", wait_until="networkidle")
             if page.evaluate(OVERFLOW):
                 wider.append(f"{title} at {name} px")
-            page.screenshot(path=FOLDER / f"{title}-{name}.png", full_page=True)
+            if f"{title}-{name}" in KEPT:
+                height = min(HEIGHT, page.evaluate("document.documentElement.scrollHeight"))
+                page.screenshot(path=FOLDER / f"{title}-{name}.png", full_page=True,
+                                clip={"x": 0, "y": 0, "width": size["width"], "height": height})
         page.close()
     return wider
 
@@ -61,8 +69,13 @@ def main(url: str, accounts: Path | None) -> int:
         wider = take(browser, url, pages)
         if accounts:
             known = people(accounts)
-            wider += take(browser, url, {"office": "/office", "submit": "/office/submit", "sources": "/office/sources",
-                                         "runs": "/office/runs"}, known["officer"])
+            desk = {"office": "/office", "submit": "/office/submit", "sources": "/office/sources",
+                    "runs": "/office/runs"}
+            with_session = browser.new_page()
+            log_in(with_session, url, *known["officer"])
+            if run := first(with_session, url, "/office/runs", "tbody tr:has(.gk-tag-warn) th a"):
+                desk["run"] = run
+            wider += take(browser, url, desk, known["officer"])
             log_in(page, url, *known["office"])
             queue = {"review": "/review"}
             if revision := (first(page, url, "/review", "tbody th a") or first(page, url, "/review?state=published",

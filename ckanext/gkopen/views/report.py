@@ -18,7 +18,7 @@ def of(run: Mapping[str, Any]) -> dict[str, Any]:
     """What the page shows of a run as `gkopen_run_show` answers it.
 
     `outcomes`: body and its title, state, revision's id; `rules`: code, severity, title, number, the worst first;
-    `revisions`: the ids of those that there are; `seconds`: from start to end, None while it goes on.
+    `revisions`: the ids of those that there are; `seconds`: of work, None while it goes on.
     """
     counts = run["counts"] or {}
     outcomes = [{**outcome, "title": _title(outcome["body"])} for outcome in counts.get("outcomes", [])]
@@ -45,6 +45,9 @@ def _title(name: str) -> str:
 
 
 def _seconds(run: Mapping[str, Any]) -> float | None:
+    """The stages tell fractions; a run that ended before its first stage only has its two times."""
+    if run["stages"]:
+        return sum(run["stages"].values())
     if not run["started_at"] or not run["finished_at"]:
         return None
     return (datetime.fromisoformat(run["finished_at"]) - datetime.fromisoformat(run["started_at"])).total_seconds()
