@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from ckanext.gkopen import blobs, changesets, ids, model
+from ckanext.gkopen import blobs, bodies, changesets, ids, model
 from ckanext.gkopen.domains import Domain, get_domain
 from ckanext.gkopen.examine import examine
 from ckanext.gkopen.metadata.package import default_metadata, review_findings
@@ -90,9 +90,7 @@ def submit(submission: Submission) -> Outcome:
         options=model.dump({"scope": submission.scope, "mapping": dict(submission.options.mapping),
                             "units": dict(submission.options.units), "constants": dict(submission.options.constants)}))
     options = replace(submission.options, expected_header=tuple(dataset["header"]) if dataset["header"] else None)
-    proposal = None
-    if dataset["state"] == "empty":
-        proposal = dict(submission.metadata or default_metadata(domain, submission.body, None))
+    proposal = _proposal(domain, dataset, submission.body, submission.metadata)
     return _hold(domain, dataset, submission_id, submission.path, submission.filename, options, submission.scope,
                  submission.submitted_by, proposal)
 
@@ -110,7 +108,15 @@ def recheck(submission_id: str, submitted_by: str) -> Outcome:
         path = Path(folder) / "raw"
         path.write_bytes(blobs.read(row["raw_sha256"]))
         return _hold(domain, dataset, submission_id, path, row["filename"], options, stored["scope"],
-                     submitted_by, None)
+                     submitted_by, _proposal(domain, dataset, bodies.find(row["body_id"]), None))
+
+
+def _proposal(domain: Domain, dataset: Mapping[str, Any], body: Mapping[str, Any],
+              metadata: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The metadata that a dataset without public metadata (new, or withdrawn) is proposed to have; else None."""
+    if changesets.METADATA in changesets.public_parts(str(dataset["id"])):
+        return None
+    return dict(metadata or default_metadata(domain, body, None))
 
 
 def submit_metadata(domain: Domain, body: Mapping[str, Any], fields: Mapping[str, Any], submitted_by: str) -> str:

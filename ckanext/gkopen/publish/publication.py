@@ -57,6 +57,9 @@ def _set_part(dataset_id: str, seq: int, change: Mapping[str, Any]) -> None:
                   " values (:d, :p, :sha, :seq, :rows)"
                   " on conflict (dataset_id, part) do update set sha256 = :sha, seq = :seq, rows = :rows",
                   d=dataset_id, p=change["part"], sha=change["new_sha256"], seq=seq, rows=change["rows"])
+    # What was withdrawn once and is approved anew is the same bytes, and the exits must be able to read them.
+    model.execute("update gkopen.blob set sealed_at = null where sha256 = :sha and sealed_at is not null",
+                  sha=change["new_sha256"])
 
 
 def _published(dataset: Mapping[str, Any], shown: list[dict[str, Any]], revision: Mapping[str, Any]) -> Published:

@@ -132,12 +132,16 @@ def _compare_again(revision: Mapping[str, Any], changes: list[dict[str, Any]], p
 
 
 def _change(dataset: Mapping[str, Any], part: str, base: str | None, new: str | None) -> changesets.Change:
-    """The change of one part between two stored contents."""
+    """The change of one part between two stored contents. Raises Refused for one that was withdrawn."""
+    try:
+        contents = [blobs.read(sha256) if sha256 else None for sha256 in (base, new)]
+    except blobs.Sealed as error:
+        raise Refused("This content was withdrawn and is sealed: if it may be public after all, submit it anew."
+                      ) from error
     if part == changesets.METADATA:
         return changesets.Change(part, base, new, None, changed=1)
     domain = get_domain(dataset["domain"])
-    old = parts.read_part(domain, blobs.read(base)) if base else None
-    target = parts.read_part(domain, blobs.read(new)) if new else None
+    old, target = (parts.read_part(domain, data) if data is not None else None for data in contents)
     return changesets.change_between(domain, part, (base, old), (new, target))
 
 
@@ -195,7 +199,7 @@ def withdraw(dataset_id: str, part: str | None, actor: str, reason: str) -> int:
     model.execute(
         "update gkopen.blob set sealed_at = now() where sha256 = any(:shas) and not exists"
         " (select 1 from gkopen.public_part p where p.sha256 = blob.sha256)",
-        shas=[row["new_sha256"] for row in sealed if row["part"] != changesets.METADATA])
+        shas=[row["new_sha256"] for row in sealed])
     return seq
 
 

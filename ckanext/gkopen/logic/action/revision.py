@@ -63,7 +63,7 @@ def gkopen_revision_show(context: Any, data_dict: Any) -> dict[str, Any]:
     found = _findings(str(row["id"]), {"cursor": data_dict.get("findings_cursor"),
                                        "limit": data_dict.get("limit", 200)})
     result["finding_list"], result["findings_cursor"] = found["results"], found["cursor"]
-    result["metadata_change"] = _metadata(result["parts"])
+    result["metadata_change"] = _metadata(row, result["parts"])
     submission = model.one("select filename, source, received_at, raw_sha256, kind from gkopen.submission"
                            " where id = :id", id=row["submission_id"])
     result["submission"] = _texts(submission) if submission else None
@@ -84,11 +84,10 @@ def gkopen_revision_diff(context: Any, data_dict: Any) -> dict[str, Any]:
     if change is None or change["part"] == changesets.METADATA:
         raise toolkit.ObjectNotFound(toolkit._("Not found"))
     domain = get_domain(row["domain"])
-    try:
-        before = parts.read_part(domain, blobs.read(change["base_sha256"])) if change["base_sha256"] else None
-        after = parts.read_part(domain, blobs.read(change["new_sha256"])) if change["new_sha256"] else None
-    except blobs.Sealed as error:
-        raise toolkit.ObjectNotFound(toolkit._("This content was withdrawn and is sealed.")) from error
+    contents = _contents(row, change)
+    if contents is None:
+        raise toolkit.ObjectNotFound(toolkit._("This content was withdrawn and is sealed."))
+    before, after = (parts.read_part(domain, data) if data is not None else None for data in contents)
     difference = parts.diff_parts(domain, before, after)
 
     def page(table: pa.Table) -> list[dict[str, Any]]:
@@ -215,12 +214,29 @@ def _finding(row: dict[str, Any]) -> dict[str, Any]:
                              row["params"], row["sheet"]))
 
 
-def _metadata(changes: list[dict[str, Any]]) -> dict[str, Any] | None:
+def _metadata(row: dict[str, Any], changes: list[dict[str, Any]]) -> dict[str, Any] | None:
     change = next((c for c in changes if c["part"] == changesets.METADATA), None)
-    if change is None:
+    contents = _contents(row, change) if change is not None else None
+    if contents is None:
         return None
-    return {"before": json.loads(blobs.read(change["base_sha256"])) if change["base_sha256"] else None,
-            "after": json.loads(blobs.read(change["new_sha256"])) if change["new_sha256"] else None}
+    before, after = (json.loads(data) if data is not None else None for data in contents)
+    return {"before": before, "after": after}
+
+
+def _contents(row: dict[str, Any], change: dict[str, Any]) -> tuple[bytes | None, bytes | None] | None:
+    """What a part had and shall have; None when it was withdrawn.
+
+    Whoever decides about a held revision sees what it would publish, also where the same content was withdrawn once.
+    A base that was withdrawn meanwhile is no longer public: there is nothing to compare with.
+    """
+    held = row["state"] == "held"
+    base, new = change["base_sha256"], change["new_sha256"]
+    try:
+        after = blobs.read(new, sealed=held) if new else None
+        before = blobs.read(base) if base else None
+    except blobs.Sealed:
+        return (None, after) if held else None
+    return before, after
 
 
 def _plain(row: dict[str, Any], titles: dict[str, str]) -> dict[str, Any]:
