@@ -8,13 +8,16 @@ codes are no personal data: a digit run counts only where it stands alone, and c
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import repeat
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ckanext.gkopen.checks.collect import Findings
 from ckanext.gkopen.checks.personal import PERSON_LABEL, context_of, judge, named
-from ckanext.gkopen.domains import Domain
+from ckanext.gkopen.domains import Domain, Field
 from ckanext.gkopen.labels import INVISIBLE, fold
 from ckanext.gkopen.normalise.cells import as_mask, has_text
 from ckanext.gkopen.normalise.derived import Made
@@ -32,6 +35,8 @@ _CANDIDATE = "|".join((
     r"[@＠]", r"[0-9０-９][０-９]", rf"[0-9][{INVISIBLE}]+[0-9]", r"[零〇一二三四五六七八九]{11}",
 ))
 _PERMIT_CANDIDATE = r"[EeGgPpSsDdHhMm][A-Za-z]?[0-9]{7}"
+_FEW = 2_000
+"""Up to so many rows the making of the pattern costs more than its use: all columns are looked at together."""
 _READ_TYPES = frozenset(["money", "decimal", "integer", "percent", "date", "datetime", "year", "month", "period",
                          "boolean", "code"])
 
@@ -49,16 +54,14 @@ def gate(domain: Domain, rows: Rows, made: Made, findings: Findings) -> None:
     A cell that was read as a date, a figure or a code of a list is no text: it is left out.
     """
     try:
-        for index, label in enumerate(rows.columns.labels):
-            name = rows.columns.field_at[index]
-            field = domain.field(name) if name else None
-            column = rows.texts[index]
-            if field is not None and field.type in _READ_TYPES and rows.long is None:
-                unread = as_mask(pc.is_null(made.values[field.name]))
-                if not unread.any():
-                    continue
-                column = pc.if_else(pa.array(unread), column, "")
-            for kind, mask in scan(column, label, field.privacy if field else "none").items():
+        columns = _columns(domain, rows, made)
+        looks: Iterable[np.ndarray | None] = repeat(None)
+        if len(rows.lines) <= _FEW:
+            columns = list(columns)
+            looks = _first_look([column for _, _, column in columns])
+        for (label, field, column), look in zip(columns, looks, strict=False):  # `repeat` has no end
+            name = field.name if field else None
+            for kind, mask in scan(column, label, field.privacy if field else "none", look).items():
                 findings.rows(f"personal-{kind}", mask[rows.take], field=name, label=label)
                 findings.secret |= mask[rows.take]
             if (field and field.privacy in ("person_name", "contact")) or (
@@ -69,6 +72,28 @@ def gate(domain: Domain, rows: Rows, made: Made, findings: Findings) -> None:
         raise
     except Exception as error:
         raise refuse("privacy-scan-failed", reason=type(error).__name__) from error
+
+
+def _columns(domain: Domain, rows: Rows, made: Made) -> Iterator[tuple[str, Field | None, pa.Array]]:
+    """Label, field and text of each column of the source; what was read as something else than text is empty."""
+    for index, label in enumerate(rows.columns.labels):
+        name = rows.columns.field_at[index]
+        field = domain.field(name) if name else None
+        column = rows.texts[index]
+        if field is not None and field.type in _READ_TYPES and rows.long is None:
+            unread = as_mask(pc.is_null(made.values[field.name]))
+            if not unread.any():
+                continue
+            column = pc.if_else(pa.array(unread), column, "")
+        yield label, field, column
+
+
+def _first_look(columns: list[pa.Array]) -> list[np.ndarray]:
+    """Which cells need a second look, for all columns of a small table at once."""
+    if not columns:
+        return []
+    hits = as_mask(pc.match_substring_regex(pa.concat_arrays(columns), _CANDIDATE))
+    return np.split(hits, np.cumsum([len(column) for column in columns])[:-1])
 
 
 def _outside(rows: Rows, findings: Findings) -> None:
@@ -89,16 +114,22 @@ def _outside(rows: Rows, findings: Findings) -> None:
                          params={"place": _PLACES[item.place], "kind": named(kinds), "at": item.line})
 
 
-def scan(column: pa.Array, label: str = "", privacy: str = "none") -> dict[str, np.ndarray]:
-    """Kind → mask of the rows whose text holds such a thing. `label`, `privacy`: of the column, to tell codes apart."""
+def scan(column: pa.Array, label: str = "", privacy: str = "none",
+         look: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """Kind → mask of the rows whose text holds such a thing. `label`, `privacy`: of the column, to tell codes apart.
+
+    `look`: the rows that a first look found, where one was taken already.
+    """
     found: dict[str, np.ndarray] = {}
     context = context_of(label, privacy)
-    encoded = column.dictionary_encode() if _repeats(column) else None
+    encoded = column.dictionary_encode() if look is None and _repeats(column) else None
     words = encoded.dictionary if encoded is not None else column
-    suspicious = as_mask(pc.match_substring_regex(words, _CANDIDATE))
+    suspicious = as_mask(pc.match_substring_regex(words, _CANDIDATE)) if look is None else look.copy()
     if context.person or has_text(words, "护照") or has_text(words, "通行证"):
         suspicious |= as_mask(pc.match_substring_regex(words, _PERMIT_CANDIDATE))
     places = np.flatnonzero(suspicious)
+    if not len(places):
+        return found
     texts = words.take(pa.array(places)).to_pylist()
     known = {text: judge(text, context) for text in set(texts)}
     kinds = [known[text] for text in texts]

@@ -10,9 +10,10 @@ import pyarrow.compute as pc
 
 from ckanext.gkopen.checks.groups import digits_printed, half_up
 from ckanext.gkopen.checks.ruleset import Context, plain
-from ckanext.gkopen.domains import Rule
+from ckanext.gkopen.domains import Domain, Rule
 from ckanext.gkopen.normalise.cells import as_mask
 from ckanext.gkopen.normalise.cells import matches as matching
+from ckanext.gkopen.normalise.kept import once
 
 
 def order(rule: Rule, context: Context) -> None:
@@ -55,13 +56,18 @@ def matches(rule: Rule, context: Context) -> None:
 
 
 def not_label(rule: Rule, context: Context) -> None:
-    titles = {label for field in context.domain.fields for label in field.labels if len(label) > 1}
-    known = pa.array(sorted(titles), pa.string())
+    known = _titles(context.domain)
     for name in rule.params["fields"]:
         if context.has(name):
             values = context.made.strings(name)
             rows = np.flatnonzero(as_mask(pc.is_in(values, value_set=known)) & context.good)
             context.say(rule, "label-in-cell", rows, name, values=values)
+
+
+@once
+def _titles(domain: Domain) -> pa.Array:
+    titles = {label for field in domain.fields for label in field.labels if len(label) > 1}
+    return pa.array(sorted(titles), pa.string())
 
 
 def parts_of_row(rule: Rule, context: Context) -> None:

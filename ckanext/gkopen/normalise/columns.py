@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from ckanext.gkopen.checks.catalogue import severity_of
 from ckanext.gkopen.domains import Domain, Field
 from ckanext.gkopen.labels import fold, nearest, split_label
+from ckanext.gkopen.normalise.kept import once
 from ckanext.gkopen.records import Finding, Options, Unreadable
 
 
@@ -33,6 +34,13 @@ def known_labels(domain: Domain, mapping: Mapping[str, str] | None = None) -> di
 
     A spelling that two fields claim belongs to the one whose name or title it is.
     """
+    known = _own_labels(domain) | {fold(label): name for label, name in (mapping or {}).items()}
+    known.pop("", None)
+    return known
+
+
+@once
+def _own_labels(domain: Domain) -> dict[str, str]:
     known: dict[str, str] = {}
     for every in domain.fields:
         for alias in every.aliases:
@@ -40,10 +48,19 @@ def known_labels(domain: Domain, mapping: Mapping[str, str] | None = None) -> di
     for every in domain.fields:
         for own in (every.title.en, every.title.zh, every.name):
             known[fold(own)] = every.name
-    for label, name in (mapping or {}).items():
-        known[fold(label)] = name
-    known.pop("", None)
     return known
+
+
+@once
+def ignored_labels(domain: Domain) -> frozenset[str]:
+    """Folded labels of columns that are left out without a word."""
+    return frozenset(map(fold, domain.ignored_columns))
+
+
+@once
+def shape_labels(domain: Domain) -> frozenset[str]:
+    """Folded labels of the columns of wide tables."""
+    return frozenset(fold(label) for shape in domain.shapes for label in shape.when_columns)
 
 
 def match_columns(domain: Domain, labels: list[str], duplicates: list[str], options: Options) -> Columns:
@@ -134,7 +151,7 @@ def contract(columns: Columns, domain: Domain, options: Options) -> list[Finding
     added = [label for key, label in current.items() if key not in expected]
     removed = [label for key, label in expected.items() if key not in current]
     findings = [_finding("column-added", label=label) for label in added]
-    mapped = known_labels(domain, options.mapping)
+    mapped = known_labels(domain, options.mapping) if removed else {}
     for label in removed:
         proposals = nearest(label, added)
         same_field = [new for new in added

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ckanext.gkopen.checks.personal import judge
-from ckanext.gkopen.labels import clean, fold, narrow, split_label, unit_of_line
+from ckanext.gkopen.labels import clean, narrow, split_label, unit_of_line
 
 from .raw import Beside, Body, Sheet, refuse
 
@@ -62,8 +62,13 @@ def find_head(sheet: Sheet, known: Collection[str]) -> Head:
 
 
 def _score(cells: list[str], known: Collection[str]) -> int:
-    return len({fold(label) for cell in cells
-                for label in (split_label(cell).text, split_label(cell).name) if fold(label) in known})
+    found: set[str] = set()
+    for cell in dict.fromkeys(filter(None, cells)):
+        label = split_label(cell)
+        found.add(label.folded)
+        if label.name != label.text:
+            found.add(label.folded_name)
+    return len(found.intersection(known))
 
 
 def _looks_like_labels(top: list[str], below: list[str]) -> bool:

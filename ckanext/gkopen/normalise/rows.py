@@ -15,7 +15,15 @@ from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.labels import fold
 from ckanext.gkopen.normalise.amounts import Units
 from ckanext.gkopen.normalise.cells import empty, flat
-from ckanext.gkopen.normalise.columns import Columns, contract, known_labels, match_columns, require_columns
+from ckanext.gkopen.normalise.columns import (
+    Columns,
+    contract,
+    ignored_labels,
+    known_labels,
+    match_columns,
+    require_columns,
+    shape_labels,
+)
 from ckanext.gkopen.normalise.head import Head, find_head, trim_body
 from ckanext.gkopen.normalise.jsonrows import open_json
 from ckanext.gkopen.normalise.raw import Beside, Body, Sheet, Source, refuse
@@ -135,10 +143,9 @@ def _no_person(head: Head) -> None:
 
 def _choose(domain: Domain, source: Source, options: Options, findings: list[Finding]) -> tuple[Sheet, Head]:
     """The sheet that was asked for, else the one whose header names the most columns; others are reported."""
-    known = set(known_labels(domain, options.mapping)) | set(map(fold, domain.ignored_columns))
-    known |= {fold(label) for shape in domain.shapes for label in shape.when_columns}
+    known = set(known_labels(domain, options.mapping)) | ignored_labels(domain) | shape_labels(domain)
     sheets = [sheet for sheet in source.sheets if sheet.name == options.sheet
-              or options.sheet is None and sheet.name not in ASIDE]
+              or (options.sheet is None and sheet.name not in ASIDE)]
     if not sheets:
         names = [sheet.name or "" for sheet in source.sheets]
         raise refuse("sheet-missing", name=options.sheet or "", sheets=names) if names else refuse("file-empty")
@@ -175,7 +182,7 @@ def _structure(body: Body, keep: np.ndarray, width: int) -> tuple[dict[str, np.n
 
 def _unknown(domain: Domain, columns: Columns, texts: list[pa.Array]) -> list[Finding]:
     """Columns that no field claims are kept out and said; a nameless empty one is a trailing comma."""
-    ignored = set(map(fold, domain.ignored_columns))
+    ignored = ignored_labels(domain)
     findings = []
     for index, (label, name) in enumerate(zip(columns.labels, columns.field_at, strict=True)):
         if name is not None or fold(label) in ignored:
