@@ -139,6 +139,8 @@ def hold_changes(domain: Domain, dataset: Mapping[str, Any], submission_id: str 
     totals: dict[str, dict[str, str | None]] = {}
     for change in changes:
         for name, (before, after) in (change.totals or {}).items():
+            if before is None and after is None:          # the table has no amount in this column
+                continue
             entry = totals.setdefault(name, {"before": "0", "after": "0"})
             entry["before"] = _add(entry["before"], before)
             entry["after"] = _add(entry["after"], after)
