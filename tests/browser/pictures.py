@@ -20,7 +20,7 @@ PUBLIC = {"home": "/", "search": "/dataset/?q=采购", "domains": "/domain/", "d
           "missing": "/nothing-here", "home-en": "/en/", "domain-en": "/en/domain/procurement"}
 KEPT = {"home-1280", "home-390", "home-en-1280", "search-1280", "search-390", "dataset-1280", "dataset-390",
         "domain-1280", "files-1280", "office-1280", "run-1280", "review-1280", "revision-1280", "revision-390"}
-HEIGHT = 1500
+HEIGHT = 1400
 """Pixels of a page that a picture shows at most: whole long pages are heavy and show nothing more."""
 OVERFLOW = "document.scrollingElement.scrollWidth > innerWidth"
 
