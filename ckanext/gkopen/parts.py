@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from ckanext.gkopen.domains import Domain, Field
-from ckanext.gkopen.normalise.cells import by_distinct, flat, nulled, text_bytes
+from ckanext.gkopen.normalise.cells import any_byte, by_distinct, flat, nulled, text_bytes
 
 _STRIPPED = {"money": r"^(-?[0-9]+\.[0-9][0-9](?:[0-9]*[1-9])?)0*$", "other": r"^(-?[0-9]+(?:\.[0-9]*[1-9])?)\.?0*$"}
 
@@ -71,9 +71,9 @@ def _groups(domain: Domain, tables: Mapping[str, pa.Table]) -> Iterator[list[tup
 
 def _quoted(text: pa.Array) -> pa.Array:
     """RFC 4180: quotes around a cell with a comma, quote or line end, its own doubled. Arrow quotes every text."""
-    special = pc.match_substring_regex(text, r'[",\r\n]')
-    if not pc.any(special).as_py():
+    if not any_byte(text, b'",\r\n'):
         return text
+    special = pc.match_substring_regex(text, r'[",\r\n]')
     doubled = pc.replace_substring(text, '"', '""')
     return pc.if_else(special, pc.binary_join_element_wise('"', doubled, '"', ""), text)
 

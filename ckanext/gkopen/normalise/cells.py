@@ -91,6 +91,15 @@ def text_bytes(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     return np.frombuffer(data, np.uint8)[start:end], bounds - start
 
 
+def any_byte(column: pa.Array, signs: bytes) -> bool:
+    """Does any of these bytes stand anywhere in the column? For a first look before any cell is compared."""
+    data, _ = text_bytes(column)
+    low = bytes(sign for sign in signs if sign < 0x30)  # in Chinese text these are few: one look answers for all
+    if low and data.size and (data <= max(low)).any() and any((data == sign).any() for sign in low):
+        return True
+    return any((data == sign).any() for sign in signs if sign >= 0x30)
+
+
 def has_text(column: pa.Array, text: str) -> bool:
     """Does the text stand anywhere in the column? Its first byte is sought before any cell is compared."""
     data, _ = text_bytes(column)

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
+from ckanext.gkopen.normalise.cells import text_bytes
 from ckanext.gkopen.publish.forms.content import Column, Content
 
 BOM = "\ufeff".encode()
@@ -26,6 +28,10 @@ CHANGES = "|".join([
     r"^[0-9]+\.[0-9]*0$",                                       # 1.50 is a number of a document, not 1.5
     r"^\([0-9.,]+\)$",                                          # (123) would be -123
 ])
+
+_SUSPECT = np.zeros(256, bool)
+_SUSPECT[[*range(0x21), *b"=+-@(0123456789", 0xE3, 0xEF]] = True
+"""First bytes of what `COMES_ALIVE` and `CHANGES` find: U+3000 is E3 80 80, U+FEFF and the full-width signs EF ..."""
 
 
 def write(content: Content, out: BinaryIO) -> None:
@@ -50,15 +56,41 @@ def guard(cells: pa.Array, column: Column) -> pa.Array:
     if column.pg_type in ("int8", "numeric"):
         unsafe = too_long_a_number(cells)
     else:
-        negative = pc.match_substring_regex(cells, NEGATIVE_NUMBER)
-        alive = pc.and_not(pc.match_substring_regex(cells, COMES_ALIVE), negative)
-        changes = pc.match_substring_regex(cells, CHANGES)
-        long = pc.and_(pc.match_substring_regex(cells, r"^-?[0-9]+(\.[0-9]+)?$"), too_long_a_number(cells))
-        unsafe = pc.or_(pc.or_(alive, changes), long)
+        first_look = _may_be_unsafe(cells)
+        if not first_look.any():
+            return cells
+        some = cells.filter(pa.array(first_look))
+        guarded = _guarded_texts(some)
+        return cells if guarded is some else pc.replace_with_mask(cells, pa.array(first_look), guarded)
+    return _marked(cells, unsafe)
+
+
+def _may_be_unsafe(cells: pa.Array) -> np.ndarray:
+    """Texts that begin with a sign with which an unsafe one can begin: in Chinese tables hardly any."""
+    data, offsets = text_bytes(cells)
+    rows = np.zeros(len(cells), bool)
+    filled = np.flatnonzero(offsets[1:] > offsets[:-1])
+    rows[filled] = _SUSPECT[data[offsets[filled]]]
+    return rows
+
+
+def _guarded_texts(cells: pa.Array) -> pa.Array:
+    negative = pc.match_substring_regex(cells, NEGATIVE_NUMBER)
+    alive = pc.and_not(pc.match_substring_regex(cells, COMES_ALIVE), negative)
+    changes = pc.match_substring_regex(cells, CHANGES)
+    long = pc.and_(pc.match_substring_regex(cells, r"^-?[0-9]+(\.[0-9]+)?$"), too_long_a_number(cells))
+    return _marked(cells, pc.or_(pc.or_(alive, changes), long))
+
+
+def _marked(cells: pa.Array, unsafe: pa.Array) -> pa.Array:
+    if not pc.any(unsafe).as_py():
+        return cells
     return pc.if_else(unsafe, pc.binary_join_element_wise("'", cells, ""), cells)
 
 
 def too_long_a_number(cells: pa.Array) -> pa.Array:
     """More than 15 significant digits: Excel keeps no more. Zeros before the first digit do not count."""
+    if (pc.max(pc.binary_length(cells)).as_py() or 0) <= 15:
+        return pa.array(np.zeros(len(cells), bool))
     digits = pc.replace_substring_regex(cells, r"^-?0*\.?0*|[^0-9]", "")
     return pc.greater(pc.utf8_length(digits), 15)

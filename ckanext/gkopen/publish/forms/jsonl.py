@@ -12,10 +12,12 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ckanext.gkopen.normalise.cells import any_byte
 from ckanext.gkopen.publish.forms.content import Column, Content
-from ckanext.gkopen.publish.forms.lines import joined
+from ckanext.gkopen.publish.forms.lines import between, joined
 
 ESCAPES = [("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"), ("\b", "\\b"), ("\f", "\\f")]
+_ESCAPED = bytes([*range(32), *b'"\\'])
 OTHER_CONTROLS = [chr(code) for code in range(32) if chr(code) not in "\n\r\t\b\f"]
 
 
@@ -25,20 +27,19 @@ def write(content: Content, out: BinaryIO) -> None:
         pieces: list[pa.Array | str] = []
         for position, column in enumerate(content.columns):
             pieces.append(f"{'{' if position == 0 else ','}{names[position]}:")
-            pieces.append(pc.fill_null(json_values(batch.column(position), column), "null"))
-        pieces.append("}\n")
-        out.write(joined(pieces))
+            pieces += json_pieces(batch.column(position), column)
+        out.write(joined([*pieces, "}\n"]))
 
 
-def json_values(cells: pa.Array, column: Column) -> pa.Array:
+def json_pieces(cells: pa.Array, column: Column) -> list[pa.Array | str]:
     if column.pg_type in ("int8", "numeric", "bool"):
-        return cells
+        return between("", cells, "", "null")
     if column.pg_type == "timestamp":
-        cells = pc.binary_join_element_wise(pc.replace_substring(cells, " ", "T"), "+08:00", "")
-    else:
+        return between('"', pc.replace_substring(cells, " ", "T"), '+08:00"', "null")
+    if any_byte(cells, _ESCAPED):
         for character, escape in ESCAPES:
             cells = pc.replace_substring(cells, character, escape)
         if pc.any(pc.match_substring_regex(cells, r"[\x00-\x1f]")).as_py():
             for character in OTHER_CONTROLS:
                 cells = pc.replace_substring(cells, character, f"\\u{ord(character):04x}")
-    return pc.binary_join_element_wise('"', cells, '"', "")
+    return between('"', cells, '"', "null")

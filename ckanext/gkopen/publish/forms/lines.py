@@ -5,16 +5,38 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ckanext.gkopen.normalise.cells import any_byte
+
 
 def joined(pieces: list[pa.Array | str]) -> memoryview:
     """Row by row, all pieces behind each other, as bytes. At least one piece is an array, and none has a null."""
-    rows = pc.binary_join_element_wise(*pieces, "")
+    rows = pc.binary_join_element_wise(*_merged(pieces), "")
     if not len(rows):
         return memoryview(b"")
     # The texts of an Arrow array lie behind each other in one buffer.
     _, ends, text = rows.buffers()
     offsets = memoryview(ends).cast("i")
     return memoryview(text)[offsets[rows.offset] : offsets[rows.offset + len(rows)]]
+
+
+def _merged(pieces: list[pa.Array | str]) -> list[pa.Array | str]:
+    """Constant texts that follow each other as one: each piece is copied once for every row."""
+    merged: list[pa.Array | str] = []
+    for piece in pieces:
+        if isinstance(piece, str) and merged and isinstance(merged[-1], str):
+            merged[-1] += piece
+        else:
+            merged.append(piece)
+    return merged
+
+
+def between(before: str, cells: pa.Array, after: str, otherwise: str) -> list[pa.Array | str]:
+    """Pieces of one column: each cell between two texts, and `otherwise` where it is null."""
+    if not cells.null_count:
+        return [before, cells, after]
+    if cells.null_count == len(cells):
+        return [otherwise]
+    return [pc.fill_null(pc.binary_join_element_wise(before, cells, after, ""), otherwise)]
 
 
 def csv_lines(batch: pa.RecordBatch) -> memoryview:
@@ -26,8 +48,8 @@ def csv_lines(batch: pa.RecordBatch) -> memoryview:
 
 
 def _quoted(cells: pa.Array) -> pa.Array:
-    special = pc.match_substring_regex(cells, r'[",\r\n]')
-    if not pc.any(special).as_py():
+    if not any_byte(cells, b'",\r\n'):
         return cells
+    special = pc.match_substring_regex(cells, r'[",\r\n]')
     doubled = pc.replace_substring(cells, '"', '""')
     return pc.if_else(special, pc.binary_join_element_wise('"', doubled, '"', ""), cells)

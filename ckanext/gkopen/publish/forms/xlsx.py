@@ -14,10 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ckanext.gkopen.derive.dictionary import dictionary_rows
+from ckanext.gkopen.normalise.cells import any_byte, has_text
 from ckanext.gkopen.publish.forms import xlsx_parts as parts
 from ckanext.gkopen.publish.forms.content import Column, Content
 from ckanext.gkopen.publish.forms.excel_csv import too_long_a_number
-from ckanext.gkopen.publish.forms.lines import joined
+from ckanext.gkopen.publish.forms.lines import between, joined
 from ckanext.gkopen.publish.forms.packing import deflated
 from ckanext.gkopen.publish.table_sql import SYSTEM_COLUMNS
 
@@ -26,6 +27,8 @@ SHEET_ROWS = 1_048_575
 CELL_CHARACTERS = 32_767
 CUT = "……（全文见 CSV 文件）"
 NOT_IN_XML = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x{fffe}\x{ffff}]"
+_CONTROLS = bytes([*range(9), 11, 12, *range(14, 32)])
+_TEXT_START, _TEXT_END = f'<c s="{parts.TEXT}" t="inlineStr"><is><t xml:space="preserve">', "</t></is></c>"
 LOOKS_ESCAPED = r"_(x[0-9A-Fa-f]{4}_)"
 """Excel would read _x0041_ as A."""
 EPOCH = 25_569
@@ -89,7 +92,7 @@ def _write_rows(content: Content, batches: Iterable[pa.RecordBatch], sheet: IO[b
             sheet.write(parts.sheet_start(widths, [column.heading for column in columns]))
         pieces: list[pa.Array | str] = ["<row>"]
         for position, column in enumerate(columns):
-            pieces.append(pc.fill_null(_cells(batch.column(position), column), "<c/>"))
+            pieces += _cells(batch.column(position), column)
         sheet.write(joined([*pieces, "</row>"]))
         rows += batch.num_rows
     if widths is None:
@@ -107,23 +110,27 @@ def _widths(batch: pa.RecordBatch, columns: list[Column]) -> list[int]:
     return widths
 
 
-def _cells(cells: pa.Array, column: Column) -> pa.Array:
-    """One XML element a cell; null stays null."""
+def _cells(cells: pa.Array, column: Column) -> list[pa.Array | str]:
+    """The pieces of one XML element a cell."""
     if column.pg_type in ("int8", "numeric"):
         style = parts.NUMBER if column.pg_type == "numeric" else parts.WHOLE
+        long = too_long_a_number(cells)
+        if not pc.any(long).as_py():
+            return between(f'<c s="{style}"><v>', cells, "</v></c>", "<c/>")
         number = pc.binary_join_element_wise(f'<c s="{style}"><v>', cells, "</v></c>", "")
-        return pc.if_else(too_long_a_number(cells), _text(cells), number)
+        text = pc.binary_join_element_wise(_TEXT_START, cells, _TEXT_END, "")
+        return [pc.fill_null(pc.if_else(long, text, number), "<c/>")]
     if column.pg_type == "date":
         days = pc.add(cells.cast(pa.date32()).cast(pa.int32()), EPOCH)
-        return pc.binary_join_element_wise(f'<c s="{parts.DATE}"><v>', days.cast(pa.string()), "</v></c>", "")
+        return between(f'<c s="{parts.DATE}"><v>', days.cast(pa.string()), "</v></c>", "<c/>")
     if column.pg_type == "timestamp":
         seconds = cells.cast(pa.timestamp("s")).cast(pa.int64())
         days = pc.add(pc.divide(seconds.cast(pa.float64()), 86_400.0), float(EPOCH))
-        return pc.binary_join_element_wise(f'<c s="{parts.TIME}"><v>', days.cast(pa.string()), "</v></c>", "")
+        return between(f'<c s="{parts.TIME}"><v>', days.cast(pa.string()), "</v></c>", "<c/>")
     if column.pg_type == "bool":
         digit = pc.if_else(pc.equal(cells, "true"), "1", "0")
-        return pc.binary_join_element_wise('<c t="b"><v>', digit, "</v></c>", "")
-    return _text(cells)
+        return between('<c t="b"><v>', digit, "</v></c>", "<c/>")
+    return between(_TEXT_START, _text(cells), _TEXT_END, "<c/>")
 
 
 def _text(cells: pa.Array) -> pa.Array:
@@ -131,12 +138,14 @@ def _text(cells: pa.Array) -> pa.Array:
         cut = pc.binary_join_element_wise(
             pc.utf8_slice_codeunits(cells, 0, CELL_CHARACTERS // 2), CUT, "")
         cells = pc.if_else(pc.greater(pc.utf8_length(cells), CELL_CHARACTERS // 2), cut, cells)
-    for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
-        cells = pc.replace_substring(cells, character, entity)
-    cells = pc.replace_substring_regex(cells, NOT_IN_XML, "")
-    cells = pc.replace_substring_regex(cells, LOOKS_ESCAPED, r"_x005F_\1")
-    start = f'<c s="{parts.TEXT}" t="inlineStr"><is><t xml:space="preserve">'
-    return pc.binary_join_element_wise(start, cells, "</t></is></c>", "")
+    if any_byte(cells, b"&<>"):
+        for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
+            cells = pc.replace_substring(cells, character, entity)
+    if any_byte(cells, _CONTROLS) or has_text(cells, "\ufffe") or has_text(cells, "\uffff"):
+        cells = pc.replace_substring_regex(cells, NOT_IN_XML, "")
+    if any_byte(cells, b"_"):
+        cells = pc.replace_substring_regex(cells, LOOKS_ESCAPED, r"_x005F_\1")
+    return cells
 
 
 def _dictionary(content: Content) -> list[list[str]]:
