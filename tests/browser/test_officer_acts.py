@@ -162,3 +162,13 @@ def test_a_failed_run_says_what_to_do_in_the_readers_language(source: str, porta
             expect(notice).to_contain_text(error[lang])
             expect(notice).not_to_contain_text(error[other])
             expect(notice).not_to_contain_text(error["kind"])
+
+
+def test_a_table_without_amounts_has_no_table_of_totals(portal: Portal, visit: Callable[..., Any]) -> None:
+    data = (CITY / "data" / "jtj-parking.csv").read_bytes()
+    revision = call("gkopen_submission_create", portal.cast.officer, domain="parking", organization=portal.cast.body,
+                    upload=FileStorage(io.BytesIO(data), "停车场.csv"))["revision_id"]
+    with visit(portal.cast.reviewer) as page:
+        page.goto(f"/review/{revision}")
+        expect(page.locator("#difference")).to_contain_text("新增")
+        expect(page.locator(".gk-totals")).to_have_count(0)
