@@ -15,6 +15,7 @@ from uuid import UUID, uuid4, uuid5
 
 import sqlalchemy as sa
 from ckan import model as ckan_model
+from sqlalchemy.exc import DBAPIError
 
 from ckanext.gkopen import blobs, ids, model
 from ckanext.gkopen.harvesters.base import Page
@@ -89,8 +90,13 @@ class Claim:
     lock: sa.Connection
 
     def release(self) -> None:
-        self.lock.execute(sa.text("select pg_advisory_unlock_all()"))
-        self.lock.close()
+        """Give the lock back. A connection that died has given it back already."""
+        try:
+            self.lock.execute(sa.text("select pg_advisory_unlock_all()"))
+        except DBAPIError:
+            self.lock.invalidate()                        # never back into the pool with a lock on it
+        finally:
+            self.lock.close()
 
 
 def claim(run_id: str | None = None) -> Claim | None:
@@ -106,18 +112,33 @@ def claim(run_id: str | None = None) -> Claim | None:
                             {"key": lock_key(candidate["source_id"])}).scalar():
             lock.close()
             continue
-        run = model.one(
-            "update gkopen.run r set state = 'running', started_at = coalesce(started_at, now()), epoch = s.epoch + 1"
-            " from gkopen.source s where s.id = r.source_id and r.id = :id and r.state in ('queued', 'running')"
-            " returning r.*", id=candidate["id"])
-        if run is not None:
-            model.execute("update gkopen.source set epoch = :epoch where id = :id", epoch=run["epoch"],
-                          id=run["source_id"])
-            ckan_model.Session.commit()
-            return Claim(run, lock)
-        ckan_model.Session.commit()
-        Claim({}, lock).release()
+        claim = Claim({}, lock)
+        try:
+            claim.run = _take_over(candidate) or {}
+        except BaseException:
+            claim.release()                               # else the pool would keep the lock of a run nobody works on
+            raise
+        if claim.run:
+            return claim
+        claim.release()
     return None
+
+
+def _take_over(candidate: dict[str, Any]) -> dict[str, Any] | None:
+    """Raise the epoch and mark the run as running, in one commit; None when the run was closed meanwhile.
+
+    The source's row first, as every writer of a run locks it (`check_epoch`): a worker that is just being overtaken
+    and the one that overtakes it wait for each other in one order only.
+    """
+    epoch = model.value("update gkopen.source set epoch = epoch + 1 where id = :id returning epoch",
+                        id=candidate["source_id"])
+    run = model.one("update gkopen.run set state = 'running', started_at = coalesce(started_at, now()), epoch = :epoch"
+                    " where id = :id and state in ('queued', 'running') returning *", id=candidate["id"], epoch=epoch)
+    if run is None:
+        ckan_model.Session.rollback()
+        return None
+    ckan_model.Session.commit()
+    return run
 
 
 def check_epoch(run: dict[str, Any]) -> None:

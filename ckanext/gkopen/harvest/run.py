@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -164,6 +165,12 @@ def _since(run: dict[str, Any]) -> Any:
                        " and not dry_run", s=run["source_id"])
 
 
+def _fingerprint(path: Path) -> str:
+    """What a run that is resumed sees again is the same submission; what the source changed meanwhile is another."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _submit(run: dict[str, Any], source: Source, tables: dict[str, Path], entry: Any, report: Report,
             progress: Progress) -> None:
     domain = get_domain(source.domain)
@@ -181,7 +188,8 @@ def _submit(run: dict[str, Any], source: Source, tables: dict[str, Path], entry:
         ledger.check_epoch(run)
         outcome = pipeline.submit(pipeline.Submission(
             domain=source.domain, body=body, path=path, filename=f"{source.name}.jsonl", source=f"source:{source.name}",
-            submitted_by=f"source:{source.name}", idempotency_key=f"{run['id']}/{body['id']}", run_id=run["id"],
+            submitted_by=f"source:{source.name}", run_id=run["id"],
+            idempotency_key=f"{run['id']}/{body['id']}/{_fingerprint(path)}",
             options=Options(mapping=source.mapping, units=source.units, constants=source.constants),
             scope="complete" if source.complete else "changes",
             metadata=default_metadata(domain, body, catalogue)))

@@ -19,13 +19,16 @@ from typing import Any
 import psycopg2
 import sqlalchemy as sa
 from ckan import model as ckan_model
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError, PendingRollbackError
 
 from ckanext.gkopen import model
 from ckanext.gkopen.harvest import ledger, run
 from ckanext.gkopen.publish import files, outbox, table
 
 log = logging.getLogger(__name__)
+
+LOST = (OperationalError, InterfaceError, PendingRollbackError, psycopg2.OperationalError, psycopg2.InterfaceError)
+"""How a connection says that it is gone, depending on who asks it first: SQLAlchemy, its session, or psycopg2."""
 
 TICK_LOCK = 0x676B6F70_7469636B       # "gkoptick"
 MEMORY_LIMIT = 1 << 30
@@ -72,8 +75,7 @@ def _round(stop: threading.Event) -> bool:
     except ledger.Fenced as fenced:
         ckan_model.Session.rollback()
         log.warning("run %s was taken over by another worker", fenced)
-    except OperationalError:
-        ckan_model.Session.rollback()
+    except LOST:
         log.exception("the database does not answer; the worker goes on trying")
         stop.wait(2.0)
     finally:
@@ -120,7 +122,7 @@ def _doorbell() -> Iterator[Callable[[float], None]]:
                 select.select([raw], [], [], seconds)
                 raw.poll()
                 raw.notifies.clear()
-            except (OSError, ValueError, psycopg2.OperationalError):
+            except (OSError, ValueError, psycopg2.Error):
                 threading.Event().wait(seconds)
 
         yield wait

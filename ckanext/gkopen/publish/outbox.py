@@ -76,8 +76,9 @@ def work_one(dataset_id: str | None = None) -> Done | None:
         ckan_model.Session.rollback()
         return None
     started = time.monotonic()
-    covered = _covered(row)
     try:
+        _take_turns(row)
+        covered = _covered(row)
         _WORK[row["sink"]](row)
         model.execute("update gkopen.outbox set done_at = now(), error = null where sink = :sink"
                       " and (dataset_id, seq) in (select dataset_id, seq from gkopen.outbox where sink = :sink"
@@ -92,10 +93,22 @@ def work_one(dataset_id: str | None = None) -> Done | None:
         delay = min(2 ** min(row["attempts"], 8), 300)
         model.execute("update gkopen.outbox set attempts = attempts + 1, error = :error,"
                       " not_before = now() + make_interval(secs => :delay) where dataset_id = :d and seq = :seq"
-                      " and sink = :sink", error=f"{type(error).__name__}: {error}"[:500], delay=delay,
-                      d=row["dataset_id"], seq=row["seq"], sink=row["sink"])
+                      " and sink = :sink and done_at is null", error=f"{type(error).__name__}: {error}"[:500],
+                      delay=delay, d=row["dataset_id"], seq=row["seq"], sink=row["sink"])
         ckan_model.Session.commit()
     return Done(str(row["dataset_id"]), row["newest"], row["sink"], time.monotonic() - started)
+
+
+def _take_turns(row: dict[str, Any]) -> None:
+    """One worker at a time brings one exit of a dataset (bulk: of a domain) up to date, and then reads what is newest.
+
+    Else one that read an older publication could write it after another one had written the newer: into the index,
+    which knows no order, even rows that were withdrawn.
+    """
+    target = row["domain"] if row["sink"] == "bulk" else row["dataset_id"]
+    model.execute("select pg_advisory_xact_lock(hashtextextended(:turn, 0))", turn=f"gkopen/{row['sink']}/{target}")
+    row["newest"] = model.value("select seq from gkopen.dataset where id = :d", d=row["dataset_id"])
+    ckan_model.Session.expire_all()
 
 
 def _covered(row: dict[str, Any]) -> list[dict[str, Any]]:
@@ -155,8 +168,10 @@ def _solr(row: dict[str, Any]) -> None:
 
 
 def _index(package_id: str) -> None:
-    """The index says what the database says: the package as it is, or nothing."""
+    """The index says what the database says: the package as it is, or nothing. One writer of a document at a time."""
     ckan_model.Session.flush()
+    model.execute("select pg_advisory_xact_lock(hashtextextended(:turn, 0))", turn=f"gkopen/index/{package_id}")
+    ckan_model.Session.expire_all()
     package = ckan_model.Package.get(package_id)
     if package is None or package.state != "active":
         search.index_for("package").remove_dict({"id": package_id})
