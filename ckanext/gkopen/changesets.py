@@ -79,13 +79,11 @@ def canonical_json(data: Mapping[str, Any]) -> bytes:
 def contents(domain: Domain, examined: Examined, base: Mapping[str, str], scope: Scope) -> dict[str, bytes | None]:
     """Part → canonical bytes that the file asks for; None where a complete listing no longer has the part."""
     tables = parts.split_parts(domain, examined.table)
-    contents: dict[str, bytes | None] = {}
-    for part, table in tables.items():
-        if scope == "changes" and part in base:
+    if scope == "changes":
+        for part in base.keys() & tables.keys():
             public = parts.read_part(domain, blobs.read(base[part]))
-            contents[part] = parts.write_part(domain, parts.overlay(domain, public, table))
-        else:
-            contents[part] = parts.write_part(domain, table)
+            tables[part] = parts.overlay(domain, public, tables[part])
+    contents: dict[str, bytes | None] = {**parts.write_parts(domain, tables)}
     if scope == "complete" and examined.rows_ok:
         contents |= {part: None for part in base if part not in contents and part != METADATA}
     return contents
@@ -105,6 +103,10 @@ def change_of(domain: Domain, part: str, base: str | None, data: bytes | None) -
         return None
     if part == METADATA:
         return Change(part, base, new, None, changed=1 if base else 0, added=0 if base else 1)
+    if base is None and data is not None:  # nothing to compare with
+        rows, sums = parts.count_part(domain, data)
+        totals = {name: (None, None if after is None else str(after)) for name, after in sums.items()}
+        return Change(part, None, new, rows, added=rows, totals=totals)
     old_table = parts.read_part(domain, blobs.read(base)) if base else None
     new_table = parts.read_part(domain, data) if data is not None else None
     return change_between(domain, part, (base, old_table), (new, new_table))

@@ -101,8 +101,15 @@ def _text(field: Field, values: pa.Array) -> pa.Array:
     return pc.replace_substring_regex(text, _STRIPPED[kind], r"\1")
 
 
-def read_part(domain: Domain, data: bytes) -> pa.Table:
-    """The table of canonical bytes, typed by the domain's schema.
+def count_part(domain: Domain, data: bytes) -> tuple[int, dict[str, Decimal | None]]:
+    """Rows of canonical bytes, and the sum of each money field (None where no amount is). Nothing else is read."""
+    names = tuple(dict.fromkeys([*domain.key, *(field.name for field in domain.money_fields)]))
+    table = read_part(domain, data, names)
+    return table.num_rows, {field.name: _total(table, field.name) for field in domain.money_fields}
+
+
+def read_part(domain: Domain, data: bytes, only: tuple[str, ...] = ()) -> pa.Table:
+    """The table of canonical bytes, typed by the domain's schema; `only`: of these fields alone.
 
     A field that the domain has got since the part was written is null; one that it has lost is left out.
     :raises NotCanonical: the bytes are no part of this domain
@@ -110,10 +117,12 @@ def read_part(domain: Domain, data: bytes) -> pa.Table:
     names = data[: data.find(b"\n")].decode("utf-8").split(",") if b"\n" in data else []
     if not set(names) & set(domain.field_names):
         raise NotCanonical(f"no header of {domain.name}")
-    kinds = {name: domain.field(name).arrow_type for name in names if name in domain.field_names}
+    wanted = only or domain.field_names
+    schema = pa.schema([domain.arrow_schema.field(name) for name in only]) if only else domain.arrow_schema
+    kinds = {name: domain.field(name).arrow_type for name in names if name in wanted}
     body = data[data.find(b"\n") + 1:]
     if not body:
-        return domain.arrow_schema.empty_table()
+        return schema.empty_table()
     try:
         table = pacsv.read_csv(
             pa.BufferReader(body),
@@ -125,8 +134,8 @@ def read_part(domain: Domain, data: bytes) -> pa.Table:
     except pa.ArrowInvalid as error:
         raise NotCanonical(f"{domain.name}: {error}") from error
     columns = [table[name] if name in kinds else pa.nulls(table.num_rows, domain.field(name).arrow_type)
-               for name in domain.field_names]
-    return pa.table(columns, schema=domain.arrow_schema)
+               for name in wanted]
+    return pa.table(columns, schema=schema)
 
 
 def in_key_order(domain: Domain, table: pa.Table) -> pa.Table:
