@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
+from ckan import model as ckan_model
+
 from ckanext.gkopen import blobs, changesets, model, parts, pipeline
 from ckanext.gkopen.domains import Domain, get_domain
 from ckanext.gkopen.publish import publication
@@ -82,6 +84,15 @@ def approve(revision_id: str, digest: str, actor: str, reason: str | None = None
 
 
 def carry_out(revision: Mapping[str, Any], changes: list[dict[str, Any]], actor: str, reason: str | None) -> int:
+    """Decide and publish. An error takes all of it back at once, so that no later commit carries half of it along."""
+    try:
+        return _carry_out(revision, changes, actor, reason)
+    except BaseException:
+        ckan_model.Session.rollback()
+        raise
+
+
+def _carry_out(revision: Mapping[str, Any], changes: list[dict[str, Any]], actor: str, reason: str | None) -> int:
     model.execute("update gkopen.revision set state = 'approved', decided_by = :by, decided_at = now(),"
                   " reason = coalesce(:reason, reason) where id = :id", by=actor, reason=reason, id=revision["id"])
     audit.record(actor, f"{revision['kind']}.approved", str(revision["id"]), digest=revision["digest"], reason=reason)
