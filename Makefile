@@ -37,10 +37,11 @@ test: $(DEVELOPMENT) ## everything from nothing, then the tests on real servers;
 bench: $(DEVELOPMENT) ## the benchmarks, with a table; ONLY=b runs one of them
 	@$(VENV)/bin/python -m bench $(ONLY)
 
-check: $(DEVELOPMENT) ## lint, types, domain files
+check: $(DEVELOPMENT) ## lint, types, domain files, translations
 	@$(VENV)/bin/ruff check
 	@$(VENV)/bin/pyright
 	@$(VENV)/bin/python -m ckanext.gkopen.domains
+	@$(VENV)/bin/python -m ckanext.gkopen.i18n check
 
 torture: $(DEVELOPMENT) ## the long tests: kills, cut connections, races
 	@$(RUN) test -m torture $(ARGS)
