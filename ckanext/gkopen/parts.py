@@ -42,7 +42,8 @@ def write_parts(domain: Domain, tables: Mapping[str, pa.Table]) -> dict[str, byt
     for group in _groups(domain, tables):
         rows = group[0][1] if len(group) == 1 else pa.concat_tables([piece for _, piece in group])
         cells = [_cells(field, flat(rows[field.name])) for field in domain.fields]
-        lines = pc.binary_join_element_wise(pc.binary_join_element_wise(*cells, ","), "", "\n")
+        cells[-1] = pc.binary_join_element_wise(cells[-1], "\n", "")
+        lines = pc.binary_join_element_wise(*cells, ",")
         data, offsets = text_bytes(lines)  # the bytes of the joined lines are the file
         start = 0
         for part, piece in group:
