@@ -103,7 +103,8 @@ def recheck(submission_id: str, submitted_by: str) -> Outcome:
     domain = get_domain(row["domain"])
     dataset = changesets.lock_dataset(str(row["dataset_id"]))
     stored = row["options"]
-    options = Options(mapping=stored["mapping"], units=stored["units"], constants=stored["constants"])
+    options = Options(mapping=stored["mapping"], units=stored["units"], constants=stored["constants"],
+                      expected_header=tuple(dataset["header"]) if dataset["header"] else None)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "raw"
         path.write_bytes(blobs.read(row["raw_sha256"]))
