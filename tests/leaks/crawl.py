@@ -70,12 +70,13 @@ def identifiers(world: World) -> list[str]:
     assert body is not None
     return [world.public_name, world.unpublished_name, world.withdrawn_name, ids.resource_id(world.withdrawn),
             ids.table_id("procurement"), world.revisions["held"], world.revisions["returned"],
-            world.revisions["recalled"], world.revisions["gone"], world.run, world.source, body.id,
-            world.cast.officer]
+            world.revisions["recalled"], world.revisions["gone"], world.revisions["other"],
+            world.revisions["meta"], world.run, world.source, body.id, world.cast.officer]
 
 
 def requests(value: str) -> Iterator[dict[str, Any]]:
     """The requests that ask any action for `value`: plain ones, and one that fills all it might call its arguments."""
+    yield {"id": value}
     yield {"resource_id": value}
     yield {"id": value, "revision": value, "part": "2024-05", "include_datasets": True, "include_users": True}
     named = ("id", "name", "name_or_id", "resource_id", "package_id", "dataset_id", "revision", "source", "dataset",

@@ -181,7 +181,7 @@ complete: true
                   " values (:run, 1, :sha, 1, :at)", run=run, sha=sha256, at=datetime.now(UTC))
     model.execute("update gkopen.run set state = 'failed', finished_at = now(), counts = cast(:counts as jsonb),"
                   " error = cast(:error as jsonb) where id = :id", id=run,
-                  counts=model.dump({"rows_in": 1, "note": canary("page")}),
-                  error=model.dump({"zh": canary("page"), "en": canary("page")}))
+                  counts=model.dump({"rows_in": 1, "note": canary("source")}),
+                  error=model.dump({"zh": canary("source"), "en": canary("source")}))
     model.execute("update gkopen.source set state = 'paused' where id = :id", id=source_id)
     return run
