@@ -122,7 +122,7 @@ def test_a_stopped_worker_that_comes_back_is_fenced_off(city: City, tmp_path: Pa
         os.kill(stopped, signal.SIGCONT)
         crew.until(lambda: "was taken over by another worker" in log.read_text())
         crew.until(crew.nothing_waits)
-        assert model.one("select * from gkopen.run where id = :id", id=run_id) == before
+        assert before is not None and model.one("select * from gkopen.run where id = :id", id=run_id) == before
         assert model.value("select count(*) from gkopen.revision") == 1
         # and it is as good as any other afterwards
         again = ledger.enqueue(ledger.find_source(SOURCE), "manual", "test")
