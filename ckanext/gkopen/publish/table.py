@@ -268,6 +268,9 @@ class _Load:
             self.cursor.execute(
                 "insert into public._table_stats values (%s, jsonb_build_object('rows', %s::bigint))"
                 " on conflict (resource_id) do update set stats = excluded.stats", (resource, count))
+        if not own:                                       # withdrawn: not even the count is left
+            self.cursor.execute("delete from public._table_stats where resource_id = %s",
+                                (ids.resource_id(self.dataset_id),))
         if swapped:
             self.cursor.execute(
                 "insert into gkopen.applied_table values (%s, %s, %s)"
