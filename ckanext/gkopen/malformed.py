@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from ckan.plugins import toolkit
 from flask import Response, current_app, request
 from werkzeug.exceptions import Forbidden, NotFound
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 JSON_MOST = 1 << 20
 """Bytes of a JSON body that are looked at; a larger one is rows, whose texts are checked by the pipeline."""

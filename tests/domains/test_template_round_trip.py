@@ -1,4 +1,4 @@
-"""A template that an officer fills in with the example comes through the check without a finding about its own sheets."""
+"""A template that an officer fills in with the example passes the check, its own sheets unmentioned."""
 
 from __future__ import annotations
 
