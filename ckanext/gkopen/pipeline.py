@@ -74,10 +74,10 @@ def submit(submission: Submission) -> Outcome:
     dataset = changesets.open_dataset(domain, submission.body)
     raw_sha256 = blobs.put(raw)
     key = submission.idempotency_key or str(uuid4())
-    earlier = model.one("select id, raw_sha256 from gkopen.submission where source = :source"
+    earlier = model.one("select id, dataset_id, raw_sha256 from gkopen.submission where source = :source"
                         " and idempotency_key = :key", source=submission.source, key=key)
     if earlier:
-        if earlier["raw_sha256"] != raw_sha256:
+        if (earlier["raw_sha256"], earlier["dataset_id"]) != (raw_sha256, dataset["id"]):
             raise KeyReused(key)
         return _outcome_of(str(earlier["id"]), str(dataset["id"]))
     submission_id = str(uuid4())

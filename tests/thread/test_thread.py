@@ -217,6 +217,9 @@ def test_the_same_key_answers_with_the_first_outcome(site: Any) -> None:
     assert (second["state"], second["revision_id"]) == ("repeated", first["revision_id"])
     with pytest.raises(toolkit.ValidationError, match="used before"):
         call("gkopen_submission_create", cast.officer, upload=upload(FIRST[0]), **data)
+    call("organization_member_create", cast.admin, id=cast.other, username=cast.officer, role="editor")
+    with pytest.raises(toolkit.ValidationError, match="used before"):
+        call("gkopen_submission_create", cast.officer, upload=upload(*FIRST), **data | {"organization": cast.other})
 
 
 def test_metadata_is_reviewed_like_rows(site: Any) -> None:
