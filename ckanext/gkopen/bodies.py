@@ -38,6 +38,12 @@ def titles() -> dict[str, str]:
     return {id_: title or name for id_, title, name in rows}
 
 
+def every() -> dict[str, dict[str, Any]]:
+    """Organisation id → the body as a dictionary."""
+    groups = model.Session.query(model.Group).filter(model.Group.is_organization.is_(True))
+    return {group.id: as_dict(group) for group in groups}
+
+
 def _by_label(label: str) -> model.Group | None:
     groups = model.Session.query(model.Group).filter(
         model.Group.is_organization.is_(True), model.Group.state == "active")

@@ -1,0 +1,171 @@
+"""The ledger (台账): for each duty and period, whether it was published, said to be nil, not yet due, or is overdue.
+
+Only what may be public is read: publications, nil reports, duties and their respites. What was submitted and waits for
+review is not looked at, so that the page can show neither its content nor that it exists.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from ckanext.gkopen import bodies, ids, model
+from ckanext.gkopen.domains import Domain
+from ckanext.gkopen.oversight import duties
+from ckanext.gkopen.oversight.due import Due
+from ckanext.gkopen.oversight.duties import SHANGHAI, Duty
+from ckanext.gkopen.oversight.periods import Period
+
+STATES = ("overdue", "unknown", "due", "withdrawn", "published", "nil")
+"""The worst first. `due`: its day has not come; `unknown`: its day cannot be counted (a calendar is missing)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One period of one duty. `days_late`: working or calendar days are not told apart here, they are days."""
+
+    duty: Duty
+    period: Period
+    due: Due
+    state: str
+    on: date | None = None
+    days_late: int = 0
+
+    @property
+    def overdue_since(self) -> date | None:
+        return self.due.on + timedelta(days=1) if self.state == "overdue" and self.due.on else None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is public of the datasets. `parts`: dataset → part → first day; `shown`: dataset → public parts now;
+    `told`: dataset → days on which a whole table was published or found unchanged; `nil`: dataset → part → day."""
+
+    parts: Mapping[str, Mapping[str, date]]
+    shown: Mapping[str, set[str]]
+    told: Mapping[str, list[date]]
+    nil: Mapping[str, Mapping[str, date]]
+
+
+def facts() -> Facts:
+    parts: dict[str, dict[str, date]] = {}
+    for row in model.every(
+            "select u.dataset_id, p.part, min(u.at) as at from gkopen.publication u join gkopen.revision_part p"
+            " on p.revision_id = u.revision_id where p.new_sha256 is not null and p.part <> '~metadata'"
+            " group by u.dataset_id, p.part"):
+        parts.setdefault(str(row["dataset_id"]), {})[row["part"]] = _day(row["at"])
+    shown: dict[str, set[str]] = {}
+    for row in model.every("select dataset_id, part from gkopen.public_part where part <> '~metadata'"):
+        shown.setdefault(str(row["dataset_id"]), set()).add(row["part"])
+    told: dict[str, list[date]] = {}
+    for row in model.every(
+            "select dataset_id, min(at) as at from (select u.dataset_id, u.at from gkopen.publication u"
+            " join gkopen.revision_part p on p.revision_id = u.revision_id and p.part = 'whole'"
+            " union all select s.dataset_id, s.received_at from gkopen.submission s where s.kind = 'data'"
+            " and not exists (select 1 from gkopen.revision r where r.submission_id = s.id)) t"
+            " group by dataset_id, date_trunc('day', at at time zone 'Asia/Shanghai') order by 2"):
+        told.setdefault(str(row["dataset_id"]), []).append(_day(row["at"]))
+    nil: dict[str, dict[str, date]] = {}
+    for row in model.every("select dataset_id, idempotency_key, received_at from gkopen.submission"
+                           " where kind = 'nil' and source = 'nil'"):
+        part = row["idempotency_key"].partition("/")[2]
+        nil.setdefault(str(row["dataset_id"]), {})[part] = _day(row["received_at"])
+    return Facts(parts, shown, told, nil)
+
+
+def entries(today: date, *, domain: str | None = None, body_id: str | None = None) -> list[Entry]:
+    """Every period that is owed, the newest first, the worst first within a period."""
+    known = facts()
+    found = [_entry(duty, period, known, today) for duty in duties.every(domain, body_id)
+             for period in duty.owed(today)]
+    found.sort(key=lambda entry: (STATES.index(entry.state), entry.duty.domain.name, entry.duty.body_id))
+    found.sort(key=lambda entry: entry.period.first, reverse=True)
+    return found
+
+
+def counts(found: Iterable[Entry]) -> dict[str, int]:
+    numbers = Counter(entry.state for entry in found)
+    return {state: numbers[state] for state in STATES}
+
+
+def unknown_years(found: Iterable[Entry]) -> list[int]:
+    """The years whose holidays nobody has entered, though a due date needs them."""
+    return sorted({entry.due.unknown_year for entry in found if entry.due.unknown_year})
+
+
+def _entry(duty: Duty, period: Period, known: Facts, today: date) -> Entry:
+    due = duty.due(period)
+    state, on = _answer(duty, period, known)
+    if state is None:
+        if due.on is None:
+            return Entry(duty, period, due, "unknown")
+        late = (today - due.on).days
+        return Entry(duty, period, due, "overdue" if late > 0 else "due", None, max(0, late))
+    late = (on - due.on).days if on and due.on and state == "published" else 0
+    return Entry(duty, period, due, state, on, max(0, late))
+
+
+def _answer(duty: Duty, period: Period, known: Facts) -> tuple[str | None, date | None]:
+    """published, nil or withdrawn with its day; None where nothing of the period is public."""
+    dataset = ids.dataset_id(duty.domain.name, duty.body_id)
+    shown, nil = known.shown.get(dataset, set()), known.nil.get(dataset, {})
+    if duty.domain.part.kind == "whole":
+        days = [day for day in known.told.get(dataset, []) if day >= period.first]
+        if shown and days:
+            return "published", days[0]
+        said = [day for day in nil.values() if day >= period.first]
+        return ("nil", min(said)) if said and not shown else (None, None)
+    matching = {part: day for part, day in known.parts.get(dataset, {}).items() if _owed(duty, period, part)}
+    public = [day for part, day in matching.items() if part in shown]
+    if public:
+        return "published", min(public)
+    said = {part: day for part, day in nil.items() if _owed(duty, period, part)}
+    if said and _whole_period(duty.domain, period, said, duty.part_of(period)):
+        return "nil", max(said.values())
+    return ("withdrawn", None) if matching else (None, None)
+
+
+def _owed(duty: Duty, period: Period, part: str) -> bool:
+    wanted = duty.part_of(period)
+    return part == wanted if wanted else period.holds(part)
+
+
+def _whole_period(domain: Domain, period: Period, said: Mapping[str, date], wanted: str | None) -> bool:
+    """Whether nil reports cover a period: one of its name, or one for each of its months."""
+    return bool({period.name, wanted} & said.keys()) or domain.part.kind == "fields" and len(period.months) == 12 or (
+        set(period.months) <= said.keys())
+
+
+def _day(at: datetime) -> date:
+    return at.astimezone(SHANGHAI).date()
+
+
+def described(found: Iterable[Entry]) -> Iterator[dict[str, Any]]:
+    """Entries as the action, the file and the page tell them; dates as ISO text, titles in both languages."""
+    known = bodies.every()
+    for entry in found:
+        duty = entry.duty
+        body = known.get(duty.body_id, {"name": duty.body_id, "title": duty.body_id})
+        given = duty.respites.get(entry.period.name, [])
+        yield {
+            "domain": duty.domain.name, "domain_title": _both(duty.domain.title),
+            "organization": {"id": duty.body_id, "name": body["name"], "title": body["title"],
+                             "title_en": body.get("title_en")},
+            "cycle": duty.cycle, "period": entry.period.name, "part": duty.part_of(entry.period),
+            "rule": _both(duty.rule_text), "due_on": _iso(entry.due.on), "unknown_year": entry.due.unknown_year,
+            "state": entry.state, "on": _iso(entry.on), "overdue_since": _iso(entry.overdue_since),
+            "days_late": entry.days_late,
+            "respites": [{"kind": row["kind"], "from": _iso(row["from_on"]), "to": _iso(row["to_on"]),
+                          "reason": row["reason"]} for row in given],
+            "dataset": f"{body['name']}-{duty.domain.name.replace('_', '-')}" if entry.state == "published" else None}
+
+
+def _iso(day: date | None) -> str | None:
+    return day.isoformat() if day else None
+
+
+def _both(text: Any) -> dict[str, str]:
+    return {"zh": text.zh, "en": text.en}
