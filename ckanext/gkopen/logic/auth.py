@@ -34,6 +34,12 @@ def desk(context: Any, data_dict: Any) -> dict[str, Any]:
     return _answer(visible is None or bool(visible))
 
 
+def oversee(context: Any, data_dict: Any) -> dict[str, Any]:
+    """The disclosure office, or the portal administrator: who keeps what bodies owe."""
+    user = context.get("user")
+    return _answer(roles.is_administrator(user) or roles.is_disclosure_office(user))
+
+
 @toolkit.auth_allow_anonymous_access
 def public(context: Any, data_dict: Any) -> dict[str, Any]:
     return {"success": True}
@@ -42,4 +48,4 @@ def public(context: Any, data_dict: Any) -> dict[str, Any]:
 def functions() -> dict[str, Any]:
     """For IAuthFunctions: gkopen's checks by name."""
     return {"gkopen_submit": submit, "gkopen_see": see, "gkopen_review": review, "gkopen_desk": desk,
-            "gkopen_public": public}
+            "gkopen_oversee": oversee, "gkopen_public": public}

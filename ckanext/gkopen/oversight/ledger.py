@@ -77,13 +77,17 @@ def facts() -> Facts:
 
 
 def entries(today: date, *, domain: str | None = None, body_id: str | None = None) -> list[Entry]:
-    """Every period that is owed, the newest first, the worst first within a period."""
+    """Every period that is owed, the newest first."""
     known = facts()
     found = [_entry(duty, period, known, today) for duty in duties.every(domain, body_id)
              for period in duty.owed(today)]
-    found.sort(key=lambda entry: (STATES.index(entry.state), entry.duty.domain.name, entry.duty.body_id))
-    found.sort(key=lambda entry: entry.period.first, reverse=True)
-    return found
+    return sorted(found, key=place, reverse=True)
+
+
+def place(entry: Entry) -> tuple[str, ...]:
+    """Where an entry stands in the list; no two stand in one place."""
+    return (entry.period.last.isoformat(), entry.period.name, entry.duty.domain.name, entry.duty.body_id,
+            entry.duty.part or "")
 
 
 def counts(found: Iterable[Entry]) -> dict[str, int]:

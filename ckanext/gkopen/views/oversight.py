@@ -1,0 +1,86 @@
+"""`/oversight`: the public ledger (台账) of what bodies owe, as a page, as CSV and as JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+from ckan.lib.helpers import helper_functions as h
+from ckan.plugins import toolkit
+from flask import Blueprint, Response
+
+from ckanext.gkopen.domains import domains
+from ckanext.gkopen.oversight.ledger import STATES
+from ckanext.gkopen.views.findings import safe
+from ckanext.gkopen.views.open import Cacheable
+from ckanext.gkopen.views.session import sentences
+
+blueprint = Blueprint("gkopen_oversight", __name__)
+
+PER_PAGE = 50
+FILTERS = ("domain", "organization", "period", "state", "cursor")
+EACH = 1000
+"""Rows asked for at a time where a file holds all of them."""
+
+
+@blueprint.get("/oversight", strict_slashes=False, endpoint="index")
+def index() -> str:
+    """Who owes what and whether it is there: filters by domain, body and state."""
+    chosen = {name: toolkit.request.args[name] for name in FILTERS if toolkit.request.args.get(name)}
+    duties = toolkit.get_action("gkopen_duty_list")({"user": ""}, {})["results"]
+    listed = _ask({**chosen, "limit": PER_PAGE})
+    bodies = {duty["organization"]["name"]: duty["organization"] for duty in duties}
+    owed = {duty["domain"] for duty in duties}
+    return toolkit.render("gkopen/oversight/index.html", {
+        "entries": listed["results"], "cursor": listed["cursor"], "counts": listed["counts"],
+        "unknown_years": listed["unknown_years"], "chosen": chosen, "states": STATES, "duties": duties,
+        "bodies": sorted(bodies.values(), key=lambda body: body["title"]),
+        "domains": [domain for name, domain in domains().items() if name in owed]})
+
+
+@blueprint.get("/oversight.json", endpoint="json")
+def as_json() -> Response:
+    """The same for machines: all rows, or those of the filters."""
+    answer = _all()
+    return Cacheable(h.dump_json(answer, ensure_ascii=False), mimetype="application/json")
+
+
+@blueprint.get("/oversight.csv", endpoint="csv")
+def as_csv() -> Response:
+    """The same for spreadsheets."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(["period", "domain", "domain_title", "organization", "organization_title", "state", "due_on", "on",
+                     "days_late", "overdue_since", "rule", "note"])
+    lang = "en" if h.gkopen_english() else "zh"
+    for entry in _all()["results"]:
+        note = "; ".join(row["reason"] for row in entry["respites"])
+        writer.writerow([safe(value) for value in (
+            entry["period"], entry["domain"], entry["domain_title"][lang], entry["organization"]["name"],
+            entry["organization"]["title"], entry["state"], entry["due_on"], entry["on"], entry["days_late"],
+            entry["overdue_since"], entry["rule"][lang], note)])
+    response = Cacheable("\ufeff" + text.getvalue(), mimetype="text/csv")
+    response.headers["Content-Disposition"] = 'attachment; filename="oversight.csv"'
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def _all() -> dict[str, Any]:
+    chosen: dict[str, Any] = {name: toolkit.request.args[name] for name in FILTERS[:-1]
+                              if toolkit.request.args.get(name)}
+    answer = _ask({**chosen, "limit": EACH})
+    cursor = answer.pop("cursor")
+    while cursor:
+        more = _ask({**chosen, "limit": EACH, "cursor": cursor})
+        answer["results"] += more["results"]
+        cursor = more["cursor"]
+    return answer
+
+
+def _ask(data: dict[str, Any]) -> dict[str, Any]:
+    """As anyone would: who looks at the page makes no difference to what it shows."""
+    try:
+        return toolkit.get_action("gkopen_oversight_list")({"user": ""}, data)
+    except toolkit.ValidationError as error:
+        toolkit.abort(404, " ".join(sentences(error)))
