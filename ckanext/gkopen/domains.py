@@ -324,8 +324,10 @@ class Domain:
                 raise ValueError(f"{self.name}: {table[name].null_count} rows have no {name}, so they have no part")
         if self.part.kind == "fields":
             return pc.binary_join_element_wise(*(table[name].cast(pa.string()) for name in self.part.fields), "-")
-        form = "%Y-%m" if self.part.kind == "month" else "%Y"
-        return pc.strftime(table[self.part.fields[0]].cast(pa.timestamp("s")), format=form)
+        column = table[self.part.fields[0]].cast(pa.date32())
+        days = (column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column).dictionary_encode()
+        form = "%Y-%m" if self.part.kind == "month" else "%Y"  # slow to spell out, and days are few
+        return pc.strftime(days.dictionary.cast(pa.timestamp("s")), format=form).take(days.indices)
 
 
 _directory: Path | None = None

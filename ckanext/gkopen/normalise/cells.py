@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -49,36 +49,49 @@ def _is_odd(column: pa.Array) -> bool:
     data, offsets = text_bytes(column)
     if not data.size:
         return False
-    if (data < 0x21).any():
-        if (data < 0x20).any():
+    spaces = False
+    for block in _blocks(data, 2):
+        if block.min() < 0x21:
+            if (block < 0x20).any():
+                return True
+            at = np.flatnonzero(block == 0x20)
+            if (np.diff(at) == 1).any():
+                return True
+            spaces = True
+        if (block == 0x7F).any() or any(_holds(block, *mark) for mark in _ODD):
             return True
-        filled = offsets[1:] > offsets[:-1]
-        first, last = data[offsets[:-1][filled]], data[offsets[1:][filled] - 1]
-        if (first == 0x20).any() or (last == 0x20).any():
-            return True
-        spaces = np.flatnonzero(data == 0x20)
-        if (np.diff(spaces) == 1).any():
-            return True
-    if (data == 0x7F).any():
-        return True
-    for lead in (0xC2, 0xE2, 0xE3, 0xEF):
-        at = np.flatnonzero(data == lead)
-        at = at[at < data.size - 2]
+    if not spaces:
+        return False
+    filled = offsets[1:] > offsets[:-1]
+    return bool((data[offsets[:-1][filled]] == 0x20).any() or (data[offsets[1:][filled] - 1] == 0x20).any())
+
+
+_ODD = (
+    (0xC2, ((0x80, 0xA0), (0xAD, 0xAD))),
+    (0xE2, ((0x80, 0x80),), ((0x80, 0x8F), (0xA8, 0xAF))), (0xE2, ((0x81, 0x81),), ((0x9F, 0xA4),)),
+    (0xE3, ((0x80, 0x80),), ((0x80, 0x80),)), (0xEF, ((0xBB, 0xBB),), ((0xBF, 0xBF),)),
+)
+"""Bytes of invisible marks and odd spaces: the first, and from which to which the second and the third may be."""
+_BLOCK = 1 << 18
+"""Bytes that are looked at together: what is compared then stays in the processor's cache."""
+
+
+def _blocks(data: np.ndarray, overlap: int) -> Iterator[np.ndarray]:
+    """The bytes piece by piece, each with `overlap` bytes of the next one, so that no sign is cut."""
+    for start in range(0, data.size, _BLOCK):
+        yield data[start:start + _BLOCK + overlap]
+
+
+def _holds(block: np.ndarray, first: int, *ranges: tuple[tuple[int, int], ...]) -> bool:
+    """Does a byte `first` stand there, the bytes behind which lie in these ranges?"""
+    at = np.flatnonzero(block == first)
+    for place, spans in enumerate(ranges, 1):
         if not at.size:
-            continue
-        second, third = data[at + 1], data[at + 2]
-        if lead == 0xC2:
-            hit = (second <= 0xA0) | (second == 0xAD)
-        elif lead == 0xE2:
-            hit = ((second == 0x80) & ((third <= 0x8F) | (third >= 0xA8) & (third <= 0xAF))) | (
-                (second == 0x81) & ((third <= 0xA4) & (third >= 0x9F)))
-        elif lead == 0xE3:
-            hit = (second == 0x80) & (third == 0x80)
-        else:
-            hit = (second == 0xBB) & (third == 0xBF)
-        if hit.any():
-            return True
-    return False
+            return False
+        at = at[at < block.size - place]
+        byte = block[at + place]
+        at = at[np.logical_or.reduce([(byte >= low) & (byte <= high) for low, high in spans])]
+    return bool(at.size)
 
 
 def text_bytes(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
@@ -94,18 +107,26 @@ def text_bytes(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
 def any_byte(column: pa.Array, signs: bytes) -> bool:
     """Does any of these bytes stand anywhere in the column? For a first look before any cell is compared."""
     data, _ = text_bytes(column)
-    low = bytes(sign for sign in signs if sign < 0x30)  # in Chinese text these are few: one look answers for all
-    if low and data.size and (data <= max(low)).any() and any((data == sign).any() for sign in low):
-        return True
-    return any((data == sign).any() for sign in signs if sign >= 0x30)
+    high = max(signs)
+    for block in _blocks(data, 0):
+        if high >= 0x30 or block.min() <= high:  # in Chinese text bytes below are few: one look answers for all
+            found = block.tobytes()
+            if any(sign in found for sign in signs):
+                return True
+    return False
+
+
+def may_hold(column: pa.Array, text: str) -> bool:
+    """Could the text stand in a cell? False is sure; true may be the end of one cell and the start of the next."""
+    data, _ = text_bytes(column)
+    first, *rest = text.encode()
+    spans = [((byte, byte),) for byte in rest]
+    return any(_holds(block, first, *spans) for block in _blocks(data, len(spans)))
 
 
 def has_text(column: pa.Array, text: str) -> bool:
-    """Does the text stand anywhere in the column? Its first byte is sought before any cell is compared."""
-    data, _ = text_bytes(column)
-    if not (data == text.encode()[0]).any():
-        return False
-    return bool(pc.any(pc.match_substring(column, text)).as_py())
+    """Does the text stand anywhere in the column? Its bytes are sought before any cell is compared."""
+    return may_hold(column, text) and bool(pc.any(pc.match_substring(column, text)).as_py())
 
 
 def by_distinct(column: pa.Array, function: Callable[[str], Any], kind: pa.DataType) -> pa.Array:

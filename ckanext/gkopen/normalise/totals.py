@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from ckanext.gkopen.checks.catalogue import severity_of
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.normalise.amounts import YUAN, amounts
-from ckanext.gkopen.normalise.cells import as_mask
+from ckanext.gkopen.normalise.cells import as_mask, may_hold
 from ckanext.gkopen.normalise.columns import Columns
 from ckanext.gkopen.records import Finding
 
@@ -84,7 +84,8 @@ def _lines(domain: Domain, columns: Columns, texts: list[pa.Array], pattern: str
     for index, name in enumerate(columns.field_at):
         if name is not None and domain.field(name).type in ("money", "decimal", "integer", "percent", "uscc"):
             continue
-        found |= as_mask(pc.match_substring_regex(texts[index], pattern))
+        if may_hold(texts[index], "计"):
+            found |= as_mask(pc.match_substring_regex(texts[index], pattern))
         looked += 1
         if looked == _LOOK_IN:
             break
