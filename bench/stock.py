@@ -1,0 +1,155 @@
+"""Stock CKAN beside ours: CKAN 2.12 with ckanext-harvest, on the same servers, in databases and a process of its own.
+
+    python -m bench.stock harvest SOURCE.yaml PLATFORM     prints seconds by stage as JSON
+
+ckanext-harvest is put into a folder below `<GKOPEN_HOME>/bench` and is never part of the project's environment.
+The peer is treated kindly: it reads the pages of the platform with our transport, its queue is left out (the stages
+are called in one process, one after the other, as `harvester run-test` does), Solr is not asked to commit, and each
+record is one package with a resource, without rows in the DataStore.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+from bench.running import bench_home
+from ckanext.gkopen.embedded.databases import Databases
+from ckanext.gkopen.embedded.places import make_folder, require_libmagic
+from ckanext.gkopen.embedded.servers import Servers
+from ckanext.gkopen.embedded.site import ckan_program
+
+PEER = "ckanext-harvest==1.6.3"
+"""The newest release that works with CKAN 2.12."""
+
+
+def measure(*arguments: str | Path) -> dict[str, Any]:
+    """Run this module in a process that sees the peer; what it prints last is the answer."""
+    done = subprocess.run([sys.executable, "-m", "bench.stock", *arguments], check=True, text=True,
+                          stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(_peer())})
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _peer() -> Path:
+    """The folder with the peer's packages, filled once."""
+    folder = bench_home() / "peer"
+    if not (folder / "ckanext" / "harvest").exists():
+        subprocess.run([Path(sys.executable).with_name("uv"), "pip", "install", "--quiet", "--no-deps",
+                        "--python", sys.executable, "--target", folder, PEER], check=True)
+    return folder
+
+
+def _site() -> Path:
+    """An empty stock site on the servers that the benchmark runs; its settings file."""
+    home = make_folder(bench_home() / "stock")
+    with Servers(bench_home(), tell=lambda _: None) as servers:
+        databases = Databases(servers.postgres_url, "stock", "stock", "stock")
+        databases.drop()
+        databases.create()
+        settings = {
+            "use": "egg:ckan", "debug": "false", "ckan.plugins": "harvest", "ckan.site_id": "stock",
+            "ckan.site_url": "http://127.0.0.1:5999", "SECRET_KEY": "stock", "WTF_CSRF_SECRET_KEY": "stock",
+            "sqlalchemy.url": databases.ckan_url, "solr_url": servers.solr_url, "ckan.redis.url": servers.redis_url,
+            "ckan.storage_path": str(make_folder(home / "storage")), "ckan.auth.create_unowned_dataset": "true",
+            "ckan.search.solr_commit": "false",
+        }
+        ini = home / "stock.ini"
+        ini.write_text("[app:main]\n" + "".join(f"{key} = {value}\n" for key, value in settings.items()), "utf-8")
+        for arguments in (("db", "upgrade"), ("db", "upgrade", "-p", "harvest")):
+            subprocess.run([ckan_program(), "-c", ini, *arguments], check=True, capture_output=True)
+    return ini
+
+
+def harvest(source_file: Path, platform: str) -> dict[str, Any]:
+    """Seconds of gather and fetch, and of import, of every record of the source.
+
+    `datasets` is what the database holds at the end, `cpu` the seconds of this process.
+    """
+    ini = _site()
+    require_libmagic()
+    from ckan.cli import load_config
+    from ckan.config.middleware import make_app
+
+    app: Any = make_app(load_config(str(ini)))
+    with app._wsgi_app.test_request_context():
+        return _stages(source_file, platform)
+
+
+def _stages(source_file: Path, platform: str) -> dict[str, Any]:
+    from ckan import model
+    from ckanext.harvest import queue  # pyright: ignore[reportMissingImports]
+    from ckanext.harvest.harvesters import HarvesterBase  # pyright: ignore[reportMissingImports]
+    from ckanext.harvest.model import HarvestJob, HarvestObject, HarvestSource  # pyright: ignore[reportMissingImports]
+
+    class Peer(HarvesterBase):
+        """One record a body: its rows as JSON, and a package with one resource."""
+
+        def info(self) -> dict[str, str]:
+            return {"name": "peer", "title": "peer", "description": "peer"}
+
+        def gather_stage(self, harvest_job: Any) -> list[str]:
+            bodies = defaultdict(list)
+            for row in _rows(source_file, platform):
+                bodies[row["采购单位"]].append(row)
+            found = []
+            for body, rows in bodies.items():
+                item = HarvestObject(guid=body, job=harvest_job, content=json.dumps(rows, ensure_ascii=False))
+                item.save()
+                found.append(item.id)
+            return found
+
+        def fetch_stage(self, harvest_object: Any) -> bool:
+            return True
+
+        def import_stage(self, harvest_object: Any) -> bool:
+            nonlocal imported
+            imported -= time.perf_counter()
+            rows = json.loads(harvest_object.content)
+            package = {
+                "id": str(uuid5(NAMESPACE_URL, harvest_object.guid)), "title": harvest_object.guid,
+                "name": f"stock-{harvest_object.id}",
+                "notes": rows[0]["项目名称"], "tags": [{"name": "政府采购"}],
+                "extras": [{"key": key, "value": value} for key, value in rows[0].items() if value][:12],
+                "resources": [{"name": "公告", "url": f"{platform}/{harvest_object.id}.csv", "format": "CSV"}],
+            }
+            return self._create_or_update_package(package, harvest_object, "package_show")
+
+    source = HarvestSource(url=platform, type="peer", title="peer")
+    source.save()
+    job = HarvestJob(source=source)
+    job.save()
+    peer = Peer()
+    imported = 0.0
+    started = time.perf_counter(), time.process_time()
+    for number in queue.gather_stage(peer, job):
+        queue.fetch_and_import_stages(peer, model.Session.get(HarvestObject, number))
+        imported += time.perf_counter()  # counted from the begin of the import stage
+    ended = time.perf_counter(), time.process_time()
+    datasets = model.Session.query(model.Package).filter_by(state="active", type="dataset").count()
+    seconds = ended[0] - started[0]
+    return {"gather_fetch": seconds - imported, "import": imported, "seconds": seconds, "cpu": ended[1] - started[1],
+            "datasets": datasets}
+
+
+def _rows(source_file: Path, platform: str) -> Any:
+    from ckanext.gkopen.harvesters import open_transport
+    from ckanext.gkopen.harvesters.source import load_source
+
+    source = load_source(source_file.read_text("utf-8"), source_file.name, platform=platform)
+    transport = open_transport(source, source.secret(os.environ), allowed_hosts=["127.0.0.1"])
+    try:
+        for page in transport.pages(None):
+            yield from page.rows
+    finally:
+        transport.close()
+
+
+if __name__ == "__main__":
+    print(json.dumps(harvest(Path(sys.argv[2]), sys.argv[3])))
