@@ -1,0 +1,192 @@
+"""The change feed: rows added, changed and removed by every publication, in the order in which they became public.
+
+No change is stored: a publication names the old and the new content of each part, and the lines are made of the two
+when they are read. Inside a publication all removals come first, so that a row that moves from one part to another is
+one row for a reader who keeps a table by dataset and key. What a withdrawal has sealed is one line a part: forget it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from ckanext.gkopen import blobs, model
+from ckanext.gkopen.domains import Domain, domains
+from ckanext.gkopen.history.difference import Difference, difference, objects
+from ckanext.gkopen.history.publications import PUBLICATION, kind_of, withdrawal_of
+from ckanext.gkopen.logic.clock import SHANGHAI
+
+BATCH = 2000
+"""Lines that are made at once."""
+WITHDRAWN, REMOVED, ADDED, CHANGED, DONE = range(5)
+OPS = ("withdrawn", "removed", "added", "changed")
+
+
+class UnknownCursor(ValueError):
+    """Not a cursor that an answer gave."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """A place in the feed: everything before it has been read.
+
+    `step`, `part` and `line` lie inside the publication at `position`; `version` says of what the lines were made.
+    """
+
+    position: int
+    step: int = DONE
+    part: str = ""
+    line: int = 0
+    version: str = ""
+
+    def __str__(self) -> str:
+        inside = [] if self.step == DONE else [self.step, self.part, self.line, self.version]
+        return base64.urlsafe_b64encode(json.dumps([self.position, *inside], ensure_ascii=False).encode()).decode()
+
+    @staticmethod
+    def read(text: str) -> Place:
+        """Raises UnknownCursor."""
+        try:
+            values = json.loads(base64.urlsafe_b64decode(text.encode()))
+            place = Place(*values)
+            kinds = [type(value) for value in values]
+        except (ValueError, TypeError) as error:
+            raise UnknownCursor(text) from error
+        if kinds not in ([int], [int, int, str, int, str]) or "\x00" in place.part + place.version or not (
+                0 <= place.position < 1 << 62 and 0 <= place.step <= DONE and 0 <= place.line < 1 << 62):
+            raise UnknownCursor(text)
+        return place
+
+
+def place_at(since: datetime | None) -> Place:
+    """The place behind everything that was public by this time; None: the beginning."""
+    if since is None:
+        return Place(0)
+    return Place(model.value("select coalesce(max(position), 0) from gkopen.feed where at <= :at", at=since))
+
+
+def end() -> Place:
+    return Place(model.value("select coalesce(max(position), 0) from gkopen.feed"))
+
+
+def lines(place: Place, *, domain: str | None = None, until: Place | None = None,
+          money_as_text: bool = False) -> Iterator[list[bytes]]:
+    """The lines (JSON, with a line end) behind a place, in batches. Each line holds the cursor that goes on after it.
+
+    Reads in CKAN's session; between two batches the caller may end its transaction.
+    """
+    end_position = (until or end()).position
+    while True:
+        # One publication a step: a slow reader holds no list of what may be withdrawn meanwhile.
+        row = model.one(PUBLICATION + " where (f.position > :position or f.position = :position and not :done)"
+                        " and f.position <= :end and (cast(:domain as text) is null or d.domain = :domain)"
+                        " order by f.position limit 1",
+                        position=place.position, done=place.step == DONE, end=end_position, domain=domain)
+        if row is None:
+            return
+        if row["domain"] in domains():
+            start = place if row["position"] == place.position else Place(row["position"], WITHDRAWN)
+            yield from _lines_of(row, start, money_as_text)
+        place = Place(row["position"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What happened to one part. `forget`: why all that a reader holds of it is to go, before rows are added."""
+
+    part: str
+    old: str | None
+    new: str | None
+    forget: str | None = None
+
+    def may_have(self, step: int) -> bool:
+        """Whether there can be lines of this kind, as far as one sees without reading."""
+        if self.old is None or self.new is None:
+            return step == (ADDED if self.old is None else REMOVED) and self.old != self.new
+        return True
+
+    def difference(self, domain: Domain) -> Difference:
+        """Raises blobs.Sealed for what was withdrawn since it was listed."""
+        old, new = (None if sha is None else blobs.read(sha) for sha in (self.old, self.new))
+        return difference(domain, old, new)
+
+
+def _contents(row: Mapping[str, Any]) -> list[_Content]:
+    changed = model.every(
+        "select p.part, p.base_sha256 as old, p.new_sha256 as new, o.sealed_at is not null as old_sealed,"
+        " n.sealed_at is not null as new_sealed from gkopen.revision_part p"
+        " left join gkopen.blob o on o.sha256 = p.base_sha256 left join gkopen.blob n on n.sha256 = p.new_sha256"
+        " where p.revision_id = :id and p.part <> '~metadata' order by p.part collate \"C\"", id=row["revision"])
+    contents = []
+    for part in changed:
+        name, taken_back = part["part"], row["decision"] == "withdraw"
+        if not (taken_back or part["old_sealed"] or part["new_sealed"]):
+            contents.append(_Content(name, part["old"], part["new"]))
+            continue
+        why = withdrawal_of(row["dataset_id"], [name], row["seq"]).reason
+        contents.append(_Content(name, None, None if part["new_sealed"] else part["new"], forget=why))
+    return contents
+
+
+def _version(domain: Domain, contents: list[_Content]) -> str:
+    """Names what lines these contents give: a reader inside a publication whose lines have become others since (a
+    part was sealed, the domain has other columns) begins the publication again."""
+    shapes = [(c.part, c.old is None, c.new is None, c.forget is None) for c in contents]
+    return hashlib.sha256(f"{domain.version}{shapes}".encode()).hexdigest()[:8]
+
+
+def _lines_of(row: Mapping[str, Any], start: Place, money_as_text: bool) -> Iterator[list[bytes]]:
+    domain, contents = domains()[row["domain"]], _contents(row)
+    version = _version(domain, contents)
+    if start.version not in ("", version):
+        start = Place(row["position"], WITHDRAWN)
+    kept: dict[str, Difference] = {}
+    for step in range(start.step, DONE):
+        for content in contents:
+            if step == start.step and content.part < start.part:
+                continue
+            at = Place(row["position"], step, content.part, 0, version)
+            first = start.line if (step, content.part) == (start.step, start.part) else 0
+            if step == WITHDRAWN:
+                if content.forget is not None and not first:
+                    yield _spelt(row, at, [""], reason=content.forget)
+                continue
+            if not content.may_have(step):
+                continue
+            if content.part not in kept:
+                kept.clear()  # one part at a time is in memory
+                try:
+                    kept[content.part] = content.difference(domain)
+                except blobs.Sealed:  # just now: what is told of this publication has changed
+                    yield from _lines_of(row, Place(row["position"], WITHDRAWN), money_as_text)
+                    return
+            yield from _rows(row, domain, kept[content.part], at, first, money_as_text)
+
+
+def _rows(row: Mapping[str, Any], domain: Domain, found: Difference, at: Place, first: int,
+          money_as_text: bool) -> Iterator[list[bytes]]:
+    sides = {REMOVED: {"before": found.removed}, ADDED: {"after": found.added},
+             CHANGED: {"before": found.before, "after": found.after}}[at.step]
+    size = next(iter(sides.values())).num_rows
+    for offset in range(first, size, BATCH):
+        slices = {name: table.slice(offset, BATCH) for name, table in sides.items()}
+        texts = [f',"key":{key}' for key in objects(domain, next(iter(slices.values())), domain.key)]
+        for name, table in slices.items():
+            shown = objects(domain, table, money_as_text=money_as_text)
+            texts = [f'{text},"{name}":{one}' for text, one in zip(texts, shown, strict=True)]
+        yield _spelt(row, replace(at, line=offset), texts)
+
+
+def _spelt(row: Mapping[str, Any], at: Place, texts: list[str], reason: str | None = None) -> list[bytes]:
+    told = {"op": OPS[at.step], "domain": row["domain"], "dataset": row["name"], "dataset_id": row["dataset_id"],
+            "part": at.part, "seq": row["seq"], "revision": row["revision"],
+            "at": row["told_at"].astimezone(SHANGHAI).isoformat(timespec="microseconds"), "kind": kind_of(row),
+            "reason": reason or row["reason"]}
+    common = json.dumps(told, ensure_ascii=False)[1:-1]
+    return [f'{{"cursor":"{replace(at, line=at.line + number)}",{common}{text}}}\n'.encode()
+            for number, text in enumerate(texts, 1)]
