@@ -1,0 +1,70 @@
+"""Rows of a domain over all bodies, brought together by a field, in memory that does not grow with the table."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+
+from ckanext.gkopen.domains import Domain
+from ckanext.gkopen.publish.standards.exact import Row
+
+_SLICE = 20_000
+
+
+class Gathered:
+    """The rows of canonical parts, all cells as text, in a file of Arrow's own while the object is open."""
+
+    def __init__(self, domain: Domain, parts: Iterable[bytes]) -> None:
+        self.domain = domain
+        self._folder = tempfile.TemporaryDirectory(prefix="gkopen-")
+        path = Path(self._folder.name) / "rows.arrow"
+        schema = pa.schema([(name, pa.string()) for name in domain.field_names])
+        with pa.OSFile(str(path), "wb") as out, pa.ipc.new_file(out, schema) as writer:
+            for data in parts:
+                text = _text(data)
+                empty = pa.nulls(text.num_rows, pa.string())
+                writer.write_table(pa.table([text[name] if name in text.column_names else empty
+                                             for name in domain.field_names], schema=schema))
+        self._map = pa.memory_map(str(path))
+        self.table = pa.ipc.open_file(self._map).read_all()
+
+    def __enter__(self) -> Gathered:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        del self.table
+        self._map.close()
+        self._folder.cleanup()
+
+    def values(self, name: str) -> set[str]:
+        """Every value that stands in a field."""
+        return set(self.table[name].unique().drop_null().to_pylist())
+
+    def without(self, name: str) -> int:
+        """Number of rows that have nothing in a field."""
+        return self.table[name].null_count
+
+    def by(self, name: str) -> Iterator[tuple[str, list[Row]]]:
+        """Value of the field and its rows, in the order of the values; rows without a value are left out."""
+        order = pc.sort_indices(self.table, [(name, "ascending"), *((key, "ascending") for key in self.domain.key)])
+        order = order.slice(0, len(order) - self.without(name))  # nulls come last
+        rows = itertools.chain.from_iterable(
+            self.table.take(order.slice(start, _SLICE)).to_pylist() for start in range(0, len(order), _SLICE))
+        for value, group in itertools.groupby(rows, lambda row: row[name]):
+            yield value, list(group)
+
+
+def _text(data: bytes) -> pa.Table:
+    """Canonical CSV with all cells as text: nothing is typed, so nothing can change its digits."""
+    names = data[: data.index(b"\n")].decode().split(",")
+    return pacsv.read_csv(
+        pa.BufferReader(data), read_options=pacsv.ReadOptions(block_size=8 << 20),
+        parse_options=pacsv.ParseOptions(newlines_in_values=b'"' in data, ignore_empty_lines=False),
+        convert_options=pacsv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), null_values=[""],
+                                             strings_can_be_null=True, quoted_strings_can_be_null=True))
