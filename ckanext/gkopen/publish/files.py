@@ -153,17 +153,30 @@ def _make_all(content: Content, address: str, dataset_id: str | None, seq: int) 
         _store(path, file, kind.media_type)
         path.unlink()
         made.append(file)
-        model.execute(
-            "insert into gkopen.file (address, dataset_id, domain, form, sha256, size, media_type, rows, seq)"
-            " values (:address, :dataset, :domain, :form, :sha256, :size, :media_type, :rows, :seq)"
-            " on conflict (address) do update set sha256 = excluded.sha256, size = excluded.size,"
-            " rows = excluded.rows, seq = excluded.seq, reason = null, media_type = excluded.media_type,"
-            # The time of an address is that of its bytes: making the same file again changes nothing for readers.
-            " updated_at = case when file.sha256 = excluded.sha256 then file.updated_at else now() end"
-            " where file.seq <= excluded.seq or file.dataset_id is null",
-            address=file.address, dataset=dataset_id, domain=content.domain.name, form=form, sha256=file.sha256,
-            size=file.size, media_type=kind.media_type, rows=file.rows, seq=seq)
+        _record(file, kind.media_type, content.domain.name, dataset_id, seq)
     return made
+
+
+def publish(path: Path, address: str, form: str, media_type: str, domain: str, rows: int, seq: int) -> PublishedFile:
+    """Publishes a file made elsewhere at an address that belongs to no single dataset. The caller commits."""
+    _share_storage()
+    file = PublishedFile(address, form, _sha256(path), path.stat().st_size, rows)
+    _store(path, file, media_type)
+    _record(file, media_type, domain, None, seq)
+    return file
+
+
+def _record(file: PublishedFile, media_type: str, domain: str, dataset_id: str | None, seq: int) -> None:
+    model.execute(
+        "insert into gkopen.file (address, dataset_id, domain, form, sha256, size, media_type, rows, seq)"
+        " values (:address, :dataset, :domain, :form, :sha256, :size, :media_type, :rows, :seq)"
+        " on conflict (address) do update set sha256 = excluded.sha256, size = excluded.size,"
+        " rows = excluded.rows, seq = excluded.seq, reason = null, media_type = excluded.media_type,"
+        # The time of an address is that of its bytes: making the same file again changes nothing for readers.
+        " updated_at = case when file.sha256 = excluded.sha256 then file.updated_at else now() end"
+        " where file.seq <= excluded.seq or file.dataset_id is null",
+        address=file.address, dataset=dataset_id, domain=domain, form=file.form, sha256=file.sha256,
+        size=file.size, media_type=media_type, rows=file.rows, seq=seq)
 
 
 def _written(content: Content) -> dict[str, tuple[Path, str]]:

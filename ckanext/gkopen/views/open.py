@@ -138,7 +138,8 @@ def _tables() -> list[dict[str, Any]]:
         " f.dataset_id::text as dataset_id, p.name, p.title, p.license_id, g.title as publisher"
         " from gkopen.file f left join gkopen.dataset d on d.id = f.dataset_id"
         " left join public.package p on p.id = coalesce(f.dataset_id::text, :none)"
-        " left join public.\"group\" g on g.id = d.body_id where f.sha256 is not null order by f.address", none="")
+        " left join public.\"group\" g on g.id = d.body_id where f.sha256 is not null"
+        " and f.form = any(:forms) order by f.address", none="", forms=list(FORMS))
     order = list(FORMS)
     rows.sort(key=lambda row: order.index(row["form"]))
     tables = []
