@@ -131,7 +131,7 @@ def digest(dataset_id: str, kind: str, changes: list[Change]) -> str:
 def hold_changes(domain: Domain, dataset: Mapping[str, Any], submission_id: str | None, changes: list[Change],
                  submitted_by: str, *, kind: str, counts: Mapping[str, int] | None = None,
                  header: list[str] | None = None, reason: str | None = None) -> str:
-    """Write a held revision; an open one with the same digest is answered instead. Returns the revision's id."""
+    """Write a held revision, in the place of one that waits with the same digest. Returns the revision's id."""
     sha = digest(str(dataset["id"]), kind, changes)
     same = model.value("select id from gkopen.revision where dataset_id = :d and digest = :sha and state = 'held'",
                        d=dataset["id"], sha=sha)

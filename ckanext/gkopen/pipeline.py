@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from ckanext.gkopen import blobs, bodies, changesets, ids, model
+from ckanext.gkopen import blobs, bodies, changesets, ids, model, reports
 from ckanext.gkopen.domains import Domain, get_domain
 from ckanext.gkopen.examine import examine
 from ckanext.gkopen.metadata.package import default_metadata, review_findings
@@ -92,7 +92,7 @@ def submit(submission: Submission) -> Outcome:
     options = replace(submission.options, expected_header=tuple(dataset["header"]) if dataset["header"] else None)
     proposal = _proposal(domain, dataset, submission.body, submission.metadata)
     return _hold(domain, dataset, submission_id, submission.path, submission.filename, options, submission.scope,
-                 submission.submitted_by, proposal)
+                 submission.submitted_by, proposal, run_id=submission.run_id)
 
 
 def recheck(submission_id: str, submitted_by: str) -> Outcome:
@@ -161,7 +161,7 @@ def submit_metadata(domain: Domain, body: Mapping[str, Any], fields: Mapping[str
                       " and code not like 'meta\\_%'", new=revision_id, old=waiting["id"])
         model.execute("update gkopen.quarantine set revision_id = :new where revision_id = :old", new=revision_id,
                       old=waiting["id"])
-    _store_findings(revision_id, review_findings(wanted))
+    reports.store_findings(review_findings(wanted), dataset["id"], revision_id, None)
     return revision_id
 
 
@@ -172,11 +172,12 @@ def accepted_header(domain: Domain, body: Mapping[str, Any]) -> tuple[str, ...] 
 
 
 def _hold(domain: Domain, dataset: Mapping[str, Any], submission_id: str, path: Path, filename: str, options: Options,
-          scope: changesets.Scope, submitted_by: str, metadata: Mapping[str, Any] | None) -> Outcome:
+          scope: changesets.Scope, submitted_by: str, metadata: Mapping[str, Any] | None, *,
+          run_id: str | None = None) -> Outcome:
     try:
         examined = examine(domain, path, filename=filename, options=options)
     except Unreadable as error:
-        return _return_whole(domain, dataset, submission_id, submitted_by, error.findings)
+        return _return_whole(domain, dataset, submission_id, submitted_by, error.findings, run_id=run_id)
     base = changesets.public_parts(str(dataset["id"]))
     contents = changesets.contents(domain, examined, base, scope)
     if metadata is not None:
@@ -187,14 +188,17 @@ def _hold(domain: Domain, dataset: Mapping[str, Any], submission_id: str, path: 
               "rows_duplicate": examined.rows_duplicate}
     if not any(change.part != changesets.METADATA for change in changes) and not (changes and examined.rows_ok):
         if not examined.rows_ok and examined.rows_in:
-            return _return_whole(domain, dataset, submission_id, submitted_by, examined.findings, examined)
+            return _return_whole(domain, dataset, submission_id, submitted_by, examined.findings, examined,
+                                 run_id=run_id)
         if not changes:
+            reports.unchanged(dataset["id"], submission_id, run_id, examined, counts)
             return Outcome("unchanged", submission_id, None, str(dataset["id"]), **counts,
                            findings=dict(examined.counts()))
     revision_id = changesets.hold_changes(domain, dataset, submission_id, changes, submitted_by, kind="publish",
                                           counts=counts, header=list(examined.header))
-    _store_findings(revision_id, [*examined.findings, *(review_findings(metadata) if metadata else ())])
-    _store_rows(revision_id, examined)
+    found = [*examined.findings, *(review_findings(metadata) if metadata else ())]
+    reports.store_findings(found, dataset["id"], revision_id, run_id)
+    reports.store_rows(examined, dataset["id"], revision_id, run_id)
     _supersede(dataset["id"], submission_id, revision_id, {c.part for c in changes}, scope)
     rows = [change for change in changes if change.part != changesets.METADATA]
     return Outcome("held", submission_id, revision_id, str(dataset["id"]), **counts, findings=dict(examined.counts()),
@@ -214,7 +218,7 @@ def preview(domain: Domain, body: Mapping[str, Any], examined: Examined) -> list
 
 
 def _return_whole(domain: Domain, dataset: Mapping[str, Any], submission_id: str, submitted_by: str,
-                  findings: list[Finding], examined: Examined | None = None) -> Outcome:
+                  findings: list[Finding], examined: Examined | None = None, *, run_id: str | None) -> Outcome:
     """Nothing in the file can be published: it is kept, with all findings, and goes back to the officer."""
     counts = {"rows_in": 0, "rows_ok": 0, "rows_quarantined": 0, "rows_duplicate": 0}
     if examined is not None:
@@ -225,9 +229,9 @@ def _return_whole(domain: Domain, dataset: Mapping[str, Any], submission_id: str
     model.execute("update gkopen.revision set state = 'returned', decided_by = :by, decided_at = now(),"
                   " reason = :reason where id = :id", id=revision_id, by=changesets.SYSTEM,
                   reason="检查发现的问题使本次提交没有可发布的数据 / The findings leave nothing to publish")
-    _store_findings(revision_id, findings)
+    reports.store_findings(findings, dataset["id"], revision_id, run_id)
     if examined is not None:
-        _store_rows(revision_id, examined)
+        reports.store_rows(examined, dataset["id"], revision_id, run_id)
     counted: dict[str, int] = {}
     for finding in findings:
         counted[finding.code] = counted.get(finding.code, 0) + 1
@@ -247,25 +251,12 @@ def _supersede(dataset_id: Any, submission_id: str, revision_id: str, touched: s
         touched=sorted(touched))
 
 
-def _store_findings(revision_id: str, findings: list[Finding]) -> None:
-    model.insert_many("finding", ("revision_id", "code", "severity", "line", "field", "label", "value", "params",
-                                  "sheet"),
-                      [(revision_id, f.code, f.severity, f.line, f.field, f.label, f.value,
-                        model.dump(dict(f.params)), f.sheet) for f in findings])
-
-
-def _store_rows(revision_id: str, examined: Examined) -> None:
-    for kind, table in (("bad", examined.quarantine), ("duplicate", examined.duplicates)):
-        model.insert_many("quarantine", ("revision_id", "kind", "line", "row"),
-                          [(revision_id, kind, line, row) for line, row in
-                           zip(table["line"].to_pylist(), table["row"].to_pylist(), strict=True)])
-
-
 def _outcome_of(submission_id: str, dataset_id: str) -> Outcome:
     row = model.one("select * from gkopen.revision where submission_id = :id order by created_at desc limit 1",
                     id=submission_id)
     if row is None:
-        return Outcome("unchanged", submission_id, None, dataset_id, findings={})
+        options = model.value("select options from gkopen.submission where id = :id", id=submission_id)
+        return Outcome("unchanged", submission_id, None, dataset_id, **options["unchanged"])
     found = model.every("select code, count(*) as n from gkopen.finding where revision_id = :id group by code",
                         id=row["id"])
     return Outcome("repeated", submission_id, str(row["id"]), dataset_id, row["rows_in"], row["rows_ok"],

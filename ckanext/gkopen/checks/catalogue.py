@@ -35,7 +35,9 @@ def severity_of(code: str) -> Severity:
 def render(finding: Finding, lang: str = "zh") -> dict[str, str]:
     """`title`, `message`, `fix` of a finding in Chinese, or in English where `lang` starts with "en"."""
     language = "en" if lang.startswith("en") else "zh"
-    entry = catalogue()[finding.code]
+    entry = catalogue().get(finding.code)
+    if entry is None:
+        return _unlisted(finding, language)
     values = _Blank(finding.params)
     for name in ("label", "field", "value", "line", "sheet"):
         given = getattr(finding, name)
@@ -44,6 +46,15 @@ def render(finding: Finding, lang: str = "zh") -> dict[str, str]:
     values.setdefault("label", finding.field or finding.params.get("label", "…"))
     values = _Blank({key: _listed(value, language) for key, value in values.items()})
     return {part: str(entry[part][language]).format_map(values) for part in ("title", "message", "fix")}
+
+
+def _unlisted(finding: Finding, language: str) -> dict[str, str]:
+    """A stored finding of an earlier version whose code is no longer listed still says its code, place and value."""
+    place = {"zh": f"第 {finding.line} 行", "en": f"line {finding.line}"}[language] if finding.line else None
+    told = (place, finding.code, finding.label or finding.field, finding.value)
+    return {"title": finding.code, "message": " ".join(text for text in told if text), "fix": {
+        "zh": "这条规则来自较早的版本：请重新检查该文件。",
+        "en": "This rule is of an earlier version: check the file again."}[language]}
 
 
 def _listed(value: Any, language: str) -> Any:

@@ -18,6 +18,7 @@ from ckanext.gkopen.harvest import run as harvest_run
 from ckanext.gkopen.harvesters.source import load_source
 from ckanext.gkopen.records import Finding
 from ckanext.gkopen.review import decide
+from ckanext.gkopen.views.findings import safe
 
 
 @gkopen.group()
@@ -134,7 +135,7 @@ def _print_report(run: dict[str, Any]) -> None:
             click.echo(f"  {number} rows of {body} are gone from the source:"
                        " look at the revision before you approve it")
         for body, number in counts["unknown_bodies"].items():
-            click.echo(f"  {number} rows of an unknown body {body!r}: create it, then harvest again")
+            click.echo(f"  {number} rows of an unknown body {body!r} are quarantined: create it, then harvest again")
 
 
 @gkopen.group("run")
@@ -161,33 +162,32 @@ def run_show(run_id: str, target: Path | None) -> None:
     item = act("gkopen_run_show", id=run_id)
     _print_report(item)
     if target is not None:
-        revisions = [o["revision"] for o in item["counts"].get("outcomes", []) if o["revision"]]
-        number = _write_findings(revisions, target)
+        number = _write_findings(item["id"], target)
         click.echo(f"  {target}: {number} findings")
 
 
-def _write_findings(revisions: list[str], target: Path) -> int:
-    """All findings of the revisions as a CSV that Excel opens; returns their number."""
+def _write_findings(run_id: str, target: Path) -> int:
+    """All findings of a run as a CSV that Excel opens; returns their number."""
     number = 0
     with target.open("w", encoding="utf-8-sig", newline="") as stream:
         writer = csv.writer(stream)
-        writer.writerow(("revision", "line", "column", "severity", "code", "value", "message_zh", "fix_zh",
+        writer.writerow(("body", "revision", "line", "column", "severity", "code", "value", "message_zh", "fix_zh",
                          "message_en", "fix_en"))
-        for revision in revisions:
-            for item in _findings(revision):
-                finding = Finding(*(item[name] for name in ("code", "severity", "line", "field", "label", "value",
-                                                            "params", "sheet")))
-                zh, en = render(finding, "zh"), render(finding, "en")
-                writer.writerow((revision, finding.line, finding.label or finding.field, finding.severity, finding.code,
-                                 finding.value, zh["message"], zh["fix"], en["message"], en["fix"]))
-                number += 1
+        for item in _findings(run_id):
+            finding = Finding(*(item[name] for name in ("code", "severity", "line", "field", "label", "value",
+                                                        "params", "sheet")))
+            zh, en = render(finding, "zh"), render(finding, "en")
+            writer.writerow([safe(cell) for cell in (
+                item["body"], item["revision"], finding.line, finding.label or finding.field, finding.severity,
+                finding.code, finding.value, zh["message"], zh["fix"], en["message"], en["fix"])])
+            number += 1
     return number
 
 
-def _findings(revision: str) -> Iterator[dict[str, Any]]:
+def _findings(run_id: str) -> Iterator[dict[str, Any]]:
     cursor = None
     while True:
-        page = act("gkopen_finding_list", revision=revision, cursor=cursor, limit=1000)
+        page = act("gkopen_finding_list", run=run_id, cursor=cursor, limit=1000)
         yield from page["results"]
         cursor = page["cursor"]
         if not cursor:

@@ -18,7 +18,7 @@ from ckan import model as ckan_model
 from ckan.plugins import toolkit
 from sqlalchemy.exc import OperationalError
 
-from ckanext.gkopen import bodies, model, pipeline
+from ckanext.gkopen import bodies, model, pipeline, reports
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.harvest import ledger
 from ckanext.gkopen.harvesters import open_transport
@@ -70,6 +70,16 @@ class Report:
         if outcome.removed > GONE_ROWS and outcome.removed > GONE_SHARE * before:
             self.vanished[body] = outcome.removed
             self.state = "held"
+
+    def set_aside(self, unknown_bodies: dict[str, int]) -> None:
+        """All rows of bodies that the portal does not know are quarantined."""
+        rows = sum(unknown_bodies.values())
+        if rows:
+            self.unknown_bodies = unknown_bodies
+            self.rows_in += rows
+            self.rows_quarantined += rows
+            self.findings[reports.BODY_UNKNOWN] = rows
+            self.state = "held" if self.state == "held" else "partly"
 
     def counts(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in (
@@ -175,15 +185,15 @@ def _submit(run: dict[str, Any], source: Source, tables: dict[str, Path], entry:
             progress: Progress) -> None:
     domain = get_domain(source.domain)
     catalogue = {name: value for name, value in asdict(entry).items() if name != "raw"} if entry else None
+    end = ckan_model.Session.rollback if run["dry_run"] else ckan_model.Session.commit
+    unknown: dict[str, Path] = {}
     for number, (name, path) in enumerate(tables.items(), 1):
         try:
             body = bodies.find(name)
         except bodies.UnknownBody:
             if source.organization_column is None:
                 raise
-            with path.open(encoding="utf-8") as lines:
-                report.unknown_bodies[name] = sum(1 for _ in lines)
-            report.state = "partly"
+            unknown[name] = path
             continue
         ledger.check_epoch(run)
         outcome = pipeline.submit(pipeline.Submission(
@@ -193,9 +203,9 @@ def _submit(run: dict[str, Any], source: Source, tables: dict[str, Path], entry:
             options=Options(mapping=source.mapping, units=source.units, constants=source.constants),
             scope="complete" if source.complete else "changes",
             metadata=default_metadata(domain, body, catalogue)))
-        if run["dry_run"]:
-            ckan_model.Session.rollback()
-        else:
-            ckan_model.Session.commit()
+        end()
         report.add(outcome, body["name"])
         progress("check", number, len(tables))
+    ledger.check_epoch(run)
+    report.set_aside(reports.set_aside(run["id"], unknown))
+    end()

@@ -4,18 +4,38 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from ckan.plugins import toolkit
 
+from ckanext.gkopen import model
+
 MOST = 1000
 
 
-def limit(data_dict: dict[str, Any], default: int = 50) -> int:
-    """The wished page size, 1 to 1000. Raises ValidationError."""
+def listed(data_dict: dict[str, Any], sql: str, place: Mapping[str, Callable[[str], Any]],
+           show: Callable[[dict[str, Any]], dict[str, Any]], *, default: int = 50, **params: Any) -> dict[str, Any]:
+    """One page of what `sql` asks for: `{results, cursor}`, each row as `show` makes it.
+
+    `place`: the columns by which the rows are in order → how a value is read back from a cursor. `sql` takes
+    `:limit` and, a column each, `:after_<column>`, which are null on the first page. Raises ValidationError.
+    """
+    wanted, start = limit(data_dict, default), _after(data_dict, place)
+    rows = model.every(sql, limit=wanted + 1, **start, **params)
+    cursor = None
+    if len(rows) > wanted:
+        last = json.dumps([str(rows[wanted - 1][name]) for name in place]).encode()
+        cursor = base64.urlsafe_b64encode(last).decode()
+    return {"results": [show(row) for row in rows[:wanted]], "cursor": cursor}
+
+
+def limit(data_dict: dict[str, Any], default: int) -> int:
+    """The wished number of rows, 1 to 1000. Raises ValidationError."""
     try:
         wished = int(data_dict.get("limit", default))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         wished = 0
     if not 1 <= wished <= MOST:
         said = toolkit._("limit is a whole number from 1 to {most}.").format(most=MOST)
@@ -23,25 +43,24 @@ def limit(data_dict: dict[str, Any], default: int = 50) -> int:
     return wished
 
 
-def after(data_dict: dict[str, Any], length: int) -> list[Any] | None:
-    """The values of the cursor, or None at the start. Raises ValidationError for one that we did not give."""
+def moment(text: str) -> datetime:
+    """A time of a cursor: ISO 8601 with its offset."""
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError(text)
+    return found
+
+
+def _after(data_dict: dict[str, Any], place: Mapping[str, Callable[[str], Any]]) -> dict[str, Any]:
+    """The parameters `after_<column>`. Raises ValidationError for a cursor that we did not give."""
     text = data_dict.get("cursor")
     if not text:
-        return None
+        return {f"after_{name}": None for name in place}
     try:
-        values = json.loads(base64.urlsafe_b64decode(str(text).encode()))
-        if isinstance(values, list) and len(values) == length:
-            return values
-    except ValueError:
-        pass
-    raise toolkit.ValidationError({"cursor": [toolkit._("Unknown cursor: take the one that the last answer gave.")]})
-
-
-def answer(rows: list[dict[str, Any]], wanted: int, key: tuple[str, ...], **more: Any) -> dict[str, Any]:
-    """`rows` holds one row more than wanted when there is a next page; `key` names the columns of the cursor."""
-    page = rows[:wanted]
-    cursor = None
-    if len(rows) > wanted:
-        values = json.dumps([str(page[-1][name]) for name in key]).encode()
-        cursor = base64.urlsafe_b64encode(values).decode()
-    return {"results": page, "cursor": cursor, **more}
+        values = [str(value) for value in json.loads(base64.urlsafe_b64decode(str(text).encode()))]
+        if any("\x00" in value for value in values):
+            raise ValueError(text)
+        return {f"after_{name}": read(value) for (name, read), value in zip(place.items(), values, strict=True)}
+    except (ValueError, TypeError) as error:
+        raise toolkit.ValidationError({"cursor": [
+            toolkit._("Unknown cursor: take the one that the last answer gave.")]}) from error

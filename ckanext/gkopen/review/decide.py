@@ -93,10 +93,11 @@ def carry_out(revision: Mapping[str, Any], changes: list[dict[str, Any]], actor:
 
 
 def _carry_out(revision: Mapping[str, Any], changes: list[dict[str, Any]], actor: str, reason: str | None) -> int:
-    model.execute("update gkopen.revision set state = 'approved', decided_by = :by, decided_at = now(),"
-                  " reason = coalesce(:reason, reason) where id = :id", by=actor, reason=reason, id=revision["id"])
+    public = model.value("update gkopen.revision set state = 'approved', decided_by = :by, decided_at = now(),"
+                         " reason = coalesce(:reason, reason) where id = :id returning reason",
+                         by=actor, reason=reason, id=revision["id"])
     audit.record(actor, f"{revision['kind']}.approved", str(revision["id"]), digest=revision["digest"], reason=reason)
-    return publication.publish(revision, changes, actor)
+    return publication.publish({**revision, "reason": public}, changes, actor)
 
 
 def send_back(revision_id: str, actor: str, reason: str) -> None:
@@ -194,11 +195,13 @@ def withdraw(dataset_id: str, part: str | None, actor: str, reason: str) -> int:
         raise Refused("The reason of a withdrawal is public: say why, in words that a citizen understands.")
     dataset = changesets.lock_dataset(dataset_id)
     public = changesets.public_parts(dataset_id)
-    if part is not None and part not in public:
-        raise Refused("{part} is not public. Public parts: {parts}.", part=part, parts=", ".join(sorted(public)) or "-")
-    gone = [part] if part is not None else sorted(public)
-    if not gone:
+    rows = public.keys() - {changesets.METADATA}
+    if part is not None and part not in rows:
+        raise Refused("{part} is not public. Public parts: {parts}.", part=part, parts=", ".join(sorted(rows)) or "-")
+    if not public:
         raise Refused("Nothing of this dataset is public.")
+    # Without its last rows a dataset is gone as a whole: its metadata must not stay behind as if it were public.
+    gone = sorted(public) if part is None or rows == {part} else [part]
     sealed = model.every(
         "select distinct p.part, p.new_sha256 from gkopen.revision_part p join gkopen.publication u using (revision_id)"
         " where u.dataset_id = :d and p.part = any(:parts) and p.new_sha256 is not null", d=dataset_id, parts=gone)

@@ -37,28 +37,43 @@ def grouped(findings: Iterable[Mapping[str, Any]]) -> list[Group]:
     return sorted(groups.values(), key=lambda group: (RANKS.get(group.severity, 3), -len(group.findings)))
 
 
-def of_revisions(ids: Iterable[str]) -> Iterator[Mapping[str, Any]]:
-    """All findings of revisions, in their order."""
-    for identifier in ids:
-        cursor = None
-        while True:
-            answer = act("gkopen_finding_list", {"revision": identifier, "limit": 1000,
-                                                 **({"cursor": cursor} if cursor else {})})
-            yield from answer["results"]
-            cursor = answer.get("cursor")
-            if not cursor:
-                break
+def every(action: str, asked: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
+    """All that a list action answers to what is asked, page after page, in its order."""
+    cursor = None
+    while True:
+        answer = act(action, {**asked, "limit": 1000, **({"cursor": cursor} if cursor else {})})
+        yield from answer["results"]
+        cursor = answer["cursor"]
+        if not cursor:
+            return
 
 
 def as_csv(findings: Iterable[Mapping[str, Any]]) -> str:
-    """A table for spreadsheets: severity, line, column, value, rule, message, how to mend it, code."""
+    """A table for spreadsheets: body (of a run's), severity, line, column, value, rule, message, how to mend it."""
+    return _csv({"body": toolkit._("Responsible body"), "severity": toolkit._("Severity"), "line": toolkit._("Line"),
+                 "label": toolkit._("Column"), "value": toolkit._("Value"), "title": toolkit._("Rule"),
+                 "message": toolkit._("Message"), "fix": toolkit._("How to mend it"), "code": "code"}, findings)
+
+
+def rows_as_csv(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Rows that were set apart, as their source printed them, with their line and the codes of their findings."""
+    kept = list(rows)
+    labels = dict.fromkeys(label for entry in kept for label in entry["row"])
+    kinds = {"bad": toolkit._("not usable"), "duplicate": toolkit._("repeated exactly")}
+    # A label of the source may be one of our own names: ours are set apart by their place, not by their name.
+    columns = {"body": toolkit._("Responsible body"), "line": toolkit._("Line"), "kind": toolkit._("State"),
+               "codes": toolkit._("Rule")} | {f"row/{label}": label for label in labels}
+    return _csv(columns, ({"body": entry["body"], "line": entry["line"], "kind": kinds[entry["kind"]],
+                           "codes": " ".join(entry["codes"])} | {f"row/{label}": value for label, value
+                                                                 in entry["row"].items()} for entry in kept))
+
+
+def _csv(columns: Mapping[str, str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """`columns`: key of a row → heading."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow([toolkit._("Severity"), toolkit._("Line"), toolkit._("Column"), toolkit._("Value"),
-                     toolkit._("Rule"), toolkit._("Message"), toolkit._("How to mend it"), "code"])
-    for finding in findings:
-        writer.writerow([safe(finding.get(name)) for name in
-                         ("severity", "line", "label", "value", "title", "message", "fix", "code")])
+    writer.writerow([safe(heading) for heading in columns.values()])
+    writer.writerows([safe(row.get(name)) for name in columns] for row in rows)
     return text.getvalue()
 
 

@@ -12,7 +12,7 @@ from flask import Blueprint, Response
 from ckanext.gkopen.domains import domains
 from ckanext.gkopen.review import roles
 from ckanext.gkopen.views import kept, report
-from ckanext.gkopen.views.findings import as_csv, grouped, of_revisions
+from ckanext.gkopen.views.findings import as_csv, every, grouped, rows_as_csv
 from ckanext.gkopen.views.session import act, attachment, sentences, signed_in, telling, words
 
 blueprint = Blueprint("gkopen_office", __name__, url_prefix="/office")
@@ -93,9 +93,14 @@ def run(id: str) -> str:
 
 @blueprint.get("/runs/<id>/findings.csv", endpoint="run_findings")
 def run_findings(id: str) -> Response:
-    """The findings of all revisions of a run, for whoever has to mend the source."""
-    shown = report.of(act("gkopen_run_show", {"id": id}))
-    return attachment(as_csv(of_revisions(shown["revisions"])), f"run-{id[:8]}.csv")
+    """All findings of a run, for whoever has to mend the source."""
+    return attachment(as_csv(every("gkopen_finding_list", {"run": id})), f"run-{id[:8]}.csv")
+
+
+@blueprint.get("/runs/<id>/rows.csv", endpoint="run_rows")
+def run_rows(id: str) -> Response:
+    """The rows that a run set apart, as the source printed them."""
+    return attachment(rows_as_csv(every("gkopen_run_quarantine", {"id": id})), f"run-{id[:8]}-rows.csv")
 
 
 @blueprint.post("/nil", endpoint="nil")

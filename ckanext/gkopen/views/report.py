@@ -10,7 +10,8 @@ from ckan import model
 from ckan.lib.helpers import helper_functions as h
 
 from ckanext.gkopen import bodies
-from ckanext.gkopen.checks.catalogue import catalogue
+from ckanext.gkopen.checks.catalogue import catalogue, render
+from ckanext.gkopen.records import Finding, Severity
 from ckanext.gkopen.views.findings import RANKS
 
 
@@ -29,10 +30,11 @@ def of(run: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _rules(numbers: Mapping[str, int]) -> list[dict[str, Any]]:
-    lang = "en" if str(h.lang()).startswith("en") else "zh"
     known = catalogue()
-    rules = [{"code": code, "number": number, "severity": known[code]["severity"], "title": known[code]["title"][lang]}
-             for code, number in numbers.items() if code in known]
+    severities: dict[str, Severity] = {code: known[code]["severity"] if code in known else "info" for code in numbers}
+    rules = [{"code": code, "number": number, "severity": severities[code],
+              "title": render(Finding(code, severities[code]), str(h.lang()))["title"]}
+             for code, number in numbers.items()]
     return sorted(rules, key=lambda rule: (RANKS.get(rule["severity"], 3), -rule["number"], rule["code"]))
 
 

@@ -10,7 +10,7 @@ from flask import Blueprint, Response
 
 from ckanext.gkopen import changesets
 from ckanext.gkopen.domains import get_domain
-from ckanext.gkopen.views.findings import as_csv, grouped, of_revisions
+from ckanext.gkopen.views.findings import as_csv, every, grouped
 from ckanext.gkopen.views.session import act, attachment, signed_in, telling, words
 
 blueprint = Blueprint("gkopen_review", __name__, url_prefix="/review")
@@ -51,7 +51,7 @@ def read(id: str) -> str:
 @blueprint.get("/<id>/findings.csv", endpoint="findings")
 def findings(id: str) -> Response:
     """All findings of a revision, for the officer who has to mend the source."""
-    return attachment(as_csv(of_revisions([id])), f"findings-{id[:8]}.csv")
+    return attachment(as_csv(every("gkopen_finding_list", {"revision": id})), f"findings-{id[:8]}.csv")
 
 
 @blueprint.post("/<id>/approve", endpoint="approve")

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ckanext.gkopen.logic.action import domain, revision, source, submission
+from ckanext.gkopen.logic.action import domain, oversight, report, revision, source, standing, submission
 
 _ACTIONS = (
     submission.gkopen_submission_create, submission.gkopen_check, submission.gkopen_nil_report,
     revision.gkopen_revision_list, revision.gkopen_revision_show, revision.gkopen_revision_diff,
-    revision.gkopen_revision_quarantine, revision.gkopen_revision_approve, revision.gkopen_revision_return,
-    revision.gkopen_revision_recall, revision.gkopen_finding_list,
+    revision.gkopen_revision_approve, revision.gkopen_revision_return, revision.gkopen_revision_recall,
+    report.gkopen_finding_list, report.gkopen_revision_quarantine, report.gkopen_run_quarantine,
     revision.gkopen_dataset_withdraw, revision.gkopen_dataset_rollback,
     source.gkopen_source_list, source.gkopen_source_show, source.gkopen_source_create, source.gkopen_source_update,
     source.gkopen_source_pause, source.gkopen_source_resume,
     source.gkopen_run_create, source.gkopen_run_list, source.gkopen_run_show,
+    oversight.gkopen_oversight_list, oversight.gkopen_duty_list, oversight.gkopen_duty_set,
+    oversight.gkopen_duty_remove, oversight.gkopen_respite_grant,
+    standing.gkopen_standing_grant, standing.gkopen_standing_list, standing.gkopen_standing_revoke,
     domain.gkopen_domain_list, domain.gkopen_domain_show, domain.gkopen_change_list,
 )
 

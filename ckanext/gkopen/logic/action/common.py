@@ -15,7 +15,12 @@ from ckanext.gkopen import blobs, bodies, model, pipeline
 from ckanext.gkopen.domains import Domain, UnknownDomain, get_domain
 from ckanext.gkopen.harvest import ledger
 from ckanext.gkopen.harvesters.lines import SourceError
-from ckanext.gkopen.review import decide
+from ckanext.gkopen.review import decide, roles
+
+FINDING_COUNTS = (
+    "coalesce((select jsonb_object_agg(severity, n) from (select severity, count(*) as n from gkopen.finding f"
+    " where f.revision_id = r.id group by severity) c), '{}') as findings")
+"""A column of a query over `gkopen.revision r`: severity → number of its findings."""
 
 
 def need(data_dict: Mapping[str, Any], *names: str) -> None:
@@ -27,34 +32,43 @@ def need(data_dict: Mapping[str, Any], *names: str) -> None:
 
 @contextmanager
 def speaking() -> Iterator[None]:
-    """Our exceptions become ValidationError, NotAuthorized or ObjectNotFound; the transaction is rolled back."""
+    """Our exceptions become ValidationError, NotAuthorized or ObjectNotFound.
+
+    Whatever ends the block early, CKAN's session is left clean: nothing of it is committed by who comes next.
+    """
     try:
         yield
     except decide.Stale as error:
         ckan_model.Session.commit()                       # the comparison made anew is kept
         raise toolkit.ValidationError({"revision": [_say(error)], "stale": [error.revision_id or ""]}) from error
-    except decide.Refused as error:
+    except BaseException as error:
         ckan_model.Session.rollback()
-        raise toolkit.ValidationError({"revision": [_say(error)]}) from error
-    except blobs.Sealed as error:
-        ckan_model.Session.rollback()
-        raise toolkit.ValidationError({"revision": [toolkit._("This content was withdrawn and is sealed.")]}) from error
-    except bodies.UnknownBody as error:
-        ckan_model.Session.rollback()
-        raise toolkit.ValidationError({"organization": [toolkit._(
-            "Unknown body {name}: the portal administrator creates bodies first.").format(name=error.name)]}) from error
-    except UnknownDomain as error:
-        ckan_model.Session.rollback()
-        raise toolkit.ValidationError({"domain": [str(error)]}) from error
-    except pipeline.KeyReused as error:
-        ckan_model.Session.rollback()
-        raise toolkit.ValidationError({"idempotency_key": [toolkit._(
-            "This key was used before with other content: choose a new one for new content.")]}) from error
-    except SourceError as error:
-        ckan_model.Session.rollback()
-        raise toolkit.ValidationError({"source": [str(error)]}) from error
-    except ledger.UnknownSource as error:
-        raise toolkit.ObjectNotFound(str(error)) from error
+        told = _told(error)
+        if told is None:
+            raise
+        raise told from error
+
+
+def _told(error: BaseException) -> Exception | None:
+    """The exception of CKAN that says the same to a caller; None for one that is not ours."""
+    match error:
+        case decide.Refused():
+            return toolkit.ValidationError({"revision": [_say(error)]})
+        case blobs.Sealed():
+            return toolkit.ValidationError({"revision": [toolkit._("This content was withdrawn and is sealed.")]})
+        case bodies.UnknownBody():
+            return toolkit.ValidationError({"organization": [toolkit._(
+                "Unknown body {name}: the portal administrator creates bodies first.").format(name=error.name)]})
+        case UnknownDomain():
+            return toolkit.ValidationError({"domain": [str(error)]})
+        case pipeline.KeyReused():
+            return toolkit.ValidationError({"idempotency_key": [toolkit._(
+                "This key was used before with other content: choose a new one for new content.")]})
+        case SourceError():
+            return toolkit.ValidationError({"source": [str(error)]})
+        case ledger.UnknownSource():
+            return toolkit.ObjectNotFound(str(error))
+    return None
 
 
 def _say(error: decide.Refused) -> str:
@@ -70,17 +84,59 @@ def user_of(context: Any) -> str:
     return context.get("user") or ""
 
 
-def uuid_of(data_dict: Mapping[str, Any], name: str = "id") -> str:
-    """A UUID in the request; one that is none cannot exist."""
+def uuid_of(data_dict: Mapping[str, Any], missing: toolkit.ObjectNotFound, name: str = "id") -> str:
+    """A UUID in the request; one that is none cannot exist: `missing` is raised."""
     need(data_dict, name)
     try:
         return str(UUID(str(data_dict[name])))
     except ValueError as error:
-        raise toolkit.ObjectNotFound(toolkit._("Not found")) from error
+        raise missing from error
 
 
-def dataset_row(name_or_id: str) -> dict[str, Any]:
+def visible_revision(context: Any, data_dict: Mapping[str, Any], name: str = "id") -> dict[str, Any]:
+    """The revision with its dataset's name, domain and body, for whoever may see it; else as if it did not exist."""
+    missing = toolkit.ObjectNotFound(toolkit._(
+        "There is no revision {id} that you may see: gkopen_revision_list (gkopen review list) names them all.").format(
+            id=data_dict.get(name)))
+    revision_id = uuid_of(data_dict, missing, name)
+    row = model.one(f"select r.*, d.name, d.domain, d.body_id, {FINDING_COUNTS} from gkopen.revision r"
+                    " join gkopen.dataset d on d.id = r.dataset_id where r.id = :id", id=revision_id)
+    if row is None or not roles.may_see(user_of(context), row["body_id"]):
+        toolkit.check_access("gkopen_desk", context, {})
+        raise missing
+    return row
+
+
+def visible_run(context: Any, data_dict: Mapping[str, Any], name: str = "id") -> dict[str, Any]:
+    """The run with its source's name, domain and body, for whoever may see them; else as if it did not exist."""
+    missing = toolkit.ObjectNotFound(toolkit._(
+        "There is no run {id} that you may see: gkopen_run_list (gkopen run list) names them all.").format(
+            id=data_dict.get(name)))
+    row = model.one("select r.*, s.name as source, s.organization, s.domain from gkopen.run r join gkopen.source s"
+                    " on s.id = r.source_id where r.id = :id", id=uuid_of(data_dict, missing, name))
+    names = visible_names(context)
+    if row is None or (names is not None and row["organization"] not in names):
+        toolkit.check_access("gkopen_desk", context, {})
+        raise missing
+    return row
+
+
+def visible_names(context: Any) -> set[str] | None:
+    """Names of the bodies whose held content the caller may see; None means all."""
+    visible = roles.visible_bodies(user_of(context))
+    return None if visible is None else {bodies.find(body)["name"] for body in visible}
+
+
+def dataset_row(context: Any, name_or_id: str, auth: str) -> dict[str, Any]:
+    """The dataset, for whoever passes the check `auth` for its body.
+
+    One of which nothing was ever public does not exist for those who may not see its revisions.
+    """
     row = model.one("select * from gkopen.dataset where name = :name or cast(id as text) = :name", name=name_or_id)
-    if row is None:
-        raise toolkit.ObjectNotFound(toolkit._("Not found"))
+    if row is None or (row["seq"] == 0 and not roles.may_see(user_of(context), row["body_id"])):
+        toolkit.check_access("gkopen_desk", context, {})
+        raise toolkit.ObjectNotFound(toolkit._(
+            "There is no dataset {id}: give the name at the end of its address, such as nantong-czj-procurement.")
+            .format(id=name_or_id))
+    toolkit.check_access(auth, context, {"body_id": row["body_id"]})
     return row

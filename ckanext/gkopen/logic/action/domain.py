@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from ckan.plugins import toolkit
 
@@ -56,23 +57,25 @@ def gkopen_change_list(context: Any, data_dict: Any) -> dict[str, Any]:
     :param domain: :param since: ISO time :param cursor: :param limit:
     """
     toolkit.check_access("gkopen_public", context, {})
-    wanted, start = paging.limit(data_dict), paging.after(data_dict, 2)
-    rows = model.every(
+    titles = bodies.titles()
+
+    def shown(row: dict[str, Any]) -> dict[str, Any]:
+        return {key: row[key] for key in ("seq", "reason", "kind", "domain", "added", "changed", "removed")} | {
+            "dataset": row["name"], "organization": titles.get(row["body_id"], ""), "at": clock.told(row["at"])}
+
+    return paging.listed(
+        data_dict,
         "select u.dataset_id, u.seq, u.at, u.reason, r.kind, d.name, d.domain, d.body_id, r.summary->'added' as added,"
         " r.summary->'changed' as changed, r.summary->'removed' as removed from gkopen.publication u"
         " join gkopen.dataset d on d.id = u.dataset_id join gkopen.revision r on r.id = u.revision_id"
         " where (cast(:domain as text) is null or d.domain = :domain)"
         " and (cast(:since as text) is null or u.at >= cast(:since as timestamptz))"
-        " and (cast(:at as timestamptz) is null"
-        " or (u.at, u.dataset_id) < (cast(:at as timestamptz), cast(:id as uuid)))"
-        " order by u.at desc, u.dataset_id desc limit :limit", domain=data_dict.get("domain"), since=_time(data_dict),
-        at=start[0] if start else None, id=start[1] if start else None, limit=wanted + 1)
-    titles = bodies.titles()
-    answer = paging.answer(rows, wanted, ("at", "dataset_id"))
-    answer["results"] = [{key: row[key] for key in ("seq", "reason", "kind", "domain", "added", "changed", "removed")}
-                         | {"dataset": row["name"], "organization": titles.get(row["body_id"], ""),
-                            "at": clock.told(row["at"])} for row in answer["results"]]
-    return answer
+        " and (cast(:after_at as timestamptz) is null"
+        " or (u.at, u.dataset_id, u.seq) <"
+        " (cast(:after_at as timestamptz), cast(:after_dataset_id as uuid), cast(:after_seq as int)))"
+        " order by u.at desc, u.dataset_id desc, u.seq desc limit :limit",
+        {"at": paging.moment, "dataset_id": UUID, "seq": int}, shown,
+        domain=data_dict.get("domain"), since=_time(data_dict))
 
 
 def _time(data_dict: Any) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import pyarrow as pa
 from ckan import model as ckan_model
@@ -13,13 +14,9 @@ from ckan.plugins import toolkit
 from ckanext.gkopen import blobs, bodies, changesets, model, parts
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.logic import clock, paging
-from ckanext.gkopen.logic.action.common import dataset_row, need, speaking, user_of, uuid_of
-from ckanext.gkopen.logic.action.submission import described
-from ckanext.gkopen.records import Finding
+from ckanext.gkopen.logic.action.common import FINDING_COUNTS, dataset_row, need, speaking, user_of, visible_revision
+from ckanext.gkopen.logic.action.report import FINDINGS, findings_of_revision
 from ckanext.gkopen.review import decide, roles
-
-_COUNTS = ("coalesce((select jsonb_object_agg(severity, n) from (select severity, count(*) as n from gkopen.finding f"
-           " where f.revision_id = r.id group by severity) c), '{}') as findings")
 
 
 @toolkit.side_effect_free
@@ -29,39 +26,35 @@ def gkopen_revision_list(context: Any, data_dict: Any) -> dict[str, Any]:
     toolkit.check_access("gkopen_desk", context, {})
     with speaking():
         visible = roles.visible_bodies(user_of(context))
-        wanted = paging.limit(data_dict)
-        start = paging.after(data_dict, 2)
+        titles = bodies.titles()
         body = bodies.find(str(data_dict["organization"]))["id"] if data_dict.get("organization") else None
-        rows = model.every(
-            f"select r.*, d.name, d.domain, d.body_id, {_COUNTS} from gkopen.revision r"
+        return paging.listed(
+            data_dict,
+            f"select r.*, d.name, d.domain, d.body_id, {FINDING_COUNTS} from gkopen.revision r"
             " join gkopen.dataset d on d.id = r.dataset_id"
             " where (cast(:state as text) is null or r.state = :state)"
             " and (cast(:domain as text) is null or d.domain = :domain)"
             " and (cast(:body as text) is null or d.body_id = :body)"
             " and (cast(:dataset as text) is null or d.name = :dataset)"
             " and (:all or d.body_id = any(:visible))"
-            " and (cast(:at as timestamptz) is null"
-            " or (r.created_at, r.id) < (cast(:at as timestamptz), cast(:id as uuid)))"
+            " and (cast(:after_created_at as timestamptz) is null"
+            " or (r.created_at, r.id) < (cast(:after_created_at as timestamptz), cast(:after_id as uuid)))"
             " order by r.created_at desc, r.id desc limit :limit",
+            {"created_at": paging.moment, "id": UUID}, lambda row: _plain(row, titles),
             state=data_dict.get("state"), domain=data_dict.get("domain"), body=body, dataset=data_dict.get("dataset"),
-            all=visible is None, visible=sorted(visible or ()), limit=wanted + 1, at=start[0] if start else None,
-            id=start[1] if start else None)
-        titles = bodies.titles()
-        answer = paging.answer(rows, wanted, ("created_at", "id"))
-        answer["results"] = [_plain(row, titles) for row in answer["results"]]
-    return answer
+            all=visible is None, visible=sorted(visible or ()))
 
 
 @toolkit.side_effect_free
 def gkopen_revision_show(context: Any, data_dict: Any) -> dict[str, Any]:
     """One revision with its parts, findings (paged by `findings_cursor`), metadata and what the caller may do."""
-    row = _visible(context, data_dict)
+    row = visible_revision(context, data_dict)
     user = user_of(context)
     result = _plain(row, bodies.titles())
     result["parts"] = [{key: part[key] for key in ("part", "base_sha256", "new_sha256", "rows", "added", "changed",
                                                    "removed")} for part in decide.parts_of(str(row["id"]))]
-    found = _findings(str(row["id"]), {"cursor": data_dict.get("findings_cursor"),
-                                       "limit": data_dict.get("limit", 200)})
+    found = findings_of_revision(str(row["id"]), {"cursor": data_dict.get("findings_cursor"),
+                                                  "limit": data_dict.get("limit", FINDINGS)})
     result["finding_list"], result["findings_cursor"] = found["results"], found["cursor"]
     result["metadata_change"] = _metadata(row, result["parts"])
     submission = model.one("select filename, source, received_at, raw_sha256, kind from gkopen.submission"
@@ -77,12 +70,14 @@ def gkopen_revision_show(context: Any, data_dict: Any) -> dict[str, Any]:
 @toolkit.side_effect_free
 def gkopen_revision_diff(context: Any, data_dict: Any) -> dict[str, Any]:
     """Rows that a revision adds, changes and removes in one part, at most `limit` of each. :param id: :param part:"""
-    row = _visible(context, data_dict)
+    row = visible_revision(context, data_dict)
     need(data_dict, "part")
     wanted = paging.limit(data_dict, 100)
     change = next((p for p in decide.parts_of(str(row["id"])) if p["part"] == data_dict["part"]), None)
     if change is None or change["part"] == changesets.METADATA:
-        raise toolkit.ObjectNotFound(toolkit._("Not found"))
+        raise toolkit.ObjectNotFound(toolkit._(
+            "This revision changes no rows of a part {part}: gkopen_revision_show names its parts.").format(
+                part=data_dict["part"]))
     domain = get_domain(row["domain"])
     contents = _contents(row, change)
     if contents is None:
@@ -100,30 +95,6 @@ def gkopen_revision_diff(context: Any, data_dict: Any) -> dict[str, Any]:
     return {"part": change["part"], "added": page(difference.added), "removed": page(difference.removed),
             "changed": changed, "counts": {"added": change["added"], "changed": change["changed"],
                                            "removed": change["removed"]}}
-
-
-@toolkit.side_effect_free
-def gkopen_revision_quarantine(context: Any, data_dict: Any) -> dict[str, Any]:
-    """Rows that wait because of their findings, in line order. :param id: :param cursor: :param limit:"""
-    row = _visible(context, data_dict)
-    wanted, start = paging.limit(data_dict), paging.after(data_dict, 1)
-    rows = model.every("select line, kind, row from gkopen.quarantine where revision_id = :id and line > :line"
-                       " order by line limit :limit", id=row["id"], line=int(start[0]) if start else -1,
-                       limit=wanted + 1)
-    answer = paging.answer(rows, wanted, ("line",))
-    lines = [r["line"] for r in answer["results"]]
-    found = model.every("select * from gkopen.finding where revision_id = :id and line = any(:lines) order by id",
-                        id=row["id"], lines=lines)
-    for entry in answer["results"]:
-        entry["findings"] = [_finding(f) for f in found if f["line"] == entry["line"]]
-    return answer
-
-
-@toolkit.side_effect_free
-def gkopen_finding_list(context: Any, data_dict: Any) -> dict[str, Any]:
-    """All findings of a revision, in order. :param revision: :param cursor: :param limit:"""
-    row = _visible(context, {"id": data_dict.get("revision")})
-    return _findings(str(row["id"]), data_dict)
 
 
 def gkopen_revision_approve(context: Any, data_dict: Any) -> dict[str, Any]:
@@ -150,7 +121,7 @@ def gkopen_revision_return(context: Any, data_dict: Any) -> dict[str, Any]:
 def gkopen_revision_recall(context: Any, data_dict: Any) -> dict[str, Any]:
     """Take an own submission back before it is decided. :param id:"""
     with speaking():
-        row = _visible(context, data_dict)
+        row = visible_revision(context, data_dict)
         decide.recall(str(row["id"]), user_of(context))
         ckan_model.Session.commit()
     return {"id": str(row["id"]), "state": "recalled"}
@@ -160,8 +131,7 @@ def gkopen_dataset_withdraw(context: Any, data_dict: Any) -> dict[str, Any]:
     """Take a dataset or one part out of every exit, with a public reason. :param id: :param part: :param reason:"""
     need(data_dict, "id", "reason")
     with speaking():
-        dataset = dataset_row(str(data_dict["id"]))
-        toolkit.check_access("gkopen_review", context, {"body_id": dataset["body_id"]})
+        dataset = dataset_row(context, str(data_dict["id"]), "gkopen_review")
         seq = decide.withdraw(str(dataset["id"]), data_dict.get("part") or None, user_of(context),
                               str(data_dict["reason"]))
         ckan_model.Session.commit()
@@ -172,8 +142,7 @@ def gkopen_dataset_rollback(context: Any, data_dict: Any) -> dict[str, Any]:
     """Hold a revision that brings a dataset back to an earlier publication. :param id: :param seq: :param reason:"""
     need(data_dict, "id", "seq", "reason")
     with speaking():
-        dataset = dataset_row(str(data_dict["id"]))
-        toolkit.check_access("gkopen_submit", context, {"body_id": dataset["body_id"]})
+        dataset = dataset_row(context, str(data_dict["id"]), "gkopen_submit")
         try:
             seq = int(data_dict["seq"])
         except (TypeError, ValueError) as error:
@@ -183,35 +152,10 @@ def gkopen_dataset_rollback(context: Any, data_dict: Any) -> dict[str, Any]:
     return {"revision": revision_id, "dataset": dataset["name"]}
 
 
-def _visible(context: Any, data_dict: Any) -> dict[str, Any]:
-    """The revision with its dataset's name, domain and body, for whoever may see it; else as if it did not exist."""
-    revision_id = uuid_of(data_dict)
-    row = model.one(f"select r.*, d.name, d.domain, d.body_id, {_COUNTS} from gkopen.revision r"
-                    " join gkopen.dataset d on d.id = r.dataset_id where r.id = :id", id=revision_id)
-    if row is None or not roles.may_see(user_of(context), row["body_id"]):
-        toolkit.check_access("gkopen_desk", context, {})
-        raise toolkit.ObjectNotFound(toolkit._("Not found"))
-    return row
-
-
 def _for_review(context: Any, data_dict: Any) -> dict[str, Any]:
-    row = _visible(context, data_dict)
+    row = visible_revision(context, data_dict)
     toolkit.check_access("gkopen_review", context, {"body_id": row["body_id"]})
     return row
-
-
-def _findings(revision_id: str, data_dict: Any) -> dict[str, Any]:
-    wanted, start = paging.limit(data_dict, 200), paging.after(data_dict, 1)
-    rows = model.every("select * from gkopen.finding where revision_id = :id and id > :after order by id limit :limit",
-                       id=revision_id, after=int(start[0]) if start else 0, limit=wanted + 1)
-    answer = paging.answer(rows, wanted, ("id",))
-    answer["results"] = [_finding(row) for row in answer["results"]]
-    return answer
-
-
-def _finding(row: dict[str, Any]) -> dict[str, Any]:
-    return described(Finding(row["code"], row["severity"], row["line"], row["field"], row["label"], row["value"],
-                             row["params"], row["sheet"]))
 
 
 def _metadata(row: dict[str, Any], changes: list[dict[str, Any]]) -> dict[str, Any] | None:

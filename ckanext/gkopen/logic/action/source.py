@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
@@ -12,25 +14,20 @@ from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.harvest import ledger
 from ckanext.gkopen.harvesters.source import load_source
 from ckanext.gkopen.logic import clock, paging
-from ckanext.gkopen.logic.action.common import need, speaking, user_of, uuid_of
+from ckanext.gkopen.logic.action.common import need, speaking, user_of, visible_names, visible_run
 from ckanext.gkopen.review import roles
 
 
 @toolkit.side_effect_free
 def gkopen_source_list(context: Any, data_dict: Any) -> dict[str, Any]:
     """Sources of the bodies that the caller may see, with their health. :param cursor: :param limit:"""
-    toolkit.check_access("gkopen_desk", context, {})
-    wanted, start = paging.limit(data_dict), paging.after(data_dict, 1)
-    names = _visible_names(context)
-    rows = model.every(
+    return _listed(
+        context, data_dict,
         "select s.*, r.id as last_run, r.state as last_state, r.finished_at as last_finished, r.counts as last_counts"
         " from gkopen.source s left join lateral (select * from gkopen.run r where r.source_id = s.id"
         " order by r.queued_at desc limit 1) r on true"
-        " where (:all or s.organization = any(:names)) and s.name > :after order by s.name limit :limit",
-        all=names is None, names=sorted(names or ()), after=start[0] if start else "", limit=wanted + 1)
-    answer = paging.answer(rows, wanted, ("name",))
-    answer["results"] = [_source(row) for row in answer["results"]]
-    return answer
+        " where (:all or s.organization = any(:names)) and (cast(:after_name as text) is null or s.name > :after_name)"
+        " order by s.name limit :limit", {"name": str}, _source)
 
 
 @toolkit.side_effect_free
@@ -62,8 +59,10 @@ def gkopen_source_resume(context: Any, data_dict: Any) -> dict[str, Any]:
 
 def gkopen_run_create(context: Any, data_dict: Any) -> dict[str, Any]:
     """Queue a run now; while one is open, that one is the answer. :param source: name or id :param dry_run:"""
+    toolkit.check_access("gkopen_desk", context, {})
+    need(data_dict, "source")
     with speaking():
-        source = _own(context, {"id": data_dict.get("source")}, "gkopen_submit")
+        source = _own(context, {"id": data_dict["source"]}, "gkopen_submit")
         run_id = ledger.enqueue(source, "manual", user_of(context), dry_run=toolkit.asbool(data_dict.get("dry_run")))
         ckan_model.Session.commit()
     return {"id": run_id, "source": source["name"]}
@@ -71,34 +70,23 @@ def gkopen_run_create(context: Any, data_dict: Any) -> dict[str, Any]:
 
 @toolkit.side_effect_free
 def gkopen_run_list(context: Any, data_dict: Any) -> dict[str, Any]:
-    """Runs, newest first. :param source: :param state: :param cursor: :param limit:"""
-    toolkit.check_access("gkopen_desk", context, {})
-    wanted, start = paging.limit(data_dict), paging.after(data_dict, 2)
-    names = _visible_names(context)
-    rows = model.every(
+    """Runs, newest first. :param source: name or id :param state: :param cursor: :param limit:"""
+    return _listed(
+        context, data_dict,
         "select r.*, s.name as source, s.organization, s.domain from gkopen.run r"
         " join gkopen.source s on s.id = r.source_id"
-        " where (:all or s.organization = any(:names)) and (cast(:source as text) is null or s.name = :source)"
-        " and (cast(:state as text) is null or r.state = :state) and (cast(:at as timestamptz) is null or"
-        " (r.queued_at, r.id) < (cast(:at as timestamptz), cast(:id as uuid)))"
+        " where (:all or s.organization = any(:names))"
+        " and (cast(:source as text) is null or :source in (s.name, cast(s.id as text)))"
+        " and (cast(:state as text) is null or r.state = :state) and (cast(:after_queued_at as timestamptz) is null or"
+        " (r.queued_at, r.id) < (cast(:after_queued_at as timestamptz), cast(:after_id as uuid)))"
         " order by r.queued_at desc, r.id desc limit :limit",
-        all=names is None, names=sorted(names or ()), source=data_dict.get("source"), state=data_dict.get("state"),
-        at=start[0] if start else None, id=start[1] if start else None, limit=wanted + 1)
-    answer = paging.answer(rows, wanted, ("queued_at", "id"))
-    answer["results"] = [_run(row) for row in answer["results"]]
-    return answer
+        {"queued_at": paging.moment, "id": UUID}, _run, source=data_dict.get("source"), state=data_dict.get("state"))
 
 
 @toolkit.side_effect_free
 def gkopen_run_show(context: Any, data_dict: Any) -> dict[str, Any]:
     """One run with its report. :param id:"""
-    row = model.one("select r.*, s.name as source, s.organization, s.domain from gkopen.run r join gkopen.source s"
-                    " on s.id = r.source_id where r.id = :id", id=uuid_of(data_dict))
-    names = _visible_names(context)
-    if row is None or (names is not None and row["organization"] not in names):
-        toolkit.check_access("gkopen_desk", context, {})
-        raise toolkit.ObjectNotFound(toolkit._("Not found"))
-    return _run(row)
+    return _run(visible_run(context, data_dict))
 
 
 def _save(context: Any, data_dict: Any, *, replace: bool) -> dict[str, Any]:
@@ -131,20 +119,26 @@ def _own(context: Any, data_dict: Any, auth: str) -> dict[str, Any]:
     """The source, if the caller may; to whoever may not even see it, it does not exist, and neither do its names."""
     toolkit.check_access("gkopen_desk", context, {})
     need(data_dict, "id")
-    names = _visible_names(context)
+    names = visible_names(context)
+    missing = toolkit.ObjectNotFound(toolkit._(
+        "There is no source {id} that you may see: gkopen_source_list (gkopen source list) names them all.").format(
+            id=data_dict["id"]))
     try:
         source = ledger.find_source(str(data_dict["id"]))
     except ledger.UnknownSource as error:
-        raise toolkit.ObjectNotFound(toolkit._("Not found")) from error
+        raise missing from error
     if names is not None and source["organization"] not in names:
-        raise toolkit.ObjectNotFound(toolkit._("Not found"))
+        raise missing
     toolkit.check_access(auth, context, {"body_id": bodies.find(source["organization"])["id"]})
     return source
 
 
-def _visible_names(context: Any) -> set[str] | None:
-    visible = roles.visible_bodies(user_of(context))
-    return None if visible is None else {bodies.find(body)["name"] for body in visible}
+def _listed(context: Any, data_dict: Any, sql: str, place: dict[str, Any],
+            show: Callable[[dict[str, Any]], dict[str, Any]], **params: Any) -> dict[str, Any]:
+    """A page of what belongs to the bodies that the caller may see: all of them (`:all`), or those of `:names`."""
+    toolkit.check_access("gkopen_desk", context, {})
+    names = visible_names(context)
+    return paging.listed(data_dict, sql, place, show, all=names is None, names=sorted(names or ()), **params)
 
 
 def _source(row: dict[str, Any]) -> dict[str, Any]:

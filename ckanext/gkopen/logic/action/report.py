@@ -1,0 +1,95 @@
+"""What was found, and the rows that were set apart: of one revision, or of all that a run fetched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ckan.plugins import toolkit
+
+from ckanext.gkopen import bodies, model
+from ckanext.gkopen.logic import paging
+from ckanext.gkopen.logic.action.common import need, user_of, visible_revision, visible_run
+from ckanext.gkopen.logic.action.submission import described
+from ckanext.gkopen.records import Finding
+from ckanext.gkopen.review import roles
+
+FINDINGS = 200
+"""On one page, where the caller does not say how many."""
+_OWN = " and (:all or t.dataset_id is null or d.body_id = any(:visible))"
+"""A run may hold rows of many bodies: those of others are left out, those of a body that is not known are shown."""
+
+
+@toolkit.side_effect_free
+def gkopen_finding_list(context: Any, data_dict: Any) -> dict[str, Any]:
+    """All findings of a revision or of a run, in order; each of a run names its body.
+
+    :param revision: or :param run: id :param cursor: :param limit:
+    """
+    if not data_dict.get("run"):
+        return findings_of_revision(str(visible_revision(context, data_dict, "revision")["id"]), data_dict)
+    run = visible_run(context, data_dict, "run")
+    titles = bodies.titles()
+    return paging.listed(
+        data_dict, "select t.*, d.body_id from gkopen.finding t left join gkopen.dataset d on d.id = t.dataset_id"
+        f" where t.run_id = :run{_OWN} and (cast(:after_id as bigint) is null or t.id > :after_id)"
+        " order by t.id limit :limit",
+        {"id": int}, lambda row: _finding(row) | {
+            "body": titles.get(row["body_id"], ""), "revision": str(row["revision_id"] or "") or None},
+        default=FINDINGS, run=run["id"], **_seen_by(context))
+
+
+@toolkit.side_effect_free
+def gkopen_revision_quarantine(context: Any, data_dict: Any) -> dict[str, Any]:
+    """Rows of a revision that wait because of their findings, in line order. :param id: :param cursor: :param limit:"""
+    row = visible_revision(context, data_dict)
+    answer = paging.listed(
+        data_dict, "select id, line, kind, row from gkopen.quarantine where revision_id = :revision"
+        " and (cast(:after_line as int) is null or (line, id) > (cast(:after_line as int), cast(:after_id as bigint)))"
+        " order by line, id limit :limit", {"line": int, "id": int}, dict, revision=row["id"])
+    found = model.every("select * from gkopen.finding where revision_id = :id and line = any(:lines) order by id",
+                        id=row["id"], lines=[entry["line"] for entry in answer["results"]])
+    for entry in answer["results"]:
+        del entry["id"]
+        entry["findings"] = [_finding(f) for f in found if f["line"] == entry["line"]]
+    return answer
+
+
+@toolkit.side_effect_free
+def gkopen_run_quarantine(context: Any, data_dict: Any) -> dict[str, Any]:
+    """Rows that a run set apart, whatever became of its tables: body, line, kind, row, and the codes of their findings.
+
+    Of the runs of a source that changed nothing only the newest still has them.
+
+    :param id: :param cursor: :param limit:
+    """
+    need(data_dict, "id")
+    run = visible_run(context, data_dict)
+    titles = bodies.titles()
+
+    def shown(row: dict[str, Any]) -> dict[str, Any]:
+        return {"body": titles.get(row["body_id"], "")} | {name: row[name] for name in ("line", "kind", "row", "codes")}
+
+    return paging.listed(
+        data_dict, "select t.*, d.body_id, array(select distinct f.code from gkopen.finding f where f.run_id = t.run_id"
+        " and f.line = t.line and f.dataset_id is not distinct from t.dataset_id order by f.code) as codes"
+        " from gkopen.quarantine t left join gkopen.dataset d on d.id = t.dataset_id"
+        f" where t.run_id = :run{_OWN} and (cast(:after_id as bigint) is null or t.id > :after_id)"
+        " order by t.id limit :limit", {"id": int}, shown, default=FINDINGS, run=run["id"], **_seen_by(context))
+
+
+def findings_of_revision(revision_id: str, data_dict: Any) -> dict[str, Any]:
+    """One page of the findings of a revision that the caller may see."""
+    return paging.listed(
+        data_dict, "select * from gkopen.finding where revision_id = :revision"
+        " and (cast(:after_id as bigint) is null or id > :after_id) order by id limit :limit",
+        {"id": int}, _finding, default=FINDINGS, revision=revision_id)
+
+
+def _seen_by(context: Any) -> dict[str, Any]:
+    visible = roles.visible_bodies(user_of(context))
+    return {"all": visible is None, "visible": sorted(visible or ())}
+
+
+def _finding(row: dict[str, Any]) -> dict[str, Any]:
+    return described(Finding(row["code"], row["severity"], row["line"], row["field"], row["label"], row["value"],
+                             row["params"], row["sheet"]))

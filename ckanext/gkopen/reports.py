@@ -1,0 +1,77 @@
+"""What a person reads afterwards: findings and the rows that were set apart, stored under their revision and run.
+
+A revision has them where something is held or returned; a run also where nothing was: what it fetched is public
+already, or names a body that the portal does not know. Every row of a source is published or found here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from ckanext.gkopen import model
+from ckanext.gkopen.checks.catalogue import severity_of
+from ckanext.gkopen.records import Examined, Finding
+
+BODY_UNKNOWN = "body-unknown"
+"""The finding of a row that names a body which the portal does not know."""
+BATCH = 1000
+
+
+def store_findings(findings: Sequence[Finding], dataset_id: Any, revision_id: str | None,
+                   run_id: str | None) -> None:
+    model.insert_many("finding", ("dataset_id", "revision_id", "run_id", "code", "severity", "line", "field", "label",
+                                  "value", "params", "sheet"),
+                      [(dataset_id, revision_id, run_id, f.code, f.severity, f.line, f.field, f.label, f.value,
+                        model.dump(dict(f.params)), f.sheet) for f in findings])
+
+
+def store_rows(examined: Examined, dataset_id: Any, revision_id: str | None, run_id: str | None) -> None:
+    for kind, table in (("bad", examined.quarantine), ("duplicate", examined.duplicates)):
+        model.insert_many("quarantine", ("dataset_id", "revision_id", "run_id", "kind", "line", "row"),
+                          [(dataset_id, revision_id, run_id, kind, line, row) for line, row in
+                           zip(table["line"].to_pylist(), table["row"].to_pylist(), strict=True)])
+
+
+def unchanged(dataset_id: Any, submission_id: str, run_id: str | None, examined: Examined,
+              counts: Mapping[str, int]) -> None:
+    """A run that changes nothing has a report too: its findings, and the rows that it set apart.
+
+    A source that is bad in the same way every day would fill the disk: only the newest unchanged run of a dataset
+    keeps them.
+    """
+    model.execute("update gkopen.submission set options = options || cast(:counts as jsonb) where id = :id",
+                  id=submission_id, counts=model.dump({"unchanged": {**counts, "findings": examined.counts()}}))
+    if run_id is None:
+        return
+    for table in ("finding", "quarantine"):
+        model.execute(f"delete from gkopen.{table} t using gkopen.run r, gkopen.run mine where t.run_id = r.id"
+                      " and r.source_id = mine.source_id and mine.id = :run and t.dataset_id = :d"
+                      " and t.revision_id is null", run=run_id, d=dataset_id)
+    store_findings(examined.findings, dataset_id, None, run_id)
+    store_rows(examined, dataset_id, None, run_id)
+
+
+def set_aside(run_id: str, tables: Mapping[str, Path]) -> dict[str, int]:
+    """Rows (JSON Lines) that name bodies which the portal does not know: quarantined under their run.
+
+    Returns body → number of rows. A run that is resumed does it anew.
+    """
+    for table in ("finding", "quarantine"):
+        model.execute(f"delete from gkopen.{table} where run_id = :run and dataset_id is null and revision_id is null",
+                      run=run_id)
+    return {body: _set_aside(run_id, body, path) for body, path in tables.items()}
+
+
+def _set_aside(run_id: str, body: str, path: Path) -> int:
+    number = 0
+    with path.open(encoding="utf-8") as lines:
+        while batch := list(islice(enumerate(lines, number + 1), BATCH)):
+            model.insert_many("quarantine", ("run_id", "kind", "line", "row"),
+                              [(run_id, "bad", line, row) for line, row in batch])
+            model.insert_many("finding", ("run_id", "code", "severity", "line", "value"),
+                              [(run_id, BODY_UNKNOWN, severity_of(BODY_UNKNOWN), line, body) for line, _ in batch])
+            number = batch[-1][0]
+    return number
