@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from ckanext.gkopen.cli.common import act, command, gkopen, person
+from ckanext.gkopen.cli.review import review_group
 from ckanext.gkopen.oversight.ledger import STATES
 
 
@@ -81,3 +82,38 @@ def duty_ledger(**filters: str | None) -> None:
         cursor = page["cursor"]
         if not cursor:
             return
+
+
+@review_group.group("standing")
+def standing_group() -> None:
+    """Standing approvals (常设批准): routine data of a dataset is published by itself until a day."""
+
+
+@command(standing_group, "grant")
+@click.argument("dataset")
+@click.option("--until", required=True, metavar="DAY", help="last day, within a year")
+@click.option("--reason", required=True, help="why this data is routine")
+@click.option("--as", "user", required=True, help="the reviewer who approves in advance")
+def standing_grant(dataset: str, until: str, reason: str, user: str) -> None:
+    """Approve routine data of a dataset in advance."""
+    made = act("gkopen_standing_grant", person(user), dataset=dataset, until=until, reason=reason)
+    click.echo(f"{made['id']}: {made['dataset']} until {made['until']}")
+
+
+@command(standing_group, "list")
+@click.option("--dataset")
+def standing_list(dataset: str | None) -> None:
+    """Standing approvals, with what was published under each and why the last revision was not."""
+    for item in act("gkopen_standing_list", dataset=dataset)["results"]:
+        state = "active" if item["active"] else "revoked" if item["revoked_at"] else "ended"
+        why = "; ".join(item["declined"]["reasons"]) if item["declined"] else "-"
+        click.echo("\t".join((item["id"], item["dataset"], state, f"until {item['until']}", item["granted_by"],
+                              f"{item['published']} published", why)))
+
+
+@command(standing_group, "revoke")
+@click.argument("standing", metavar="ID")
+@click.option("--as", "user", help="the reviewer who revokes it; without it the operator of this machine")
+def standing_revoke(standing: str, user: str | None) -> None:
+    """End a standing approval now."""
+    click.echo(f"{act('gkopen_standing_revoke', person(user) if user else None, id=standing)['dataset']}: revoked")

@@ -1,0 +1,203 @@
+"""Standing approvals (常设批准): a person approves routine data of one dataset in advance, until a day.
+
+A revision that a source or a business system sent is then published by itself, but only while nothing about it is new:
+every condition of `objections` holds. Otherwise it waits for a person like any other, with the reason beside it. The
+approval is locked while it is used, so that nothing is published under one that was revoked.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+from ckan import model as ckan_model
+
+from ckanext.gkopen import changesets, model
+from ckanext.gkopen.blast import Limits
+from ckanext.gkopen.oversight.duties import today
+from ckanext.gkopen.review import audit, decide, roles
+from ckanext.gkopen.review.decide import Refused
+
+log = logging.getLogger(__name__)
+
+LONGEST = timedelta(days=365)
+DOORS = ("source:", "push:", "api:")
+"""Only what machines send on a schedule; what an officer uploads by hand is looked at by hand."""
+NO_USE = ("queued", "running")
+
+N_ = str
+WORDS = {
+    "not_allowed": N_("The person who gave the standing approval may no longer review this body."),
+    "own": N_("The person who gave the standing approval submitted this revision."),
+    "kind": N_("Only routine data is published under a standing approval, never metadata, withdrawals or roll-backs."),
+    "first": N_("There is no earlier publication to compare with."),
+    "part_goes": N_("A part that is public would go."),
+    "contract": N_("The columns or the rules are not those of the last publication."),
+    "privacy": N_("The privacy gate found something."),
+    "worse": N_("Findings are worse than in the last publication: {codes}."),
+    "guard": N_("The harvest was held or is not whole."),
+    "gone": N_("{rows} rows that are public would go."),
+    "jump": N_("The total of {field} would move from {before} to {after}."),
+    "error": N_("An error of the program; it is in the log."),
+}
+
+
+def grant(dataset: Mapping[str, Any], actor: str, ends_on: date, reason: str) -> str:
+    """Approve routine data of a dataset in advance. Returns the approval's id. Raises Refused."""
+    if not reason.strip():
+        raise Refused("Say why this data is routine: the reason is kept with every publication under the approval.")
+    if not today() < ends_on <= today() + LONGEST:
+        raise Refused("A standing approval ends after today and within a year.")
+    changesets.lock_dataset(str(dataset["id"]))
+    if _last(str(dataset["id"])) is None:
+        raise Refused("Nothing of this dataset was published yet: the first publication is approved by a person.")
+    open_one = model.one("select * from gkopen.standing where dataset_id = :d and revoked_at is null for update",
+                         d=dataset["id"])
+    if open_one is not None and open_one["ends_on"] >= today():
+        raise Refused("There is a standing approval until {day} already: revoke it first.", day=open_one["ends_on"])
+    if open_one is not None:                              # it ended by itself; its place is made free
+        _close(str(open_one["id"]), changesets.SYSTEM)
+    standing_id = str(uuid4())
+    model.execute("insert into gkopen.standing (id, dataset_id, reason, granted_by, ends_on) values (:id, :d, :reason,"
+                  " :by, :ends)", id=standing_id, d=dataset["id"], reason=reason.strip(), by=actor, ends=ends_on)
+    audit.record(actor, "standing.granted", standing_id, dataset=str(dataset["id"]), ends_on=ends_on, reason=reason)
+    return standing_id
+
+
+def revoke(standing_id: str, actor: str) -> None:
+    """End an approval now. Waits for a publication under it that is just being written. Raises Refused."""
+    row = model.one("select * from gkopen.standing where id = :id for update", id=standing_id)
+    if row is None or row["revoked_at"] is not None:
+        raise Refused("This standing approval was revoked already.")
+    _close(standing_id, actor)
+    audit.record(actor, "standing.revoked", standing_id, dataset=str(row["dataset_id"]))
+
+
+def _close(standing_id: str, actor: str) -> None:
+    model.execute("update gkopen.standing set revoked_at = now(), revoked_by = :by where id = :id", id=standing_id,
+                  by=actor)
+
+
+def work_one() -> bool:
+    """Judge one waiting revision under its dataset's approval, publish it or say why not. False: none is due."""
+    found = model.one(
+        "select r.id, s.id as standing from gkopen.revision r join gkopen.standing s on s.dataset_id = r.dataset_id"
+        " and s.revoked_at is null and s.ends_on >= :today and s.granted_at < r.created_at"
+        " join gkopen.submission b on b.id = r.submission_id and b.kind = 'data'"
+        " left join gkopen.run h on h.id = b.run_id"
+        " where r.state = 'held' and substring(b.source from '^[a-z]+:') = any(:doors)"
+        " and coalesce(h.state, 'done') <> all(:open)"
+        " and not exists (select 1 from gkopen.standing_use u where u.revision_id = r.id)"
+        " order by r.created_at limit 1", today=today(), doors=list(DOORS), open=list(NO_USE))
+    if found is None:
+        ckan_model.Session.rollback()
+        return False
+    try:
+        _use(str(found["id"]), str(found["standing"]))
+    except decide.Stale:
+        ckan_model.Session.commit()                       # compared again and held again: judged in its turn
+    except decide.Refused:                                # somebody decided, or revoked, a moment earlier
+        ckan_model.Session.rollback()
+    except Exception as error:
+        ckan_model.Session.rollback()
+        log.error("revision %s could not be published under its standing approval: %s", found["id"],
+                  type(error).__name__)
+        _note(str(found["id"]), str(found["standing"]), [{"why": "error"}])
+        ckan_model.Session.commit()
+    return True
+
+
+def _use(revision_id: str, standing_id: str) -> None:
+    standing = model.one("select * from gkopen.standing where id = :id and revoked_at is null and ends_on >= :today"
+                         " for update", id=standing_id, today=today())
+    if standing is None:
+        raise Refused("This standing approval was revoked already.")
+    revision = decide.lock(revision_id)
+    if revision["state"] != "held":
+        raise Refused(decide.NOT_WAITING, state=revision["state"])
+    why = objections(revision, standing)
+    _note(revision_id, standing_id, why)
+    if not why:
+        actor = f"standing:{standing['granted_by']}"
+        audit.record(actor, "standing.used", revision_id, standing=standing_id, granted_by=standing["granted_by"],
+                     ends_on=standing["ends_on"], digest=revision["digest"])
+        decide.approve(revision_id, revision["digest"], actor)
+    ckan_model.Session.commit()
+
+
+def _note(revision_id: str, standing_id: str, why: list[dict[str, Any]]) -> None:
+    model.execute("insert into gkopen.standing_use (revision_id, standing_id, published, reasons) values (:r, :s, :ok,"
+                  " cast(:why as jsonb)) on conflict (revision_id) do nothing", r=revision_id, s=standing_id,
+                  ok=not why, why=model.dump(why))
+
+
+def objections(revision: Mapping[str, Any], standing: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Why a revision is not routine: `why`, a key of WORDS, with the values that fill it. Empty: it may be published.
+
+    `revision` as `decide.lock` gives it.
+    """
+    dataset, granter = revision["dataset"], standing["granted_by"]
+    changes = decide.parts_of(str(revision["id"]))
+    found: list[dict[str, Any]] = []
+    if not roles.may_review(granter, dataset["body_id"]):
+        found.append({"why": "not_allowed"})
+    if revision["submitted_by"] == granter:
+        found.append({"why": "own"})
+    if revision["kind"] != "publish" or any(change["part"] == changesets.METADATA for change in changes):
+        found.append({"why": "kind"})
+    if any(change["new_sha256"] is None for change in changes):
+        found.append({"why": "part_goes"})
+    last = _last(str(dataset["id"]))
+    if last is None or dataset["state"] != "published":
+        return [*found, {"why": "first"}]
+    now, before = _findings(revision["id"]), _findings(last["id"])
+    same_columns = set(revision["header"] or ()) == set(dataset["header"] or ())
+    if not same_columns or revision["schema_version"] != last["schema_version"] or any(
+            code.startswith(("column-", "header-", "schema-")) for code, _ in now):
+        found.append({"why": "contract"})
+    if any(code.startswith(("personal-", "privacy-")) for code, _ in now):
+        found.append({"why": "privacy"})
+    worse = sorted({code for (code, severity), number in now.items()
+                    if number > before.get((code, severity), 0) or code == "findings-more"})
+    if worse:
+        found.append({"why": "worse", "codes": ", ".join(worse)})
+    return found + _guard(revision, changes)
+
+
+def _last(dataset_id: str) -> dict[str, Any] | None:
+    """The last published revision that came from a file."""
+    return model.one(
+        "select r.* from gkopen.publication u join gkopen.revision r on r.id = u.revision_id"
+        " where u.dataset_id = :d and r.kind = 'publish' and r.rows_in > 0 order by u.seq desc limit 1", d=dataset_id)
+
+
+def _findings(revision_id: Any) -> dict[tuple[str, str], int]:
+    """(code, severity) → number; what was only noted (info) is left out."""
+    return {(row["code"], row["severity"]): row["n"] for row in model.every(
+        "select code, severity, count(*) as n from gkopen.finding where revision_id = :id and severity <> 'info'"
+        " group by code, severity", id=revision_id)}
+
+
+def _guard(revision: Mapping[str, Any], changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The blast radius, also of pushes, which have no run: what goes, and totals that jump."""
+    found: list[dict[str, Any]] = []
+    limits = Limits.configured()
+    run = model.one("select h.state from gkopen.submission b join gkopen.run h on h.id = b.run_id where b.id = :id",
+                    id=revision["submission_id"])
+    if run is not None and run["state"] not in ("done", "partly"):
+        found.append({"why": "guard"})
+    known = model.value("select coalesce(sum(rows), 0) from gkopen.public_part where dataset_id = :d",
+                        d=revision["dataset_id"])
+    gone = sum(change["removed"] for change in changes)
+    if gone > limits.gone_rows and gone * 100 > limits.gone_percent * known:
+        found.append({"why": "gone", "rows": gone})
+    for name, total in sorted(revision["summary"].get("totals", {}).items()):
+        before, after = Decimal(total["before"] or 0), Decimal(total["after"] or 0)
+        step = abs(after - before)
+        if before and step > limits.jump_yuan and step > abs(before) * limits.jump_percent / 100:
+            found.append({"why": "jump", "field": name, "before": str(before), "after": str(after)})
+    return found

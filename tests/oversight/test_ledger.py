@@ -1,0 +1,162 @@
+"""Who owes what and what is shown of it: missing, nil, published, late, extended; nothing that was not reviewed."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+import pytest
+from ckan.plugins import toolkit
+
+from ckanext.gkopen import model
+from tests.oversight.world import approve, on_day, publish, row, states, submit
+from tests.people import Cast, call, make_cast
+
+
+@pytest.fixture
+def cast(site: Any) -> Cast:
+    return make_cast()
+
+
+def owe(cast: Cast, since: str = "2026-04-01", **more: Any) -> str:
+    wanted = {"domain": "procurement", "organization": cast.body, "cycle": "monthly", "since": since, **more}
+    return call("gkopen_duty_set", cast.office, **wanted)["id"]
+
+
+def ledger(**filters: Any) -> dict[str, Any]:
+    return call("gkopen_oversight_list", "", **filters)
+
+
+def test_missing_nil_published_and_not_yet_due(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    owe(cast)
+    on_day(monkeypatch, "2026-07-10")
+    publish(cast, row(1, month=4))
+    call("gkopen_nil_report", cast.officer, domain="procurement", organization=cast.body, part="2026-05")
+    answer = ledger()
+    assert states(answer["results"]) == {"2026-06": "due", "2026-05": "nil", "2026-04": "published"}
+    assert answer["counts"] == {"overdue": 0, "unknown": 0, "due": 1, "withdrawn": 0, "published": 1, "nil": 1}
+    on_day(monkeypatch, "2026-07-29")
+    [june] = ledger(state="overdue")["results"]
+    assert (june["due_on"], june["overdue_since"], june["days_late"]) == ("2026-07-28", "2026-07-29", 1)
+    assert june["organization"]["name"] == cast.body
+
+
+def test_what_waits_for_review_is_not_shown(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    owe(cast, "2026-05-01")
+    on_day(monkeypatch, "2026-07-29")
+    before = ledger(period="2026-05")
+    revision = submit(cast, row(1))["revision_id"]
+    assert ledger(period="2026-05") == before
+    assert states(before["results"]) == {"2026-05": "overdue"}
+    approve(cast, revision)
+    [may] = ledger(period="2026-05")["results"]
+    assert may["state"] == "published" and may["days_late"] > 0
+
+
+def test_what_was_withdrawn_is_not_there(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    owe(cast, "2026-05-01", until="2026-05-31")
+    on_day(monkeypatch, "2026-07-29")
+    publish(cast, row(1))
+    call("gkopen_dataset_withdraw", cast.office, id=f"{cast.body}-procurement", reason="经复核不宜公开")
+    assert states(ledger()["results"]) == {"2026-05": "withdrawn"}
+
+
+def test_extension_and_pause_are_shown_with_their_reason(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    duty = owe(cast, "2026-05-01", until="2026-05-31")
+    on_day(monkeypatch, "2026-06-29")
+    assert states(ledger()["results"]) == {"2026-05": "overdue"}
+    asked = {"id": duty, "period": "2026-05", "to": "2026-07-31", "reason": "系统迁移"}
+    for who in (cast.officer, cast.reviewer, ""):
+        with pytest.raises(toolkit.NotAuthorized):
+            call("gkopen_respite_grant", who, **asked)
+    assert call("gkopen_respite_grant", cast.office, **asked)["due_on"] == "2026-07-31"
+    [may] = ledger()["results"]
+    assert (may["state"], may["due_on"], may["respites"][0]["reason"]) == ("due", "2026-07-31", "系统迁移")
+    paused = {**asked, "from": "2026-06-01", "to": "2026-12-31"}
+    assert call("gkopen_respite_grant", cast.office, **paused)["unknown_year"] is None, "the extension names its day"
+    assert [row["action"] for row in model.every("select action from gkopen.audit order by id")][-2:] == [
+        "duty.extension", "duty.pause"]
+
+
+def test_a_year_without_calendar_is_said_and_publication_goes_on(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    owe(cast, "2098-12-01")
+    on_day(monkeypatch, "2099-03-01")
+    answer = ledger(period="2098-12")
+    assert (answer["unknown_years"], answer["results"][0]["due_on"]) == ([2099], None)
+    assert states(answer["results"]) == {"2098-12": "unknown"}
+    publish(cast, row(1))
+    assert call("package_show", "", id=f"{cast.body}-procurement")["name"]
+
+
+def test_a_yearly_part_that_is_counted_from_a_day(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    owe(cast, "2026-01-01", domain="budget", cycle="yearly", part="{period}-budget", rule="budget-published",
+        starts="02-10")
+    on_day(monkeypatch, "2026-02-09")
+    assert ledger()["results"] == []
+    on_day(monkeypatch, "2026-02-10")
+    [entry] = ledger()["results"]
+    assert (entry["part"], entry["due_on"], entry["state"]) == ("2026-budget", "2026-03-02", "due")
+
+
+def test_a_table_that_is_whole_is_there_again_when_it_was_found_unchanged(cast: Cast,
+                                                                          monkeypatch: pytest.MonkeyPatch) -> None:
+    owe(cast, "2026-01-01", domain="parking", cycle="yearly", until="2030-12-31")
+    on_day(monkeypatch, "2027-06-01")
+    [entry] = ledger()["results"]
+    assert entry["state"] in ("overdue", "unknown"), "2026 was owed by the first weeks of 2027"
+
+
+@pytest.mark.parametrize(("change", "said"), [
+    ({"cycle": "daily"}, "monthly, quarterly, yearly"), ({"rule": "none"}, "Rules:"), ({"starts": "02-10"}, "yearly"),
+    ({"part": "budget"}, "period"), ({"until": "2020-01-01"}, "ends before"), ({"since": "soon"}, "2026-01-31"),
+    ({"domain": "project_event"}, "yearly"), ({"organization": "nobody"}, "Unknown body")])
+def test_a_duty_that_cannot_be_is_refused_in_words(cast: Cast, change: dict[str, str], said: str) -> None:
+    with pytest.raises(toolkit.ValidationError, match=said):
+        owe(cast, **change)
+
+
+def test_only_the_disclosure_office_keeps_duties(cast: Cast) -> None:
+    for who in (cast.officer, cast.reviewer, cast.stranger, ""):
+        with pytest.raises(toolkit.NotAuthorized):
+            call("gkopen_duty_set", who, domain="procurement", organization=cast.body, cycle="monthly",
+                 since="2026-01-01")
+    duty = owe(cast)
+    assert owe(cast, "2026-06-01") == duty, "the same duty is changed, not doubled"
+    with pytest.raises(toolkit.NotAuthorized):
+        call("gkopen_duty_remove", cast.officer, id=duty)
+    call("gkopen_duty_remove", cast.office, id=duty)
+    assert call("gkopen_duty_list", "")["results"] == []
+
+
+def test_the_list_is_paged_without_gap(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    owe(cast, "2024-01-01")
+    owe(cast, "2024-01-01", organization=cast.other)
+    on_day(monkeypatch, "2026-07-10")
+    whole = [(entry["period"], entry["organization"]["name"]) for entry in ledger(limit=1000)["results"]]
+    assert len(whole) == 60 and len(set(whole)) == 60
+    paged: list[Any] = []
+    cursor = None
+    while True:
+        page = ledger(limit=7, cursor=cursor)
+        paged += [(entry["period"], entry["organization"]["name"]) for entry in page["results"]]
+        cursor = page["cursor"]
+        if not cursor:
+            break
+    assert paged == whole
+
+
+def test_page_and_files(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    cast = make_cast()
+    empty = app.get("/oversight")
+    assert "政务公开办公室" in empty.body or "disclosure office" in empty.body.lower()
+    owe(cast, "2026-05-01")
+    on_day(monkeypatch, "2026-07-29")
+    page = app.get(f"/oversight?organization={cast.body}&state=overdue")
+    assert "南通市财政局" in page.body and "Set-Cookie" not in page.headers
+    rows = list(csv.DictReader(io.StringIO(app.get("/oversight.csv").body.lstrip("\ufeff"))))
+    assert [(r["period"], r["state"], r["due_on"]) for r in rows] == [
+        ("2026-06", "overdue", "2026-07-28"), ("2026-05", "overdue", "2026-06-29")]
+    told = app.get("/oversight.json?domain=procurement&period=2026-05").json
+    assert told["results"][0]["overdue_since"] == "2026-06-30" and "set_by" not in str(told)
+    assert app.get("/oversight?state=nonsense", expect_errors=True).status_code == 404
