@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 
 from ckanext.gkopen.harvesters.base import CatalogueEntry, CatalogueItem, Limits, Page, Row, Transport
+from ckanext.gkopen.harvesters.database import DatabaseTransport
 from ckanext.gkopen.harvesters.errors import (
     AnswerTooLarge,
     BadAnswer,
@@ -62,13 +63,14 @@ def open_transport(
     sleep: Callable[[float], None] = time.sleep,
     jitter: Callable[[], float] = random.random,
 ) -> Transport:
-    """The transport that the source file names.
+    """The transport that the source file names: one that gives pages of rows. Dropped files come by `filedrop`.
 
     `secret` is what `source.secret(os.environ)` gives. `allowed_hosts` holds `host` or `host:port` entries
     that may have private addresses (`ckanext.gkopen.harvest.allowed_hosts`). `clock` gives aware datetimes;
     `sleep` waits between tries, `jitter` gives a share of the pause between 0 and 1.
     """
-    return ExchangeTransport(
+    kind = {"exchange": ExchangeTransport, "database": DatabaseTransport}[source.transport]
+    return kind(
         source,
         secret,
         allowed_hosts=allowed_hosts,

@@ -1,4 +1,4 @@
-"""Source files: one YAML file says where a department's table is fetched and how (docs/sources.md).
+"""Source files: one YAML file says where a department's table comes from and how (docs/sources.md).
 
 Reading one knows nothing of network or database. Every mistake is named with its line and key.
 """
@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 import yaml
 
@@ -20,49 +20,71 @@ UPDATE_CYCLES = (
     "realtime", "daily", "weekly", "monthly", "quarterly", "half_yearly", "yearly", "irregular", "never",
 )  # fmt: skip
 REQUEST_KEYS = ("method", "body", "page", "size", "since", "service", "first_page", "fields")
-KEYS = (
-    "name", "title", "domain", "organization", "transport", "url", "signer", "secret_env", "service",
-    "request", "envelope", "page_size", "update_cycle", "mapping", "units", "complete", "constants",
-    "catalogue", "organization_column",
-)  # fmt: skip
-REQUIRED = (
-    "name", "title", "domain", "organization", "transport", "url", "signer", "secret_env", "service",
-    "update_cycle",
-)  # fmt: skip
+REQUIRED = ("name", "title", "domain", "organization", "transport", "update_cycle")
+OPTIONAL = ("mapping", "units", "constants", "complete")
+# Transport -> the keys it needs and those it knows, beside the ones that every source has.
+TRANSPORTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "exchange": (
+        ("url", "signer", "secret_env", "service"),
+        ("request", "envelope", "page_size", "catalogue", "organization_column"),
+    ),
+    "database": (
+        ("url", "secret_env", "table", "key"),
+        ("watermark", "columns", "page_size", "organization_column"),
+    ),
+    "filedrop": (("folder",), ("manifest",)),
+}
+KEYS = tuple(
+    dict.fromkeys((*REQUIRED, *OPTIONAL, *(key for needed, known in TRANSPORTS.values() for key in needed + known)))
+)
+SCHEMES = {"exchange": ("http", "https"), "database": ("postgresql", "mysql")}
+SSL_MODES = ("disable", "prefer", "require", "verify-full")
+DATABASE_PAGE = 5000
 PLATFORM = "{platform}"
 
 
 @dataclass(frozen=True)
 class Source:
-    """A source file, checked. `request`, `signer` and `envelope` are plain dicts with texts as written."""
+    """A source file, checked. `request`, `signer` and `envelope` are plain dicts with texts as written.
+
+    What its transport does not use keeps its default.
+    """
 
     name: str
     title: dict[str, str]
     domain: str
     organization: str
     transport: str
-    url: str
-    signer: dict[str, Any]
-    secret_env: str
-    service: str
     update_cycle: str
+    mapping: dict[str, str] = field(default_factory=dict)
+    units: dict[str, str] = field(default_factory=dict)
+    constants: dict[str, str] = field(default_factory=dict)
+    complete: bool = True
+    url: str = ""
+    signer: dict[str, Any] = field(default_factory=dict)
+    secret_env: str = ""
+    service: str = ""
     request: dict[str, Any] = field(default_factory=dict)
     envelope: str | dict[str, Any] = "national"
     page_size: int = 500
-    mapping: dict[str, str] = field(default_factory=dict)
-    units: dict[str, str] = field(default_factory=dict)
-    complete: bool = True
-    constants: dict[str, str] = field(default_factory=dict)
     catalogue: str | None = None
     organization_column: str | None = None
+    table: str = ""
+    key: list[str] = field(default_factory=list)
+    watermark: str | None = None
+    columns: list[str] = field(default_factory=list)
+    folder: str = ""
+    manifest: str = "required"
     filename: str = field(default="", compare=False)
     lines: dict[str, int] = field(default_factory=dict, compare=False, repr=False)
 
     def secret(self, environ: Mapping[str, str]) -> str:
         """The secret from the environment, without the line break that files leave at its end.
 
-        Raises SourceError when it is missing or empty.
+        Raises SourceError when it is missing or empty; a source that needs none has the empty text.
         """
+        if not self.secret_env:
+            return ""
         value = environ.get(self.secret_env, "").strip()
         if not value:
             raise SourceError(
@@ -76,7 +98,8 @@ class Source:
 
     def as_dict(self) -> dict[str, Any]:
         """What the file says, without the secret (which it never holds), ready for JSON."""
-        return {key: getattr(self, key) for key in KEYS}
+        needed, known = TRANSPORTS[self.transport]
+        return {key: getattr(self, key) for key in (*REQUIRED, *OPTIONAL, *needed, *known)}
 
 
 def load_source(text: str, filename: str = "", *, platform: str | None = None) -> Source:
@@ -91,13 +114,25 @@ def load_source(text: str, filename: str = "", *, platform: str | None = None) -
 class _Reader(LinedYaml):
     def read(self, text: str, platform: str | None) -> Source:
         values = self.root(text, KEYS)
-        for key in REQUIRED:
+        if "transport" not in values:
+            raise self.missing("transport")
+        transport = self.choice("transport", values["transport"], tuple(TRANSPORTS))
+        needed, known = TRANSPORTS[transport]
+        for key in values:
+            if key not in (*REQUIRED, *OPTIONAL, *needed, *known):
+                message = f"{transport} 方式不用 {key}，请删去 / {transport} does not use {key}: remove it"
+                raise self.error(self.lines[key], key, message)
+        for key in (*REQUIRED, *needed):
             if key not in values:
-                raise self.error(1, key, f"缺少必填项 {key} / the required key {key} is missing: add it")
+                raise self.missing(key)
         result: dict[str, Any] = {key: self.field(key, node) for key, node in values.items()}
-        result["url"] = self.url(result["url"], platform)
+        if "url" in result:
+            result["url"] = self.url(result["url"], platform, transport)
         self.consistent(result)
         return Source(**result, filename=self.filename, lines=self.lines)
+
+    def missing(self, key: str) -> SourceError:
+        return self.error(1, key, f"缺少必填项 {key} / the required key {key} is missing: add it")
 
     def field(self, key: str, node: yaml.Node) -> Any:
         match key:
@@ -116,7 +151,15 @@ class _Reader(LinedYaml):
             case "complete":
                 return self.boolean(key, node)
             case "transport":
-                return self.choice(key, node, ("exchange",))
+                return self.choice(key, node, tuple(TRANSPORTS))
+            case "key" | "columns":
+                return self.names(key, node)
+            case "table":
+                return self.table(node)
+            case "folder":
+                return self.folder(node)
+            case "manifest":
+                return self.choice(key, node, ("required", "optional"))
             case "update_cycle":
                 return self.choice(key, node, UPDATE_CYCLES)
             case "name":
@@ -211,7 +254,36 @@ class _Reader(LinedYaml):
             )
         return {"paths": paths}
 
-    def url(self, url: str, platform: str | None) -> str:
+    def names(self, key: str, node: yaml.Node) -> list[str]:
+        """One name, or a list of them."""
+        nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        names = [self.text(key, item) for item in nodes]
+        if not names or len(set(names)) < len(names):
+            message = "需要列名，且不能重复 / name at least one column, none twice"
+            raise self.error(node.start_mark.line + 1, key, message)
+        return names
+
+    def table(self, node: yaml.Node) -> str:
+        text = self.text("table", node)
+        if not re.fullmatch(r"[^\s.\x00-\x1f]+(\.[^\s.\x00-\x1f]+)?", text):
+            message = f"应为 表 或 库.表 / {text!r} is not a table or schema.table"
+            raise self.error(node.start_mark.line + 1, "table", message)
+        return text
+
+    def folder(self, node: yaml.Node) -> str:
+        """A path below the drop root: no absolute one, no way up, nothing hidden."""
+        text = self.text("folder", node)
+        if not re.fullmatch(r"[^/\\\x00-\x1f]+(/[^/\\\x00-\x1f]+)*", text) or any(
+            part.startswith(".") for part in text.split("/")
+        ):
+            message = (
+                "应为交换目录（ckanext.gkopen.harvest.drop_root）之下的相对路径 / "
+                f"{text!r} is no path below the drop root: write it like nantong-czj/procurement"
+            )
+            raise self.error(node.start_mark.line + 1, "folder", message)
+        return text
+
+    def url(self, url: str, platform: str | None, transport: str) -> str:
         line = self.lines["url"]
         if PLATFORM in url:
             if platform is None:
@@ -220,17 +292,45 @@ class _Reader(LinedYaml):
             url = url.replace(PLATFORM, platform.rstrip("/"))
         try:
             parts = urlsplit(url)
-            valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+            valid = parts.scheme in SCHEMES[transport] and bool(parts.hostname) and parts.port != 0
         except ValueError:
             parts, valid = urlsplit(""), False
         if not valid or re.search(r"\s", url):
-            raise self.error(line, "url", "需要 http:// 或 https:// 地址 / an http:// or https:// address is needed")
-        if parts.username is not None or parts.password is not None:
+            schemes = ", ".join(f"{scheme}://" for scheme in SCHEMES[transport])
+            raise self.error(line, "url", f"应为下列地址之一 / one of these addresses is needed: {schemes}")
+        if parts.password is not None or (parts.username is not None and transport == "exchange"):
             message = "地址中不能有账号口令，请用 secret_env / no account in the address: use secret_env"
             raise self.error(line, "url", message)
+        if transport == "database":
+            self.database_url(parts, line)
         return url
 
+    def database_url(self, parts: SplitResult, line: int) -> None:
+        if not parts.username or not re.fullmatch(r"/[^/]+", parts.path):
+            message = "应为 postgresql://账号@主机:端口/库名 / write it like postgresql://user@host:port/database"
+            raise self.error(line, "url", message)
+        options = parse_qsl(parts.query, keep_blank_values=True)
+        if any(key != "sslmode" or value not in SSL_MODES for key, value in options) or parts.fragment:
+            message = f"地址后只能带 sslmode / only sslmode may follow the address: {known_names(SSL_MODES)}"
+            raise self.error(line, "url", message)
+
     def consistent(self, result: dict[str, Any]) -> None:
+        match result["transport"]:
+            case "exchange":
+                self.consistent_exchange(result)
+            case "database":
+                result.setdefault("page_size", DATABASE_PAGE)
+                if not result.get("complete", True) and "watermark" not in result:
+                    message = "complete: false 需要 watermark（更新时间列）/ complete: false needs watermark, a column"
+                    raise self.error(self.lines["complete"], "complete", message)
+                missing = [key for key in result["key"] if result.get("columns") and key not in result["columns"]]
+                if missing:
+                    message = f"columns 中缺少主键列 {missing[0]} / columns lacks the key column {missing[0]}: add it"
+                    raise self.error(self.lines["columns"], "columns", message)
+            case _:
+                result.setdefault("complete", False)
+
+    def consistent_exchange(self, result: dict[str, Any]) -> None:
         if "envelope" not in result:
             result["envelope"] = result["signer"]["family"]
         if not result.get("complete", True) and "since" not in result.get("request", {}):

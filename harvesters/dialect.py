@@ -1,0 +1,157 @@
+"""What the kinds of front-end databases have in common: where they are, their columns, and how their errors read.
+
+A dialect opens one read-only REPEATABLE READ transaction and answers everything from it, so that count and pages are
+one snapshot. Whatever the server does, an answer comes within the limit or the connection is cut.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Literal, Protocol
+
+from ckanext.gkopen.harvesters.base import Limits
+from ckanext.gkopen.harvesters.errors import SourceRefused, SourceUnreachable
+
+CHINA = timezone(timedelta(hours=8))
+GRACE = 5.0
+"""Seconds that a server has to end a statement by itself before the connection is cut."""
+
+Kind = Literal["time", "text", "number", "other"]
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where and as whom. `addresses` are the checked IP addresses of `host`; only these are connected to."""
+
+    host: str
+    port: int
+    addresses: Sequence[str]
+    user: str
+    password: str
+    database: str
+    sslmode: str
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table; `kind` says how it is compared, `form` what it is: a text, bits, or other bytes."""
+
+    name: str
+    kind: Kind
+    form: Literal["text", "bits", "bytes"] = "text"
+
+
+Mark = tuple[Column, datetime] | None
+"""The watermark column and the moment from which rows are wanted. A row without a watermark is always wanted."""
+
+
+class Dialect(Protocol):
+    """A snapshot of a database. All methods raise HarvestError."""
+
+    port: int
+
+    def __init__(self, address: Address, limits: Limits) -> None: ...
+
+    def columns(self, table: str) -> list[Column]: ...
+
+    def count(self, table: str, mark: Mark) -> int: ...
+
+    def page(
+        self, table: str, wanted: Sequence[Column], key: Sequence[Column], mark: Mark,
+        after: Sequence[str] | None, limit: int,
+    ) -> list[list[str | None]]:  # fmt: skip
+        """Up to `limit` rows in key order, those after the key `after`; values as the server prints them."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def mark_text(moment: datetime) -> str:
+    """As front-end databases hold times: Beijing time without a zone."""
+    return moment.astimezone(CHINA).strftime("%Y-%m-%d %H:%M:%S")
+
+
+@contextmanager
+def cut_after(seconds: float, file: Callable[[], int]) -> Iterator[None]:
+    """Cut the connection when the time is over: neither driver bounds the whole of an answer."""
+
+    def cut() -> None:
+        with suppress(OSError), socket.socket(fileno=os.dup(file())) as copy:
+            copy.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def unreachable(address: Address) -> SourceUnreachable:
+    place = f"{address.host}:{address.port}"
+    return SourceUnreachable(
+        f"数据库 {place} 无法连接：没有应答、拒绝连接或正在启动。请检查网络和 url，稍后重试。",
+        f"the database {place} cannot be reached: no answer, connection refused, or it is starting; "
+        "check the network and url, and harvest again later",
+    )
+
+
+def broken_off(address: Address) -> SourceUnreachable:
+    return SourceUnreachable(
+        f"与数据库 {address.host}:{address.port} 的连接在读取途中断开。请稍后重试。",
+        f"the connection to the database {address.host}:{address.port} broke off while it was read; "
+        "harvest again later",
+    )
+
+
+def too_slow(address: Address, seconds: float) -> SourceUnreachable:
+    return SourceUnreachable(
+        f"数据库 {address.host} 在 {seconds:.0f} 秒内没有答完一次查询。请为 key 和 watermark 列建索引。",
+        f"the database {address.host} did not answer a query within {seconds:.0f} s; "
+        "put an index on the columns key and watermark",
+    )
+
+
+def wrong_password(address: Address) -> SourceRefused:
+    return SourceRefused(
+        f"数据库 {address.host} 拒绝了账号 {address.user} 的登录：口令或账号有误。请核对 url 中的账号和 secret_env。",
+        f"the database {address.host} refused the login of {address.user}: the password or the account is wrong; "
+        "check the account in url, and secret_env",
+    )
+
+
+def no_tls(address: Address) -> SourceRefused:
+    return SourceRefused(
+        f"与数据库 {address.host} 未能加密连接（sslmode={address.sslmode}）。请核对证书，或修改 url 中的 sslmode。",
+        f"no encrypted connection to the database {address.host} could be made (sslmode={address.sslmode}); "
+        "check its certificate, or change sslmode in url",
+    )
+
+
+def no_table(address: Address, said: str) -> SourceRefused:
+    return SourceRefused(
+        f"数据库 {address.database} 中没有来源文件所写的表（{said[:200]}）。请核对 table。",
+        f"the database {address.database} has no such table ({said[:200]}); check table in the source file",
+    )
+
+
+def no_permission(address: Address, said: str) -> SourceRefused:
+    return SourceRefused(
+        f"账号 {address.user} 没有读取该表的权限（{said[:200]}）。请库的管理员授予 SELECT 权限。",
+        f"the account {address.user} may not read the table ({said[:200]}); let the database's operator grant SELECT",
+    )
+
+
+def refused(address: Address, said: str) -> SourceRefused:
+    return SourceRefused(
+        f"数据库 {address.host} 拒绝了请求（{said[:200]}）。请核对 url、table、key、watermark，或询问库的管理员。",
+        f"the database {address.host} refused the request ({said[:200]}); "
+        "check url, table, key and watermark, or ask the database's operator",
+    )
