@@ -105,9 +105,8 @@ class Awards:
         often = Counter(plain)
         ids: list[str] = []
         for row, identifier in zip(rows, plain, strict=True):
-            if often[identifier] > 1:
-                identifier += f"-{digest(row.get('lot_name'), row.get('record_id'), length=8)}"
-            ids.append(identifier)
+            line = f"-{digest(row.get('lot_name'), row.get('record_id'), length=8)}" if often[identifier] > 1 else ""
+            ids.append(identifier + line)
         return ids
 
     def _detail(self, notice: Notice, made: dict[str, Object]) -> None:

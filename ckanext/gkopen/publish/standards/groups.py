@@ -15,22 +15,28 @@ from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.publish.standards.exact import Row
 
 _SLICE = 20_000
+SYSTEM = ("dataset_id", "public_at")
+"""What a row says beside its domain's fields: whose it is, and since when its part is public (RFC 3339)."""
 
 
 class Gathered:
-    """The rows of canonical parts, all cells as text, in a file of Arrow's own while the object is open."""
+    """The rows of canonical parts, all cells as text, in a file of Arrow's own while the object is open.
 
-    def __init__(self, domain: Domain, parts: Iterable[bytes]) -> None:
+    `parts`: dataset id, time of its publication, content.
+    """
+
+    def __init__(self, domain: Domain, parts: Iterable[tuple[str, str, bytes]]) -> None:
         self.domain = domain
         self._folder = tempfile.TemporaryDirectory(prefix="gkopen-")
         path = Path(self._folder.name) / "rows.arrow"
-        schema = pa.schema([(name, pa.string()) for name in domain.field_names])
+        schema = pa.schema([(name, pa.string()) for name in (*SYSTEM, *domain.field_names)])
         with pa.OSFile(str(path), "wb") as out, pa.ipc.new_file(out, schema) as writer:
-            for data in parts:
+            for dataset_id, public_at, data in parts:
                 text = _text(data)
                 empty = pa.nulls(text.num_rows, pa.string())
-                writer.write_table(pa.table([text[name] if name in text.column_names else empty
-                                             for name in domain.field_names], schema=schema))
+                said = [pa.repeat(pa.scalar(value), text.num_rows) for value in (dataset_id, public_at)]
+                writer.write_table(pa.table(said + [text[name] if name in text.column_names else empty
+                                                    for name in domain.field_names], schema=schema))
         self._map = pa.memory_map(str(path))
         self.table = pa.ipc.open_file(self._map).read_all()
 

@@ -1,4 +1,4 @@
-"""The publisher's registered prefixes. Without one a standard's packages are not published, and the address says why."""
+"""The publisher's registered prefixes. Without one a standard is not published, and its address says why."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ def missing(standard: str) -> tuple[str, str]:
     """Why nothing of a standard is published: Chinese, English."""
     option = f"ckanext.gkopen.prefix.{standard}"
     name = {"ocds": "OCDS", "oc4ids": "OC4IDS"}[standard]
-    return (f"本站没有设置 {name} 标识前缀，因此不发布 {name} 数据；请在设置 {option} 中填写已登记的前缀（不得使用标准文档的示例前缀）。",
+    return (f"本站没有设置 {name} 标识前缀，因此不发布 {name} 数据；"
+            f"请在设置 {option} 中填写已登记的前缀（不得使用标准文档的示例前缀）。",
             f"This site has no {name} prefix and publishes no {name} data: set {option} to the registered prefix"
             " (never the sample prefix of the standard's documentation).")
