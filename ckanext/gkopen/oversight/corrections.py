@@ -1,0 +1,221 @@
+"""A workbook of corrections (待改正表): the officer's own workbook with its bad cells marked, or one that is generated.
+
+The officer's own XLSX comes back as it was sent, but without what could do harm: formulas are replaced by the values
+that they showed, macros, links to other files, names, images and external data are left out. A large one is copied row
+by row, so that memory stays bounded. CSV, JSON and harvested tables get a workbook with the rows that were set aside.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from openpyxl import load_workbook
+from openpyxl.cell import WriteOnlyCell
+from openpyxl.cell.cell import ERROR_CODES
+from openpyxl.utils import get_column_letter
+from openpyxl.workbook import Workbook
+from openpyxl.worksheet.datavalidation import DataValidationList
+
+from ckanext.gkopen.labels import fold
+from ckanext.gkopen.oversight import book as look
+
+WHOLE_BYTES = 12 << 20
+"""Unpacked bytes of sheets up to which a workbook is loaded as a whole and keeps its look (about 150,000 cells)."""
+MOST_BYTES = 400 << 20
+HEAD_ROWS = 40
+REFUSED = {"zip-bomb", "xml-entities", "workbook-broken", "workbook-password", "file-too-large", "sheet-too-large",
+           "too-many-columns", "markup-as-table"}
+"""A file that the reader would not open is not opened here either."""
+ROWS = "待改正"
+
+Found = Callable[[], Iterable[Mapping[str, Any]]]
+"""All findings, in order; asked for more than once, so that they are never held in memory together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows that were set aside: each with body, line, kind and row (label → text)."""
+
+    each: Callable[[], Iterable[Mapping[str, Any]]]
+    header: list[str]
+
+
+def write(target: Path, findings: Found, rows: Rows, raw: bytes | None = None) -> str:
+    """Write the workbook; returns `own`, `own-large` or `generated`: which of the three it became."""
+    codes = {finding["code"] for finding in findings()}
+    size = _sheet_bytes(raw) if raw is not None and not codes & REFUSED else None
+    marks = look.marks_of(findings())
+    if raw is not None and size is not None and size <= MOST_BYTES:
+        try:
+            if size <= WHOLE_BYTES:
+                _own(target, raw, findings, marks, rows.header)
+                return "own"
+            _own_large(target, raw, findings, marks, rows.header)
+            return "own-large"
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, OSError, zipfile.BadZipFile):
+            pass                                          # openpyxl knows less of workbooks than their reader does
+    _generated(target, findings, marks, rows)
+    return "generated"
+
+
+def _sheet_bytes(raw: bytes) -> int | None:
+    """Unpacked size of a workbook's XML; None for what is no XLSX."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+            names = archive.namelist()
+            if "xl/workbook.xml" not in names:
+                return None
+            return sum(entry.file_size for entry in archive.infolist() if entry.filename.endswith(".xml"))
+    except zipfile.BadZipFile:
+        return None
+
+
+def _own(target: Path, raw: bytes, findings: Found, marks: look.Marks, header: list[str]) -> None:
+    book = load_workbook(io.BytesIO(raw), data_only=True, keep_vba=False, keep_links=False)
+    for name in list(book.defined_names):
+        del book.defined_names[name]
+    for sheet in book.worksheets:
+        _harmless(sheet)
+    for sheet in book.worksheets:
+        places = _places(sheet.iter_rows(max_row=HEAD_ROWS, values_only=True), header)
+        for line, findings_here in _of_sheet(marks, sheet.title, book.worksheets[0].title).items():
+            for column, found in _by_column(findings_here, places).items():
+                look.mark(sheet.cell(*_origin(sheet, line, column + 1)), found)
+    look.add_list(book, findings())
+    book.save(target)
+
+
+def _harmless(sheet: Any) -> None:
+    """Text stays text, and what computes, fetches or is drawn goes."""
+    for row in sheet.iter_rows():
+        for cell in row:
+            if getattr(cell, "data_type", "n") == "f":
+                look.put_text(cell, cell.value)
+            if getattr(cell, "hyperlink", None) is not None:
+                cell.hyperlink = None
+    for name in list(sheet.defined_names):
+        del sheet.defined_names[name]
+    sheet.data_validations = DataValidationList()
+    sheet.conditional_formatting = type(sheet.conditional_formatting)()
+    sheet.legacy_drawing = None
+    sheet._images, sheet._charts, sheet._pivots = [], [], []
+
+
+def _origin(sheet: Any, line: int, column: int) -> tuple[int, int]:
+    """The cell of a merged range that holds its value."""
+    for area in sheet.merged_cells.ranges:
+        if area.min_row <= line <= area.max_row and area.min_col <= column <= area.max_col:
+            return area.min_row, area.min_col
+    return line, column
+
+
+def _own_large(target: Path, raw: bytes, findings: Found, marks: look.Marks, header: list[str]) -> None:
+    source = load_workbook(io.BytesIO(raw), read_only=True, data_only=True, keep_links=False)
+    made = Workbook(write_only=True)
+    first = source.worksheets[0].title
+    for sheet in source.worksheets:
+        places = _places(sheet.iter_rows(max_row=HEAD_ROWS, values_only=True), header)
+        marked = _of_sheet(marks, sheet.title, first)
+        copy = made.create_sheet(sheet.title)
+        for number, row in enumerate(sheet.iter_rows(), 1):
+            copy.append(list(_copied(copy, row, _by_column(marked.get(number, ()), places))))
+    source.close()
+    look.add_list(made, findings())
+    made.save(target)
+
+
+def _copied(sheet: Any, row: Iterable[Any], marked: Mapping[int, list[Mapping[str, Any]]]) -> Iterator[WriteOnlyCell]:
+    cells = list(row)
+    for index in range(max(len(cells), max(marked, default=-1) + 1)):
+        old = cells[index] if index < len(cells) else None
+        value = old.value if old is not None else None
+        cell = WriteOnlyCell(sheet)
+        if isinstance(value, str) and value not in ERROR_CODES:
+            look.put_text(cell, value)
+        else:
+            cell.value = value
+            if old is not None and value is not None and old.number_format != "General":
+                cell.number_format = old.number_format
+        if index in marked:
+            look.mark(cell, marked[index])
+        yield cell
+
+
+def _of_sheet(marks: look.Marks, name: str, first: str) -> look.Marks:
+    """The marks of one sheet; a finding that names none is about the first."""
+    found = {line: [finding for finding in each if (finding["sheet"] or first) == name]
+             for line, each in marks.items()}
+    return {line: each for line, each in found.items() if each}
+
+
+def _by_column(findings: Iterable[Mapping[str, Any]], places: Mapping[str, int]) -> dict[int, list[Mapping[str, Any]]]:
+    """Index of a column → findings of a line; what names no column that is found stands at the first."""
+    found: dict[int, list[Mapping[str, Any]]] = {}
+    for label, each in look.by_label(findings).items():
+        found.setdefault(places.get(label, 0), []).extend(each)
+    return found
+
+
+def _places(rows: Iterable[Iterable[Any]], header: list[str]) -> dict[str, int]:
+    """Folded label → index of its column, from the row that holds the most labels; two rows of headings are joined."""
+    wanted = {fold(label) for label in header}
+    best: dict[str, int] = {}
+    above: list[str] = []
+    for row in rows:
+        texts = [fold(str(value)) if value is not None else "" for value in row]
+        found: dict[str, int] = {}
+        for index, text in enumerate(texts):
+            up = next((above[i] for i in range(min(index, len(above) - 1), -1, -1) if above[i]), "") if above else ""
+            for name in (text, up + text):
+                if name in wanted:
+                    found.setdefault(name, index)
+        if len(found) > len(best):
+            best = found
+        above = texts
+    return best
+
+
+def _generated(target: Path, findings: Found, marks: look.Marks, rows: Rows) -> None:
+    """The rows that were set aside, as their source printed them; cells with personal data are left out."""
+    made = Workbook(write_only=True)
+    sheet = made.create_sheet(ROWS)
+    labels = list(rows.header)
+    folded = {fold(label): index for index, label in enumerate(labels)}
+    more = [label for label in dict.fromkeys(label for each in rows.each() for label in each["row"])
+            if fold(label) not in folded]
+    labels += more
+    folded |= {fold(label): len(rows.header) + index for index, label in enumerate(more)}
+    sheet.freeze_panes = "C2"
+    for index in range(len(labels) + 2):
+        sheet.column_dimensions[get_column_letter(index + 1)].width = 26 if index == 0 else 10 if index == 1 else 20
+    sheet.append([look.text_cell(sheet, title, bold=True) for title in ("责任主体", "行号", *labels)])
+    for each in rows.each():
+        if each["kind"] == "bad":
+            sheet.append(_set_aside(sheet, each, folded, marks))
+    look.add_list(made, findings())
+    made.save(target)
+
+
+def _set_aside(sheet: Any, each: Mapping[str, Any], folded: Mapping[str, int], marks: look.Marks) -> list[Any]:
+    body = each.get("body")                               # in a run, lines of several bodies bear the same number
+    here = [finding for finding in marks.get(each["line"], ()) if not body or finding.get("body") in (body, None)]
+    cells = [look.text_cell(sheet, body), WriteOnlyCell(sheet, each["line"])]
+    cells += [WriteOnlyCell(sheet) for _ in folded]
+    for label, value in shown_row(each["row"], here).items():
+        look.put_text(cells[folded[fold(label)] + 2], value)
+    for column, found in _by_column(here, {label: index + 2 for label, index in folded.items()}).items():
+        look.mark(cells[column or 1], found)
+    return cells
+
+
+def shown_row(row: Mapping[str, Any], findings: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """A row that was set aside without its personal data: the cells that the privacy gate named are hidden."""
+    hidden = {fold(finding["label"]) for finding in findings
+              if finding["code"].startswith(look.PERSONAL) and finding["label"]}
+    return {label: look.HIDDEN if fold(label) in hidden and value not in (None, "") else "" if value is None
+            else str(value) for label, value in row.items()}

@@ -1,0 +1,179 @@
+"""A standing approval publishes routine data by itself; whatever is not routine waits for a person as usual."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from ckan import model as ckan_model
+from ckan.plugins import toolkit
+
+from ckanext.gkopen import model
+from ckanext.gkopen.demo import act
+from ckanext.gkopen.oversight import duties, standing
+from tests.oversight.world import HEADER, publish, row, submit
+from tests.people import Cast, call, make_cast
+
+FIRST = tuple(row(number) for number in range(1, 9))
+NAME = "nantong-czj-procurement"
+
+
+@pytest.fixture
+def cast(site: Any) -> Cast:
+    cast = make_cast()
+    publish(cast, *FIRST)
+    return cast
+
+
+def grant(cast: Cast, who: str | None = None, days: int = 90) -> str:
+    until = duties.today() + timedelta(days=days)
+    return call("gkopen_standing_grant", who or cast.reviewer, dataset=NAME, until=until.isoformat(),
+                reason="每日例行推送")["id"]
+
+
+def work() -> None:
+    while standing.work_one():
+        pass
+
+
+def state(revision: str) -> str:
+    ckan_model.Session.rollback()
+    return model.value("select state from gkopen.revision where id = :id", id=revision)
+
+
+def why(revision: str) -> set[str]:
+    reasons = model.value("select reasons from gkopen.standing_use where revision_id = :id", id=revision)
+    return {reason["why"] for reason in reasons or []}
+
+
+def test_routine_data_is_published_by_itself_and_the_audit_says_under_what(cast: Cast) -> None:
+    approval = grant(cast)
+    revision = submit(cast, *FIRST, row(9))["revision_id"]
+    assert state(revision) == "held"
+    work()
+    assert state(revision) == "published"
+    shown = call("gkopen_revision_show", cast.officer, id=revision)
+    assert shown["decided_by"] == f"standing:{cast.reviewer}"
+    used = model.one("select actor, detail from gkopen.audit where action = 'standing.used'")
+    assert used and used["detail"]["standing"] == approval and used["actor"] == f"standing:{cast.reviewer}"
+    [listed] = call("gkopen_standing_list", cast.officer)["results"]
+    assert (listed["published"], listed["active"], listed["declined"]) == (1, True, None)
+
+
+def test_without_or_before_an_approval_everything_waits(cast: Cast) -> None:
+    waiting = submit(cast, *FIRST, row(9))["revision_id"]
+    work()
+    assert state(waiting) == "held"
+    grant(cast)
+    work()
+    assert state(waiting) == "held", "what waited when it was given is looked at by a person"
+
+
+MONEY = [row(number).replace("838000.00", "938000000.00") for number in range(1, 9)]
+
+
+@pytest.mark.parametrize(("rows", "header", "reason"), [
+    pytest.param([*FIRST, row(9) + ",x"], HEADER + ",新列", "contract", id="a new column"),
+    pytest.param([*FIRST, row(9).replace("2026-05-06 09:00", "2026-13-46")], HEADER, "worse", id="a bad row"),
+    pytest.param([*FIRST, row(9, name="联系13812345678")], HEADER, "privacy", id="personal data"),
+    pytest.param(FIRST[:1], HEADER, "gone", id="too much goes"),
+    pytest.param(MONEY, HEADER, "jump", id="a total jumps")])
+def test_what_is_not_routine_is_held_as_usual(cast: Cast, rows: list[str], header: str, reason: str) -> None:
+    grant(cast)
+    revision = submit(cast, *rows, header=header)["revision_id"]
+    work()
+    assert (state(revision), reason in why(revision)) == ("held", True), why(revision)
+    [listed] = call("gkopen_standing_list", cast.reviewer)["results"]
+    assert listed["declined"]["revision"] == revision and listed["declined"]["reasons"]
+    assert listed["published"] == 0
+
+
+def test_metadata_roll_back_and_uploads_are_never_published_by_it(cast: Cast) -> None:
+    publish(cast, *FIRST, row(9))
+    grant(cast)
+    rollback = call("gkopen_dataset_rollback", cast.officer, id=NAME, seq=1, reason="试验")["revision"]
+    work()
+    assert state(rollback) == "held"
+    call("gkopen_revision_recall", cast.officer, id=rollback)
+    data = call("gkopen_submission_create", cast.officer, domain="procurement", organization=cast.body,
+                metadata={"notes": "新的说明"})
+    work()
+    assert state(data["revision_id"]) == "held"
+    door: Any = {"user": cast.officer, "gkopen_door": "upload"}
+    by_hand = toolkit.get_action("gkopen_submission_create")(
+        door, {"domain": "procurement", "organization": cast.body,
+               "rows": [dict(zip(HEADER.split(","), each.split(","), strict=True)) for each in (*FIRST, row(10))]})
+    work()
+    assert state(by_hand["revision_id"]) == "held"
+
+
+def test_nobody_publishes_an_own_submission_by_it(cast: Cast) -> None:
+    grant(cast)
+    revision = submit(cast, *FIRST, row(9), user=cast.reviewer)["revision_id"]
+    work()
+    assert (state(revision), why(revision)) == ("held", {"own"})
+
+
+def test_who_lost_the_role_approves_nothing_any_more(cast: Cast) -> None:
+    grant(cast)
+    act("organization_member_delete", id=cast.body, username=cast.reviewer)
+    revision = submit(cast, *FIRST, row(9))["revision_id"]
+    work()
+    assert (state(revision), why(revision)) == ("held", {"not_allowed"})
+
+
+def test_after_its_last_day_everything_waits(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    grant(cast, days=30)
+    later = duties.today() + timedelta(days=31)
+    monkeypatch.setattr(standing, "today", lambda: later)
+    revision = submit(cast, *FIRST, row(9))["revision_id"]
+    work()
+    assert state(revision) == "held"
+    assert grant(cast, days=60), "one that ended makes room for a new one"
+
+
+def test_who_may_grant_and_for_how_long(cast: Cast) -> None:
+    for who in (cast.officer, cast.stranger, ""):
+        with pytest.raises((toolkit.NotAuthorized, toolkit.ObjectNotFound)):
+            grant(cast, who)
+    for days in (0, 366):
+        with pytest.raises(toolkit.ValidationError, match="within a year"):
+            grant(cast, days=days)
+    approval = grant(cast, cast.office)
+    with pytest.raises(toolkit.ValidationError, match="already"):
+        grant(cast)
+    for who in (cast.officer, cast.stranger):
+        with pytest.raises((toolkit.NotAuthorized, toolkit.ObjectNotFound)):
+            call("gkopen_standing_revoke", who, id=approval)
+    call("gkopen_standing_revoke", cast.reviewer, id=approval)
+    revision = submit(cast, *FIRST, row(9))["revision_id"]
+    work()
+    assert state(revision) == "held"
+    assert call("gkopen_standing_list", cast.stranger)["results"] == []
+
+
+def test_a_revocation_and_a_use_take_turns(cast: Cast) -> None:
+    """Revoked while it is being used: either the publication came first, or nothing was published."""
+    approval = grant(cast)
+    revision = submit(cast, *FIRST, row(9))["revision_id"]
+    held = model.one("select * from gkopen.standing where id = :id for update", id=approval)
+    assert held is not None                                # as a revocation holds it, before it commits
+    done: list[bool] = []
+
+    def use() -> None:
+        try:
+            done.append(standing.work_one())
+        finally:
+            ckan_model.Session.remove()
+
+    worker = threading.Thread(target=use)
+    worker.start()
+    standing.revoke(approval, cast.reviewer)
+    assert not done, "the use waits for the revocation"
+    ckan_model.Session.commit()
+    worker.join(30)
+    assert done == [True]
+    assert state(revision) == "held"
+    assert not model.value("select 1 from gkopen.audit where action = 'standing.used'")
