@@ -9,7 +9,16 @@ import time
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 
-from ckanext.gkopen.harvesters.base import CatalogueEntry, CatalogueItem, Limits, Page, Row, Transport
+from ckanext.gkopen.harvesters.base import (
+    Breaker,
+    CatalogueEntry,
+    CatalogueItem,
+    Limits,
+    NoBreaker,
+    Page,
+    Row,
+    Transport,
+)
 from ckanext.gkopen.harvesters.database import DatabaseTransport
 from ckanext.gkopen.harvesters.errors import (
     AnswerTooLarge,
@@ -17,6 +26,7 @@ from ckanext.gkopen.harvesters.errors import (
     ClockSkew,
     ForbiddenAddress,
     HarvestError,
+    HostResting,
     InconsistentListing,
     RateLimited,
     SourceRefused,
@@ -28,11 +38,13 @@ from ckanext.gkopen.harvesters.source import Source, SourceError, load_source
 __all__ = [
     "AnswerTooLarge",
     "BadAnswer",
+    "Breaker",
     "CatalogueEntry",
     "CatalogueItem",
     "ClockSkew",
     "ForbiddenAddress",
     "HarvestError",
+    "HostResting",
     "InconsistentListing",
     "Limits",
     "Page",
@@ -62,14 +74,17 @@ def open_transport(
     limits: Limits | None = None,
     sleep: Callable[[float], None] = time.sleep,
     jitter: Callable[[], float] = random.random,
+    breaker: Breaker | None = None,
 ) -> Transport:
     """The transport that the source file names: one that gives pages of rows. Dropped files come by `filedrop`.
 
     `secret` is what `source.secret(os.environ)` gives. `allowed_hosts` holds `host` or `host:port` entries
     that may have private addresses (`ckanext.gkopen.harvest.allowed_hosts`). `clock` gives aware datetimes;
-    `sleep` waits between tries, `jitter` gives a share of the pause between 0 and 1.
+    `sleep` waits between tries, `jitter` gives a share of the pause between 0 and 1. `breaker` stands before each
+    call of the gateway.
     """
     kind = {"exchange": ExchangeTransport, "database": DatabaseTransport}[source.transport]
+    more = {"breaker": breaker or NoBreaker()} if kind is ExchangeTransport else {}
     return kind(
         source,
         secret,
@@ -79,4 +94,5 @@ def open_transport(
         limits=limits or Limits(),
         sleep=sleep,
         jitter=jitter,
+        **more,
     )

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from ckanext.gkopen.harvesters.errors import HarvestError
+
 Row = dict[str, str | None]
 
 
@@ -83,6 +85,28 @@ class Limits:
     retry_after_most: float = 120.0
     answer_bytes: int = 64 * 1024 * 1024
     pages: int = 100_000
+
+
+class Breaker(Protocol):
+    """Asked before each call to a host, and told how it went; `host` is host:port as in the address."""
+
+    def before(self, host: str) -> None:
+        """Raises HostResting: the host failed too often, nothing is sent before its rest is over."""
+        ...
+
+    def succeeded(self, host: str) -> None: ...
+
+    def failed(self, host: str, error: HarvestError) -> None: ...
+
+
+class NoBreaker:
+    """Lets every call through."""
+
+    def before(self, host: str) -> None: ...
+
+    def succeeded(self, host: str) -> None: ...
+
+    def failed(self, host: str, error: HarvestError) -> None: ...
 
 
 class Transport(Protocol):

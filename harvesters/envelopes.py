@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from ckanext.gkopen.harvesters.errors import BadAnswer, RateLimited, SourceRefused
@@ -26,6 +28,10 @@ class Envelope:
     refused: tuple[str, ...] = ()
     limited: tuple[str, ...] = ()
 
+
+TIME_KEYS = ("timestamp", "serverTime", "server_time", "systemTime", "currentTime", "time")
+"""Where platforms tell their time in an answer."""
+CHINA = timezone(timedelta(hours=8))
 
 PRESETS: dict[str, Envelope] = {
     "national": Envelope("data.list", "data.total", "code", ("0", "200"), "message", ("401", "403", "404"), ("429",)),
@@ -117,6 +123,26 @@ def words(raw: bytes, envelope: Envelope) -> str:
         return _said(decode(raw), envelope)
     except BadAnswer:
         return ""
+
+
+def told_time(raw: bytes) -> datetime | None:
+    """The platform's time where an answer tells it at its top level or under data: ms or s since 1970, or a text in
+    Beijing time."""
+    try:
+        answer = decode(raw)
+    except BadAnswer:
+        return None
+    levels = [answer, answer.get("data")]
+    for text in (printed(level[key]) for level in levels if isinstance(level, dict) for key in TIME_KEYS if key in level
+                 and isinstance(level[key], str)):
+        if re.fullmatch(r"1\d{12}|1\d{9}", text, re.ASCII):
+            return datetime.fromtimestamp(int(text) / (1000 if len(text) == 13 else 1), UTC)
+        try:
+            when = datetime.fromisoformat(text)
+        except ValueError:
+            continue
+        return when if when.tzinfo else when.replace(tzinfo=CHINA)
+    return None
 
 
 def refused(said: str) -> SourceRefused:

@@ -78,6 +78,19 @@ class RateLimited(HarvestError):
         self.retry_after = retry_after
 
 
+class HostResting(HarvestError):
+    """The host failed so often that it is left alone for `retry_after` seconds; no call was made (circuit breaker)."""
+
+    def __init__(self, host: str, retry_after: float):
+        super().__init__(
+            f"平台 {host} 连续出错或要求暂停，{retry_after:.0f} 秒后自动再试，本次没有发出请求。"
+            "若平台已恢复可稍候重试；否则请联系平台运维单位。",
+            f"the platform {host} failed again and again or asked for a pause; it is tried again in "
+            f"{retry_after:.0f} s by itself, and no call was made; if it stays so, ask its operator",
+        )
+        self.retry_after = retry_after
+
+
 class BadAnswer(HarvestError):
     """An answer came that is not what the envelope says: HTML, cut or invalid JSON, a key given twice,
     a missing list of rows, a status code that does not mean success.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterator
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
@@ -18,13 +18,14 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from ckanext.gkopen.harvesters import envelopes, signers
-from ckanext.gkopen.harvesters.base import CatalogueEntry, Limits, Page
+from ckanext.gkopen.harvesters.base import Breaker, CatalogueEntry, Limits, Page
 from ckanext.gkopen.harvesters.catalogue import parse_entry
 from ckanext.gkopen.harvesters.errors import (
     BadAnswer,
     ClockSkew,
     ForbiddenAddress,
     HarvestError,
+    HostResting,
     RateLimited,
     SourceRefused,
     SourceUnreachable,
@@ -34,7 +35,7 @@ from ckanext.gkopen.harvesters.net import Deadline, open_session, read_body, unr
 from ckanext.gkopen.harvesters.signers import Call
 from ckanext.gkopen.harvesters.source import Source
 
-CHINA = timezone(timedelta(hours=8))
+CHINA = envelopes.CHINA
 # What a family's platforms expect when the source file does not say otherwise.
 REQUEST_DEFAULTS: dict[str, dict[str, Any]] = {
     "national": {"method": "POST", "body": "json", "page": "pageNum", "size": "pageSize"},
@@ -60,6 +61,7 @@ class ExchangeTransport:
         limits: Limits,
         sleep: Callable[[float], None],
         jitter: Callable[[], float],
+        breaker: Breaker,
     ):
         self._source = source
         self._clock = clock
@@ -67,6 +69,7 @@ class ExchangeTransport:
         self._limits = limits
         self._sleep = sleep
         self._jitter = jitter
+        self._breaker = breaker
         self._request = REQUEST_DEFAULTS[source.signer["family"]] | source.request
         self._place = self._request.get("body", "query" if self._request["method"] == "GET" else "json")
         self._envelope = envelopes.make_envelope(source.envelope)
@@ -128,21 +131,25 @@ class ExchangeTransport:
         """Try until an answer is good, the failure is final, or the tries are used up."""
         refused_once = False
         attempt = 0
+        last: HarvestError | None = None
         while True:
             attempt += 1
             try:
                 due = signer.before(self._clock())
                 if due is not None:
-                    signer.learn(self._once(due)[1])
+                    signer.learn(self._guarded(due)[1])
                 call = build()
                 signer.sign(call, self._clock())
-                return self._once(call)
+                return self._guarded(call)
+            except HostResting as resting:
+                raise (last or resting) from None          # what it failed with says more than that it now rests
             except SourceRefused:
                 # A refreshed secret may have been recalled before its end: fetch a new one, once.
                 if refused_once or not signer.forget():
                     raise
                 refused_once = True
             except HarvestError as exc:
+                last = exc
                 if not exc.retryable or attempt >= self._limits.tries:
                     raise
                 wait = self._pause(attempt, getattr(exc, "retry_after", None))
@@ -162,6 +169,18 @@ class ExchangeTransport:
         if retry_after is None:
             return pause
         return None if retry_after > limits.retry_after_most else retry_after + pause
+
+    def _guarded(self, call: Call) -> tuple[bytes, dict[str, Any]]:
+        """One call through the breaker, which hears how it went."""
+        host = urlsplit(call.url).netloc
+        self._breaker.before(host)
+        try:
+            answer = self._once(call)
+        except HarvestError as exc:
+            self._breaker.failed(host, exc)
+            raise
+        self._breaker.succeeded(host)
+        return answer
 
     def _once(self, call: Call) -> tuple[bytes, dict[str, Any]]:
         """Send one signed call, follow redirects on the same host, judge status and envelope."""
@@ -215,9 +234,9 @@ class ExchangeTransport:
             envelopes.unwrap(answer, self._envelope)
             return answer
         except SourceRefused:
-            skew = self._skew(response)
-            if skew is not None and abs(skew) > SKEW_SECONDS:
-                raise ClockSkew(skew) from None
+            for skew in (self._skew(response), self._told_skew(raw)):
+                if skew is not None and abs(skew) > SKEW_SECONDS:
+                    raise ClockSkew(skew) from None
             raise
 
     def _redirected(self, call: Call, response: requests.Response) -> Call:
@@ -246,6 +265,11 @@ class ExchangeTransport:
 
     def _skew(self, response: requests.Response) -> int | None:
         theirs = _http_date(response.headers.get("Date", ""))
+        return round((theirs - self._clock()).total_seconds()) if theirs else None
+
+    def _told_skew(self, raw: bytes) -> int | None:
+        """A front may send the right Date while the gateway behind it has its own clock, and tells it in its answer."""
+        theirs = envelopes.told_time(raw)
         return round((theirs - self._clock()).total_seconds()) if theirs else None
 
 

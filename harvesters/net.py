@@ -190,6 +190,9 @@ def read_body(response: requests.Response, limit: int) -> bytes:
             f"应答使用了未请求的压缩方式 {encoding[:20]}。请联系平台运维单位。",
             f"the answer has the encoding {encoding[:20]}, which was not asked for; ask the operator",
         )
+    announced = response.headers.get("Content-Length", "")
+    if announced.isdecimal() and int(announced[:18]) > limit:
+        raise AnswerTooLarge(limit)                       # not a byte of it is read
     inflate = zlib.decompressobj(47) if encoding in ("gzip", "deflate") else None
     sent, body = 0, bytearray()
     while chunk := response.raw.read1(CHUNK, decode_content=False):

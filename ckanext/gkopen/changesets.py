@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
@@ -92,9 +92,15 @@ def contents(domain: Domain, examined: Examined, base: Mapping[str, str], scope:
 def compare(domain: Domain, part: str, base: str | None, data: bytes | None) -> Change | None:
     """The change of one part; its new content is stored."""
     change = change_of(domain, part, base, data)
-    if change is not None and data is not None:
-        blobs.put(data, "application/json" if part == METADATA else "text/csv")
+    if change is not None:
+        keep(change, data)
     return change
+
+
+def keep(change: Change, data: bytes | None) -> None:
+    """Store the new content of a change."""
+    if data is not None:
+        blobs.put(data, "application/json" if change.part == METADATA else "text/csv")
 
 
 def change_of(domain: Domain, part: str, base: str | None, data: bytes | None) -> Change | None:
@@ -130,8 +136,12 @@ def digest(dataset_id: str, kind: str, changes: list[Change]) -> str:
 
 def hold_changes(domain: Domain, dataset: Mapping[str, Any], submission_id: str | None, changes: list[Change],
                  submitted_by: str, *, kind: str, counts: Mapping[str, int] | None = None,
-                 header: list[str] | None = None, reason: str | None = None) -> str:
-    """Write a held revision, in the place of one that waits with the same digest. Returns the revision's id."""
+                 header: list[str] | None = None, reason: str | None = None,
+                 alarms: Sequence[Mapping[str, Any]] = ()) -> str:
+    """Write a held revision, in the place of one that waits with the same digest. Returns the revision's id.
+
+    `alarms`: what the blast-radius guard says; the revision is then frozen, not held.
+    """
     sha = digest(str(dataset["id"]), kind, changes)
     same = model.value("select id from gkopen.revision where dataset_id = :d and digest = :sha and state = 'held'",
                        d=dataset["id"], sha=sha)
@@ -149,15 +159,15 @@ def hold_changes(domain: Domain, dataset: Mapping[str, Any], submission_id: str 
     summary = {"added": sum(c.added for c in changes if c.part != METADATA),
                "changed": sum(c.changed for c in changes if c.part != METADATA),
                "removed": sum(c.removed for c in changes), "totals": totals,
-               "metadata": any(c.part == METADATA for c in changes)}
+               "metadata": any(c.part == METADATA for c in changes)} | ({"alarms": list(alarms)} if alarms else {})
     model.execute(
         "insert into gkopen.revision (id, dataset_id, submission_id, kind, schema_version, rules_version, digest,"
-        " rows_in, rows_ok, rows_quarantined, rows_duplicate, header, summary, submitted_by, reason) values (:id, :d,"
-        " :s, :kind, :version, :version, :digest, :rows_in, :rows_ok, :rows_quarantined, :rows_duplicate,"
-        " cast(:header as jsonb), cast(:summary as jsonb), :by, :reason)",
+        " rows_in, rows_ok, rows_quarantined, rows_duplicate, header, summary, submitted_by, reason, state) values"
+        " (:id, :d, :s, :kind, :version, :version, :digest, :rows_in, :rows_ok, :rows_quarantined, :rows_duplicate,"
+        " cast(:header as jsonb), cast(:summary as jsonb), :by, :reason, :state)",
         id=revision_id, d=dataset["id"], s=submission_id, kind=kind, version=domain.version, digest=sha,
         by=submitted_by, header=model.dump(header) if header is not None else None, summary=model.dump(summary),
-        reason=reason,
+        reason=reason, state="frozen" if alarms else "held",
         **({"rows_in": 0, "rows_ok": 0, "rows_quarantined": 0, "rows_duplicate": 0} | dict(counts or {})))
     model.insert_many("revision_part", ("revision_id", "part", "base_sha256", "new_sha256", "rows", "added", "changed",
                                         "removed"),

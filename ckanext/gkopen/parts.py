@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from ckanext.gkopen.domains import Domain, Field
-from ckanext.gkopen.normalise.cells import any_byte, by_distinct, flat, nulled, text_bytes
+from ckanext.gkopen.normalise.cells import any_byte, by_distinct, flat, nulled, side_by_side, text_bytes
 
 _STRIPPED = {"money": r"^(-?[0-9]+\.[0-9][0-9](?:[0-9]*[1-9])?)0*$", "other": r"^(-?[0-9]+(?:\.[0-9]*[1-9])?)\.?0*$"}
 
@@ -39,18 +39,21 @@ def write_part(domain: Domain, table: pa.Table) -> bytes:
 def write_parts(domain: Domain, tables: Mapping[str, pa.Table]) -> dict[str, bytes]:
     """Part → its canonical bytes. Many small parts are spelt out together: columns cost more than rows here."""
     written = {part: [",".join(domain.field_names).encode() + b"\n"] for part in tables}
-    for group in _groups(domain, tables):
-        rows = group[0][1] if len(group) == 1 else pa.concat_tables([piece for _, piece in group])
-        cells = [_cells(field, flat(rows[field.name])) for field in domain.fields]
-        cells[-1] = pc.binary_join_element_wise(cells[-1], "\n", "")
-        lines = pc.binary_join_element_wise(*cells, ",")
-        data, offsets = text_bytes(lines)  # the bytes of the joined lines are the file
-        start = 0
-        for part, piece in group:
-            end = start + piece.num_rows
-            written[part].append(data[offsets[start]:offsets[end]].tobytes())
-            start = end
+    rows = sum(table.num_rows for table in tables.values())
+    for pieces in side_by_side(lambda group: _spelt(domain, group), _groups(domain, tables), rows):
+        for part, data in pieces:
+            written[part].append(data)
     return {part: b"".join(pieces) for part, pieces in written.items()}
+
+
+def _spelt(domain: Domain, group: list[tuple[str, pa.Table]]) -> list[tuple[str, bytes]]:
+    rows = group[0][1] if len(group) == 1 else pa.concat_tables([piece for _, piece in group])
+    cells = [_cells(field, flat(rows[field.name])) for field in domain.fields]
+    cells[-1] = pc.binary_join_element_wise(cells[-1], "\n", "")
+    data, offsets = text_bytes(pc.binary_join_element_wise(*cells, ","))  # the bytes of the joined lines are the file
+    ends = np.cumsum([0, *(piece.num_rows for _, piece in group)])
+    return [(part, data[offsets[start]:offsets[end]].tobytes())
+            for (part, _), (start, end) in zip(group, itertools.pairwise(ends), strict=True)]
 
 
 def _groups(domain: Domain, tables: Mapping[str, pa.Table]) -> Iterator[list[tuple[str, pa.Table]]]:
@@ -199,7 +202,7 @@ def diff_parts(domain: Domain, old: pa.Table | None, new: pa.Table | None) -> Di
     totals = {field.name: (_total(before, field.name), _total(after, field.name)) for field in domain.money_fields}
     if not before.num_rows or not after.num_rows:
         return Difference(after, none, none, before, {}, totals)
-    old_keys, new_keys = _keys(domain, before), _keys(domain, after)
+    old_keys, new_keys = row_keys(domain, before), row_keys(domain, after)
     match = pc.index_in(new_keys, value_set=old_keys)
     added = pc.is_null(match)
     kept_new = after.filter(pc.invert(added))
@@ -218,11 +221,11 @@ def diff_parts(domain: Domain, old: pa.Table | None, new: pa.Table | None) -> Di
 
 def overlay(domain: Domain, base: pa.Table, changes: pa.Table) -> pa.Table:
     """`base` with the rows of `changes` put in the place of those with the same key, the others added; in key order."""
-    kept = base.filter(pc.invert(pc.is_in(_keys(domain, base), value_set=_keys(domain, changes))))
+    kept = base.filter(pc.invert(pc.is_in(row_keys(domain, base), value_set=row_keys(domain, changes))))
     return in_key_order(domain, pa.concat_tables([kept, changes]).combine_chunks())
 
 
-def _keys(domain: Domain, table: pa.Table) -> pa.Array:
+def row_keys(domain: Domain, table: pa.Table) -> pa.Array:
     """One text for each row's key."""
     texts = [pc.fill_null(flat(table[name]).cast(pa.string()), "\x00") for name in domain.key]
     return texts[0] if len(texts) == 1 else pc.binary_join_element_wise(*texts, "\x1f")

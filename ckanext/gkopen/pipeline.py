@@ -10,6 +10,7 @@ Nothing here writes CKAN or the DataStore: a revision lives in gkopen's own tabl
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tempfile
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from ckanext.gkopen import blobs, bodies, changesets, ids, model, reports
+from ckanext.gkopen import blast, blobs, bodies, changesets, ids, model, reports
 from ckanext.gkopen.domains import Domain, get_domain
 from ckanext.gkopen.examine import examine
 from ckanext.gkopen.metadata.package import default_metadata, review_findings
@@ -48,7 +49,8 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a submission. `state`: held, returned (nothing in it can be published), unchanged, repeated."""
+    """What became of a submission. `state`: held, returned (nothing in it can be published), unchanged, repeated,
+    frozen (a harvest that a person has to let through before it is reviewed: `alarms` says why, see `blast`)."""
 
     state: str
     submission_id: str
@@ -62,6 +64,7 @@ class Outcome:
     added: int = 0
     changed: int = 0
     removed: int = 0
+    alarms: tuple[Mapping[str, Any], ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -92,7 +95,7 @@ def submit(submission: Submission) -> Outcome:
     options = replace(submission.options, expected_header=tuple(dataset["header"]) if dataset["header"] else None)
     proposal = _proposal(domain, dataset, submission.body, submission.metadata)
     return _hold(domain, dataset, submission_id, submission.path, submission.filename, options, submission.scope,
-                 submission.submitted_by, proposal, run_id=submission.run_id)
+                 submission.submitted_by, proposal, _Door(submission.source), run_id=submission.run_id)
 
 
 def recheck(submission_id: str, submitted_by: str) -> Outcome:
@@ -109,27 +112,41 @@ def recheck(submission_id: str, submitted_by: str) -> Outcome:
         path = Path(folder) / "raw"
         path.write_bytes(blobs.read(row["raw_sha256"]))
         return _hold(domain, dataset, submission_id, path, row["filename"], options, stored["scope"],
-                     submitted_by, _proposal(domain, dataset, bodies.find(row["body_id"]), None))
+                     submitted_by, _proposal(domain, dataset, bodies.find(row["body_id"]), None),
+                     _Door(row["source"], freeze=False, grace=not stored.get("released")))
 
 
 def _proposal(domain: Domain, dataset: Mapping[str, Any], body: Mapping[str, Any],
               metadata: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """The metadata that a dataset without public metadata (new, or withdrawn) is proposed to have; else None."""
+    """The metadata that a dataset without public metadata (new, or withdrawn) is proposed to have; else None.
+
+    What an officer has written and nobody has decided yet stays, whatever the source sends meanwhile.
+    """
     if changesets.METADATA in changesets.public_parts(str(dataset["id"])):
         return None
+    written = model.value(
+        "select p.new_sha256 from gkopen.revision r join gkopen.submission s on s.id = r.submission_id"
+        " join gkopen.revision_part p on p.revision_id = r.id and p.part = :part where r.dataset_id = :d"
+        " and r.state = 'held' and s.kind = 'metadata' order by r.created_at desc limit 1",
+        part=changesets.METADATA, d=dataset["id"])
+    if written:
+        return json.loads(blobs.read(written))
     return dict(metadata or default_metadata(domain, body, None))
 
 
-def submit_metadata(domain: Domain, body: Mapping[str, Any], fields: Mapping[str, Any], submitted_by: str) -> str:
+def submit_metadata(domain: Domain, body: Mapping[str, Any], fields: Mapping[str, Any],
+                    submitted_by: str) -> str | None:
     """Hold other metadata of a dataset: `fields` over what waits or is public. Returns the revision's id.
+
+    None where they say what waits or is public already.
 
     While a first revision waits, its rows are taken along into the new one, which takes its place. Raises LookupError
     for a dataset of which nothing was submitted yet.
     """
     dataset = changesets.open_dataset(domain, body)
     waiting = model.one(
-        "select r.*, p.new_sha256 as metadata from gkopen.revision r"
-        " join gkopen.revision_part p on p.revision_id = r.id and p.part = :part"
+        "select r.*, p.new_sha256 as metadata, s.source from gkopen.revision r"
+        " join gkopen.submission s on s.id = r.submission_id join gkopen.revision_part p on p.revision_id = r.id and p.part = :part"
         " where r.dataset_id = :d and r.state = 'held' order by r.created_at desc limit 1",
         part=changesets.METADATA, d=dataset["id"])
     public = changesets.public_parts(str(dataset["id"])).get(changesets.METADATA)
@@ -138,10 +155,13 @@ def submit_metadata(domain: Domain, body: Mapping[str, Any], fields: Mapping[str
         raise LookupError(f"nothing of {dataset['name']} was submitted yet: submit its rows first")
     wanted = {name: value for name, value in (json.loads(blobs.read(known)) | dict(fields)).items()
               if value not in (None, "", [])}
+    if hashlib.sha256(changesets.canonical_json(wanted)).hexdigest() == known:
+        return None
     submission_id = str(uuid4())
+    # Rows that are taken along are still those of their source, which may send others before anybody decides.
     model.execute("insert into gkopen.submission (id, dataset_id, kind, source, idempotency_key, submitted_by)"
-                  " values (:id, :d, 'metadata', 'metadata', :id, :by)", id=submission_id, d=dataset["id"],
-                  by=submitted_by)
+                  " values (:id, :d, 'metadata', :source, :id, :by)", id=submission_id, d=dataset["id"],
+                  source=waiting["source"] if waiting else "metadata", by=submitted_by)
     change = changesets.compare(domain, changesets.METADATA, public, changesets.canonical_json(wanted))
     changes = [change] if change else []
     counts = header = None
@@ -171,19 +191,42 @@ def accepted_header(domain: Domain, body: Mapping[str, Any]) -> tuple[str, ...] 
     return tuple(header) if header else None
 
 
+@dataclass(frozen=True, slots=True)
+class _Door:
+    """Where a file came in, and whether the blast-radius guard may freeze it and keep what it lacks for now."""
+
+    source: str
+    freeze: bool = True
+    grace: bool = True
+
+    @property
+    def harvested(self) -> bool:
+        return self.source.startswith("source:")
+
+
 def _hold(domain: Domain, dataset: Mapping[str, Any], submission_id: str, path: Path, filename: str, options: Options,
-          scope: changesets.Scope, submitted_by: str, metadata: Mapping[str, Any] | None, *,
+          scope: changesets.Scope, submitted_by: str, metadata: Mapping[str, Any] | None, door: _Door, *,
           run_id: str | None = None) -> Outcome:
     try:
         examined = examine(domain, path, filename=filename, options=options)
     except Unreadable as error:
+        if door.harvested and scope == "complete" and {f.code for f in error.findings} & {"file-empty", "no-rows"} and (
+                alarm := blast.empty(str(dataset["id"]))):
+            return _frozen_whole(dataset, submission_id, alarm)
         return _return_whole(domain, dataset, submission_id, submitted_by, error.findings, run_id=run_id)
     base = changesets.public_parts(str(dataset["id"]))
     contents = changesets.contents(domain, examined, base, scope)
     if metadata is not None:
         contents[changesets.METADATA] = changesets.canonical_json(metadata)
     changes = [change for part, data in contents.items()
-               if (change := changesets.compare(domain, part, base.get(part), data))]
+               if (change := changesets.change_of(domain, part, base.get(part), data))]
+    alarms: tuple[Mapping[str, Any], ...] = ()
+    if door.harvested and base:
+        verdict = blast.judge(domain, str(dataset["id"]), door.source, examined.table, contents, changes,
+                              complete=scope == "complete", freeze=door.freeze, grace=door.grace)
+        changes, alarms = verdict.changes, tuple(verdict.alarms)
+    for change in changes:
+        changesets.keep(change, contents[change.part])
     counts = {"rows_in": examined.rows_in, "rows_ok": examined.rows_ok, "rows_quarantined": examined.rows_quarantined,
               "rows_duplicate": examined.rows_duplicate}
     if not any(change.part != changesets.METADATA for change in changes) and not (changes and examined.rows_ok):
@@ -191,19 +234,45 @@ def _hold(domain: Domain, dataset: Mapping[str, Any], submission_id: str, path: 
             return _return_whole(domain, dataset, submission_id, submitted_by, examined.findings, examined,
                                  run_id=run_id)
         if not changes:
+            if door.harvested and scope == "complete":     # the source is again what is public: nothing else waits
+                supersede(dataset["id"], submission_id, None, set(), scope)
             reports.unchanged(dataset["id"], submission_id, run_id, examined, counts)
             return Outcome("unchanged", submission_id, None, str(dataset["id"]), **counts,
                            findings=dict(examined.counts()))
+    if alarms and (known := _known(dataset["id"], changesets.digest(str(dataset["id"]), "publish", changes))):
+        return Outcome(known["state"], submission_id, str(known["id"]), str(dataset["id"]), **counts,
+                       findings=dict(examined.counts()), **_sums(changes),
+                       alarms=alarms if known["state"] == "frozen" else ())
     revision_id = changesets.hold_changes(domain, dataset, submission_id, changes, submitted_by, kind="publish",
-                                          counts=counts, header=list(examined.header))
+                                          counts=counts, header=list(examined.header), alarms=alarms)
     found = [*examined.findings, *(review_findings(metadata) if metadata else ())]
     reports.store_findings(found, dataset["id"], revision_id, run_id)
     reports.store_rows(examined, dataset["id"], revision_id, run_id)
-    _supersede(dataset["id"], submission_id, revision_id, {c.part for c in changes}, scope)
+    if alarms:
+        model.execute("update gkopen.revision set state = 'superseded' where dataset_id = :d and state = 'frozen'"
+                      " and id <> :id and submitted_by = :by", d=dataset["id"], id=revision_id, by=submitted_by)
+    else:
+        supersede(dataset["id"], submission_id, revision_id, {c.part for c in changes}, scope)
+    return Outcome("frozen" if alarms else "held", submission_id, revision_id, str(dataset["id"]), **counts,
+                   findings=dict(examined.counts()), **_sums(changes), alarms=alarms)
+
+
+def _sums(changes: list[changesets.Change]) -> dict[str, int]:
     rows = [change for change in changes if change.part != changesets.METADATA]
-    return Outcome("held", submission_id, revision_id, str(dataset["id"]), **counts, findings=dict(examined.counts()),
-                   added=sum(c.added for c in rows), changed=sum(c.changed for c in rows),
-                   removed=sum(c.removed for c in rows))
+    return {name: sum(getattr(change, name) for change in rows) for name in ("added", "changed", "removed")}
+
+
+def _known(dataset_id: Any, digest: str) -> dict[str, Any] | None:
+    """The same change-set, frozen before or let through already: a source that stays as it is asks nobody twice."""
+    return model.one("select id, state from gkopen.revision where dataset_id = :d and digest = :digest"
+                     " and state in ('held', 'frozen') order by created_at desc limit 1", d=dataset_id, digest=digest)
+
+
+def _frozen_whole(dataset: Mapping[str, Any], submission_id: str, alarm: Mapping[str, Any]) -> Outcome:
+    """A listing without rows, where rows are public: nothing is changed, and a person is told."""
+    model.execute("update gkopen.submission set options = options || cast(:kept as jsonb) where id = :id",
+                  id=submission_id, kept=model.dump({"frozen": alarm}))
+    return Outcome("frozen", submission_id, None, str(dataset["id"]), alarms=(alarm,))
 
 
 def preview(domain: Domain, body: Mapping[str, Any], examined: Examined) -> list[changesets.Change]:
@@ -238,13 +307,14 @@ def _return_whole(domain: Domain, dataset: Mapping[str, Any], submission_id: str
     return Outcome("returned", submission_id, revision_id, str(dataset["id"]), **counts, findings=counted)
 
 
-def _supersede(dataset_id: Any, submission_id: str, revision_id: str, touched: set[str],
-               scope: changesets.Scope) -> None:
+def supersede(dataset_id: Any, submission_id: str, revision_id: str | None, touched: set[str],
+              scope: changesets.Scope) -> None:
     """What the same source sent before and nobody has decided yet is replaced by what it sends now."""
     model.execute(
         "update gkopen.revision r set state = 'superseded' from gkopen.submission s, gkopen.submission mine"
         " where r.submission_id = s.id and mine.id = :submission and s.source = mine.source"
-        " and r.dataset_id = :dataset and r.state = 'held' and r.id <> :revision and r.kind = 'publish'"
+        " and r.dataset_id = :dataset and r.state in ('held', 'frozen') and r.kind = 'publish'"
+        " and r.id is distinct from cast(:revision as uuid)"
         " and (:complete or not exists (select 1 from gkopen.revision_part p where p.revision_id = r.id"
         "      and not p.part = any(:touched)))",
         submission=submission_id, dataset=dataset_id, revision=revision_id, complete=scope == "complete",
@@ -256,8 +326,12 @@ def _outcome_of(submission_id: str, dataset_id: str) -> Outcome:
                     id=submission_id)
     if row is None:
         options = model.value("select options from gkopen.submission where id = :id", id=submission_id)
+        if "frozen" in options:
+            return Outcome("frozen", submission_id, None, dataset_id, alarms=(options["frozen"],))
         return Outcome("unchanged", submission_id, None, dataset_id, **options["unchanged"])
     found = model.every("select code, count(*) as n from gkopen.finding where revision_id = :id group by code",
                         id=row["id"])
-    return Outcome("repeated", submission_id, str(row["id"]), dataset_id, row["rows_in"], row["rows_ok"],
-                   row["rows_quarantined"], row["rows_duplicate"], {f["code"]: f["n"] for f in found})
+    frozen = row["state"] == "frozen"
+    return Outcome("frozen" if frozen else "repeated", submission_id, str(row["id"]), dataset_id, row["rows_in"],
+                   row["rows_ok"], row["rows_quarantined"], row["rows_duplicate"], {f["code"]: f["n"] for f in found},
+                   alarms=tuple(row["summary"].get("alarms", ())) if frozen else ())

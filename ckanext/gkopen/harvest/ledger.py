@@ -18,12 +18,21 @@ from ckan import model as ckan_model
 from sqlalchemy.exc import DBAPIError
 
 from ckanext.gkopen import blobs, ids, model
+from ckanext.gkopen.harvest import breaker
 from ckanext.gkopen.harvesters.base import Page
 from ckanext.gkopen.harvesters.source import Source
 
 CYCLES = {"realtime": timedelta(minutes=5), "daily": timedelta(days=1), "weekly": timedelta(days=7),
-          "monthly": timedelta(days=30), "quarterly": timedelta(days=91), "yearly": timedelta(days=365)}
+          "monthly": timedelta(days=30), "quarterly": timedelta(days=91), "half_yearly": timedelta(days=182),
+          "yearly": timedelta(days=365)}
 """Update cycle (更新周期) → time between two runs. A source with another cycle runs when it is asked to."""
+
+
+BAD = ("incomplete", "failed")
+"""States of a run after which the source is tried again soon, and later each time."""
+
+GOOD = ("done", "partly", "held")
+"""States of a run that read the whole source."""
 
 
 class UnknownSource(Exception):
@@ -32,6 +41,22 @@ class UnknownSource(Exception):
 
 class Fenced(Exception):
     """Another worker took the run over: this one must write nothing more."""
+
+
+class Cancelled(Exception):
+    """A person told the run to stop."""
+
+    def __init__(self, by: str):
+        super().__init__(by)
+        self.by = by
+
+
+class NotOpen(Exception):
+    """The run has ended already: there is nothing to cancel."""
+
+    def __init__(self, state: str):
+        super().__init__(state)
+        self.state = state
 
 
 def save_source(source: Source, created_by: str, *, replace: bool = False) -> str:
@@ -46,6 +71,7 @@ def save_source(source: Source, created_by: str, *, replace: bool = False) -> st
         " domain = excluded.domain, organization = excluded.organization",
         id=source_id, name=source.name, domain=source.domain, organization=source.organization,
         config=model.dump(source.as_dict()), by=created_by)
+    breaker.forget(source.name)                           # a secret or an address may have been mended
     return source_id
 
 
@@ -142,10 +168,43 @@ def _take_over(candidate: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def check_epoch(run: dict[str, Any]) -> None:
-    """Called in every transaction that writes for a run, before the write."""
+    """Called in every transaction that writes for a run, before the write. Raises Fenced, Cancelled."""
+    _fence(run)
+    by = model.value("select cancel_by from gkopen.run where id = :id", id=run["id"])
+    if by is not None:
+        raise Cancelled(by)
+
+
+def _fence(run: dict[str, Any]) -> None:
     current = model.value("select epoch from gkopen.source where id = :id for share", id=run["source_id"])
     if current != run["epoch"]:
         raise Fenced(str(run["id"]))
+
+
+def cancel(run_id: str, by: str) -> bool:
+    """Stop a run: at once where no worker is at it, else at its next page or table. True when it has stopped.
+
+    Raises NotOpen. The caller commits.
+    """
+    source_id = model.value("select source_id from gkopen.run where id = :id", id=run_id)
+    source = model.one("select * from gkopen.source where id = :id for update", id=source_id)
+    run = model.one("select * from gkopen.run where id = :id for update", id=run_id)
+    assert source is not None and run is not None
+    if run["state"] not in ("queued", "running"):
+        raise NotOpen(run["state"])
+    model.execute("update gkopen.run set cancel_by = :by where id = :id", by=by, id=run_id)
+    alone = run["state"] == "queued" or model.value("select pg_try_advisory_xact_lock(:key)",
+                                                    key=lock_key(source["id"]))
+    if not alone:
+        return False
+    error = {"kind": "Cancelled", "zh": f"{by} 取消了本次运行，没有改动任何数据。",
+             "en": f"{by} cancelled the run; nothing was changed"}
+    # The epoch goes up: a worker that was thought dead must find that the run is no longer its own.
+    model.execute("update gkopen.source set epoch = epoch + 1, next_run_at = :next where id = :id", id=source["id"],
+                  next=next_run(source["config"], 0, run_id))
+    model.execute("update gkopen.run set state = 'cancelled', finished_at = now(), error = cast(:error as jsonb)"
+                  " where id = :id", id=run_id, error=model.dump(error))
+    return True
 
 
 def keep_page(run: dict[str, Any], page: Page) -> None:
@@ -160,20 +219,26 @@ def keep_page(run: dict[str, Any], page: Page) -> None:
 
 
 def finish(run: dict[str, Any], state: str, counts: dict[str, Any], stages: dict[str, float],
-           error: dict[str, Any] | None = None) -> None:
-    """Close a run, set the next one by the source's cycle (with back-off after a failure), and commit."""
-    check_epoch(run)
+           error: dict[str, Any] | None = None, wait: float | None = None) -> None:
+    """Close a run, set the next one by the source's cycle (with back-off after a failure), and commit.
+
+    `wait`: seconds before which the platform does not want to be asked again. A dry run leaves the schedule alone.
+    """
+    _fence(run)
     model.execute("update gkopen.run set state = :state, finished_at = now(), counts = cast(:counts as jsonb),"
                   " stages = cast(:stages as jsonb), error = cast(:error as jsonb) where id = :id", id=run["id"],
                   state=state, counts=model.dump(counts), stages=model.dump(stages),
                   error=model.dump(error) if error else None)
     source = model.one("select * from gkopen.source where id = :id", id=run["source_id"])
     assert source is not None
-    failures = source["failures"] + 1 if state == "failed" else 0
-    model.execute("update gkopen.source set failures = :failures, next_run_at = :next,"
-                  " last_good_at = case when :good then now() else last_good_at end where id = :id",
-                  id=source["id"], failures=failures, good=state != "failed",
-                  next=next_run(source["config"], failures, str(run["id"])))
+    if not run["dry_run"]:
+        failures = source["failures"] + 1 if state in BAD else source["failures"] if state == "cancelled" else 0
+        due = next_run(source["config"], failures if state in BAD else 0, str(run["id"]))
+        if wait is not None:
+            due = max(due, datetime.now(UTC) + timedelta(seconds=wait))
+        model.execute("update gkopen.source set failures = :failures, next_run_at = :next,"
+                      " last_good_at = case when :good then now() else last_good_at end where id = :id",
+                      id=source["id"], failures=failures, next=due, good=state in GOOD)
     ckan_model.Session.commit()
 
 

@@ -1,28 +1,32 @@
-"""One run of one source: fetch every page, keep it raw, group the rows by body, and hand each table to the pipeline."""
+"""One run of one source: fetch every page, keep it raw, group the rows by body, and hand each table to the pipeline.
+
+Nothing is submitted before the whole listing came and adds up: a listing that is cut, repeated or inconsistent changes
+nothing (docs/decisions/blast-radius.md).
+"""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
 from sqlalchemy.exc import OperationalError
 
-from ckanext.gkopen import bodies, model, pipeline, reports
-from ckanext.gkopen.domains import get_domain
-from ckanext.gkopen.harvest import ledger
+from ckanext.gkopen import blast, bodies, ids, model, pipeline, reports
+from ckanext.gkopen.domains import Domain, get_domain
+from ckanext.gkopen.harvest import breaker, contract, ledger
+from ckanext.gkopen.harvest.report import Report
+from ckanext.gkopen.harvest.spool import Spool
 from ckanext.gkopen.harvesters import open_transport
-from ckanext.gkopen.harvesters.base import Page
 from ckanext.gkopen.harvesters.errors import HarvestError
 from ckanext.gkopen.harvesters.lines import SourceError
 from ckanext.gkopen.harvesters.source import Source
@@ -33,58 +37,6 @@ log = logging.getLogger(__name__)
 
 Progress = Callable[[str, int, int | None], None]
 """(stage, done, total or None): called after each page and each body."""
-
-
-GONE_ROWS, GONE_SHARE = 5, 0.1
-"""More rows than this, and more than this share of what is public, gone from a complete listing: the run says held."""
-
-
-@dataclass
-class Report:
-    """What a run did; the counts add up: rows_in = rows_ok + rows_quarantined + rows_duplicate."""
-
-    state: str = "done"
-    pages: int = 0
-    rows_in: int = 0
-    rows_ok: int = 0
-    rows_quarantined: int = 0
-    rows_duplicate: int = 0
-    added: int = 0
-    changed: int = 0
-    removed: int = 0
-    outcomes: list[dict[str, Any]] = field(default_factory=list)
-    findings: dict[str, int] = field(default_factory=dict)
-    unknown_bodies: dict[str, int] = field(default_factory=dict)
-    vanished: dict[str, int] = field(default_factory=dict)
-
-    def add(self, outcome: pipeline.Outcome, body: str) -> None:
-        for name in ("rows_in", "rows_ok", "rows_quarantined", "rows_duplicate", "added", "changed", "removed"):
-            setattr(self, name, getattr(self, name) + getattr(outcome, name))
-        for code, number in outcome.findings.items():
-            self.findings[code] = self.findings.get(code, 0) + number
-        self.outcomes.append({"body": body, "state": outcome.state, "revision": outcome.revision_id,
-                              "dataset": outcome.dataset_id})
-        if outcome.state == "returned" or outcome.rows_quarantined:
-            self.state = "partly"
-        before = outcome.rows_ok - outcome.added + outcome.removed
-        if outcome.removed > GONE_ROWS and outcome.removed > GONE_SHARE * before:
-            self.vanished[body] = outcome.removed
-            self.state = "held"
-
-    def set_aside(self, unknown_bodies: dict[str, int]) -> None:
-        """All rows of bodies that the portal does not know are quarantined."""
-        rows = sum(unknown_bodies.values())
-        if rows:
-            self.unknown_bodies = unknown_bodies
-            self.rows_in += rows
-            self.rows_quarantined += rows
-            self.findings[reports.BODY_UNKNOWN] = rows
-            self.state = "held" if self.state == "held" else "partly"
-
-    def counts(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in (
-            "pages", "rows_in", "rows_ok", "rows_quarantined", "rows_duplicate", "added", "changed", "removed",
-            "outcomes", "findings", "unknown_bodies", "vanished")}
 
 
 def source_of(row: Mapping[str, Any]) -> Source:
@@ -101,30 +53,36 @@ def carry_out(claim: ledger.Claim, progress: Progress = lambda *_: None) -> Repo
     assert row is not None
     source = source_of(row)
     report, stages = Report(), {}
+    error: dict[str, Any] | None = None
+    wait: float | None = None
     try:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gkopen-run-")))
             started = time.monotonic()
-            tables, entry = _fetch(run, source, folder, report, progress)
+            spool, entry = _fetch(run, source, folder, report, progress)
             stages["fetch"] = round(time.monotonic() - started, 3)
             started = time.monotonic()
-            _submit(run, source, tables, entry, report, progress)
+            _submit(run, source, spool, entry, report, progress)
             stages["check"] = round(time.monotonic() - started, 3)
-        error = None
+    except ledger.Cancelled as asked:
+        ckan_model.Session.rollback()
+        report.at_least("cancelled")
+        error = _cancelled(asked, report)
     except (HarvestError, SourceError, bodies.UnknownBody) as problem:
         ckan_model.Session.rollback()
-        report.state, error = "failed", _describe(problem)
+        report.at_least("incomplete" if report.pages else "failed")
+        error, wait = _describe(problem), getattr(problem, "retry_after", None)
     except (ledger.Fenced, OperationalError):
         raise                                             # not this run's fault: whoever claims it next goes on
     except Exception as problem:
         ckan_model.Session.rollback()
         log.exception("run %s of %s ended by an error of the program", run["id"], source.name)
-        report.state = "failed"
+        report.at_least("failed")
         error = {"kind": type(problem).__name__,
                  "zh": "程序错误：已记入日志，数据未改动；请把运行编号告诉管理员",
                  "en": "an error of the program: it is in the log and nothing was changed;"
                        " tell the administrator the run's id"}
-    ledger.finish(run, report.state, report.counts(), stages, error)
+    ledger.finish(run, report.state, report.counts(), stages, error, wait)
     return report
 
 
@@ -134,45 +92,67 @@ def _describe(problem: Exception) -> dict[str, str]:
     return {"kind": type(problem).__name__, "zh": zh or str(problem), "en": en or str(problem)}
 
 
+def _cancelled(asked: ledger.Cancelled, report: Report) -> dict[str, str]:
+    """How far a run came that was told to stop. Each table is taken in whole or not at all."""
+    done, rows = len(report.outcomes), report.rows_fetched
+    return {"kind": "Cancelled",
+            "zh": f"{asked.by} 取消了本次运行：已取 {report.pages} 页 {rows} 行，已处理 {done} 张表；"
+                  "其余未动，没有留下半成品。",
+            "en": f"{asked.by} cancelled the run: {report.pages} pages with {rows} rows had come, {done} tables were"
+                  " done; the others were not touched, and nothing is half written"}
+
+
 def _fetch(run: dict[str, Any], source: Source, folder: Path, report: Report,
-           progress: Progress) -> tuple[dict[str, Path], Any]:
-    """All pages into one JSON Lines file a body (body name → path)."""
-    transport = open_transport(source, source.secret(os.environ),
-                               allowed_hosts=toolkit.config["ckanext.gkopen.harvest.allowed_hosts"])
-    tables: dict[str, Path] = {}
+           progress: Progress) -> tuple[Spool, Any]:
+    """All pages, spooled by body. Raises HarvestError where the listing is not whole."""
+    transport = open_transport(source, source.secret(os.environ), breaker=breaker.Breaker(source.name),
+                               allowed_hosts=toolkit.config["ckanext.gkopen.harvest.allowed_hosts"],
+                               sleep=lambda seconds: _rest(run, seconds))
+    spool = Spool(folder)
     with ExitStack() as stack:
         stack.callback(transport.close)
-        writers: dict[str, TextIO] = {}
+        stack.callback(spool.close)
+        ledger.check_epoch(run)
+        ckan_model.Session.commit()
         entry = transport.catalogue() if source.catalogue else None
-        read = 0
         for page in transport.pages(None if source.complete else _since(run)):
-            if not run["dry_run"]:
+            if run["dry_run"]:
+                ledger.check_epoch(run)
+                ckan_model.Session.commit()
+            else:
                 ledger.keep_page(run, page)
-            _write_rows(page, source, folder, tables, writers, stack)
+            column = source.organization_column
+            for row in page.rows:
+                spool.write((row.get(column) or "") if column else source.organization, [row])
             report.pages += 1
-            read += len(page.rows)
-            progress("fetch", read, page.total)
-    if not tables and source.organization_column is None:
-        path = folder / "empty.jsonl"
-        path.touch()
-        tables[source.organization] = path
-    return tables, entry
+            report.rows_fetched += len(page.rows)
+            progress("fetch", report.rows_fetched, page.total)
+    if not spool.paths and source.organization_column is None:
+        spool.write(source.organization, [])
+        spool.close()
+    return spool, entry
 
 
-def _write_rows(page: Page, source: Source, folder: Path, tables: dict[str, Path], writers: dict[str, TextIO],
-                stack: ExitStack) -> None:
-    for row in page.rows:
-        body = (row.get(source.organization_column) or "") if source.organization_column else source.organization
-        if body not in writers:
-            tables[body] = folder / f"{len(tables)}.jsonl"
-            writers[body] = stack.enter_context(tables[body].open("w", encoding="utf-8"))
-        writers[body].write(json.dumps(row, ensure_ascii=False) + "\n")
+def _rest(run: dict[str, Any], seconds: float) -> None:
+    """Wait between two tries, and look each second whether the run is still wanted and ours."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        time.sleep(min(1.0, left))
+        ledger.check_epoch(run)
+        ckan_model.Session.commit()
 
 
 def _since(run: dict[str, Any]) -> Any:
-    """The watermark: when the last good run of the source started."""
-    return model.value("select max(started_at) from gkopen.run where source_id = :s and state in ('done', 'partly')"
-                       " and not dry_run", s=run["source_id"])
+    """The watermark: when the last good run of the source started of which nothing waits for a decision.
+
+    What waits is not public, so that the next answer must bring it again.
+    """
+    return model.value(
+        "select max(r.started_at) from gkopen.run r where r.source_id = :s and r.state in ('done', 'partly')"
+        " and not r.dry_run and r.started_at < coalesce((select min(w.started_at) from gkopen.run w"
+        "  join gkopen.submission b on b.run_id = w.id join gkopen.revision v on v.submission_id = b.id"
+        "  where w.source_id = r.source_id and v.state in ('held', 'frozen', 'stale')), 'infinity')",
+        s=run["source_id"])
 
 
 def _fingerprint(path: Path) -> str:
@@ -181,13 +161,30 @@ def _fingerprint(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _submit(run: dict[str, Any], source: Source, tables: dict[str, Path], entry: Any, report: Report,
+def _submit(run: dict[str, Any], source: Source, spool: Spool, entry: Any, report: Report,
             progress: Progress) -> None:
     domain = get_domain(source.domain)
     catalogue = {name: value for name, value in asdict(entry).items() if name != "raw"} if entry else None
     end = ckan_model.Session.rollback if run["dry_run"] else ckan_model.Session.commit
+    named, unknown = _bodies(source, spool)
+    for number, (body, names) in enumerate(named, 1):
+        ledger.check_epoch(run)
+        path, rows = spool.join(names)
+        _table(run, source, domain, body, path, rows, catalogue, report)
+        end()
+        progress("check", number, len(named))
+    ledger.check_epoch(run)
+    if source.complete and source.organization_column:
+        _absent(source, domain, {body["id"] for body, _ in named}, report)
+    report.set_aside(reports.set_aside(run["id"], unknown))
+    end()
+
+
+def _bodies(source: Source, spool: Spool) -> tuple[list[tuple[dict[str, Any], list[str]]], dict[str, Path]]:
+    """Each body with the names that rows give it (a title here, a code there are one table), and unknown names."""
+    found: dict[str, tuple[dict[str, Any], list[str]]] = {}
     unknown: dict[str, Path] = {}
-    for number, (name, path) in enumerate(tables.items(), 1):
+    for name, path in spool.paths.items():
         try:
             body = bodies.find(name)
         except bodies.UnknownBody:
@@ -195,17 +192,41 @@ def _submit(run: dict[str, Any], source: Source, tables: dict[str, Path], entry:
                 raise
             unknown[name] = path
             continue
-        ledger.check_epoch(run)
-        outcome = pipeline.submit(pipeline.Submission(
-            domain=source.domain, body=body, path=path, filename=f"{source.name}.jsonl", source=f"source:{source.name}",
-            submitted_by=f"source:{source.name}", run_id=run["id"],
-            idempotency_key=f"{run['id']}/{body['id']}/{_fingerprint(path)}",
-            options=Options(mapping=source.mapping, units=source.units, constants=source.constants),
-            scope="complete" if source.complete else "changes",
-            metadata=default_metadata(domain, body, catalogue)))
-        end()
-        report.add(outcome, body["name"])
-        progress("check", number, len(tables))
-    ledger.check_epoch(run)
-    report.set_aside(reports.set_aside(run["id"], unknown))
-    end()
+        found.setdefault(body["id"], (body, []))[1].append(name)
+    return list(found.values()), unknown
+
+
+def _table(run: dict[str, Any], source: Source, domain: Domain, body: dict[str, Any], path: Path, rows: int,
+           catalogue: dict[str, Any] | None, report: Report) -> None:
+    """One body's table: held to the schema contract, then submitted."""
+    dataset_id = ids.dataset_id(domain.name, body["id"])
+    before = contract.accepted(dataset_id, str(run["source_id"]))
+    now = contract.profile(domain, path, source.mapping, salt=dataset_id)
+    drifts = contract.compare(before, now, source.mapping, contract.foreign_rows(path, before))
+    if drifts:
+        found = contract.findings(drifts)
+        contract.stop(dataset_id, domain, body, run, now, drifts, found)
+        report.stop(body["name"], dataset_id, rows, drifts, found)
+        return
+    outcome = pipeline.submit(pipeline.Submission(
+        domain=source.domain, body=body, path=path, filename=f"{source.name}.jsonl", source=f"source:{source.name}",
+        submitted_by=f"source:{source.name}", run_id=run["id"],
+        idempotency_key=f"{run['id']}/{body['id']}/{_fingerprint(path)}",
+        options=Options(mapping=source.mapping, units=source.units, constants=source.constants),
+        scope="complete" if source.complete else "changes",
+        metadata=default_metadata(domain, body, catalogue)))
+    if outcome.state in ("held", "frozen"):
+        contract.keep(dataset_id, run, now, outcome.submission_id)
+    report.add(outcome, body["name"])
+    report.bury(body["name"], blast.buried(dataset_id, f"source:{source.name}"))
+
+
+def _absent(source: Source, domain: Domain, listed: set[str], report: Report) -> None:
+    """Bodies that this source fed before and that a complete listing does not name at all: an alarm each."""
+    for row in model.every(
+            "select distinct d.id, d.body_id from gkopen.dataset d join gkopen.submission s on s.dataset_id = d.id"
+            " and s.source = :source where d.domain = :domain and d.state = 'published' order by d.id",
+            source=f"source:{source.name}", domain=domain.name):
+        alarm = blast.empty(str(row["id"]))
+        if row["body_id"] not in listed and alarm:
+            report.hold(bodies.find(row["body_id"])["name"], str(row["id"]), None, [alarm])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ckanext.gkopen.logic.action import domain, oversight, report, revision, source, standing, submission
+from ckanext.gkopen.logic.action import domain, oversight, report, revision, run, source, standing, submission
 
 _ACTIONS = (
     submission.gkopen_submission_create, submission.gkopen_check, submission.gkopen_nil_report,
@@ -16,6 +16,7 @@ _ACTIONS = (
     source.gkopen_source_list, source.gkopen_source_show, source.gkopen_source_create, source.gkopen_source_update,
     source.gkopen_source_pause, source.gkopen_source_resume,
     source.gkopen_run_create, source.gkopen_run_list, source.gkopen_run_show,
+    run.gkopen_run_cancel, run.gkopen_run_release, run.gkopen_run_discard, run.gkopen_run_accept,
     oversight.gkopen_oversight_list, oversight.gkopen_duty_list, oversight.gkopen_duty_set,
     oversight.gkopen_duty_remove, oversight.gkopen_respite_grant,
     standing.gkopen_standing_grant, standing.gkopen_standing_list, standing.gkopen_standing_revoke,

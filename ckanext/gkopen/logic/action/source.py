@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from ckan import model as ckan_model
@@ -11,7 +12,7 @@ from ckan.plugins import toolkit
 
 from ckanext.gkopen import bodies, model
 from ckanext.gkopen.domains import get_domain
-from ckanext.gkopen.harvest import ledger
+from ckanext.gkopen.harvest import breaker, ledger
 from ckanext.gkopen.harvesters.source import load_source
 from ckanext.gkopen.logic import clock, paging
 from ckanext.gkopen.logic.action.common import need, speaking, user_of, visible_names, visible_run
@@ -111,6 +112,8 @@ def _set_state(context: Any, data_dict: Any, state: str) -> dict[str, Any]:
     with speaking():
         source = _own(context, data_dict, "gkopen_submit")
         ledger.set_state(source["name"], state)
+        if state == "active":
+            breaker.forget(source["name"])
         ckan_model.Session.commit()
         return _source(ledger.find_source(source["name"]))
 
@@ -146,6 +149,8 @@ def _source(row: dict[str, Any]) -> dict[str, Any]:
     result |= {"id": str(row["id"])}
     for key in ("next_run_at", "last_good_at", "created_at", "last_finished"):
         result[key] = clock.told(row.get(key))
+    result["breakers"] = [{**found, "open_until": clock.told(found["open_until"])} for found in breaker.health(
+        urlsplit(row["config"].get("url") or "").netloc, row["name"])]
     result |= {"last_run": str(row["last_run"]) if row.get("last_run") else None, "last_state": row.get("last_state"),
                "last_counts": row.get("last_counts")}
     return result
@@ -153,8 +158,8 @@ def _source(row: dict[str, Any]) -> dict[str, Any]:
 
 def _run(row: dict[str, Any]) -> dict[str, Any]:
     result = {key: row[key] for key in ("source", "organization", "domain", "state", "trigger", "requested_by",
-                                        "dry_run", "counts", "stages", "error")}
+                                        "dry_run", "counts", "stages", "error", "cancel_by", "decision", "decided_by")}
     result["id"] = str(row["id"])
-    for key in ("queued_at", "started_at", "finished_at"):
+    for key in ("queued_at", "started_at", "finished_at", "decided_at"):
         result[key] = clock.told(row[key])
     return result

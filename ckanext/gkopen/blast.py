@@ -1,0 +1,188 @@
+"""What a harvest may take away: the blast-radius guard (docs/decisions/blast-radius.md).
+
+A complete listing that lacks public rows gives each of them a tombstone; the row stays public until it was missing for
+the days of grace. Too many gone at once, a listing without rows, or a total of money that jumps freeze the change-set:
+it does not even wait for review before a person lets it through.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from ckan.plugins import toolkit
+
+from ckanext.gkopen import blobs, changesets, model, parts
+from ckanext.gkopen.domains import Domain
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`gone_percent` and `gone_rows` both exceeded, or a total that moves by more than both `jump_*`, freeze a run."""
+
+    gone_rows: int
+    gone_percent: int
+    jump_percent: int
+    jump_yuan: int
+    grace_days: int
+
+    @classmethod
+    def configured(cls) -> Limits:
+        names = ("gone_rows", "gone_percent", "jump_percent", "jump_yuan", "grace_days")
+        return cls(**{name: toolkit.config[f"ckanext.gkopen.harvest.{name}"] for name in names})
+
+
+@dataclass(slots=True)
+class Verdict:
+    """`changes`: what may be held. `alarms`: why it is frozen, each with `kind` (gone, jump) and numbers."""
+
+    changes: list[changesets.Change]
+    contents: dict[str, bytes | None]
+    alarms: list[dict[str, Any]] = field(default_factory=list)
+
+
+def judge(domain: Domain, dataset_id: str, source: str, listed: pa.Table, contents: dict[str, bytes | None],
+          changes: list[changesets.Change], *, complete: bool, freeze: bool, grace: bool) -> Verdict:
+    """What of a harvest's change-set may go on. Writes the tombstones of the dataset, in the caller's transaction.
+
+    `listed`: all good rows of the harvest; `contents`, `changes`: what they make of the public parts. `complete`: the
+    harvest listed everything, so that what it lacks is gone. Without `freeze` no alarm is raised (a person approved it
+    and it is only compared again), without `grace` what is missing goes at once (a person let the removal through).
+    """
+    verdict = Verdict(changes, contents)
+    limits = Limits.configured()
+    public = {row["part"]: row for row in model.every(
+        "select part, sha256, rows from gkopen.public_part where dataset_id = :d and part <> :meta", d=dataset_id,
+        meta=changesets.METADATA)}
+    missing = _missing(domain, changes, contents, listed) if complete else {}
+    if freeze:
+        gone = sum(table.num_rows for table in missing.values())
+        known = sum(row["rows"] or 0 for row in public.values())
+        if gone > limits.gone_rows and gone * 100 > limits.gone_percent * known:
+            verdict.alarms.append({"kind": "gone", "rows": gone, "public": known})
+        verdict.alarms += _jumps(domain, changes, public, limits)
+    if complete and not verdict.alarms:
+        _bury(domain, dataset_id, source, missing, verdict, limits.grace_days if grace else 0)
+    return verdict
+
+
+def empty(dataset_id: str) -> dict[str, Any] | None:
+    """The alarm of a complete listing without rows, where rows are public."""
+    rows = model.value("select sum(rows) from gkopen.public_part where dataset_id = :d and part <> :meta", d=dataset_id,
+                       meta=changesets.METADATA)
+    return {"kind": "empty", "rows": 0, "public": int(rows)} if rows else None
+
+
+def buried(dataset_id: str, source: str) -> list[dict[str, Any]]:
+    """Rows that are gone from the source and still public: part, key, due; those that go first come first."""
+    days = timedelta(days=Limits.configured().grace_days)
+    rows = model.every("select part, key, missing_since from gkopen.tombstone where dataset_id = :d and source = :s"
+                       " order by missing_since, key", d=dataset_id, s=source)
+    return [{"part": row["part"], "key": json.loads(row["key"]), "due": (row["missing_since"] + days).isoformat()}
+            for row in rows]
+
+
+def _missing(domain: Domain, changes: list[changesets.Change], contents: Mapping[str, bytes | None],
+             listed: pa.Table) -> dict[str, pa.Table]:
+    """Part → public rows whose key the listing has nowhere; a row that moved to another part is not missing."""
+    keys: pa.Array | None = None
+    found: dict[str, pa.Table] = {}
+    for change in changes:
+        if change.part == changesets.METADATA or change.base is None or not change.removed:
+            continue
+        public = parts.read_part(domain, blobs.read(change.base))
+        keys = parts.row_keys(domain, listed) if keys is None else keys
+        gone = public.filter(pc.invert(pc.is_in(parts.row_keys(domain, public), value_set=keys)))
+        if gone.num_rows:
+            found[change.part] = gone
+    return found
+
+
+def _bury(domain: Domain, dataset_id: str, source: str, missing: dict[str, pa.Table], verdict: Verdict,
+          grace_days: int) -> None:
+    """Tombstones for what is missing, none for what came back; what is not due stays in the contents."""
+    now = datetime.now(UTC)
+    since = {row["key"]: row["missing_since"] for row in model.every(
+        "select key, missing_since from gkopen.tombstone where dataset_id = :d and source = :s", d=dataset_id,
+        s=source)}
+    if not since and not missing:
+        return
+    keys = {part: key_texts(domain, table) for part, table in missing.items()}
+    there = {key for found in keys.values() for key in found}
+    model.execute("delete from gkopen.tombstone where dataset_id = :d and source = :s and not key = any(:keys)",
+                  d=dataset_id, s=source, keys=sorted(there))
+    model.insert_many("tombstone", ("dataset_id", "source", "key", "part", "missing_since"),
+                      [(dataset_id, source, key, part, now) for part, found in keys.items() for key in found
+                       if key not in since])
+    grace = timedelta(days=grace_days)
+    for part, found in keys.items():
+        due = [since.get(key, now) + grace for key in found]
+        kept = missing[part].filter(pa.array([day > now for day in due]))
+        if not kept.num_rows:
+            continue
+        _keep(domain, part, kept, verdict)
+
+
+def _keep(domain: Domain, part: str, kept: pa.Table, verdict: Verdict) -> None:
+    """Put rows that stay for now back into a part, and compare it again."""
+    [change] = [change for change in verdict.changes if change.part == part]
+    data = verdict.contents[part]
+    listed = parts.read_part(domain, data) if data is not None else domain.arrow_schema.empty_table()
+    data = parts.write_part(domain, pa.concat_tables([listed, kept]).combine_chunks())
+    if hashlib.sha256(data).hexdigest() == change.base:
+        del verdict.contents[part]
+    else:
+        verdict.contents[part] = data
+    again = changesets.change_of(domain, part, change.base, data)
+    verdict.changes = [again if one is change else one for one in verdict.changes if one is not change or again]
+
+
+def key_texts(domain: Domain, table: pa.Table) -> list[str]:
+    """The key of each row as a JSON list of texts, null where the row has none."""
+    columns = [table[name].cast(pa.string()).to_pylist() for name in domain.key]
+    return [json.dumps(list(cells), ensure_ascii=False) for cells in zip(*columns, strict=True)]
+
+
+def _jumps(domain: Domain, changes: list[changesets.Change], public: Mapping[str, Mapping[str, Any]],
+           limits: Limits) -> list[dict[str, Any]]:
+    """Money fields whose total moves by more than the number of rows explains.
+
+    Twice the rows may hold twice the money; fewer rows are expected to hold what they held. Parts that stay as they are
+    are read only where the others alone would be a jump.
+    """
+    touched = [change for change in changes if change.part != changesets.METADATA]
+    if not any(change.base for change in touched):
+        return []
+    least = Decimal(limits.jump_yuan)
+    moved = {name: _sums(touched, name) for name in (every.name for every in domain.money_fields)}
+    suspicious = [name for name, (before, after) in moved.items() if abs(after - before) > least]
+    if not suspicious:
+        return []
+    rest: dict[str, Decimal] = dict.fromkeys(suspicious, Decimal(0))
+    for part in public.keys() - {change.part for change in touched}:
+        for name, total in parts.count_part(domain, blobs.read(public[part]["sha256"]))[1].items():
+            if name in rest:
+                rest[name] += total or 0
+    rows_before = sum(row["rows"] or 0 for row in public.values())
+    rows_after = rows_before + sum(change.added - change.removed for change in touched)
+    growth = Decimal(max(rows_after, rows_before)) / Decimal(rows_before or 1)
+    alarms = []
+    for name in suspicious:
+        before, after = moved[name][0] + rest[name], moved[name][1] + rest[name]
+        expected = before * growth
+        if before and abs(after - expected) > max(least, abs(expected) * limits.jump_percent / 100):
+            alarms.append({"kind": "jump", "field": name, "before": str(before), "after": str(after)})
+    return alarms
+
+
+def _sums(changes: list[changesets.Change], name: str) -> tuple[Decimal, Decimal]:
+    pairs = [(change.totals or {}).get(name, (None, None)) for change in changes]
+    return sum((Decimal(before or 0) for before, _ in pairs), Decimal(0)), sum(
+        (Decimal(after or 0) for _, after in pairs), Decimal(0))

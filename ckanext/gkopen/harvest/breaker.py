@@ -1,0 +1,103 @@
+"""Circuit breakers in PostgreSQL, shared by all workers: a platform that fails is left alone for a while.
+
+Two of them stand before each call. The host's opens after a number of failures in a row (no answer, 5xx, 429), or for
+as long as a 429 asks; the source's opens when the platform keeps refusing this one source, and leaves the others of
+the platform alone. When the rest is over one call is let through: it closes the breaker or opens it for longer.
+
+Each answer is told in a transaction of its own, so that a run that is rolled back does not forget it.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from ckan import model as ckan_model
+from ckan.plugins import toolkit
+
+from ckanext.gkopen import model
+from ckanext.gkopen.harvesters.errors import HarvestError, HostResting, RateLimited, SourceRefused, SourceUnreachable
+
+REST = timedelta(seconds=30)
+LONGEST = timedelta(minutes=15)
+PROBE = timedelta(seconds=90)
+"""A probe that has not come back after this time (its worker died) is made by another one. Longer than one call."""
+
+
+class Breaker:
+    """The breakers of one source's calls (`harvesters.base.Breaker`)."""
+
+    def __init__(self, source: str):
+        self._source = source
+
+    def before(self, host: str) -> None:
+        """Raises HostResting while a breaker is open. When its rest is over, the first caller is the probe."""
+        for source in ("", self._source):
+            with ckan_model.ensure_engine().begin() as connection:
+                row = connection.execute(sa.text(
+                    "select open_until, probe_until from gkopen.breaker where host = :host and source = :source"
+                    " and open_until is not null for update"), {"host": host, "source": source}).mappings().first()
+                if row is None:
+                    continue
+                now = datetime.now(UTC)
+                free = max(row["open_until"], row["probe_until"] or row["open_until"])
+                if free > now:
+                    raise HostResting(host, (free - now).total_seconds())
+                connection.execute(sa.text("update gkopen.breaker set probe_until = :until where host = :host"
+                                           " and source = :source"),
+                                   {"until": now + PROBE, "host": host, "source": source})
+
+    def succeeded(self, host: str) -> None:
+        """A good answer closes both breakers; nothing is written where none has counted anything."""
+        with ckan_model.ensure_engine().begin() as connection:
+            connection.execute(sa.text(
+                "update gkopen.breaker set failures = 0, open_until = null, probe_until = null, error = null,"
+                " changed_at = now() where host = :host and source in ('', :source) and (failures > 0 or open_until"
+                " is not null)"), {"host": host, "source": self._source})
+
+    def failed(self, host: str, error: HarvestError) -> None:
+        """Count a failure. What says nothing about the platform's health (a wrong answer) frees the probe only."""
+        refused = isinstance(error, SourceRefused)
+        counts = refused or isinstance(error, SourceUnreachable | RateLimited)
+        named = error.retry_after if isinstance(error, RateLimited) else None
+        with ckan_model.ensure_engine().begin() as connection:
+            if not counts:
+                connection.execute(sa.text("update gkopen.breaker set probe_until = null where host = :host and source"
+                                           " in ('', :source)"), {"host": host, "source": self._source})
+                return
+            if refused:                                    # whoever refuses is there
+                connection.execute(sa.text("update gkopen.breaker set failures = 0, open_until = null, probe_until ="
+                                           " null where host = :host and source = ''"), {"host": host})
+            key = {"host": host, "source": self._source if refused else ""}
+            failures = connection.execute(sa.text(
+                "insert into gkopen.breaker as b (host, source, failures) values (:host, :source, 1) on conflict"
+                " (host, source) do update set failures = b.failures + 1 returning failures"), key).scalar_one()
+            rest = _rest(failures)
+            if named is not None:
+                rest = max(rest or timedelta(), min(timedelta(seconds=named), timedelta(days=1)))
+            connection.execute(sa.text(
+                "update gkopen.breaker set open_until = :until, probe_until = null, error = cast(:error as jsonb),"
+                " changed_at = now() where host = :host and source = :source"),
+                {**key, "until": datetime.now(UTC) + rest if rest else None,
+                 "error": json.dumps({"kind": type(error).__name__, "zh": error.zh, "en": error.en},
+                                     ensure_ascii=False)})
+
+
+def _rest(failures: int) -> timedelta | None:
+    """None below the limit; then half a minute, doubled by each further failure, a quarter of an hour at most."""
+    beyond = failures - toolkit.config["ckanext.gkopen.harvest.breaker_failures"]
+    return None if beyond < 0 else min(REST * 2 ** min(beyond, 10), LONGEST)
+
+
+def forget(source: str) -> None:
+    """What a source was refused is forgotten: it was changed, or a person resumed it. The caller commits."""
+    model.execute("delete from gkopen.breaker where source = :source", source=source)
+
+
+def health(host: str, source: str) -> list[dict[str, Any]]:
+    """The breakers in front of a source that have counted failures: source ('' is the whole host), failures,
+    open_until, error."""
+    return model.every("select source, failures, open_until, error from gkopen.breaker where host = :host and source in"
+                       " ('', :source) and failures > 0 order by source", host=host, source=source)

@@ -1,0 +1,291 @@
+"""The schema contract of a source: what its columns held when they were last accepted, and what has become of them.
+
+A profile says of each column how its cells look (numbers, dates, codes, texts), how long they are, and keeps digests
+of some values. It is taken from the first rows of a listing, before anything is read or typed: a listing whose columns
+were removed, renamed, retyped or exchanged stops here, with a proposal, and the public table stays as it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from difflib import SequenceMatcher
+from itertools import islice
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from ckanext.gkopen import changesets, model, reports
+from ckanext.gkopen.checks.catalogue import severity_of
+from ckanext.gkopen.domains import Domain, Field
+from ckanext.gkopen.labels import fold
+from ckanext.gkopen.normalise.columns import match_columns, shape_labels
+from ckanext.gkopen.records import Finding, Options, Unreadable
+
+SAMPLE = 5_000
+"""Rows at the beginning of a listing that a profile looks at."""
+SKETCH = 64
+"""Digests of values that a profile keeps of a column."""
+ALIKE, UNLIKE = 0.8, 0.2
+"""A column is of a kind when so many of its cells are, and no longer is when only so few are."""
+RENAMED = 0.5
+"""The least confidence with which a new name is proposed for a column that is gone."""
+FEW = 3
+"""A column with fewer filled cells says nothing about its kind."""
+
+_NUMBER = re.compile(r"[-+−]?[\d,，]*\d(?:\.\d+)?\s*(?:%|％|元|万元|亿元)?")
+_DATE = re.compile(r"(?:19|20)\d\d[-/.年]\d{1,2}(?:[-/.月](?:\d{1,2}日?)?)?(?:[ T].*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """`field`: what it brings, None for a column that is left out; `filled`: cells with a value, of `rows` looked at.
+
+    `kinds`: kind → share of the filled cells; `length`: median number of characters; `values`: digests, the smallest.
+    """
+
+    label: str
+    field: str | None
+    rows: int
+    filled: int
+    kinds: dict[str, float]
+    length: float
+    values: tuple[str, ...]
+
+    @property
+    def kind(self) -> str | None:
+        """What nearly all cells are, or None."""
+        return next((kind for kind, share in self.kinds.items() if share >= ALIKE), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """What became of a column. `kind`: removed, renamed, retyped, exchanged, foreign. `to`: the proposed new name, or
+    the column with which it was exchanged. `confidence`: per cent. `rows`: of another table (foreign)."""
+
+    kind: str
+    label: str
+    field: str | None = None
+    to: str | None = None
+    to_field: str | None = None
+    confidence: int | None = None
+    was: str | None = None
+    now: str | None = None
+    rows: int | None = None
+    of: int | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+Profile = dict[str, Column]
+"""Folded label → column."""
+
+
+def profile(domain: Domain, path: Path, mapping: Mapping[str, str], salt: str) -> Profile:
+    """The columns of a listing (JSON Lines of texts). Empty where it has no rows, or two columns claim one field."""
+    with path.open(encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in islice(lines, SAMPLE)]
+    labels = list(dict.fromkeys(label for row in rows for label in row))
+    try:
+        fields = match_columns(domain, labels, [], Options(mapping=mapping)).field_at if labels else []
+    except Unreadable:
+        return {}
+    turned = shape_labels(domain)
+    found: Profile = {}
+    for label, name in zip(labels, fields, strict=True):
+        cells = [cell.strip() for row in rows if (cell := row.get(label)) and cell.strip()]
+        kinds = Counter(_kind(cell, domain.field(name) if name else None) for cell in cells)
+        found[fold(label)] = Column(
+            label, name or ("~" if fold(label) in turned else None), len(rows), len(cells),
+            {kind: count / len(cells) for kind, count in kinds.items()}, median(map(len, cells)) if cells else 0,
+            tuple(sorted({_digest(cell, salt) for cell in cells})[:SKETCH]))
+    return found
+
+
+def _kind(cell: str, field: Field | None) -> str:
+    if field is not None and field.codes is not None and field.codes.find(cell) is not None:
+        return "code"
+    if _DATE.fullmatch(cell):
+        return "date"
+    if _NUMBER.fullmatch(cell):
+        return "number"
+    return "text"
+
+
+def _digest(cell: str, salt: str) -> str:
+    return hashlib.blake2b(cell.encode(), digest_size=6, salt=salt.encode()[:16]).hexdigest()
+
+
+def compare(before: Profile, now: Profile, mapping: Mapping[str, str], foreign: int = 0) -> list[Drift]:
+    """What must not go on unseen. Columns that bring no field may come and go; a new one is the reviewer's business."""
+    if not now or not before:
+        return []
+    rows = max(column.rows for column in now.values())
+    found: list[Drift] = []
+    if foreign:
+        found.append(Drift("foreign", "", rows=foreign, of=rows))
+    gone = [column for key, column in before.items() if key not in now and column.field and column.filled]
+    new = [column for key, column in now.items() if key not in before]
+    renamed = _renamed(gone, new)
+    for column in gone:
+        other, confidence = renamed.get(column.label, (None, 0.0))
+        if other is not None and mapping.get(other.label) == column.field:
+            continue                                       # accepted on the source
+        found.append(Drift("renamed" if other else "removed", column.label, column.field,
+                           to=other.label if other else None, confidence=round(confidence * 100) if other else None))
+    both = [(before[key], column) for key, column in now.items()
+            if key in before and before[key].field and before[key].filled >= FEW and column.filled >= FEW]
+    exchanged = _exchanged(both, mapping)
+    found += exchanged
+    told = {label for drift in exchanged for label in (drift.label, drift.to)}
+    found += [Drift("retyped", is_.label, was.field, was=was.kind, now=is_.kind or "text") for was, is_ in both
+              if was.label not in told and was.kind and was.field == is_.field
+              and is_.kinds.get(was.kind, 0) <= UNLIKE]
+    return found
+
+
+def _renamed(gone: Iterable[Column], new: Iterable[Column]) -> dict[str, tuple[Column, float]]:
+    """Label of a column that is gone → the new one that is most like it; each new one is proposed once."""
+    pairs = sorted(((_likeness(old, other), old.label, other) for old in gone for other in new),
+                   key=lambda pair: (-pair[0], pair[1], pair[2].label))
+    found: dict[str, tuple[Column, float]] = {}
+    taken: set[str] = set()
+    for likeness, label, other in pairs:
+        if likeness >= RENAMED and label not in found and other.label not in taken:
+            found[label] = (other, likeness)
+            taken.add(other.label)
+    return found
+
+
+def _likeness(old: Column, new: Column) -> float:
+    """0–1: by values that both have, else by how the cells look and what the labels share."""
+    name = SequenceMatcher(None, fold(old.label), fold(new.label)).ratio()
+    return max(_shared(old, new), 0.6 * _look(old, new) + 0.4 * name if name >= 0.4 else 0.4 * _look(old, new))
+
+
+def _shared(one: Column, other: Column) -> float:
+    """Share of values that two columns have in common, estimated from the smallest digests of both together."""
+    smallest = sorted({*one.values, *other.values})[:SKETCH]
+    return len(set(smallest) & set(one.values) & set(other.values)) / len(smallest) if smallest else 0.0
+
+
+def _look(one: Column, other: Column) -> float:
+    kinds = {*one.kinds, *other.kinds}
+    apart = sum(abs(one.kinds.get(kind, 0) - other.kinds.get(kind, 0)) for kind in kinds) / 2
+    longer = max(one.length, other.length)
+    return (1 - apart) * (min(one.length, other.length) / longer if longer else 1)
+
+
+def _exchanged(both: list[tuple[Column, Column]], mapping: Mapping[str, str]) -> list[Drift]:
+    """Pairs of columns that hold each other's content: by values, else by kind where the two kinds differ."""
+    found: list[Drift] = []
+    for at, (was, is_) in enumerate(both):
+        if _shared(was, is_) >= RENAMED:
+            continue
+        for was_other, is_other in both[at + 1:]:
+            crossed = min(_shared(was_other, is_), _shared(was, is_other))
+            kept = max(_shared(was, is_), _shared(was_other, is_other))
+            kinds = was.kind != was_other.kind and was.kind is not None and was_other.kind is not None
+            by_kind = kinds and all(column.kinds.get(_plain(once), 0) >= ALIKE
+                                    for column, once in ((is_, was_other), (is_other, was)))
+            if not (crossed >= RENAMED and kept < crossed / 2) and not by_kind:
+                continue
+            if mapping.get(is_.label) == was_other.field and mapping.get(is_other.label) == was.field:
+                continue                                   # accepted on the source
+            found.append(Drift("exchanged", is_.label, was.field, to=is_other.label, to_field=was_other.field,
+                               confidence=round(max(crossed, 0.5) * 100)))
+            break
+    return found
+
+
+def _plain(column: Column) -> str:
+    """A code is a text under any other label."""
+    return "text" if column.kind == "code" else column.kind or ""
+
+
+def foreign_rows(path: Path, before: Profile) -> int:
+    """Rows of another table among the first ones: they have less than half of the columns that were always filled."""
+    always = [column.label for column in before.values() if column.field and column.filled == column.rows]
+    known = set(before)
+    if len(always) < FEW:
+        return 0
+    with path.open(encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in islice(lines, SAMPLE)]
+    return sum(1 for row in rows if sum(label in row for label in always) * 2 < len(always)
+               and any(fold(label) not in known for label in row))
+
+
+def findings(drifts: Iterable[Drift]) -> list[Finding]:
+    """What the officer reads of it."""
+    found = []
+    for drift in drifts:
+        code = {"removed": "column-removed", "renamed": "column-renamed", "retyped": "column-retyped",
+                "exchanged": "column-exchanged", "foreign": "rows-foreign"}[drift.kind]
+        params: dict[str, Any] = {"nearest": [], "to": drift.to, "confidence": drift.confidence, "count": drift.rows,
+                                  "of": drift.of}
+        if drift.kind == "retyped":
+            code, params = "column-kind-changed", {"was": KINDS.get(drift.was or "", drift.was),
+                                                   "now": KINDS.get(drift.now or "", drift.now)}
+        found.append(Finding(code, severity_of(code), label=drift.label or None, field=drift.field,
+                             params={name: value for name, value in params.items() if value is not None}))
+    return found
+
+
+KINDS = {"number": {"zh": "数值", "en": "numbers"}, "date": {"zh": "日期", "en": "dates"},
+         "code": {"zh": "代码", "en": "codes"}, "text": {"zh": "文字", "en": "texts"}}
+
+
+def accepted(dataset_id: str, source_id: str) -> Profile:
+    """The profile that holds: of the last listing that was published, or that an officer accepted. Empty for none."""
+    row = model.one(
+        "select p.columns from gkopen.profile p where p.dataset_id = :d and p.source_id = :s and (p.accepted_by is not"
+        " null or p.submission_id is not null and exists (select 1 from gkopen.publication u join gkopen.revision r"
+        " on r.id = u.revision_id where u.dataset_id = p.dataset_id and u.at >= p.at"
+        " and r.header @> (p.columns->'labels') and (p.columns->'labels') @> r.header))"
+        " order by p.id desc limit 1", d=dataset_id, s=source_id)
+    if row is None:
+        return {}
+    columns = (Column(**{**column, "values": tuple(column["values"])}) for column in row["columns"]["columns"])
+    return {fold(column.label): column for column in columns}
+
+
+def keep(dataset_id: str, run: Mapping[str, Any], now: Profile, submission_id: str | None,
+         drifts: Iterable[Drift] = ()) -> None:
+    """Store a listing's profile; it holds from its publication on, or when an officer accepts it."""
+    columns = [asdict(column) for column in now.values()]
+    model.execute("insert into gkopen.profile (dataset_id, source_id, run_id, submission_id, columns, drift) values"
+                  " (:d, :s, :run, :submission, cast(:columns as jsonb), cast(:drift as jsonb))", d=dataset_id,
+                  s=run["source_id"], run=run["id"], submission=submission_id,
+                  columns=model.dump({"labels": [column["label"] for column in columns], "columns": columns}),
+                  drift=model.dump([drift.as_dict() for drift in drifts]))
+
+
+def stop(dataset_id: str, domain: Domain, body: Mapping[str, Any], run: Mapping[str, Any], now: Profile,
+         drifts: Iterable[Drift], found: list[Finding]) -> None:
+    """Keep what stopped a table: its columns, the proposals and the findings. A run that is resumed does it anew."""
+    changesets.open_dataset(domain, body)
+    for table in ("profile", "finding"):
+        model.execute(f"delete from gkopen.{table} where run_id = :run and dataset_id = :d", run=run["id"],
+                      d=dataset_id)
+    keep(dataset_id, run, now, None, drifts)
+    reports.store_findings(found, dataset_id, None, str(run["id"]))
+
+
+def accept(run_id: str, by: str) -> dict[str, dict[str, str]]:
+    """Take the columns of a stopped run as the new contract. Returns dataset → what is to be added to the mapping."""
+    mapped: dict[str, dict[str, str]] = {}
+    for row in model.every("update gkopen.profile set accepted_by = :by, accepted_at = now() where run_id = :run"
+                           " and submission_id is null and accepted_by is null returning dataset_id, drift",
+                           by=by, run=run_id):
+        wanted = mapped.setdefault(str(row["dataset_id"]), {})
+        for drift in row["drift"]:
+            if drift["kind"] == "renamed":
+                wanted[drift["to"]] = drift["field"]
+            elif drift["kind"] == "exchanged":
+                wanted |= {drift["label"]: drift["to_field"], drift["to"]: drift["field"]}
+    return mapped
