@@ -6,12 +6,12 @@ import csv
 import hashlib
 import io
 import json
-import random
 import re
 import shutil
 import subprocess
+import tempfile
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -22,8 +22,8 @@ import openpyxl
 import pytest
 
 from ckanext.gkopen.domains import Text
-from ckanext.gkopen.publish.forms import excel_csv, jsonl, package_zip, xlsx
-from ckanext.gkopen.publish.forms.content import Content, write_canonical, write_dataset_rows
+from ckanext.gkopen.publish.forms import make, xlsx
+from ckanext.gkopen.publish.forms.content import Content, PartRows
 
 from .sample import FIELDS, Row, canonical, domain, row
 
@@ -40,47 +40,51 @@ ROWS = [row("0001", lot_no=None, project_name="停车场,\n\"二期\"", award_am
         row("0003", award_amount="-1234567890123456.78", bidders="9007199254740993")]
 ROWS += [row(f"T{n:03}", project_name=text) for n, text in enumerate(FORMULAS + CHANGED + PLAIN)]
 
-Make = Callable[..., Content]
+Made = Callable[..., bytes]
+
+
+def described(parts: Mapping[str, bytes], *, whole: bool = False, **changes: Any) -> Content:
+    """A table of these parts (name → canonical CSV)."""
+    held = {hashlib.sha256(data).hexdigest(): data for data in parts.values()}
+    rows = tuple(PartRows(SAMPLE, part, hashlib.sha256(data).hexdigest(), held.__getitem__,
+                          *(("d-1", "财政局") if whole else ())) for part, data in sorted(parts.items()))
+    said = {"name": "czj-sample", "title": Text("财政局采购", "Finance procurement"), "publisher": "财政局",
+            "updated": "2024-06-01T08:00:00+08:00", "licence": "CC BY 4.0",
+            "licence_url": "https://creativecommons.org/licenses/by/4.0/", "address": "https://x.cn/dataset/y"}
+    return Content(domain=SAMPLE, parts=rows, whole=whole, **{**said, **changes})
 
 
 @pytest.fixture
-def content(tmp_path: Path) -> Make:
-    def make(rows: Sequence[Row] = ROWS) -> Content:
-        path = tmp_path / f"{len(list(tmp_path.iterdir()))}.csv"
-        path.write_bytes(canonical(rows))
-        return Content(domain=SAMPLE, csv=path, rows=len(rows), whole=False, name="czj-sample",
-                       title=Text("财政局采购", "Finance procurement"), publisher="财政局",
-                       updated="2024-06-01T08:00:00+08:00", licence="CC BY 4.0",
-                       licence_url="https://creativecommons.org/licenses/by/4.0/", address="https://x.cn/dataset/y")
+def made(tmp_path: Path) -> Made:
+    """(form, rows) → the bytes of the file."""
+    def make_one(form: str, rows: Sequence[Row] = ROWS) -> bytes:
+        with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
+            return make.make(described({"2024-05": canonical(rows)}), Path(folder), {})[form].path.read_bytes()
 
-    return make
+    return make_one
 
 
-def made(form: Any, content: Content) -> bytes:
-    out = io.BytesIO()
-    form.write(content, out)
-    return out.getvalue()
+def test_parts_stand_behind_each_other_as_they_were_approved(tmp_path: Path) -> None:
+    parts = {"2024-05": canonical(ROWS[3:9]), "2024-06": canonical(ROWS[:3]), "2024-07": canonical([])}
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "one").mkdir()
+    joined = make.make(described(parts), tmp_path, {})
+    assert joined["csv"].rows == 9
+    assert joined["csv"].path.read_bytes() == parts["2024-05"] + parts["2024-06"].split(b"\n", 1)[1]
+    single = make.make(described({"whole": canonical(ROWS)}), tmp_path / "one", {})
+    assert single["csv"].path.read_bytes() == canonical(ROWS)
+    bulk = make.make(described(parts, whole=True), tmp_path / "whole", {})["csv"].path.read_text("utf-8")
+    header, *lines = csv.reader(io.StringIO(bulk, newline=""))
+    assert header == ["dataset_id", "part", "publisher", *NAMES]
+    assert [(line[0], line[1], line[2]) for line in lines] == [("d-1", "2024-05", "财政局")] * 6 + [
+        ("d-1", "2024-06", "财政局")] * 3
+    plain = csv.reader(io.StringIO(joined["csv"].path.read_text("utf-8"), newline=""))
+    assert [line[3:] for line in lines] == list(plain)[1:]
 
 
-def test_parts_join_in_key_order_into_the_canonical_bytes() -> None:
-    shuffled = random.Random(1).sample(ROWS, len(ROWS))
-    parts = [("2024-05", canonical(shuffled[:7])), ("2024-06", canonical(shuffled[7:])), ("2024-07", canonical([]))]
-    out = io.BytesIO()
-    assert write_canonical(SAMPLE, parts, out) == len(ROWS)
-    assert out.getvalue() == canonical(ROWS)
-    out = io.BytesIO()
-    assert write_canonical(SAMPLE, [("whole", canonical(ROWS))], out) == len(ROWS)
-    assert out.getvalue() == canonical(ROWS)
-    out = io.BytesIO()
-    assert write_dataset_rows(SAMPLE, "d-1", "财政局", parts, out) == len(ROWS)
-    bulk = list(csv.reader(io.StringIO(out.getvalue().decode(), newline="")))
-    assert {(one[0], one[2]) for one in bulk} == {("d-1", "财政局")}
-    assert [one[3:] for one in bulk] == list(csv.reader(io.StringIO(canonical(ROWS).decode(), newline="")))[1:]
-
-
-def test_nothing_comes_alive_in_excel_and_nothing_changes(content: Make) -> None:
-    text = made(excel_csv, content()).decode("utf-8-sig")
-    assert made(excel_csv, content()).startswith(b"\xef\xbb\xbf")
+def test_nothing_comes_alive_in_excel_and_nothing_changes(made: Made) -> None:
+    text = made("excel.csv").decode("utf-8-sig")
+    assert made("excel.csv").startswith(b"\xef\xbb\xbf")
     header, *rows = csv.reader(io.StringIO(text, newline=""))
     assert header[:3] == ["公告编号", "标段", "项目名称"]
     assert "中标金额（元）" in header
@@ -99,8 +103,8 @@ def test_nothing_comes_alive_in_excel_and_nothing_changes(content: Make) -> None
     assert stripped == list(csv.reader(io.StringIO(canonical(ROWS).decode(), newline="")))[1:]
 
 
-def test_json_lines_keep_every_digit(content: Make) -> None:
-    lines = made(jsonl, content()).decode().splitlines()
+def test_json_lines_keep_every_digit(made: Made) -> None:
+    lines = made("jsonl").decode().splitlines()
     assert len(lines) == len(ROWS)
     for line, one in zip(lines, ROWS, strict=True):
         given = json.loads(line, parse_float=Decimal)
@@ -113,15 +117,15 @@ def test_json_lines_keep_every_digit(content: Make) -> None:
     assert json.loads(lines[0])["is_green"] is True
 
 
-def test_control_characters_are_escaped_in_json_and_left_out_of_xml(content: Make) -> None:
-    odd = content([row("1", project_name="a\x01b\x1fc\td\\")])
-    assert json.loads(made(jsonl, odd))["project_name"] == "a\x01b\x1fc\td\\"
-    workbook = openpyxl.load_workbook(io.BytesIO(made(xlsx, odd)))
+def test_control_characters_are_escaped_in_json_and_left_out_of_xml(made: Made) -> None:
+    odd = [row("1", project_name="a\x01b\x1fc\td\\")]
+    assert json.loads(made("jsonl", odd))["project_name"] == "a\x01b\x1fc\td\\"
+    workbook = openpyxl.load_workbook(io.BytesIO(made("xlsx", odd)))
     assert workbook["数据"].cell(2, 3).value == "abc\td\\"
 
 
-def test_the_workbook_has_types_dictionary_and_source(content: Make) -> None:
-    workbook = openpyxl.load_workbook(io.BytesIO(made(xlsx, content())))
+def test_the_workbook_has_types_dictionary_and_source(made: Made) -> None:
+    workbook = openpyxl.load_workbook(io.BytesIO(made("xlsx")))
     assert workbook.sheetnames == ["数据", "数据字典", "来源"]
     sheet = workbook["数据"]
     assert sheet.freeze_panes == "A2"
@@ -143,8 +147,8 @@ def test_the_workbook_has_types_dictionary_and_source(content: Make) -> None:
 
 
 @pytest.mark.skipif(shutil.which("soffice") is None, reason="LibreOffice is not installed here")
-def test_libreoffice_opens_the_workbook(content: Make, tmp_path: Path) -> None:
-    (tmp_path / "table.xlsx").write_bytes(made(xlsx, content()))
+def test_libreoffice_opens_the_workbook(made: Made, tmp_path: Path) -> None:
+    (tmp_path / "table.xlsx").write_bytes(made("xlsx"))
     subprocess.run(["soffice", "--headless", f"-env:UserInstallation=file://{tmp_path}/profile", "--convert-to",
                     "csv:Text - txt - csv (StarCalc):44,34,76,1", "--outdir", str(tmp_path),
                     str(tmp_path / "table.xlsx")], check=True, capture_output=True, timeout=180)
@@ -155,19 +159,19 @@ def test_libreoffice_opens_the_workbook(content: Make, tmp_path: Path) -> None:
     assert rows[2][5] == "100.00"
 
 
-def test_more_rows_than_a_sheet_holds_are_split_by_year(content: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_rows_than_a_sheet_holds_are_split_by_year(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(xlsx, "SHEET_ROWS", 5)
     rows = [row(f"{n:02}", published_on=f"{2022 + n % 2}-01-01" if n < 15 else None) for n in range(16)]
-    workbook = openpyxl.load_workbook(io.BytesIO(made(xlsx, content(rows))))
+    workbook = openpyxl.load_workbook(io.BytesIO(made("xlsx", rows)))
     assert workbook.sheetnames[:-2] == ["无年份", "2022-1", "2022-2", "2023-1", "2023-2"]
     found = [str(line[0].value) for name in workbook.sheetnames[:-2] for line in workbook[name].iter_rows(min_row=2)]
     assert sorted(found) == [one["notice_no"] for one in rows]
     assert all(line[7].value == datetime(2023, 1, 1) for line in workbook["2023-1"].iter_rows(min_row=2))
 
 
-def test_the_package_is_valid_and_its_checksums_hold(content: Make, tmp_path: Path) -> None:
+def test_the_package_is_valid_and_its_checksums_hold(made: Made, tmp_path: Path) -> None:
     good = [one for one in ROWS if one["project_name"] not in ("\r=1", "\n=1", "\t=1")]
-    (tmp_path / "package.zip").write_bytes(made(package_zip, content(good)))
+    (tmp_path / "package.zip").write_bytes(made("zip", good))
     report = frictionless.validate(str(tmp_path / "package.zip"), type="package")
     assert report.valid, report.flatten(["rowNumber", "fieldName", "type", "note"])
     assert report.tasks[0].stats.get("rows") == len(good)
@@ -182,14 +186,14 @@ def test_the_package_is_valid_and_its_checksums_hold(content: Make, tmp_path: Pa
         assert "CC BY 4.0" in archive.read("LICENSE.txt").decode()
 
 
-@pytest.mark.parametrize("form", [excel_csv, jsonl, xlsx, package_zip])
-def test_the_same_rows_give_the_same_bytes(form: Any, content: Make) -> None:
-    assert made(form, content()) == made(form, content())
-    assert made(form, content([])) == made(form, content([])), "no rows are a table too"
+@pytest.mark.parametrize("form", make.FORMS)
+def test_the_same_rows_give_the_same_bytes(form: str, made: Made) -> None:
+    assert made(form) == made(form)
+    assert made(form, []) == made(form, []), "no rows are a table too"
 
 
-def test_dates_of_the_workbook_are_days_of_the_calendar(content: Make) -> None:
+def test_dates_of_the_workbook_are_days_of_the_calendar(made: Made) -> None:
     days = [date(1970, 1, 1), date(2000, 2, 29), date(2024, 12, 31)]
     rows = [row(str(n), published_on=day.isoformat()) for n, day in enumerate(days)]
-    sheet = openpyxl.load_workbook(io.BytesIO(made(xlsx, content(rows))))["数据"]
+    sheet = openpyxl.load_workbook(io.BytesIO(made("xlsx", rows)))["数据"]
     assert [sheet.cell(n + 2, 8).value for n in range(3)] == [datetime(*day.timetuple()[:3]) for day in days]

@@ -12,7 +12,8 @@ from ckan.tests.helpers import CKANTestApp
 
 from ckanext.gkopen import blobs, model
 from ckanext.gkopen.domains import get_domain
-from ckanext.gkopen.publish import files
+from ckanext.gkopen.publish import files, store
+from ckanext.gkopen.publish.forms.streams import SUFFIX
 from tests.people import Cast, make_cast
 from tests.thread.test_thread import FIRST, approve, dataset_id, drain, submit
 
@@ -39,7 +40,7 @@ def address(cast: Cast, form: str = "csv") -> str:
 
 
 def test_every_form_is_served_as_it_was_made(cast: Cast, browser: CKANTestApp) -> None:
-    for form, kind in files.FORMS.items():
+    for form, media_type in files.FORMS.items():
         for path in (address(cast, form), f"/open/procurement.{form}"):
             answer = browser.get(path)
             row = model.one("select * from gkopen.file where address = :a", a=path.removeprefix("/open/"))
@@ -47,7 +48,7 @@ def test_every_form_is_served_as_it_was_made(cast: Cast, browser: CKANTestApp) -
             assert answer.status_code == 200
             assert hashlib.sha256(answer.data).hexdigest() == row["sha256"]
             assert answer.headers["ETag"] == f'"{row["sha256"]}"'
-            assert answer.headers["Content-Type"] == kind.media_type
+            assert answer.headers["Content-Type"] == media_type
             assert answer.headers["Content-Length"] == str(row["size"])
             assert answer.headers["X-Content-Type-Options"] == "nosniff"
             assert answer.headers["Content-Security-Policy"].startswith("sandbox")
@@ -103,10 +104,11 @@ def test_withdrawn_files_answer_410_and_their_bytes_are_gone(cast: Cast, browser
         answer = browser.get(address(cast, form))
         assert answer.status_code == 410
         assert "含有错误的金额" in answer.get_data(as_text=True)
-    storage = storages.get_storage(files.STORAGE)
+    storage = storages.get_storage(store.STORAGE)
     for row in before:
-        place = storage.prepare_location(blobs.location(row["sha256"]))
-        assert not storage.exists(storages.FileData(place))
+        for coding in SUFFIX:
+            place = storage.prepare_location(store.location(row["sha256"], coding))
+            assert not storage.exists(storages.FileData(place))
     assert f"{cast.body}-procurement" not in browser.get("/open/index.json").get_data(as_text=True)
 
 
@@ -124,15 +126,15 @@ def test_files_made_again_are_the_same_and_older_seqs_are_late(cast: Cast) -> No
 
 
 def test_the_sweep_takes_only_what_no_address_names(cast: Cast, browser: CKANTestApp) -> None:
-    storage = storages.get_storage(files.STORAGE)
+    storage = storages.get_storage(store.STORAGE)
     sha256 = hashlib.sha256(b"left over").hexdigest()
-    blobs.write(files.STORAGE, sha256, b"left over", "text/plain")
+    blobs.write(store.STORAGE, sha256, b"left over", "text/plain")
     assert files.sweep() == [sha256]
     ckan_model.Session.commit()
     assert files.sweep() == []
     ckan_model.Session.commit()
     named = {row["sha256"] for row in model.every("select sha256 from gkopen.file")}
-    assert {place.rsplit("/", 1)[-1] for place in storage.scan()} == named
+    assert {place.rsplit("/", 1)[-1].split(".")[0] for place in storage.scan()} == named
 
 
 def test_the_list_for_people_and_for_machines(cast: Cast, browser: CKANTestApp) -> None:

@@ -1,16 +1,15 @@
 """The published files: made from approved parts, kept by their sha256, found by their address below /open/.
 
-Bytes lie in CKAN's file storage `gkopen_public`, addresses in `gkopen.file`; the rows join the caller's transaction,
-so that an address never names bytes that are not there. What was withdrawn keeps its address without bytes.
+Bytes lie in CKAN's file storage `gkopen_public` (publish/store.py), addresses in `gkopen.file`; the rows join the
+caller's transaction, so that an address never names bytes that are not there. What was withdrawn keeps its address
+without bytes. A part that did not change is copied from the file that is there (publish/forms/streams.py).
 """
 
 from __future__ import annotations
 
-import hashlib
-import shutil
-import tempfile
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,33 +21,17 @@ from ckan.plugins import toolkit
 
 from ckanext.gkopen import blobs, changesets, ids, model
 from ckanext.gkopen.domains import Domain, Text
-from ckanext.gkopen.publish.forms import excel_csv, jsonl, package_zip, xlsx
-from ckanext.gkopen.publish.forms.content import Content, columns, write_canonical, write_dataset_rows
+from ckanext.gkopen.publish import served, store
+from ckanext.gkopen.publish.forms.content import Content, PartRows
+from ckanext.gkopen.publish.forms.make import FORMS, Made, make
+from ckanext.gkopen.publish.forms.streams import IDENTITY, MADE_BY, Damaged, Piece, chunks
 from ckanext.gkopen.publish.table_sql import lock_key
 
-STORAGE = "gkopen_public"
+log = logging.getLogger(__name__)
+
 SHANGHAI = ZoneInfo("Asia/Shanghai")
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    media_type: str
-    write: Callable[[Content, BinaryIO], None]
-
-
-def _copy(content: Content, out: BinaryIO) -> None:
-    with content.csv.open("rb") as file:
-        shutil.copyfileobj(file, out, 1 << 20)
-
-
-FORMS: dict[str, Form] = {
-    "csv": Form("text/csv; charset=utf-8", _copy),
-    "excel.csv": Form("text/csv; charset=utf-8", excel_csv.write),
-    "xlsx": Form("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", xlsx.write),
-    "jsonl": Form("application/x-ndjson", jsonl.write),
-    "zip": Form("application/zip", package_zip.write),
-}
-"""Ending of an address → what lies there."""
+FORMAT = 1
+"""Raised with every change of a form: files of another number are not copied from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,151 +50,150 @@ def bring_up_dataset(
 ) -> list[PublishedFile]:
     """Makes all forms of one dataset from its parts (part → sha256); {} takes its files away. The caller commits.
 
-    Files of a newer seq are left alone. The same parts give the same bytes.
+    Files of a newer seq are left alone. The same parts give the same bytes: rows in order of part, then of key.
     """
-    _share_storage()
     if not parts:
-        _withdraw(dataset_id, seq)
+        _withdraw("f.dataset_id = :it", "select reason from gkopen.dataset where id = :it", seq, it=dataset_id)
         return []
+    _share_storage()
     facts = _dataset_facts(dataset_id)
-    with tempfile.TemporaryDirectory(prefix="gkopen-") as folder:
-        csv = Path(folder) / "table.csv"
-        with csv.open("wb") as out:
-            rows = write_canonical(domain, ((part, read_blob(sha)) for part, sha in sorted(parts.items())), out)
-        content = Content(domain=domain, csv=csv, rows=rows, whole=False, **facts)
-        return _make_all(content, f"{domain.name}/{facts['name']}", dataset_id, seq)
+    rows = tuple(PartRows(domain, part, sha, read_blob) for part, sha in sorted(parts.items()))
+    content = Content(domain=domain, parts=rows, whole=False, **facts)
+    return _make_all(content, f"{domain.name}/{facts['name']}", dataset_id, seq)
 
 
 def bring_up_bulk(
     domain: Domain, seq: int, read_blob: Callable[[str], bytes] = blobs.read
 ) -> list[PublishedFile]:
-    """Makes all forms of a domain's table over all bodies, from what is public now. The caller commits."""
-    _share_storage()
+    """Makes all forms of a domain's table over all bodies, from what is public now. The caller commits.
+
+    Where nothing of the domain is public any more its files are taken away, with the reason of the last withdrawal.
+    """
     # Two makers at once: the later one waits, and then reads what is public at that time.
     model.execute("select pg_advisory_xact_lock(:key)", key=lock_key(f"bulk/{domain.name}"))
     shown = model.every(
-        "select d.id::text as id, coalesce(g.title, '') as publisher,"
-        " array_agg(array[p.part, p.sha256] order by p.part) as parts, max(u.at) as updated"
+        "select d.id::text as id, coalesce(g.title, '') as publisher, p.part, p.sha256, p.rows, u.at"
         " from gkopen.dataset d join gkopen.public_part p on p.dataset_id = d.id and p.part <> :metadata"
         " join gkopen.publication u on u.dataset_id = p.dataset_id and u.seq = p.seq"
         " left join public.\"group\" g on g.id = d.body_id"
-        " where d.domain = :domain and d.state = 'published' group by d.id, g.title order by d.id::text",
+        " where d.domain = :domain and d.state = 'published' order by d.id::text, p.part collate \"C\"",
         domain=domain.name, metadata=changesets.METADATA)
-    with tempfile.TemporaryDirectory(prefix="gkopen-") as folder:
-        csv, rows = Path(folder) / "table.csv", 0
-        with csv.open("wb") as out:
-            out.write((",".join(column.name for column in columns(domain, whole=True)) + "\n").encode())
-            for dataset in shown:
-                parts = ((part, read_blob(sha)) for part, sha in dataset["parts"])
-                rows += write_dataset_rows(domain, dataset["id"], dataset["publisher"], parts, out)
-        title = Text(f"全部机构{domain.title.zh}", f"All bodies: {domain.title.en}")
-        content = Content(
-            domain=domain, csv=csv, rows=rows, whole=True, name=domain.name, title=title,
-            publisher=toolkit.config["ckan.site_title"], updated=_iso(max((d["updated"] for d in shown), default=None)),
-            address=_site(f"/open/#{domain.name}"), **_licence(_bulk_licence(domain)))
-        return _make_all(content, domain.name, None, seq)
+    if not shown:
+        _withdraw("f.dataset_id is null and f.domain = :it",
+                  "select d.reason from gkopen.dataset d join gkopen.publication u on u.dataset_id = d.id"
+                  " and u.seq = d.seq where d.domain = :it and d.state = 'withdrawn' order by u.at desc limit 1",
+                  seq, it=domain.name)
+        return []
+    _share_storage()
+    parts = tuple(PartRows(domain, row["part"], row["sha256"], read_blob, row["id"], row["publisher"], row["rows"])
+                  for row in shown)
+    title = Text(f"全部机构{domain.title.zh}", f"All bodies: {domain.title.en}")
+    content = Content(
+        domain=domain, parts=parts, whole=True, name=domain.name, title=title,
+        publisher=toolkit.config["ckan.site_title"], updated=_iso(max(row["at"] for row in shown)),
+        address=_site(f"/open/#{domain.name}"), **_licence(_bulk_licence(domain)))
+    return _make_all(content, domain.name, None, seq)
 
 
 def sweep() -> list[str]:
     """Deletes bytes that no address names any more; returns their hashes. The caller commits."""
-    model.execute("select pg_advisory_xact_lock(:key)", key=lock_key(STORAGE))
-    storage = storages.get_storage(STORAGE)
-    held = {Path(place).name: place for place in storage.scan()}
-    return _remove_unnamed(held)
-
-
-def _remove_unnamed(held: Mapping[str, str]) -> list[str]:
-    storage = storages.get_storage(STORAGE)
-    named = {row["sha256"] for row in model.every(
-        "select sha256 from gkopen.file where sha256 = any(:held)", held=list(held))}
-    unnamed = sorted(set(held) - named)
-    for sha256 in unnamed:
-        storage.remove(storages.FileData(storage.prepare_location(held[sha256])))
-    return unnamed
+    _own_storage()
+    rows = model.every("select address, sha256, variants, updated_at from gkopen.file where sha256 is not null")
+    served.settle(rows)
+    named = {row["sha256"] for row in rows}
+    unnamed = {sha256: places for sha256, places in store.held_files().items() if sha256 not in named}
+    for places in unnamed.values():
+        store.remove(places)
+    return sorted(unnamed)
 
 
 def _share_storage() -> None:
-    """Until the caller's commit no sweep takes away bytes whose row it cannot see yet."""
-    model.execute("select pg_advisory_xact_lock_shared(:key)", key=lock_key(STORAGE))
+    """Until the caller's commit nobody takes away bytes whose row he cannot see yet."""
+    model.execute("select pg_advisory_xact_lock_shared(:key)", key=lock_key(store.STORAGE))
 
 
-def _withdraw(dataset_id: str, seq: int) -> None:
+def _own_storage() -> None:
+    """Waits for every maker's commit: what no row names now, no row will name."""
+    model.execute("select pg_advisory_xact_lock(:key)", key=lock_key(store.STORAGE))
+
+
+def _withdraw(which: str, reason: str, seq: int, it: str) -> None:
     """The addresses stay and answer 410; bytes that no other address names go at once."""
-    gone = model.every(
-        "update gkopen.file f set sha256 = null, size = null, rows = null, seq = :seq, updated_at = now(),"
-        " reason = d.reason from gkopen.dataset d, gkopen.file old"
-        " where f.dataset_id = :dataset and d.id = f.dataset_id and f.seq <= :seq and old.address = f.address"
-        " returning old.sha256", dataset=dataset_id, seq=seq)
-    _remove_unnamed({row["sha256"]: blobs.location(row["sha256"]) for row in gone if row["sha256"]})
+    served.hide(row["address"] for row in model.every(
+        f"select f.address from gkopen.file f where {which} and f.seq <= :seq", it=it, seq=seq))
+    _own_storage()
+    gone = {row["sha256"] for row in model.every(
+        f"select f.sha256 from gkopen.file f where {which} and f.seq <= :seq and f.sha256 is not null", it=it, seq=seq)}
+    model.execute(f"update gkopen.file f set sha256 = null, size = null, rows = null, layout = null, variants = '{{}}',"
+                  f" seq = :seq, updated_at = now(), reason = ({reason}) where {which} and f.seq <= :seq",
+                  it=it, seq=seq)
+    named = {row["sha256"] for row in model.every("select sha256 from gkopen.file where sha256 = any(:gone)",
+                                                  gone=list(gone))}
+    for sha256 in gone - named:
+        store.remove(store.places_of(sha256))
 
 
 def _make_all(content: Content, address: str, dataset_id: str | None, seq: int) -> list[PublishedFile]:
-    made = []
-    for form, (path, sha256) in _written(content).items():
-        kind = FORMS[form]
-        file = PublishedFile(f"{address}.{form}", form, sha256, path.stat().st_size, content.rows)
-        _store(path, file, kind.media_type)
-        path.unlink()
-        made.append(file)
-        _record(file, kind.media_type, content.domain.name, dataset_id, seq)
-    return made
+    by = f"{FORMAT} {content.domain.version} {MADE_BY}"
+    with store.making() as folder:
+        done = []
+        for form, made in _made(content, address, folder, by).items():
+            file = PublishedFile(f"{address}.{form}", form, made.sha256, made.path.stat().st_size, made.rows)
+            variants = {coding: path.stat().st_size for coding, path in made.variants.items()}
+            for coding, path in {IDENTITY: made.path, **made.variants}.items():
+                store.put(path, made.sha256, coding, FORMS[form])
+            layout = {"by": by, "pieces": {key: piece.as_json() for key, piece in made.pieces.items()}}
+            row = model.one(
+                "insert into gkopen.file (address, dataset_id, domain, form, sha256, size, media_type, rows, seq,"
+                " variants, layout) values (:address, :dataset, :domain, :form, :sha256, :size, :media_type, :rows,"
+                " :seq, cast(:variants as jsonb), cast(:layout as jsonb))"
+                " on conflict (address) do update set sha256 = excluded.sha256, size = excluded.size,"
+                " rows = excluded.rows, seq = excluded.seq, reason = null, media_type = excluded.media_type,"
+                " variants = excluded.variants, layout = excluded.layout,"
+                # The time of an address is that of its bytes: making the same file again changes nothing for readers.
+                " updated_at = case when file.sha256 = excluded.sha256 then file.updated_at else now() end"
+                " where file.seq <= excluded.seq or file.dataset_id is null returning updated_at",
+                address=file.address, dataset=dataset_id, domain=content.domain.name, form=form, sha256=file.sha256,
+                size=file.size, media_type=FORMS[form], rows=file.rows, seq=seq, variants=model.dump(variants),
+                layout=model.dump(layout) if made.pieces else None)
+            if row is not None:
+                served.show(file.address, file.sha256, variants, row["updated_at"].timestamp())
+            done.append(file)
+    return done
 
 
-def publish(path: Path, address: str, form: str, media_type: str, domain: str, rows: int, seq: int) -> PublishedFile:
-    """Publishes a file made elsewhere at an address that belongs to no single dataset. The caller commits."""
-    _share_storage()
-    file = PublishedFile(address, form, _sha256(path), path.stat().st_size, rows)
-    _store(path, file, media_type)
-    _record(file, media_type, domain, None, seq)
-    return file
+def _made(content: Content, address: str, folder: Path, by: str) -> dict[str, Made]:
+    """Copies what it can; where what is there was changed, all is made anew."""
+    with ExitStack() as open_files:
+        kept = {row["form"]: open_files.enter_context(_Kept(row)) for row in model.every(
+            "select form, sha256, size, variants, layout -> 'pieces' as pieces from gkopen.file"
+            " where address = any(:addresses) and layout ->> 'by' = :by and sha256 is not null",
+            addresses=[f"{address}.{form}" for form in FORMS], by=by)}
+        try:
+            return make(content, folder, kept)
+        except (Damaged, storages.exc.MissingFileError) as error:
+            log.error("the published files of %s were changed or are missing (%s): all of them are made anew",
+                      address, error)
+    return make(content, folder, {})
 
 
-def _record(file: PublishedFile, media_type: str, domain: str, dataset_id: str | None, seq: int) -> None:
-    model.execute(
-        "insert into gkopen.file (address, dataset_id, domain, form, sha256, size, media_type, rows, seq)"
-        " values (:address, :dataset, :domain, :form, :sha256, :size, :media_type, :rows, :seq)"
-        " on conflict (address) do update set sha256 = excluded.sha256, size = excluded.size,"
-        " rows = excluded.rows, seq = excluded.seq, reason = null, media_type = excluded.media_type,"
-        # The time of an address is that of its bytes: making the same file again changes nothing for readers.
-        " updated_at = case when file.sha256 = excluded.sha256 then file.updated_at else now() end"
-        " where file.seq <= excluded.seq or file.dataset_id is null",
-        address=file.address, dataset=dataset_id, domain=domain, form=file.form, sha256=file.sha256,
-        size=file.size, media_type=media_type, rows=file.rows, seq=seq)
+class _Kept(ExitStack):
+    """The pieces of a published file; its bytes are opened when the first of them is read."""
 
+    def __init__(self, row: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.row = row
+        self.pieces = {key: Piece.from_json(said) for key, said in row["pieces"].items()}
+        self.files: dict[str, BinaryIO] = {}
 
-def _written(content: Content) -> dict[str, tuple[Path, str]]:
-    """Form → its file and the sha256 of it. Two forms at a time: what they do to columns and bytes leaves Python free.
-
-    Nothing here touches the database, which belongs to the caller's thread.
-    """
-    def write(form: str) -> tuple[Path, str]:
-        path = content.csv
-        if form != "csv":
-            path = content.csv.with_name(f"form.{form}")
-            with path.open("wb") as out:
-                FORMS[form].write(content, out)
-        return path, _sha256(path)
-
-    longest_first = sorted(FORMS, key=lambda form: form != "xlsx")
-    with ThreadPoolExecutor(2, "form") as threads:
-        written = dict(zip(longest_first, threads.map(write, longest_first), strict=True))
-    return {form: written[form] for form in FORMS}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _store(path: Path, file: PublishedFile, media_type: str) -> None:
-    """Bytes that are there whole are left alone: somebody may be reading them."""
-    storage = storages.get_storage(STORAGE)
-    place = storage.prepare_location(blobs.location(file.sha256))
-    held = storages.FileData(place, size=file.size)
-    if storage.exists(held) and storage.size(place) == file.size:
-        return
-    with path.open("rb") as source:
-        storage.upload(place, storages.Upload(source, file.sha256, file.size, media_type))
+    def read(self, coding: str, offset: int, length: int) -> Iterator[bytes]:
+        # What is compressed inside a workbook lies in the workbook itself.
+        place = coding if coding in self.row["variants"] else IDENTITY
+        if place not in self.files:
+            size = self.row["size"] if place == IDENTITY else self.row["variants"][place]
+            self.files[place] = self.enter_context(store.open_file(self.row["sha256"], place, size))
+        self.files[place].seek(offset)
+        yield from chunks(self.files[place].read, length)
 
 
 def _dataset_facts(dataset_id: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ negative ones too, as long as Excel can hold all their digits. Whoever needs the
 
 from __future__ import annotations
 
-from typing import BinaryIO
+import io
 
 import numpy as np
 import pyarrow as pa
@@ -34,19 +34,21 @@ _SUSPECT[[*range(0x21), *b"=+-@(0123456789", 0xE3, 0xEF]] = True
 """First bytes of what `COMES_ALIVE` and `CHANGES` find: U+3000 is E3 80 80, U+FEFF and the full-width signs EF ..."""
 
 
-def write(content: Content, out: BinaryIO) -> None:
-    out.write(BOM)
+def head(content: Content) -> bytes:
+    names = [column.name for column in content.columns]
+    return BOM + _written(pa.table([pa.array([column.heading]) for column in content.columns], names=names))
+
+
+def rows(columns: list[Column], batch: pa.RecordBatch) -> bytes:
+    guarded = [guard(batch.column(i), column) for i, column in enumerate(columns)]
+    return _written(pa.table(guarded, names=[column.name for column in columns]))
+
+
+def _written(table: pa.Table) -> bytes:
+    out = io.BytesIO()
     # Every cell is quoted: where the system's list separator is a semicolon, none inside a cell may split it.
-    options = pacsv.WriteOptions(include_header=False, quoting_style="all_valid")
-    headings = pa.table([pa.array([column.heading]) for column in content.columns], names=_names(content))
-    pacsv.write_csv(headings, out, options)
-    for batch in content.batches():
-        guarded = [guard(batch.column(i), column) for i, column in enumerate(content.columns)]
-        pacsv.write_csv(pa.table(guarded, names=_names(content)), out, options)
-
-
-def _names(content: Content) -> list[str]:
-    return [column.name for column in content.columns]
+    pacsv.write_csv(table, out, pacsv.WriteOptions(include_header=False, quoting_style="all_valid"))
+    return out.getvalue()
 
 
 def guard(cells: pa.Array, column: Column) -> pa.Array:

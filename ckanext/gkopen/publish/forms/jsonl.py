@@ -7,7 +7,6 @@ Python and pandas' `dtype=str` keep it. Times carry the offset of Asia/Shanghai.
 from __future__ import annotations
 
 import json
-from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,14 +20,16 @@ _ESCAPED = bytes([*range(32), *b'"\\'])
 OTHER_CONTROLS = [chr(code) for code in range(32) if chr(code) not in "\n\r\t\b\f"]
 
 
-def write(content: Content, out: BinaryIO) -> None:
-    names = [json.dumps(column.name) for column in content.columns]
-    for batch in content.batches():
-        pieces: list[pa.Array | str] = []
-        for position, column in enumerate(content.columns):
-            pieces.append(f"{'{' if position == 0 else ','}{names[position]}:")
-            pieces += json_pieces(batch.column(position), column)
-        out.write(joined([*pieces, "}\n"]))
+def head(content: Content) -> bytes:
+    return b""
+
+
+def rows(columns: list[Column], batch: pa.RecordBatch) -> memoryview:
+    pieces: list[pa.Array | str] = []
+    for position, column in enumerate(columns):
+        pieces.append(f"{'{' if position == 0 else ','}{json.dumps(column.name)}:")
+        pieces += json_pieces(batch.column(position), column)
+    return joined([*pieces, "}\n"])
 
 
 def json_pieces(cells: pa.Array, column: Column) -> list[pa.Array | str]:

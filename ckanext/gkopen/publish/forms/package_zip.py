@@ -12,27 +12,21 @@ from typing import Any, BinaryIO
 from ckanext.gkopen.derive.dictionary import dictionary_rows
 from ckanext.gkopen.derive.tableschema import table_schema
 from ckanext.gkopen.publish.forms.content import Content
-from ckanext.gkopen.publish.forms.packing import deflated
+from ckanext.gkopen.publish.forms.packing import add_stream, deflated
+from ckanext.gkopen.publish.forms.streams import Stream
 from ckanext.gkopen.publish.table_sql import SYSTEM_COLUMNS
 
-CHUNK = 1 << 20
 
-
-def write(content: Content, out: BinaryIO) -> None:
+def write(content: Content, csv_file: Stream, out: BinaryIO) -> None:
+    """`csv_file` is the table's finished CSV: it goes in as it was compressed there."""
     data_path = f"data/{content.name}.csv"
     texts = {"dictionary.csv": _dictionary(content), "LICENSE.txt": _licence(content)}
-    sums = {path: hashlib.sha256(data).hexdigest() for path, data in texts.items()}
+    sums = {path: hashlib.sha256(data).hexdigest() for path, data in texts.items()} | {data_path: csv_file.sha256}
+    texts["datapackage.json"] = _described(content, data_path, csv_file.size, csv_file.sha256)
+    sums["datapackage.json"] = hashlib.sha256(texts["datapackage.json"]).hexdigest()
+    texts["SHA256SUMS"] = "".join(f"{sums[path]}  {path}\n" for path in sorted(sums)).encode()
     with zipfile.ZipFile(out, "w") as archive:
-        with archive.open(deflated(data_path), "w", force_zip64=True) as entry, content.csv.open("rb") as source:
-            digest, size = hashlib.sha256(), 0
-            while chunk := source.read(CHUNK):
-                digest.update(chunk)
-                size += len(chunk)
-                entry.write(chunk)
-        sums[data_path] = digest.hexdigest()
-        texts["datapackage.json"] = _described(content, data_path, size, sums[data_path])
-        sums["datapackage.json"] = hashlib.sha256(texts["datapackage.json"]).hexdigest()
-        texts["SHA256SUMS"] = "".join(f"{sums[path]}  {path}\n" for path in sorted(sums)).encode()
+        add_stream(archive, data_path, csv_file)
         for path, data in sorted(texts.items()):
             archive.writestr(deflated(path), data)
 

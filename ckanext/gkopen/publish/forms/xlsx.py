@@ -7,8 +7,8 @@ hold are split by year.
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterable, Iterator
-from typing import IO, BinaryIO
+from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,10 +16,11 @@ import pyarrow.compute as pc
 from ckanext.gkopen.derive.dictionary import dictionary_rows
 from ckanext.gkopen.normalise.cells import any_byte, has_text
 from ckanext.gkopen.publish.forms import xlsx_parts as parts
-from ckanext.gkopen.publish.forms.content import Column, Content
+from ckanext.gkopen.publish.forms.content import Column, Content, PartRows
 from ckanext.gkopen.publish.forms.excel_csv import too_long_a_number
 from ckanext.gkopen.publish.forms.lines import between, joined
-from ckanext.gkopen.publish.forms.packing import deflated
+from ckanext.gkopen.publish.forms.packing import add_stream, deflated
+from ckanext.gkopen.publish.forms.streams import GZIP, GZIP_HEADER, Kept, Piece, Stream
 from ckanext.gkopen.publish.table_sql import SYSTEM_COLUMNS
 
 SHEET_ROWS = 1_048_575
@@ -35,69 +36,102 @@ EPOCH = 25_569
 """Days from Excel's day 0 (1899-12-30) to 1970-01-01."""
 
 
-def write(content: Content, out: BinaryIO) -> None:
-    sheets = [(name, year, first) for name, year, first in _sheets(content)]
-    titles = [name for name, _, _ in sheets] + ["数据字典", "来源"]
-    with zipfile.ZipFile(out, "w") as archive:
-        for path, text in parts.fixed(titles).items():
-            archive.writestr(deflated(path), text)
-        for number, (_, year, first) in enumerate(sheets, 1):
-            with archive.open(deflated(f"xl/worksheets/sheet{number}.xml"), "w", force_zip64=True) as sheet:
-                _write_rows(content, _selected(content, year, first), sheet)
-        for number, rows in enumerate((_dictionary(content), _source(content)), len(sheets) + 1):
-            archive.writestr(deflated(f"xl/worksheets/sheet{number}.xml"), parts.small_sheet(rows))
+class Workbook:
+    """A workbook that grows part by part. Rows that did not change are taken from the one that is there.
 
+    More rows than a sheet holds go to a sheet a year, or several; nothing is kept of such a workbook.
+    """
 
-def _sheets(content: Content) -> Iterator[tuple[str, str | None, int]]:
-    """(title, year or None for all, number of the first row) of each sheet that the rows need."""
-    if content.rows <= SHEET_ROWS:
-        yield "数据", None, 0
-        return
-    field = content.domain.period_field
-    counts: dict[str | None, int] = {None: content.rows}
-    if field:
-        counts = {}
-        for batch in content.batches():
-            for entry in pc.value_counts(_years(batch, field)).to_pylist():
-                counts[entry["values"]] = counts.get(entry["values"], 0) + entry["counts"]
-    for year, rows in sorted(counts.items(), key=lambda item: item[0] or ""):
-        name = "数据" if year is None else year or "无年份"
-        for number, first in enumerate(range(0, rows, SHEET_ROWS), 1):
-            yield (name if rows <= SHEET_ROWS else f"{name}-{number}"), year, first
+    def __init__(self, content: Content, folder: Path, kept: Kept | None = None) -> None:
+        self.content, self.folder, self.columns = content, folder, content.columns
+        self.field = content.domain.period_field
+        self.split = sum(part.count() for part in content.parts) > SHEET_ROWS
+        self.kept = None if self.split else kept
+        self.sheets: dict[tuple[str, int], Stream] = {}
+        if not self.split:
+            self._sheet("", 1, next((batch for part in content.parts[:1] for batch in part.batches(part.load())), None))
 
+    def has(self, key: str) -> bool:
+        return self.kept is not None and key in self.kept.pieces
 
-def _years(batch: pa.RecordBatch, field: str) -> pa.Array:
-    return pc.fill_null(pc.utf8_slice_codeunits(batch.column(field), 0, 4), "")
+    def copy(self, key: str) -> None:
+        assert self.kept is not None
+        self.sheets["", 1].copy(key, self.kept)
 
+    def begin(self, _part: PartRows, _data: bytes) -> None:
+        if not self.split:
+            self.sheets["", 1].begin()
 
-def _selected(content: Content, year: str | None, first: int) -> Iterator[pa.RecordBatch]:
-    """The rows of one sheet."""
-    seen = 0
-    for whole in content.batches():
-        batch = whole
-        if year is not None:
-            batch = whole.filter(pc.equal(_years(whole, content.domain.period_field or ""), year))
-        start, stop = max(first - seen, 0), min(first + SHEET_ROWS - seen, batch.num_rows)
-        seen += batch.num_rows
-        if start < stop:
-            yield batch.slice(start, stop - start)
+    def write(self, batch: pa.RecordBatch) -> None:
+        if not self.split:
+            self.sheets["", 1].write(self._rows(batch))
+            return
+        years = pc.fill_null(pc.utf8_slice_codeunits(batch.column(self.field), 0, 4), "") if self.field else None
+        for year in sorted(pc.unique(years).to_pylist()) if years is not None else [""]:
+            self._spread(year, batch if years is None else batch.filter(pc.equal(years, year)))
 
+    def end(self, key: str, rows: int) -> None:
+        if not self.split:
+            self.sheets["", 1].end(key, rows)
 
-def _write_rows(content: Content, batches: Iterable[pa.RecordBatch], sheet: IO[bytes]) -> None:
-    columns = content.columns
-    rows, widths = 0, None
-    for batch in batches:
-        if widths is None:
-            widths = _widths(batch, columns)
-            sheet.write(parts.sheet_start(widths, [column.heading for column in columns]))
+    def _spread(self, year: str, batch: pa.RecordBatch) -> None:
+        """Rows of one year, to its last sheet as long as it has room."""
+        while len(batch):
+            number = max((n for y, n in self.sheets if y == year), default=1)
+            sheet = self.sheets.get((year, number))
+            if sheet is not None and sheet.rows == SHEET_ROWS:
+                number, sheet = number + 1, None
+            sheet = sheet or self._sheet(year, number, batch)
+            taken = batch.slice(0, SHEET_ROWS - sheet.rows)
+            sheet.begin()
+            sheet.write(self._rows(taken))
+            sheet.end(rows=len(taken))
+            batch = batch.slice(len(taken))
+
+    def _sheet(self, year: str, number: int, first: pa.RecordBatch | None) -> Stream:
+        stream = Stream(self.folder / f"sheet-{year}-{number}", (GZIP,))
+        self.sheets[year, number] = stream
+        widths = _widths(first, self.columns) if first is not None else [16] * len(self.columns)
+        stream.begin()
+        stream.write(parts.sheet_start(widths, [column.heading for column in self.columns]))
+        stream.end()
+        return stream
+
+    def _rows(self, batch: pa.RecordBatch) -> memoryview:
         pieces: list[pa.Array | str] = ["<row>"]
-        for position, column in enumerate(columns):
+        for position, column in enumerate(self.columns):
             pieces += _cells(batch.column(position), column)
-        sheet.write(joined([*pieces, "</row>"]))
-        rows += batch.num_rows
-    if widths is None:
-        sheet.write(parts.sheet_start([16] * len(columns), [column.heading for column in columns]))
-    sheet.write(parts.sheet_end(rows + 1, len(columns)))
+        return joined([*pieces, "</row>"])
+
+    def finish(self, out: BinaryIO) -> dict[str, Piece]:
+        """Writes the file; the pieces in it, to be kept."""
+        order = sorted(self.sheets)
+        titles = [self._title(year, number) for year, number in order] + ["数据字典", "来源"]
+        with zipfile.ZipFile(out, "w") as archive:
+            for path, text in parts.fixed(titles).items():
+                archive.writestr(deflated(path), text)
+            start = 0
+            for number, name in enumerate(order, 1):
+                sheet = self.sheets[name]
+                sheet.begin()
+                sheet.write(parts.sheet_end(sheet.rows + 1, len(self.columns)))
+                sheet.end()
+                sheet.close()
+                start = add_stream(archive, f"xl/worksheets/sheet{number}.xml", sheet)
+                sheet.path(GZIP).unlink()
+            rows = sum(sheet.rows for sheet in self.sheets.values())
+            for number, table in enumerate((_dictionary(self.content), _source(self.content, rows)), len(order) + 1):
+                archive.writestr(deflated(f"xl/worksheets/sheet{number}.xml"), parts.small_sheet(table))
+        if self.split:
+            return {}
+        by = start - len(GZIP_HEADER)
+        return {key: piece.moved(GZIP, by) for key, piece in self.sheets["", 1].pieces.items()}
+
+    def _title(self, year: str, number: int) -> str:
+        if not self.split:
+            return "数据"
+        name = year or ("无年份" if self.field else "数据")
+        return f"{name}-{number}" if (year, 2) in self.sheets else name
 
 
 def _widths(batch: pa.RecordBatch, columns: list[Column]) -> list[int]:
@@ -159,10 +193,10 @@ def _dictionary(content: Content) -> list[list[str]]:
     return [head, *rows]
 
 
-def _source(content: Content) -> list[list[str]]:
+def _source(content: Content, rows: int) -> list[list[str]]:
     return [
         ["项目", "内容"], ["名称", content.title.zh], ["Title", content.title.en],
-        ["发布单位", content.publisher], ["行数", str(content.rows)], ["发布时间", content.updated],
+        ["发布单位", content.publisher], ["行数", str(rows)], ["发布时间", content.updated],
         ["许可", content.licence], ["许可全文", content.licence_url], ["网址", content.address],
         ["说明", "金额单位为元；代码列为文本；超过15位数字的数按文本保存；全部内容以CSV文件为准。"],
     ]

@@ -1,0 +1,135 @@
+"""The bytes of published files, by the sha256 of what is in them, in CKAN's file storage `gkopen_public`.
+
+A local folder (`ckan:fs`) takes a file over by renaming it; an object store (`gkopen:s3`) has it sent. Compressed
+variants lie beside the file, under its sha256 and `.gz` or `.zst`.
+"""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, cast
+
+from ckan.lib import files as storages
+from ckan.lib.files.default import FsStorage
+
+from ckanext.gkopen import blobs
+from ckanext.gkopen.publish.forms.streams import IDENTITY, SUFFIX
+
+STORAGE = "gkopen_public"
+MAKING = ".making-"
+"""Folders in which files are made, in the storage itself, so that a rename brings them to their place."""
+
+
+def local_folder() -> Path | None:
+    """The storage's folder; None where it is an object store."""
+    storage = storages.get_storage(STORAGE)
+    return Path(storage.settings.path) if isinstance(storage, FsStorage) else None
+
+
+def location(sha256: str, coding: str = IDENTITY) -> str:
+    return blobs.location(sha256) + SUFFIX[coding]
+
+
+@contextmanager
+def making() -> Iterator[Path]:
+    """An empty folder that is gone afterwards. What a crash leaves there goes with the next sweep."""
+    with tempfile.TemporaryDirectory(prefix=MAKING, dir=local_folder()) as folder:
+        yield Path(folder)
+
+
+def put(path: Path, sha256: str, coding: str, media_type: str) -> None:
+    """Takes the file over. Bytes that are there whole are left alone: somebody may be reading them."""
+    storage, size = storages.get_storage(STORAGE), path.stat().st_size
+    place = storage.prepare_location(location(sha256, coding))
+    if storage.exists(storages.FileData(place, size=size)) and storage.size(place) == size:
+        return
+    if (folder := local_folder()) is not None:
+        target = folder / place
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(target)
+        return
+    with path.open("rb") as source:
+        storage.upload(place, storages.Upload(source, PurePosixPath(place).name, size, media_type))
+
+
+def open_file(sha256: str, coding: str, size: int) -> BinaryIO:
+    """The bytes, seekable. :raises ckan.lib.files.exc.MissingFileError: the storage does not hold them"""
+    storage = storages.get_storage(STORAGE)
+    held = storages.FileData(storage.prepare_location(location(sha256, coding)), size=size)
+    if local_folder() is not None:
+        return cast(BinaryIO, storage.stream(held))
+    return cast(BinaryIO, io.BufferedReader(_Remote(storage, held), 1 << 18))
+
+
+class _Remote(io.RawIOBase):
+    """An object that is read from where the last `seek` went to, with one request until the next one."""
+
+    def __init__(self, storage: Any, held: Any) -> None:
+        self.storage, self.held, self.place = storage, held, 0
+        self.coming: Any = None
+        if not storage.exists(held):
+            raise storages.exc.MissingFileError(storage, held.location)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self.place
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        place = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self.place, io.SEEK_END: self.held.size}[whence]
+        if place != self.place:
+            self._let_go()
+        self.place = place
+        return place
+
+    def readinto(self, buffer: Any) -> int:
+        if self.place >= self.held.size:
+            return 0
+        if self.coming is None:
+            self.coming = self.storage.stream(self.held, start=self.place)
+        data = self.coming.read(len(buffer))
+        buffer[:len(data)] = data
+        self.place += len(data)
+        return len(data)
+
+    def close(self) -> None:
+        self._let_go()
+        super().close()
+
+    def _let_go(self) -> None:
+        if self.coming is not None:
+            self.coming.close()
+        self.coming = None
+
+
+def held_files() -> dict[str, list[str]]:
+    """sha256 → the places of its file and variants; what a crash left half-made stands under names of its own."""
+    places: dict[str, list[str]] = {}
+    for place in storages.get_storage(STORAGE).scan():
+        parts = PurePosixPath(place).parts
+        name = parts[0] if parts[0].startswith(MAKING) else parts[-1].split(".")[0]
+        places.setdefault(name, []).append(place)
+    return places
+
+
+def places_of(sha256: str) -> list[str]:
+    return [location(sha256, coding) for coding in SUFFIX]
+
+
+def remove(places: Iterable[str]) -> None:
+    storage = storages.get_storage(STORAGE)
+    for place in places:
+        storage.remove(storages.FileData(storage.prepare_location(place)))
+        folder = local_folder()
+        if folder is not None and place.startswith(MAKING):
+            with_nothing_left = folder / PurePosixPath(place).parts[0]
+            if with_nothing_left.is_dir() and not any(with_nothing_left.iterdir()):
+                with_nothing_left.rmdir()
