@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv as pacsv
 
 from ckanext.gkopen.domains import Domain
-from ckanext.gkopen.publish.forms.content import Column, columns, read_text
+from ckanext.gkopen.publish.forms.content import Column, columns
 from ckanext.gkopen.publish.forms.jsonl import json_pieces
 
 
@@ -25,10 +27,20 @@ class Difference:
 
 def text_rows(domain: Domain, data: bytes | None) -> pa.Table:
     """The rows of canonical bytes as text, with the columns that the domain has now; None has no rows."""
-    table = read_text(data) if data else pa.table({})
+    table = _read_text(data) if data else pa.table({})
     empty = pa.nulls(table.num_rows, pa.string())
     return pa.table({name: table[name].combine_chunks() if name in table.column_names else empty
                      for name in domain.field_names})
+
+
+def _read_text(data: bytes) -> pa.Table:
+    names = data[: data.index(b"\n")].decode().split(",")
+    return pacsv.read_csv(
+        io.BytesIO(data), read_options=pacsv.ReadOptions(block_size=8 << 20),
+        parse_options=pacsv.ParseOptions(newlines_in_values=True),
+        convert_options=pacsv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()), null_values=[""], strings_can_be_null=True,
+            quoted_strings_can_be_null=False))
 
 
 def difference(domain: Domain, old: bytes | None, new: bytes | None) -> Difference:

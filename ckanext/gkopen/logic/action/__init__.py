@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ckanext.gkopen.logic.action import domain, oversight, report, revision, run, source, standing, submission
+from ckanext.gkopen.logic.action import (
+    change,
+    domain,
+    oversight,
+    report,
+    revision,
+    row,
+    run,
+    source,
+    standing,
+    submission,
+)
 
 _ACTIONS = (
     submission.gkopen_submission_create, submission.gkopen_check, submission.gkopen_nil_report,
@@ -20,7 +31,8 @@ _ACTIONS = (
     oversight.gkopen_oversight_list, oversight.gkopen_duty_list, oversight.gkopen_duty_set,
     oversight.gkopen_duty_remove, oversight.gkopen_respite_grant,
     standing.gkopen_standing_grant, standing.gkopen_standing_list, standing.gkopen_standing_revoke,
-    domain.gkopen_domain_list, domain.gkopen_domain_show, domain.gkopen_change_list,
+    domain.gkopen_domain_list, domain.gkopen_domain_show,
+    change.gkopen_change_list, change.gkopen_publication_list, row.gkopen_row_history,
 )
 
 

@@ -1,17 +1,15 @@
-"""Domains and changes: what the portal publishes, for anyone to read."""
+"""Domains: what the portal publishes, for anyone to read."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from ckan.plugins import toolkit
 
 from ckanext.gkopen import bodies, model
 from ckanext.gkopen.derive.dictionary import dictionary_rows
 from ckanext.gkopen.domains import domains, get_domain
-from ckanext.gkopen.logic import clock, language, paging
+from ckanext.gkopen.logic import clock, language
 from ckanext.gkopen.logic.action.common import need, speaking
 
 
@@ -48,45 +46,6 @@ def gkopen_domain_show(context: Any, data_dict: Any) -> dict[str, Any]:
         "example": dict(domain.example),
         "published": [{"name": row["name"], "organization": titles.get(row["body_id"], ""),
                        "rows": int(row["rows"] or 0), "updated": clock.told(row["updated"])} for row in published]}
-
-
-@toolkit.side_effect_free
-def gkopen_change_list(context: Any, data_dict: Any) -> dict[str, Any]:
-    """Publications, newest first: which dataset, when, why, rows added, changed and removed.
-
-    :param domain: :param since: ISO time :param cursor: :param limit:
-    """
-    toolkit.check_access("gkopen_public", context, {})
-    titles = bodies.titles()
-
-    def shown(row: dict[str, Any]) -> dict[str, Any]:
-        return {key: row[key] for key in ("seq", "reason", "kind", "domain", "added", "changed", "removed")} | {
-            "dataset": row["name"], "organization": titles.get(row["body_id"], ""), "at": clock.told(row["at"])}
-
-    return paging.listed(
-        data_dict,
-        "select u.dataset_id, u.seq, u.at, u.reason, r.kind, d.name, d.domain, d.body_id, r.summary->'added' as added,"
-        " r.summary->'changed' as changed, r.summary->'removed' as removed from gkopen.publication u"
-        " join gkopen.dataset d on d.id = u.dataset_id join gkopen.revision r on r.id = u.revision_id"
-        " where (cast(:domain as text) is null or d.domain = :domain)"
-        " and (cast(:since as text) is null or u.at >= cast(:since as timestamptz))"
-        " and (cast(:after_at as timestamptz) is null"
-        " or (u.at, u.dataset_id, u.seq) <"
-        " (cast(:after_at as timestamptz), cast(:after_dataset_id as uuid), cast(:after_seq as int)))"
-        " order by u.at desc, u.dataset_id desc, u.seq desc limit :limit",
-        {"at": paging.moment, "dataset_id": UUID, "seq": int}, shown,
-        domain=data_dict.get("domain"), since=_time(data_dict))
-
-
-def _time(data_dict: Any) -> str | None:
-    text = data_dict.get("since")
-    if not text:
-        return None
-    try:
-        return datetime.fromisoformat(str(text)).isoformat()
-    except ValueError as error:
-        raise toolkit.ValidationError({"since": [toolkit._("since is a time such as 2026-01-31T08:00:00+08:00.")]}
-                                      ) from error
 
 
 def _domain(name: str, facts: dict[str, Any] | None) -> dict[str, Any]:

@@ -1,0 +1,57 @@
+"""One row through time, by its key. For anyone to read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ckan.plugins import toolkit
+
+from ckanext.gkopen import bodies
+from ckanext.gkopen.domains import Domain
+from ckanext.gkopen.history import keys, rows
+from ckanext.gkopen.logic.action.asked import domain_of, money_as_text
+from ckanext.gkopen.logic.action.common import need
+from ckanext.gkopen.logic.clock import SHANGHAI
+
+
+@toolkit.side_effect_free
+def gkopen_row_history(context: Any, data_dict: Any) -> dict[str, Any]:
+    """A row's current value and every published version of it, with times, revisions and public reasons.
+
+    `results` has an entry for each dataset that has a row of this key (nearly always one): `state` published, removed
+    or withdrawn, `current`, and `versions`, oldest first. Contents that were withdrawn are not shown, only why.
+
+    :param domain: name of the domain
+    :param key: an object column → text, a list in the order of the key, or, of a key of one column, its text
+    :param dataset: name or id, where only the row of one dataset is wanted
+    :param money: `text`: amounts as texts
+    """
+    toolkit.check_access("gkopen_public", context, {})
+    domain, as_text = domain_of(data_dict), money_as_text(data_dict)
+    need(data_dict, "key")
+    try:
+        key = keys.from_request(domain, data_dict["key"])
+    except keys.NotAKey as error:
+        raise toolkit.ValidationError({"key": [
+            f"key 由这些列的文本组成：{'、'.join(domain.key)} / key is made of the texts of: {', '.join(domain.key)}"
+        ]}) from error
+    found = rows.histories(domain, key, str(data_dict["dataset"]) if data_dict.get("dataset") else None)
+    if not found:
+        raise toolkit.ObjectNotFound(toolkit._("No row of this key was ever published."))
+    titles = bodies.titles()
+    return {"domain": domain.name, "key": dict(zip(domain.key, key, strict=True)),
+            "url": f"/row/{domain.name}/{keys.to_path(key)}",
+            "results": [_told(domain, row, titles, as_text) for row in found]}
+
+
+def _told(domain: Domain, row: rows.RowHistory, titles: dict[str, str], as_text: bool) -> dict[str, Any]:
+    def shown(cells: rows.Cells | None) -> dict[str, Any] | None:
+        return rows.typed(domain, cells, money_as_text=as_text) if cells else None
+
+    versions = [{
+        "op": version.op, "seq": version.seq, "at": version.at.astimezone(SHANGHAI).isoformat(timespec="seconds"),
+        "kind": version.kind, "revision": version.revision, "part": version.part, "reason": version.reason,
+        "fields": list(version.fields), "withdrawn": version.gone, "row": shown(version.row),
+    } for version in row.versions]
+    return {"dataset": row.name, "dataset_id": row.dataset_id, "publisher": titles.get(row.body_id, ""),
+            "state": row.state, "reason": row.reason, "current": shown(row.current), "versions": versions}

@@ -1,0 +1,61 @@
+"""`/row/DOMAIN/KEY`: the permanent address of a row, as a page and as JSON (`.json`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ckan.plugins import toolkit
+from flask import Blueprint, Response, request
+
+from ckanext.gkopen.domains import Domain, UnknownDomain, get_domain
+from ckanext.gkopen.history import keys
+from ckanext.gkopen.views.answers import json_of, public, refused, said
+
+blueprint = Blueprint("gkopen_row", __name__, url_prefix="/row")
+
+
+@blueprint.get("/<domain>/<path:key>.json", endpoint="json")
+def as_json(domain: str, key: str) -> Response:
+    """The answer of `gkopen_row_history`. 404: never published; 410: withdrawn, with the public reason."""
+    try:
+        told = _history(get_domain(domain), key, money=request.args.get("money"))
+    except UnknownDomain as error:
+        return said(404, *str(error).split("。", 1))
+    except toolkit.ValidationError as error:
+        return refused(error)
+    except toolkit.ObjectNotFound:
+        return said(404, "从未发布过这一行。", "No row of this key was ever published.")
+    if all(row["state"] == "withdrawn" for row in told["results"]):
+        reason = told["results"][0]["reason"]
+        return said(410, f"该行已撤回。{reason}", f"This row was withdrawn. {reason}")
+    return public(json_of(told), "application/json; charset=utf-8")
+
+
+@blueprint.get("/<domain>/<path:key>", endpoint="read")
+def read(domain: str, key: str) -> str:
+    """The same for people."""
+    try:
+        described = get_domain(domain)
+        told = _history(described, key, money="text")
+    except UnknownDomain:
+        toolkit.abort(404, toolkit._("There is no such domain on this portal."))
+    except (toolkit.ObjectNotFound, toolkit.ValidationError):
+        toolkit.abort(404, toolkit._("No row of this key was ever published."))
+    if all(row["state"] == "withdrawn" for row in told["results"]):
+        toolkit.abort(410, told["results"][0]["reason"])
+    return toolkit.render("gkopen/row/read.html", {
+        "domain": described, "told": told, "json_url": f"{_address(described, key)}.json"})
+
+
+def _address(domain: Domain, path: str) -> str:
+    return toolkit.url_for("gkopen_row.read", domain=domain.name, key=path)
+
+
+def _history(domain: Domain, path: str, **more: Any) -> dict[str, Any]:
+    """Raises ObjectNotFound for what is no key of the domain, too."""
+    try:
+        key = keys.from_path(domain, path)
+    except keys.NotAKey as error:
+        raise toolkit.ObjectNotFound from error
+    data = {"domain": domain.name, "key": list(key), "dataset": request.args.get("dataset"), **more}
+    return toolkit.get_action("gkopen_row_history")({"user": ""}, data)
