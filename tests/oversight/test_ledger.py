@@ -64,7 +64,7 @@ def test_what_was_withdrawn_is_not_there(cast: Cast, monkeypatch: pytest.MonkeyP
 
 def test_extension_and_pause_are_shown_with_their_reason(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     duty = owe(cast, "2026-05-01", until="2026-05-31")
-    on_day(monkeypatch, "2026-06-29")
+    on_day(monkeypatch, "2026-06-30")
     assert states(ledger()["results"]) == {"2026-05": "overdue"}
     asked = {"id": duty, "period": "2026-05", "to": "2026-07-31", "reason": "系统迁移"}
     for who in (cast.officer, cast.reviewer, ""):

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
 
@@ -29,7 +30,7 @@ def cast(site: Any) -> Cast:
 
 def grant(cast: Cast, who: str | None = None, days: int = 90) -> str:
     until = duties.today() + timedelta(days=days)
-    return call("gkopen_standing_grant", who or cast.reviewer, dataset=NAME, until=until.isoformat(),
+    return call("gkopen_standing_grant", cast.reviewer if who is None else who, dataset=NAME, until=until.isoformat(),
                 reason="每日例行推送")["id"]
 
 
@@ -170,6 +171,10 @@ def test_a_revocation_and_a_use_take_turns(cast: Cast) -> None:
 
     worker = threading.Thread(target=use)
     worker.start()
+    with ckan_model.ensure_engine().connect() as watcher:
+        while not watcher.execute(sa.text("select exists (select 1 from pg_locks where not granted)"
+                                          " from pg_sleep(0.02)")).scalar():
+            assert worker.is_alive()
     standing.revoke(approval, cast.reviewer)
     assert not done, "the use waits for the revocation"
     ckan_model.Session.commit()

@@ -19,8 +19,8 @@ HEADER = ("公告编号,公告类型,发布时间,项目编号,项目名称,采�
 
 
 def row(number: int, *, month: int = 5, name: str = "停车场收费系统采购", day: str = "06") -> str:
-    return (f"NT-2026-{number:03d},中标（成交）结果公告,2026-{month:02d}-{day} 09:00,NTCG-2026-{number:03d},{name}{number},"
-            f"南通市城市管理局,公开招标,货物,84.6,南通某某科技有限公司,838000.00,金额,1")
+    return (f"NT-2026-{number:03d},中标（成交）结果公告,2026-{month:02d}-{day} 09:00,NTCG-2026-{number:03d},"
+            f"{name}{number},南通市城市管理局,公开招标,货物,84.6,南通某某科技有限公司,838000.00,金额,1")
 
 
 def submit(cast: Cast, *rows: str, header: str = HEADER, user: str | None = None, filename: str = "采购公告.csv",

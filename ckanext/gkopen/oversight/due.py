@@ -1,4 +1,4 @@
-"""The day by which something is owed, with pauses and an extension. A year whose holidays are unknown is not guessed."""
+"""The day by which something is owed, with pauses and an extension. Where a calendar is missing nothing is guessed."""
 
 from __future__ import annotations
 

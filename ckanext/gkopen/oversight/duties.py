@@ -148,7 +148,7 @@ def remove(duty_id: str, actor: str) -> bool:
 
 
 def respite(duty: Duty, period_name: str, actor: str, reason: str, to_on: date, from_on: date | None = None) -> str:
-    """Extend the limit of one period to a day, or pause it from a day to a day. The reason is public. Raises Refused."""
+    """Extend the limit of one period to a day, or pause it from a day to a day; the reason is public. Refused."""
     period = named(duty.cycle, period_name)
     if period is None or period.first < duty.since:
         raise Refused("{period} is no period of this duty; one looks like {example}.", period=period_name[:20],

@@ -139,8 +139,8 @@ def _owed(duty: Duty, period: Period, part: str) -> bool:
 
 def _whole_period(domain: Domain, period: Period, said: Mapping[str, date], wanted: str | None) -> bool:
     """Whether nil reports cover a period: one of its name, or one for each of its months."""
-    return bool({period.name, wanted} & said.keys()) or domain.part.kind == "fields" and len(period.months) == 12 or (
-        set(period.months) <= said.keys())
+    by_year = domain.part.kind == "fields" and len(period.months) == 12
+    return by_year or bool({period.name, wanted} & said.keys()) or set(period.months) <= said.keys()
 
 
 def _day(at: datetime) -> date:

@@ -37,8 +37,9 @@ def gkopen_standing_list(context: Any, data_dict: Any) -> dict[str, Any]:
     toolkit.check_access("gkopen_desk", context, {})
     visible = roles.visible_bodies(user_of(context))
     rows = model.every(
-        "select s.*, d.name, d.domain, d.body_id, (select count(*) from gkopen.standing_use u where u.standing_id = s.id"
-        " and u.published) as published, l.revision_id as declined, l.reasons, l.at as declined_at"
+        "select s.*, d.name, d.domain, d.body_id, (select count(*) from gkopen.standing_use u"
+        " where u.standing_id = s.id and u.published) as published,"
+        " l.revision_id as declined, l.reasons, l.at as declined_at"
         " from gkopen.standing s join gkopen.dataset d on d.id = s.dataset_id"
         " left join lateral (select * from gkopen.standing_use u where u.standing_id = s.id and not u.published"
         " order by u.at desc limit 1) l on true"
