@@ -8,7 +8,7 @@ without bytes. A part that did not change is copied from the file that is there 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,30 +136,52 @@ def _withdraw(which: str, reason: str, seq: int, it: str) -> None:
 def _make_all(content: Content, address: str, dataset_id: str | None, seq: int) -> list[PublishedFile]:
     by = f"{FORMAT} {content.domain.version} {MADE_BY}"
     with store.making() as folder:
-        done = []
-        for form, made in _made(content, address, folder, by).items():
-            file = PublishedFile(f"{address}.{form}", form, made.sha256, made.path.stat().st_size, made.rows)
-            variants = {coding: path.stat().st_size for coding, path in made.variants.items()}
-            for coding, path in {IDENTITY: made.path, **made.variants}.items():
-                store.put(path, made.sha256, coding, FORMS[form])
-            layout = {"by": by, "pieces": {key: piece.as_json() for key, piece in made.pieces.items()}}
-            row = model.one(
-                "insert into gkopen.file (address, dataset_id, domain, form, sha256, size, media_type, rows, seq,"
-                " variants, layout) values (:address, :dataset, :domain, :form, :sha256, :size, :media_type, :rows,"
-                " :seq, cast(:variants as jsonb), cast(:layout as jsonb))"
-                " on conflict (address) do update set sha256 = excluded.sha256, size = excluded.size,"
-                " rows = excluded.rows, seq = excluded.seq, reason = null, media_type = excluded.media_type,"
-                " variants = excluded.variants, layout = excluded.layout,"
-                # The time of an address is that of its bytes: making the same file again changes nothing for readers.
-                " updated_at = case when file.sha256 = excluded.sha256 then file.updated_at else now() end"
-                " where file.seq <= excluded.seq or file.dataset_id is null returning updated_at",
-                address=file.address, dataset=dataset_id, domain=content.domain.name, form=form, sha256=file.sha256,
-                size=file.size, media_type=FORMS[form], rows=file.rows, seq=seq, variants=model.dump(variants),
-                layout=model.dump(layout) if made.pieces else None)
-            if row is not None:
-                served.show(file.address, file.sha256, variants, row["updated_at"].timestamp())
-            done.append(file)
-    return done
+        return [_publish(made, f"{address}.{form}", form, FORMS[form], content.domain.name, dataset_id, seq, by)
+                for form, made in _made(content, address, folder, by).items()]
+
+
+def publish_package(made: Made, address: str, form: str, media_type: str, domain: str) -> PublishedFile:
+    """Publishes a file of a standard, made in `store.making()`, at an address of all bodies. The caller commits."""
+    _share_storage()
+    return _publish(made, address, form, media_type, domain, None, 0, "")
+
+
+def withdraw_packages(form: str, kept: Collection[str]) -> None:
+    """Takes away the packages of a form (`ocds.json`) that are none of `kept`; before others are published in the same
+    transaction (locks). The caller commits.
+    """
+    gone = [row["address"] for row in model.every(
+        "select address from gkopen.file where form = :form and sha256 is not null and address <> all(:kept)",
+        form=form, kept=list(kept))]
+    for address in gone:
+        _withdraw("f.address = :it", "select d.reason from gkopen.dataset d join gkopen.publication u"
+                  " on u.dataset_id = d.id and u.seq = d.seq where d.domain = f.domain and d.state = 'withdrawn'"
+                  " order by u.at desc limit 1", 0, it=address)
+
+
+def _publish(made: Made, address: str, form: str, media_type: str, domain: str, dataset_id: str | None, seq: int,
+             by: str) -> PublishedFile:
+    file = PublishedFile(address, form, made.sha256, made.path.stat().st_size, made.rows)
+    variants = {coding: path.stat().st_size for coding, path in made.variants.items()}
+    for coding, path in {IDENTITY: made.path, **made.variants}.items():
+        store.put(path, made.sha256, coding, media_type)
+    layout = {"by": by, "pieces": {key: piece.as_json() for key, piece in made.pieces.items()}}
+    row = model.one(
+        "insert into gkopen.file (address, dataset_id, domain, form, sha256, size, media_type, rows, seq,"
+        " variants, layout) values (:address, :dataset, :domain, :form, :sha256, :size, :media_type, :rows,"
+        " :seq, cast(:variants as jsonb), cast(:layout as jsonb))"
+        " on conflict (address) do update set sha256 = excluded.sha256, size = excluded.size,"
+        " rows = excluded.rows, seq = excluded.seq, reason = null, media_type = excluded.media_type,"
+        " variants = excluded.variants, layout = excluded.layout,"
+        # The time of an address is that of its bytes: making the same file again changes nothing for readers.
+        " updated_at = case when file.sha256 = excluded.sha256 then file.updated_at else now() end"
+        " where file.seq <= excluded.seq or file.dataset_id is null returning updated_at",
+        address=address, dataset=dataset_id, domain=domain, form=form, sha256=file.sha256, size=file.size,
+        media_type=media_type, rows=file.rows, seq=seq, variants=model.dump(variants),
+        layout=model.dump(layout) if made.pieces else None)
+    if row is not None:
+        served.show(address, file.sha256, variants, row["updated_at"].timestamp())
+    return file
 
 
 def _made(content: Content, address: str, folder: Path, by: str) -> dict[str, Made]:
