@@ -25,6 +25,7 @@ from ckanext.gkopen import bodies, ids
 from ckanext.gkopen.domains import Domain, UnknownDomain, get_domain
 from ckanext.gkopen.metadata.codes import meta_codes
 from ckanext.gkopen.model import every, one
+from ckanext.gkopen.publish.publication import source_of
 from ckanext.gkopen.review import roles
 from ckanext.gkopen.views.change import cells as gkopen_changed_cells
 from ckanext.gkopen.views.change import metadata as gkopen_metadata_changes
@@ -302,16 +303,17 @@ def gkopen_source(package: Mapping[str, Any]) -> str:
         return toolkit._("The responsible bodies")
     if package.get("harvest_source"):
         return gkopen_door("source")
-    row = one("select s.source from gkopen.revision r join gkopen.submission s on s.id = r.submission_id"
-              " where cast(r.id as text) = :id", id=package.get("revision_id") or "")
-    return gkopen_door(row["source"]) if row else ""
+    return gkopen_door(source_of(package["id"]) or "")
 
 
 def gkopen_door(source: str) -> str:
-    """The way by which a submission came in: `source:<name>`, `upload:<user>`, `api:<user>`, `cli:<user>` in words."""
+    """The way by which a submission came in, in words: the text before the colon of `source:<name>`, `upload:<user>`,
+    `api:<user>`, `cli:<user>`, or the whole of `metadata`, `nil`, `decision` (withdrawal, roll-back)."""
     words = {"source": toolkit._("Shared exchange platform"), "upload": toolkit._("Workbook of the responsible body"),
              "api": toolkit._("Business system of the responsible body"),
-             "cli": toolkit._("File of the responsible body")}
+             "cli": toolkit._("File of the responsible body"),
+             "metadata": toolkit._("Metadata form"), "nil": toolkit._("Nil report"),
+             "decision": toolkit._("Decision of a reviewer or officer")}
     return words.get(source.partition(":")[0], source)
 
 

@@ -46,7 +46,11 @@ def _rows() -> Iterator[str]:
         if pending:
             yield f"{dataset['name']}: the DataStore is behind; a worker has to run"
             continue
-        wanted = sum(parts.read_part(domain, blobs.read(sha)).num_rows for sha in public.values())
+        try:
+            wanted = sum(parts.read_part(domain, blobs.read(sha)).num_rows for sha in public.values())
+        except (blobs.Missing, blobs.Sealed) as error:
+            yield f"{dataset['name']}: its approved content {error} cannot be read"
+            continue
         found = _count(domain.name, str(dataset["id"]))
         if found != wanted:
             yield f"{dataset['name']}: {wanted} rows were approved, the DataStore shows {found}"

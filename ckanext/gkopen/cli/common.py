@@ -70,7 +70,8 @@ def command(group: click.Group, name: str | None = None) -> Callable[[Callable[.
 
 def act(action: str, user: str | None = None, **data: Any) -> Any:
     """Call an action as a person, or as the operator who has a shell on the machine."""
-    context: Any = {"user": user or toolkit.get_action("get_site_user")({"ignore_auth": True}, {})["name"]}
+    context: Any = {"user": user or toolkit.get_action("get_site_user")({"ignore_auth": True}, {})["name"],
+                    "gkopen_door": "cli"}
     if user is None:
         context["ignore_auth"] = True
     return toolkit.get_action(action)(context, data)

@@ -67,7 +67,7 @@ def _published(dataset: Mapping[str, Any], shown: list[dict[str, Any]], revision
     times = model.one("select min(at) as first, max(at) as last from gkopen.publication where dataset_id = :d",
                       d=dataset["id"])
     assert times is not None
-    source = model.value("select source from gkopen.submission where id = :id", id=revision["submission_id"]) or ""
+    source = source_of(str(dataset["id"])) or ""
     data = sorted((row for row in shown if row["part"] != changesets.METADATA), key=lambda row: row["part"])
     content = hashlib.sha256("".join(f"{row['part']} {row['sha256']}\n" for row in data).encode()).hexdigest()
     published = Published(seq=dataset["seq"], rows=sum(row["rows"] or 0 for row in data),
@@ -77,6 +77,15 @@ def _published(dataset: Mapping[str, Any], shown: list[dict[str, Any]], revision
     if source.startswith("source:"):
         published["harvest_source"] = source.removeprefix("source:")
     return published
+
+
+def source_of(dataset_id: str) -> str | None:
+    """The way by which the rows that are public came in; what changes the metadata alone says nothing of it."""
+    return model.value(
+        "select s.source from gkopen.publication u join gkopen.revision r on r.id = u.revision_id"
+        " join gkopen.submission s on s.id = r.submission_id where u.dataset_id = :d and s.kind in ('data', 'metadata')"
+        " and exists (select 1 from gkopen.revision_part p where p.revision_id = r.id and p.part <> :metadata)"
+        " order by u.seq desc limit 1", d=dataset_id, metadata=changesets.METADATA)
 
 
 def _write_package(dataset: Mapping[str, Any], revision: Mapping[str, Any], shown: list[dict[str, Any]]) -> None:
@@ -92,15 +101,19 @@ def _write_package(dataset: Mapping[str, Any], revision: Mapping[str, Any], show
 def write_bulk_package(domain: Domain, fallback: Mapping[str, Any] | None = None) -> None:
     """The package that presents all bodies of a domain; it belongs to the disclosure office where there is one.
 
+    It is gone where nothing of the domain is public any more.
     Must run inside the publisher's door; the caller commits.
     """
     rows = model.every(
         "select p.part, p.rows, u.at, u.seq from gkopen.dataset d join gkopen.public_part p on p.dataset_id = d.id"
         " and p.part <> '~metadata' join gkopen.publication u on u.dataset_id = d.id and u.seq = p.seq"
         " where d.domain = :domain", domain=domain.name)
+    if not rows:
+        _remove_package(ids.bulk_id(domain.name))
+        return
     offices = sorted(roles.disclosure_offices())
     body = bodies.find(offices[0]) if offices else fallback
-    if body is None or not rows:
+    if body is None:
         return
     _save(bulk_package_dict(domain, body, Published(
         seq=max(row["seq"] for row in rows), rows=sum(row["rows"] or 0 for row in rows),

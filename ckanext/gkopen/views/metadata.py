@@ -13,7 +13,6 @@ from typing import Any
 from ckan import model
 from ckan.lib.helpers import helper_functions as h
 from ckan.plugins import toolkit
-from ckanext.scheming.validation import validators_from_string
 from flask import Blueprint
 
 from ckanext.gkopen.checks.catalogue import render
@@ -21,6 +20,7 @@ from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.logic import language
 from ckanext.gkopen.metadata.package import APPROVED, review_findings
 from ckanext.gkopen.metadata.proposal import MANY
+from ckanext.gkopen.metadata.values import LINES, validated
 from ckanext.gkopen.records import Finding
 from ckanext.gkopen.review import roles
 from ckanext.gkopen.views.session import act, sentences, signed_in
@@ -43,7 +43,6 @@ GROUPS = {
 }
 """Headings of the form → fields. A dataset is one body's in one `domain`: that alone cannot be edited."""
 FIELDS = tuple(name for names in GROUPS.values() for name in names)
-LINES = "related_codes"
 LONG = ("legal_basis", "share_condition", "open_condition")
 """Fields that are sentences: a single line would hide their end."""
 SNIPPETS = {"markdown.html": "textarea.html", "multiple_checkbox.html": "gkopen/office/metadata_codes.html",
@@ -64,7 +63,7 @@ def edit(name: str) -> Any:
     if toolkit.request.method == "GET":
         return _form(page, known, {}, review_findings(known))
     posted = _posted(known)
-    values, errors = _validated(posted)
+    values, errors = validated(posted, toolkit.current_user.name)
     changes = {field: value for field, value in values.items() if not _same(known.get(field), value)}
     wanted = {field: value for field, value in (known | changes).items() if value not in (None, "", [])}
     before = {(finding.code, finding.field) for finding in review_findings(known)}
@@ -74,14 +73,14 @@ def edit(name: str) -> Any:
             errors.setdefault(finding.field or "", []).append(_sentence(finding))
     if errors:
         return _form(page, known | posted, errors, found)
-    if not changes:
-        h.flash_notice(toolkit._("Nothing has changed."))
-        return h.redirect_to("gkopen_metadata.edit", name=name)
     try:
         outcome = act("gkopen_submission_create", {
             "domain": dataset["domain"], "organization": organization["id"], "metadata": changes})
     except toolkit.ValidationError as error:
         return _form(page, known | posted, {"": sentences(error)}, found)
+    if outcome["state"] == "unchanged":
+        h.flash_notice(toolkit._("Nothing has changed."))
+        return h.redirect_to("gkopen_metadata.edit", name=name)
     h.flash_success(toolkit._("Submitted. Another person has to approve it before it is public."))
     return h.redirect_to("gkopen_review.read", id=outcome["revision_id"])
 
@@ -124,18 +123,6 @@ def _posted(known: Metadata) -> Metadata:
         else:
             posted[field] = form[field].replace("\r\n", "\n").strip()
     return posted
-
-
-def _validated(posted: Mapping[str, Any]) -> tuple[Metadata, Told]:
-    """The values as their validators in schemas/dataset.yaml make them. Empty ones are the rules' to judge."""
-    definition = h.scheming_get_dataset_schema("dataset")
-    filled = {field: value for field, value in posted.items() if value not in (None, "", [])}
-    schema = {field["field_name"]: validators_from_string(field.get("validators", "unicode_safe"), field, definition)
-              for field in definition["dataset_fields"] if field["field_name"] in filled}
-    context: Any = {"model": model, "session": model.Session, "user": toolkit.current_user.name}
-    values, errors = toolkit.navl_validate(filled, schema, context)
-    lists = {field: value for field, value in filled.items() if isinstance(value, list)}
-    return {**posted, **values, **lists}, {str(field): list(map(str, told)) for field, told in errors.items()}
 
 
 def _same(before: Any, after: Any) -> bool:

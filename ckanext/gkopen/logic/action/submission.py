@@ -20,6 +20,7 @@ from ckanext.gkopen.examine import examine
 from ckanext.gkopen.logic import language
 from ckanext.gkopen.logic.action.common import domain_of, need, speaking, user_of
 from ckanext.gkopen.metadata.package import APPROVED
+from ckanext.gkopen.metadata.values import validated
 from ckanext.gkopen.records import Finding, Options, Unreadable
 from ckanext.gkopen.review import decide
 
@@ -33,7 +34,8 @@ def gkopen_submission_create(context: Any, data_dict: Any) -> dict[str, Any]:
     :param rows: a list of objects label → text; amounts as text, since JSON numbers lose digits
     :param filename: shown to the reviewer
     :param mapping: label → field name; :param units: label → unit; :param constants: field name → value
-    :param metadata: an object of the dataset's disclosure metadata, instead of rows: reviewed in the same way
+    :param metadata: an object of the dataset's disclosure metadata, instead of rows: reviewed in the same way; the
+        error names each field that is unknown or has a wrong value
     :param idempotency_key: the same key with the same content answers with the first outcome
     :returns: the outcome with `state` held, returned, unchanged or repeated, the counts and the revision's id
     """
@@ -56,16 +58,21 @@ def gkopen_submission_create(context: Any, data_dict: Any) -> dict[str, Any]:
 def _metadata(domain: Domain, body: dict[str, Any], fields: Any, user: str) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise toolkit.ValidationError({"metadata": [toolkit._("metadata is an object of field names and values.")]})
-    unknown = sorted(set(fields) - set(APPROVED))
-    if unknown:
-        raise toolkit.ValidationError({"metadata": [toolkit._("Unknown metadata fields: {names}.").format(
-            names=", ".join(unknown))]})
+    known = {name: value for name, value in fields.items() if name in APPROVED}
+    values, errors = validated(known, user)
+    errors |= {str(name): [toolkit._("Unknown metadata field: schemas/dataset.yaml names those that there are.")]
+               for name in fields if name not in APPROVED}
+    if fields.get("domain", domain.name) != domain.name:
+        errors["domain"] = [toolkit._("The domain of a dataset does not change: submit the rows in the other domain.")]
+    if errors:
+        raise toolkit.ValidationError(dict(errors))
     try:
-        revision_id = pipeline.submit_metadata(domain, body, fields, user)
+        revision_id = pipeline.submit_metadata(domain, body, values, user)
     except LookupError as error:
-        raise toolkit.ValidationError({"metadata": [str(error)]}) from error
+        raise toolkit.ValidationError({"metadata": [toolkit._(
+            "Nothing of this dataset was submitted yet: submit its rows first.")]}) from error
     ckan_model.Session.commit()
-    return {"state": "held", "revision_id": revision_id}
+    return {"state": "held" if revision_id else "unchanged", "revision_id": revision_id}
 
 
 def gkopen_check(context: Any, data_dict: Any) -> dict[str, Any]:

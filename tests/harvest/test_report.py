@@ -1,0 +1,88 @@
+"""Every row of a run is published or can be downloaded, whatever became of its tables."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ckan import model as ckan_model
+from ckan.cli.cli import ckan
+
+from ckanext.gkopen import model, pipeline, reports
+from ckanext.gkopen.harvest import run as harvest_run
+from ckanext.gkopen.views.findings import rows_as_csv
+from tests.harvest.test_run import City, approve_all, city, harvest
+from tests.people import call
+
+__all__ = ["city"]
+
+
+def rows_of(run_id: str, user: str = "office") -> list[dict[str, Any]]:
+    return call("gkopen_run_quarantine", user, id=run_id, limit=1000)["results"]
+
+
+def test_a_run_that_changes_nothing_still_has_its_bad_rows(city: City) -> None:
+    first = harvest()
+    approve_all()
+    second = harvest()
+    assert second["counts"]["outcomes"][0]["state"] == "unchanged"
+    apart = second["counts"]["rows_quarantined"] + second["counts"]["rows_duplicate"]
+    assert apart > 0
+    for row in (first, second):
+        shown = rows_of(str(row["id"]))
+        assert len(shown) == apart
+        assert all(entry["codes"] for entry in shown if entry["kind"] == "bad")
+        found = call("gkopen_finding_list", "office", run=str(row["id"]), limit=1000)["results"]
+        assert len(found) == sum(row["counts"]["findings"].values())
+    table = list(csv.reader(io.StringIO(rows_as_csv(rows_of(str(second["id"]))))))
+    assert len(table) == apart + 1
+    third = harvest()
+    assert len(rows_of(str(third["id"]))) == apart
+    assert rows_of(str(second["id"])) == [], "only the newest unchanged run keeps them: the disk does not fill"
+    assert len(rows_of(str(first["id"]))) == apart, "those of a revision stay"
+
+
+def test_an_unchanged_table_that_is_resumed_reports_the_same(city: City,
+                                                                 monkeypatch: pytest.MonkeyPatch) -> None:
+    harvest()
+    approve_all()
+    seen: list[pipeline.Outcome] = []
+    submit = pipeline.submit
+
+    def twice(submission: pipeline.Submission) -> pipeline.Outcome:
+        seen.extend((submit(submission), submit(submission)))
+        return seen[-1]
+
+    monkeypatch.setattr(harvest_run.pipeline, "submit", twice)
+    harvest()
+    assert seen[0] == seen[1] and seen[0].state == "unchanged" and seen[0].rows_in > 0
+
+
+def test_rows_of_unknown_bodies_are_quarantined(city: City) -> None:
+    model.execute("update gkopen.source set config = config || '{\"organization_column\": \"区\"}'"
+                  " where name = 'jianghai-cgj-parking'")
+    ckan_model.Session.commit()
+    row = harvest()
+    counts = row["counts"]
+    assert counts["unknown_bodies"]
+    rows = sum(counts["unknown_bodies"].values())
+    assert counts["rows_in"] == counts["rows_ok"] + counts["rows_quarantined"] + counts["rows_duplicate"] >= rows
+    assert counts["findings"][reports.BODY_UNKNOWN] == rows
+    shown = [entry for entry in rows_of(str(row["id"])) if entry["codes"] == [reports.BODY_UNKNOWN]]
+    assert len(shown) == rows
+    assert {entry["row"]["区"] for entry in shown} == set(counts["unknown_bodies"])
+
+
+def test_the_commands_file_holds_all_findings_of_a_run(city: City, cli: Any, tmp_path: Path) -> None:
+    harvest()
+    approve_all()
+    row = harvest()
+    target = tmp_path / "findings.csv"
+    answer = cli.invoke(ckan, ["gkopen", "run", "show", str(row["id"]), "--findings", str(target)])
+    assert answer.exit_code == 0, answer.output
+    written = list(csv.DictReader(target.open(encoding="utf-8-sig", newline="")))
+    assert len(written) == sum(row["counts"]["findings"].values()) > 0
+    assert all(entry["body"] and entry["message_zh"] and entry["message_en"] for entry in written)

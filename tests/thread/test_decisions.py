@@ -1,0 +1,105 @@
+"""What a decision leaves behind: its reason in public, nothing half done, and the words of the officer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ckan import model as ckan_model
+from ckan.plugins import toolkit
+
+from ckanext.gkopen import blobs, changesets, helpers, model
+from ckanext.gkopen import verify as checks
+from ckanext.gkopen.logic.action.common import speaking
+from tests.people import call, make_cast
+from tests.thread.test_thread import FIRST, approve, dataset_id, drain, submit
+
+
+class Unforeseen(Exception):
+    """An error that no part of the program names."""
+
+
+@pytest.mark.parametrize("error", [Unforeseen, KeyboardInterrupt, toolkit.NotAuthorized])
+def test_whatever_ends_an_action_leaves_nothing_for_a_later_commit(site: Any, error: type[BaseException]) -> None:
+    with pytest.raises(error), speaking():
+        model.execute("insert into gkopen.blob (sha256, size, media_type) values (repeat('a', 64), 1, 'x')")
+        raise error
+    ckan_model.Session.commit()
+    assert model.value("select count(*) from gkopen.blob") == 0
+
+
+def test_the_reason_of_an_approval_is_public(site: Any) -> None:
+    cast = make_cast()
+    first = submit(cast, *FIRST)["revision_id"]
+    digest = call("gkopen_revision_show", cast.reviewer, id=first)["digest"]
+    call("gkopen_revision_approve", cast.reviewer, id=first, digest=digest, reason="年度更新")
+    assert model.value("select reason from gkopen.publication") == "年度更新"
+    assert call("gkopen_revision_show", cast.officer, id=first)["reason"] == "年度更新"
+
+
+def test_a_dataset_without_its_last_rows_is_gone_as_a_whole(site: Any) -> None:
+    cast = make_cast()
+    approve(cast, submit(cast, *FIRST)["revision_id"])
+    name = f"{cast.body}-procurement"
+    with pytest.raises(toolkit.ValidationError, match="not public"):
+        call("gkopen_dataset_withdraw", cast.reviewer, id=name, part=changesets.METADATA, reason="不应公开")
+    call("gkopen_dataset_withdraw", cast.reviewer, id=name, part="2024-05", reason="不应公开")
+    assert set(changesets.public_parts(dataset_id(cast))) == {"2024-06", changesets.METADATA}
+    call("gkopen_dataset_withdraw", cast.reviewer, id=name, part="2024-06", reason="不应公开")
+    assert changesets.public_parts(dataset_id(cast)) == {}
+    drain()
+    assert list(checks.problems()) == []
+    again = call("gkopen_revision_show", cast.officer, id=submit(cast, *FIRST)["revision_id"])
+    assert again["metadata_change"]["after"]["title"], "its metadata is proposed, and reviewed, anew"
+
+
+def test_verify_names_a_lost_content_and_goes_on(site: Any) -> None:
+    cast = make_cast()
+    approve(cast, submit(cast, *FIRST)["revision_id"])
+    drain()
+    sha256 = changesets.public_parts(dataset_id(cast))["2024-06"]
+    (site.storage / "private" / blobs.location(sha256)).unlink()
+    said = list(checks.problems())
+    assert any(sha256 in problem and "missing" in problem for problem in said)
+    assert any(problem.startswith(f"{cast.body}-procurement") and sha256 in problem for problem in said)
+
+
+def test_what_the_officer_wrote_outlives_the_next_file(site: Any) -> None:
+    cast = make_cast()
+    data = {"domain": "procurement", "organization": cast.body}
+    submit(cast, *FIRST[:2])
+    edited = call("gkopen_submission_create", cast.officer, **data, metadata={"contact_name": "采购处"})["revision_id"]
+    shown = call("gkopen_revision_show", cast.reviewer, id=edited)
+    assert helpers.gkopen_door(shown["submission"]["source"]) == helpers.gkopen_door("api:x")
+    last = submit(cast, *FIRST)["revision_id"]
+    assert call("gkopen_revision_show", cast.reviewer, id=edited)["state"] == "superseded"
+    after = call("gkopen_revision_show", cast.reviewer, id=last)
+    assert after["metadata_change"]["after"]["contact_name"] == "采购处"
+    assert after["rows_ok"] == 3
+
+
+def test_metadata_alone_says_nothing_of_where_the_rows_came_from(site: Any) -> None:
+    cast = make_cast()
+    approve(cast, submit(cast, *FIRST)["revision_id"])
+    data = {"domain": "procurement", "organization": cast.body}
+    edited = call("gkopen_submission_create", cast.officer, **data, metadata={"contact_name": "采购处"})["revision_id"]
+    source = call("gkopen_revision_show", cast.reviewer, id=edited)["submission"]["source"]
+    assert helpers.gkopen_door(source) != source, "a door has a name, not only a code"
+    approve(cast, edited)
+    package = call("package_show", "", id=f"{cast.body}-procurement")
+    assert helpers.gkopen_source(package) == helpers.gkopen_door("api:x")
+
+
+def test_wrong_metadata_is_told_field_by_field(site: Any) -> None:
+    cast = make_cast()
+    data = {"domain": "procurement", "organization": cast.body}
+    submit(cast, *FIRST)
+    with pytest.raises(toolkit.ValidationError) as refused:
+        call("gkopen_submission_create", cast.officer, **data, metadata={
+            "disclosure_attribute": "often", "responsible_uscc": "123", "formed_on": "yesterday", "stage": ["soon"],
+            "audience": "everyone", "colour": "red", "domain": "budget", "title": ["a"], "contact_name": "采购处"})
+    assert set(refused.value.error_dict) == {"disclosure_attribute", "responsible_uscc", "formed_on", "stage",
+                                             "audience", "colour", "domain", "title"}
+    same = call("gkopen_submission_create", cast.officer, **data, metadata={"title": "南通市财政局政府采购"})
+    assert same["state"] == "unchanged"
+    assert len(call("gkopen_revision_list", cast.officer)["results"]) == 1
