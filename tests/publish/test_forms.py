@@ -47,7 +47,8 @@ def described(parts: Mapping[str, bytes], *, whole: bool = False, **changes: Any
     """A table of these parts (name → canonical CSV)."""
     held = {hashlib.sha256(data).hexdigest(): data for data in parts.values()}
     rows = tuple(PartRows(SAMPLE, part, hashlib.sha256(data).hexdigest(), held.__getitem__,
-                          *(("d-1", "财政局") if whole else ())) for part, data in sorted(parts.items()))
+                          dataset_id="d-1" if whole else "", publisher="财政局")
+                 for part, data in sorted(parts.items()))
     said = {"name": "czj-sample", "title": Text("财政局采购", "Finance procurement"), "publisher": "财政局",
             "updated": "2024-06-01T08:00:00+08:00", "licence": "CC BY 4.0",
             "licence_url": "https://creativecommons.org/licenses/by/4.0/", "address": "https://x.cn/dataset/y"}

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from ckan import model as ckan_model
 from ckan.lib import files as storages
 from ckan.tests.helpers import CKANTestApp
 
-from ckanext.gkopen import blobs, model
+from ckanext.gkopen import blobs, ids, model
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.publish import files, store
-from ckanext.gkopen.publish.forms.streams import SUFFIX
-from tests.people import Cast, make_cast
+from ckanext.gkopen.publish.forms.streams import IDENTITY, SUFFIX
+from ckanext.gkopen.publish.table_sql import lock_key
+from tests.people import Cast, call, make_cast
+from tests.races import crew
 from tests.thread.test_thread import FIRST, approve, dataset_id, drain, submit
 
 PROCUREMENT = get_domain("procurement")
@@ -149,3 +153,86 @@ def test_the_list_for_people_and_for_machines(cast: Cast, browser: CKANTestApp) 
     page = browser.get("/open/")
     assert page.status_code == 200
     assert address(cast, "xlsx") in page.text
+
+
+def test_after_the_last_withdrawal_nothing_of_the_domain_is_left(cast: Cast, browser: CKANTestApp) -> None:
+    """Bulk files, the bulk package and its rows go as well, and say why."""
+    bulk = ids.bulk_id("procurement")
+    assert ckan_model.Package.get(bulk) is not None
+    call("gkopen_dataset_withdraw", cast.reviewer, id=f"{cast.body}-procurement", reason="含有错误的金额")
+    drain()
+    addresses = [f"/open/procurement.{form}" for form in files.FORMS]
+    for path in (*addresses, "/dataset/all-procurement", f"/dataset/{bulk}"):
+        answer = browser.get(path)
+        assert answer.status_code == 410, path
+        assert "含有错误的金额" in answer.get_data(as_text=True)
+    ckan_model.Session.remove()
+    assert ckan_model.Package.get(bulk) is None
+    assert call("package_search", "", q="*:*")["count"] == 0
+    assert browser.get("/open/index.json").get_json()["tables"] == []
+    assert list(store.held_files()) == []
+    assert model.value("select count(*) from gkopen.outbox where done_at is null or error is not null") == 0
+    approve(cast, submit(cast, *FIRST)["revision_id"])
+    drain()
+    assert browser.get("/open/procurement.csv").status_code == 200
+    assert browser.get("/dataset/all-procurement").status_code == 200
+
+
+def test_a_withdrawal_leaves_bytes_that_another_dataset_is_about_to_name(cast: Cast) -> None:
+    """The bytes of two datasets are the same; one is being made while the other one is withdrawn."""
+    row = model.one("select address, sha256 from gkopen.file where dataset_id is not null and form = 'csv'")
+    assert row is not None
+    ckan_model.Session.commit()
+    with ckan_model.ensure_engine().connect() as other, other.begin():
+        other.execute(sa.text("select pg_advisory_xact_lock_shared(:key)"), {"key": lock_key(store.STORAGE)})
+        withdrawal = threading.Thread(target=crew.in_session, args=(
+            lambda: (files.bring_up_dataset(PROCUREMENT, dataset_id(cast), 2, {}, blobs.read),
+                     ckan_model.Session.commit()),))
+        withdrawal.start()
+        crew.until(crew.backends_waiting_for_advisory_locks)
+        other.execute(sa.text(
+            "insert into gkopen.file (address, domain, form, sha256, size, media_type, rows, seq)"
+            " select 'copy.csv', domain, form, sha256, size, media_type, rows, 1 from gkopen.file where address = :a"),
+            {"a": row["address"]})
+    withdrawal.join()
+    assert model.value("select sha256 from gkopen.file where address = :a", a=row["address"]) is None
+    assert row["sha256"] in store.held_files()
+
+
+def test_a_changed_part_is_patched_into_files_that_are_byte_by_byte_those_made_anew(cast: Cast) -> None:
+    """And a published file that was changed on the disk is not copied from."""
+    parts = {r["part"]: r["sha256"] for r in model.every(
+        "select part, sha256 from gkopen.public_part where part <> '~metadata'")}
+    folder = store.local_folder()
+    assert len(parts) > 1
+    assert folder is not None
+
+    def bring_up(seq: int) -> dict[str, Any]:
+        """Address and coding → bytes, and where each part lies in them."""
+        files.bring_up_dataset(PROCUREMENT, dataset_id(cast), seq, parts, blobs.read)
+        ckan_model.Session.commit()
+        rows = model.every("select address, sha256, variants, layout from gkopen.file where dataset_id is not null")
+        places = {(r["address"], coding): store.location(r["sha256"], coding) for r in rows
+                  for coding in (IDENTITY, *r["variants"])}
+        return {key: (folder / place).read_bytes() for key, place in places.items()} | {
+            r["address"]: r["layout"] for r in rows}
+
+    def forget() -> None:
+        model.execute("update gkopen.file set layout = null where dataset_id is not null")
+        for row in model.every("select sha256 from gkopen.file where dataset_id is not null"):
+            store.remove(place for place in store.places_of(row["sha256"]) if (folder / place).exists())
+
+    before = bring_up(2)
+    parts["2024-05"] = blobs.put(blobs.read(parts["2024-05"]).replace(b"NT-2024", b"NT-2023"), "text/csv")
+    patched = bring_up(3)
+    assert {key for key in before if isinstance(key, tuple) and before[key] == patched[key]} == set()
+    forget()
+    assert bring_up(4) == patched
+    csv = folder / store.location(model.value("select sha256 from gkopen.file where dataset_id is not null and"
+                                              " form = 'csv'"))
+    csv.write_bytes(csv.read_bytes().replace("学校".encode(), "学院".encode()))
+    parts["2024-05"] = blobs.put(blobs.read(parts["2024-05"]).replace(b"NT-2023", b"NT-2022"), "text/csv")
+    made = bring_up(5)
+    assert "学校".encode() in made[address(cast).removeprefix("/open/"), IDENTITY]
+    forget()
+    assert bring_up(6) == made

@@ -53,7 +53,8 @@ def bring_up_dataset(
     Files of a newer seq are left alone. The same parts give the same bytes: rows in order of part, then of key.
     """
     if not parts:
-        _withdraw("f.dataset_id = :it", "select reason from gkopen.dataset where id = :it", seq, it=dataset_id)
+        _withdraw("f.dataset_id = :it and f.seq <= :seq", "select reason from gkopen.dataset where id = :it", seq,
+                  it=dataset_id)
         return []
     _share_storage()
     facts = _dataset_facts(dataset_id)
@@ -120,13 +121,13 @@ def _own_storage() -> None:
 def _withdraw(which: str, reason: str, seq: int, it: str) -> None:
     """The addresses stay and answer 410; bytes that no other address names go at once."""
     served.hide(row["address"] for row in model.every(
-        f"select f.address from gkopen.file f where {which} and f.seq <= :seq", it=it, seq=seq))
+        f"select f.address from gkopen.file f where {which}", it=it, seq=seq))
     _own_storage()
     gone = {row["sha256"] for row in model.every(
-        f"select f.sha256 from gkopen.file f where {which} and f.seq <= :seq and f.sha256 is not null", it=it, seq=seq)}
+        f"select f.sha256 from gkopen.file f where {which} and f.sha256 is not null", it=it, seq=seq)}
     model.execute(f"update gkopen.file f set sha256 = null, size = null, rows = null, layout = null, variants = '{{}}',"
-                  f" seq = :seq, updated_at = now(), reason = ({reason}) where {which} and f.seq <= :seq",
-                  it=it, seq=seq)
+                  f" seq = :seq, updated_at = case when sha256 is null then updated_at else now() end,"
+                  f" reason = ({reason}) where {which}", it=it, seq=seq)
     named = {row["sha256"] for row in model.every("select sha256 from gkopen.file where sha256 = any(:gone)",
                                                   gone=list(gone))}
     for sha256 in gone - named:

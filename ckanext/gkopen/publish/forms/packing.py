@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from typing import BinaryIO
+from typing import IO
 
 from ckanext.gkopen.publish.forms.streams import GZIP, GZIP_HEADER, LEVEL, Stream
 
@@ -41,7 +41,7 @@ def add_stream(archive: zipfile.ZipFile, path: str, stream: Stream) -> int:
     return start
 
 
-def _copy(source: BinaryIO, out: BinaryIO, length: int) -> None:
+def _copy(source: IO[bytes], out: IO[bytes], length: int) -> None:
     while length and (data := source.read(min(length, 1 << 20))):
         out.write(data)
         length -= len(data)
