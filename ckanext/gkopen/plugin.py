@@ -20,10 +20,12 @@ from ckanext.gkopen.cli import gkopen as command
 from ckanext.gkopen.datastore import actions as datastore_actions
 from ckanext.gkopen.datastore.dump import blueprint as dump_blueprint
 from ckanext.gkopen.datastore.plugin import DatastoreMixin
+from ckanext.gkopen.history import helpers as past
 from ckanext.gkopen.logic import action, auth, guard
 from ckanext.gkopen.metadata import choices, validators
 from ckanext.gkopen.metadata.facets import facets
 from ckanext.gkopen.normalise import derived
+from ckanext.gkopen.publish.standards import prefix
 from ckanext.gkopen.search.plugin import SearchMixin
 
 
@@ -57,7 +59,8 @@ class GkopenPlugin(SearchMixin, DatastoreMixin, DefaultTranslation, plugins.Sing
 
     def update_config(self, config: Any) -> None:
         domains.configure(config.get("ckanext.gkopen.domains_dir"))
-        derived.configure(ocid=config.get("ckanext.gkopen.prefix.ocds") or None)
+        ocds = prefix.accepted("ocds", config.get("ckanext.gkopen.prefix.ocds"))
+        derived.configure(ocid=f"{ocds}-" if ocds else None)
         toolkit.add_template_directory(config, "templates")
         toolkit.add_public_directory(config, "public")
         toolkit.add_resource("assets", "gkopen")
@@ -78,7 +81,7 @@ class GkopenPlugin(SearchMixin, DatastoreMixin, DefaultTranslation, plugins.Sing
         return {name: getattr(validators, name) for name in validators.__all__}
 
     def get_helpers(self) -> dict[str, Any]:
-        return {name: getattr(module, name) for module in (choices, helpers) for name in module.__all__}
+        return {name: getattr(module, name) for module in (choices, helpers, past) for name in module.__all__}
 
     def dataset_facets(self, facets_dict: OrderedDict[str, Any], package_type: str) -> OrderedDict[str, Any]:
         return facets(facets_dict)

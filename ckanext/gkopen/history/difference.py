@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from ckanext.gkopen.domains import Domain
-from ckanext.gkopen.publish.forms.content import Column, columns
+from ckanext.gkopen.publish.forms.content import columns
 from ckanext.gkopen.publish.forms.jsonl import json_pieces
 
 
@@ -72,12 +72,11 @@ def objects(domain: Domain, table: pa.Table, names: tuple[str, ...] | None = Non
     for column in columns(domain, whole=False):
         if names is not None and column.name not in names:
             continue
-        if money_as_text and domain.field(column.name).type == "money":
-            column = Column(column.name, column.title, "text", column.unit)
+        as_text = money_as_text and domain.field(column.name).type == "money"
         cells = table[column.name]
         cells = cells.combine_chunks() if isinstance(cells, pa.ChunkedArray) else cells
         pieces.append(f"{',' if pieces else '{'}{json.dumps(column.name)}:")
-        pieces += json_pieces(cells, column)
+        pieces += json_pieces(cells, replace(column, pg_type="text") if as_text else column)
     if not table.num_rows:
         return []
     anchor = pa.repeat(pa.scalar("}"), table.num_rows)  # all columns may be empty, and then no piece is an array

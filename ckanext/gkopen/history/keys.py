@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from ckanext.gkopen.domains import Domain
@@ -41,10 +42,8 @@ def from_request(domain: Domain, given: Any) -> Key:
     An object or a list may also be given as JSON text. Raises NotAKey.
     """
     if isinstance(given, str) and given[:1] in "[{":
-        try:
+        with suppress(ValueError):  # a key may begin with a bracket
             given = json.loads(given)
-        except ValueError:
-            pass  # a key may begin with a bracket
     if isinstance(given, Mapping):
         if set(given) != set(domain.key):
             raise NotAKey

@@ -147,7 +147,7 @@ def _versions(domain: Domain, key: Key, dataset_id: str, parts: list[str]) -> It
         news = [(one, cells.get(one["new"])) for one in touched if one["new"]]
         old = next(((one, row) for one, row in olds if row), None)
         new = next(((one, row) for one, row in news if row), None)
-        if old is None and new is None or old and new and old[1] == new[1] and old[0]["part"] == new[0]["part"]:
+        if (old and (old[0]["part"], old[1])) == (new and (new[0]["part"], new[1])):
             continue
         publication = model.one(PUBLICATION + " where u.dataset_id = :d and u.seq = :seq", d=dataset_id, seq=seq)
         assert publication is not None

@@ -48,6 +48,8 @@ create index if not exists applied_dataset_table on gkopen.applied_dataset (tabl
 create table if not exists gkopen.applied (
   dataset_id text not null references gkopen.applied_dataset, part text not null, sha256 char(64) not null,
   seq bigint not null, rows bigint not null, primary key (dataset_id, part));
+-- What readers may know of it: which publication of each dataset their snapshot shows.
+create or replace view gkopen.shown as select table_id, dataset_id, seq from gkopen.applied_dataset where rows > 0;
 """
 
 

@@ -19,7 +19,8 @@ from ckanext.gkopen.history import feed, files, publications
 from ckanext.gkopen.logic.action.asked import limit_of
 from ckanext.gkopen.logic.action.change import asked
 from ckanext.gkopen.logic.clock import SHANGHAI
-from ckanext.gkopen.views.answers import Public, public, refused, said
+from ckanext.gkopen.views.answers import refused
+from ckanext.gkopen.views.download import ONE_RANGE, Cacheable, cached, protect, said
 
 blueprint = Blueprint("gkopen_changes", __name__)
 MOST_LINES = 1_000_000
@@ -42,7 +43,8 @@ def change_feed() -> Response:
     except toolkit.ValidationError as error:
         return refused(error)
     until = feed.end()
-    response = Public(stream_with_context(_stream(of, until, wanted)), content_type="application/x-ndjson")
+    response = Cacheable(stream_with_context(_stream(of, until, wanted)), content_type="application/x-ndjson")
+    protect(response)
     if not wanted:  # where the whole answer ends, for whoever gets no line
         response.headers["X-Gkopen-Cursor"] = str(max(until, of.place))
     return response
@@ -74,10 +76,10 @@ def atom() -> Response:
     rows = model.every(publications.PUBLICATION + " where (cast(:domain as text) is null or d.domain = :domain)"
                        " and f.position > :position order by f.position desc limit :limit",
                        domain=of.domain, position=of.place.position, limit=wanted)
-    return public(_atom(rows, of.domain), "application/atom+xml; charset=utf-8")
+    return cached(_atom(rows, of.domain), "application/atom+xml")
 
 
-def _atom(rows: list[dict[str, Any]], domain: str | None) -> bytes:
+def _atom(rows: list[dict[str, Any]], domain: str | None) -> str:
     ElementTree.register_namespace("", ATOM)
     site, titles = toolkit.config["ckan.site_url"].rstrip("/"), bodies.titles()
     root = ElementTree.Element(f"{{{ATOM}}}feed")
@@ -107,7 +109,7 @@ def _atom(rows: list[dict[str, Any]], domain: str | None) -> bytes:
         add(entry, "category", term=kind, label=f"{KINDS[kind][0]} / {KINDS[kind][1]}")
         add(entry, "category", term=row["domain"])
         add(entry, "summary", _summary(row, kind))
-    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True).decode()
 
 
 def _summary(row: dict[str, Any], kind: str) -> str:
@@ -141,7 +143,8 @@ def revision(domain: str, dataset: str, seq: int, form: str) -> Response:
         content, sha256, size = files.make(domains()[domain], state, form)
     except blobs.Sealed:
         return said(410, "该版本已撤回。", "This revision was withdrawn.")
-    response = Public(wrap_file(request.environ, content, 1 << 18), direct_passthrough=True)  # type: ignore[arg-type]
+    response = Cacheable(wrap_file(request.environ, content, 1 << 18), direct_passthrough=True)  # type: ignore[arg-type]
+    protect(response)
     response.headers["Content-Type"] = files.FORMS[form]
     response.content_length = size
     response.set_etag(sha256)
@@ -150,7 +153,10 @@ def revision(domain: str, dataset: str, seq: int, form: str) -> Response:
     name = f"{dataset}@{seq}.{form}"
     response.headers["Content-Disposition"] = f"attachment; filename=\"{name}\"; filename*=UTF-8''{quote(name)}"
     try:
-        response.make_conditional(request, accept_ranges=True, complete_length=size)
+        environ = dict(request.environ)
+        if not ONE_RANGE.fullmatch(environ.get("HTTP_RANGE", "")):
+            environ.pop("HTTP_RANGE", None)
+        response.make_conditional(environ, accept_ranges=True, complete_length=size)
     except RequestedRangeNotSatisfiable:
         response.close()
         response = said(416, "所请求的范围超出文件大小。", f"The range lies outside the file's {size} bytes.")

@@ -9,7 +9,8 @@ from flask import Blueprint, Response, request
 
 from ckanext.gkopen.domains import Domain, UnknownDomain, get_domain
 from ckanext.gkopen.history import keys
-from ckanext.gkopen.views.answers import json_of, public, refused, said
+from ckanext.gkopen.views.answers import json_of, refused
+from ckanext.gkopen.views.download import cached, said
 
 blueprint = Blueprint("gkopen_row", __name__, url_prefix="/row")
 
@@ -28,7 +29,7 @@ def as_json(domain: str, key: str) -> Response:
     if all(row["state"] == "withdrawn" for row in told["results"]):
         reason = told["results"][0]["reason"]
         return said(410, f"该行已撤回。{reason}", f"This row was withdrawn. {reason}")
-    return public(json_of(told), "application/json; charset=utf-8")
+    return cached(json_of(told), "application/json")
 
 
 @blueprint.get("/<domain>/<path:key>", endpoint="read")

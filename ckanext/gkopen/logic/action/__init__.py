@@ -8,7 +8,9 @@ from typing import Any
 from ckanext.gkopen.logic.action import (
     change,
     domain,
+    message,
     oversight,
+    query,
     report,
     revision,
     row,
@@ -30,9 +32,11 @@ _ACTIONS = (
     run.gkopen_run_cancel, run.gkopen_run_release, run.gkopen_run_discard, run.gkopen_run_accept,
     oversight.gkopen_oversight_list, oversight.gkopen_duty_list, oversight.gkopen_duty_set,
     oversight.gkopen_duty_remove, oversight.gkopen_respite_grant,
+    message.gkopen_message_list, message.gkopen_feed_create,
     standing.gkopen_standing_grant, standing.gkopen_standing_list, standing.gkopen_standing_revoke,
     domain.gkopen_domain_list, domain.gkopen_domain_show,
     change.gkopen_change_list, change.gkopen_publication_list, row.gkopen_row_history,
+    query.gkopen_rows, query.gkopen_aggregate,
 )
 
 

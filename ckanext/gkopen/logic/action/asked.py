@@ -37,7 +37,8 @@ def domain_of(data_dict: Mapping[str, Any]) -> Domain:
     name = data_dict.get("domain")
     if not isinstance(name, str) or name not in domains():
         raise toolkit.ValidationError({"domain": [
-            f"没有这个领域，可用：{'、'.join(domains())} / there is no such domain; use one of: {', '.join(domains())}"]})
+            f"没有这个领域，可用：{'、'.join(domains())} / there is no such domain; use one of:"
+            f" {', '.join(domains())}"]})
     return domains()[name]
 
 
@@ -54,7 +55,8 @@ def names_of(data_dict: Mapping[str, Any], name: str, allowed: Mapping[str, Any]
     unknown = [one for one in given if one not in allowed]
     if unknown:
         raise toolkit.ValidationError({name: [
-            f"不可用的列：{'、'.join(unknown)[:200]}；可用：{'、'.join(allowed)} / use columns of: {', '.join(allowed)}"]})
+            f"不可用的列：{'、'.join(unknown)[:200]}；可用：{'、'.join(allowed)} / use columns of:"
+            f" {', '.join(allowed)}"]})
     if len(set(given)) != len(given):
         raise toolkit.ValidationError({name: ["同一列出现了两次 / a column is named twice"]})
     return given

@@ -1,0 +1,34 @@
+"""Template helpers of the past: a dataset's published revisions, a row's cells. Names in `__all__` are registered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ckan.plugins import toolkit
+
+from ckanext.gkopen.domains import Field
+from ckanext.gkopen.views.preview import cell, unit
+
+__all__ = ["gkopen_publications", "gkopen_row_cell"]
+
+SHOWN = 20
+"""Revisions on a dataset's page; `gkopen_publication_list` gives all of them."""
+
+
+def gkopen_publications(package: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The newest published revisions of a dataset; None for a table over all bodies, which has none of its own."""
+    try:
+        return toolkit.get_action("gkopen_publication_list")({"user": ""}, {"id": package["id"], "limit": SHOWN})
+    except toolkit.ObjectNotFound:
+        return None
+
+
+def gkopen_row_cell(field: Field, value: Any) -> str:
+    """A cell of `gkopen_row_history` in words, with its unit."""
+    if value is None:
+        return ""
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    shown = cell(field, text.removesuffix("+08:00") if field.type == "datetime" else text)
+    measure = unit(field)
+    return f"{shown} {measure}" if measure else shown

@@ -1,0 +1,147 @@
+"""Whoever follows the change feed has the table that is published, whatever happened on the way."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import random
+import threading
+from typing import Any
+
+import pytest
+from ckan import model as ckan_model
+from ckan.plugins import toolkit
+
+from ckanext.gkopen import blobs, changesets, model
+from ckanext.gkopen.history import feed
+from tests.people import Cast, call, make_cast
+from tests.races import crew
+
+REASON = "含有不应公开的内容"
+
+
+class Follower:
+    """A consumer as docs/api.md describes it: a table by dataset and key, kept with the lines of the feed."""
+
+    def __init__(self, web: Any) -> None:
+        self.browser = web
+        self.cursor = ""
+        self.rows: dict[tuple[str, str], dict[str, Any]] = {}
+        self.seen: list[str] = []
+
+    def read(self, limit: int | None = None) -> int:
+        query = {"cursor": self.cursor} | ({"limit": limit} if limit else {})
+        answer = self.browser.get("/open/changes.jsonl", query_string=query)
+        assert answer.status_code == 200, answer.body
+        lines = answer.get_data(as_text=True).splitlines()
+        for line in map(json.loads, lines):
+            self.take(line)
+        return len(lines)
+
+    def take(self, line: dict[str, Any]) -> None:
+        self.cursor = line["cursor"]
+        self.seen.append(line["cursor"])
+        if line["op"] == "withdrawn":
+            for known in [k for k, row in self.rows.items() if (k[0], row["part"]) == (line["dataset"], line["part"])]:
+                del self.rows[known]
+            return
+        place = (line["dataset"], json.dumps(line["key"]))
+        if line["op"] == "removed":
+            assert self.rows.pop(place, {}).get("row") in (None, line["before"])
+        else:
+            if line["op"] == "changed" and place in self.rows:
+                assert self.rows[place]["row"] == line["before"]
+            self.rows[place] = {"part": line["part"], "row": line["after"]}
+
+
+@pytest.fixture
+def cast(site: Any) -> Cast:
+    return make_cast()
+
+
+def published() -> dict[tuple[str, str], str]:
+    """(dataset, key) → line of the canonical CSV of everything that is public."""
+    found = {}
+    for row in model.every("select d.name, p.sha256 from gkopen.public_part p join gkopen.dataset d"
+                           " on d.id = p.dataset_id where p.part <> '~metadata'"):
+        for cells in csv.DictReader(io.StringIO(blobs.read(row["sha256"]).decode())):
+            found[row["name"], json.dumps({"record_id": cells["record_id"]}, ensure_ascii=False)] = cells["award_amount"]
+    return found
+
+
+def followed(follower: Follower) -> dict[tuple[str, str], str]:
+    return {(name, json.dumps(json.loads(key), ensure_ascii=False)):
+            "" if kept["row"]["award_amount"] is None else f"{kept['row']['award_amount']:.2f}"
+            for (name, key), kept in follower.rows.items()}
+
+
+def put(who: str, body: str, rows: list[str], scope: str = "complete") -> str | None:
+    """Rows published as the whole dataset; the id of the revision, None where nothing changed."""
+    from ckanext.gkopen import bodies, pipeline
+    from pathlib import Path
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.csv"
+        path.write_bytes(("\r\n".join((crew.HEADER, *rows)) + "\r\n").encode())
+        outcome = pipeline.submit(pipeline.Submission(
+            domain="procurement", body=bodies.find(body), path=path, filename="rows.csv", source="upload:test",
+            submitted_by="li-officer", scope=scope))  # type: ignore[arg-type]
+    ckan_model.Session.commit()
+    if outcome.revision_id:
+        crew.approve(who, outcome.revision_id)
+    return outcome.revision_id
+
+
+@pytest.mark.parametrize("seed", [1, 2, pytest.param(3, marks=pytest.mark.torture),
+                                  pytest.param(4, marks=pytest.mark.torture)])
+def test_a_follower_ends_with_what_is_published(cast: Cast, app: Any, seed: int) -> None:
+    """Random edits, moves between parts, removals, withdrawals of parts and datasets, roll-backs, of two bodies."""
+    choose = random.Random(seed)
+    early, late = Follower(app), Follower(app)
+    table: dict[str, dict[int, tuple[str, str]]] = {cast.body: {}, cast.other: {}}
+    for step in range(25):
+        body = choose.choice(list(table))
+        name, rows = f"{body}-procurement", table[body]
+        what = choose.random()
+        if what < 0.75 or not rows:
+            for number in choose.sample(range(1, 9), 4):
+                if choose.random() < 0.3 and len(rows) > 1:
+                    rows.pop(number, None)
+                else:
+                    rows[number] = (f"{choose.randrange(1, 5)}000.00", choose.choice(["04", "05", "06"]))
+            if not rows:
+                rows[1] = ("1000.00", "05")
+            put(cast.office, body, [crew.row(n, amount, month) for n, (amount, month) in sorted(rows.items())])
+        elif what < 0.88:
+            dataset = crew.dataset_of(body)
+            parts = sorted(changesets.public_parts(dataset).keys() - {changesets.METADATA})
+            part = choose.choice([*parts, None])
+            if parts:
+                call("gkopen_dataset_withdraw", cast.office, id=name, reason=f"{REASON}{step}", **(
+                    {"part": part} if part else {}))
+                for number in [n for n, (_, month) in rows.items() if part in (None, f"2024-{month}")]:
+                    del rows[number]
+        else:
+            seq: Any = model.value("select seq from gkopen.dataset where name = :n", n=name)
+            try:
+                revision = call("gkopen_dataset_rollback", cast.officer if body == cast.body else cast.stranger, id=name,
+                                seq=choose.randrange(1, seq + 1), reason="录入错误")["revision"]
+                crew.approve(cast.office, revision)
+                rows.clear()
+                for sha in changesets.public_parts(crew.dataset_of(body)).items():
+                    if sha[0] != changesets.METADATA:
+                        for cells in csv.DictReader(io.StringIO(blobs.read(sha[1]).decode())):
+                            rows[int(cells["release_id"].rsplit("-", 1)[-1])] = (cells["award_amount"], sha[0][-2:])
+            except toolkit.ValidationError:
+                ckan_model.Session.rollback()             # sealed, or what is public already
+        ckan_model.Session.commit()
+        if choose.random() < 0.5:
+            early.read(limit=choose.choice([1, 2, 7, None, None]))
+    while early.read(limit=5):
+        pass
+    assert late.read() > 0
+    wanted = published()
+    assert followed(early) == followed(late) == wanted
+    assert len(set(early.seen)) == len(early.seen) and len(set(late.seen)) == len(late.seen)
