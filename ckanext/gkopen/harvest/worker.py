@@ -7,13 +7,13 @@ PostgreSQL's LISTEN until the doorbell rings or a second has passed.
 from __future__ import annotations
 
 import logging
+import random
 import resource
 import select
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import psycopg2
@@ -23,6 +23,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError, PendingRollbackErro
 
 from ckanext.gkopen import model
 from ckanext.gkopen.harvest import ledger, run
+from ckanext.gkopen.oversight import rounds
 from ckanext.gkopen.publish import files, outbox, table
 
 log = logging.getLogger(__name__)
@@ -32,39 +33,67 @@ LOST = (OperationalError, InterfaceError, PendingRollbackError, psycopg2.Operati
 
 TICK_LOCK = 0x676B6F70_7469636B       # "gkoptick"
 MEMORY_LIMIT = 1 << 30
+LONGEST_PAUSE = 60.0
+STATM = Path("/proc/self/statm")
 SWEEP_SECONDS = 3600
 """Between two looks for bytes and tables that nothing names any more."""
 
 
-def work(*, once: bool = False) -> None:
-    """Work until SIGTERM or SIGINT, or above 1 GB of memory (the supervisor starts a fresh one). `once`: until idle."""
+def work(*, once: bool = False) -> bool:
+    """Work until SIGTERM or SIGINT, or above 1 GB of memory: True then, and a fresh one has to take its place.
+
+    While the database does not answer it asks again after 1, 2, 4 … seconds, at most a minute. `once`: until idle.
+    """
     stop = threading.Event()
     if threading.current_thread() is threading.main_thread() and not once:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _number, _frame: stop.set())
-    swept = time.monotonic()
-    with _doorbell() as wait:
+    swept, lost, bell = time.monotonic(), 0, _Doorbell()
+    try:
         while not stop.is_set():
             busy = _round(stop)
+            if busy is None:
+                lost += 1
+                bell.hang_up()
+                stop.wait(pause(lost, random.random()))
+                continue
+            lost = 0
             if time.monotonic() - swept > SWEEP_SECONDS:
                 sweep()
                 swept = time.monotonic()
             if once and not busy:
-                return
-            if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 > MEMORY_LIMIT:
-                log.info("worker uses more than 1 GB: it ends so that a fresh one takes its place")
-                return
+                return False
+            if memory() > MEMORY_LIMIT:
+                log.warning("worker uses more than 1 GB: a fresh one takes its place")
+                return True
             if not busy:
-                wait(1.0)
+                bell.wait(1.0)
+    finally:
+        bell.hang_up()
+    return False
 
 
-def _round(stop: threading.Event) -> bool:
-    """One look at everything that may be due. True when there was something to do."""
+def pause(failures: int, share: float) -> float:
+    """Seconds to wait after so many failures in a row; `share` (0–1) keeps workers from coming back all at once."""
+    return min(2.0 ** (failures - 1), LONGEST_PAUSE) * (0.5 + 0.5 * share)
+
+
+def memory() -> int:
+    """Bytes of memory that this process uses now (where /proc does not tell: has used at most)."""
+    try:
+        return int(STATM.read_text().split()[1]) * resource.getpagesize()
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def _round(stop: threading.Event) -> bool | None:
+    """One look at everything that may be due. True when there was something to do, None when the database is away."""
     busy = False
     try:
         start_due_sources()
         while not stop.is_set() and outbox.work_one():
             busy = True
+        busy = rounds.work() or busy
         claim = ledger.claim()
         if claim is not None:
             busy = True
@@ -77,7 +106,7 @@ def _round(stop: threading.Event) -> bool:
         log.warning("run %s was taken over by another worker", fenced)
     except LOST:
         log.exception("the database does not answer; the worker goes on trying")
-        stop.wait(2.0)
+        return None
     finally:
         ckan_model.Session.remove()
     return busy
@@ -109,23 +138,33 @@ def start_due_sources() -> int:
     return len(due)
 
 
-@contextmanager
-def _doorbell() -> Iterator[Callable[[float], None]]:
-    """A function that waits up to so many seconds for a NOTIFY; a lost connection only makes it a plain wait."""
-    connection = ckan_model.ensure_engine().connect().execution_options(isolation_level="AUTOCOMMIT")
-    raw: Any = connection.connection.driver_connection   # psycopg2's own, which knows poll and notifies
-    try:
-        connection.execute(sa.text(f"listen {outbox.CHANNEL}"))
+class _Doorbell:
+    """PostgreSQL's LISTEN on a connection of its own, made when it is first waited for. One that is lost is made anew;
+    in between, waiting is only waiting."""
 
-        def wait(seconds: float) -> None:
-            try:
-                select.select([raw], [], [], seconds)
-                raw.poll()
-                raw.notifies.clear()
-            except (OSError, ValueError, psycopg2.Error):
-                threading.Event().wait(seconds)
+    def __init__(self) -> None:
+        self._connection: sa.Connection | None = None
 
-        yield wait
-    finally:
-        connection.close()
+    def wait(self, seconds: float) -> None:
+        """Until somebody rings, or so many seconds have passed."""
+        try:
+            raw = self._listen()
+            select.select([raw], [], [], seconds)
+            raw.poll()
+            raw.notifies.clear()
+        except (*LOST, OSError, ValueError, psycopg2.Error):
+            self.hang_up()
+            threading.Event().wait(seconds)
 
+    def hang_up(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.invalidate()                       # it listens: never back into the pool
+            connection.close()
+
+    def _listen(self) -> Any:
+        """psycopg2's own connection, which knows poll and notifies."""
+        if self._connection is None:
+            self._connection = ckan_model.ensure_engine().connect().execution_options(isolation_level="AUTOCOMMIT")
+            self._connection.execute(sa.text(f"listen {outbox.CHANNEL}"))
+        return self._connection.connection.driver_connection

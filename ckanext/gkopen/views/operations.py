@@ -12,6 +12,7 @@ from flask import Blueprint, Response, request
 from sqlalchemy.exc import SQLAlchemyError
 
 from ckanext.gkopen import model
+from ckanext.gkopen.oversight import health
 from ckanext.gkopen.publish import outbox
 
 blueprint = Blueprint("gkopen_operations", __name__)
@@ -54,12 +55,47 @@ def _lines() -> list[str]:
              _gauge("outbox_oldest_seconds", "Age of the oldest publication that an exit is behind.",
                     waiting["oldest"]),
              _gauge("outbox_failing_rows", "Exits that failed at least once.", waiting["failing"])]
+    lines += _messages() + _sources()
     for name, text, sql in (
             ("revisions", "Revisions by state.", "select state, count(*) from gkopen.revision group by state"),
             ("runs", "Harvest runs by state.", "select state, count(*) from gkopen.run group by state"),
             ("datasets", "Datasets by state.", "select state, count(*) from gkopen.dataset group by state")):
         lines.append(f"# HELP gkopen_{name} {text}\n# TYPE gkopen_{name} gauge\n")
         lines += [f'gkopen_{name}{{state="{state}"}} {number}\n' for state, number in model.execute(sql)]
+    return lines
+
+
+def _messages() -> list[str]:
+    """Queues of oversight: runs that wait, revisions that wait, mails that wait or could not be sent."""
+    row = model.one(
+        "select (select count(*) from gkopen.run where state = 'queued') as queued,"
+        " (select coalesce(extract(epoch from now() - min(created_at)), 0) from gkopen.revision where state = 'held')"
+        " as oldest, (select count(*) from gkopen.mail where sent_at is null and given_up_at is null) as mails,"
+        " (select count(*) from gkopen.mail where given_up_at is not null) as lost")
+    assert row is not None
+    return [_gauge("queue_runs", "Runs that wait for a worker.", row["queued"]),
+            _gauge("review_oldest_seconds", "Age of the oldest revision that waits for review.", row["oldest"]),
+            _gauge("mails_waiting", "Mails that wait to be sent.", row["mails"]),
+            _gauge("mails_given_up", "Mails that could not be sent at all.", row["lost"])]
+
+
+def _sources() -> list[str]:
+    """One line a source: its health, and the duration of its last run by stage."""
+    rows = [(row, health.of(row)) for row in health.sources()]
+    lines: list[str] = []
+    for name, text, pick in (
+            ("source_good", "1 for a source that is good or only set rows aside, else 0.",
+             lambda row, found: int(found["state"] in ("good", "partly"))),
+            ("source_good_age_seconds", "Seconds since the last good run.", lambda row, found: found["age_seconds"]),
+            ("source_lag_seconds", "How much more than one cycle ago the last good run was.",
+             lambda row, found: found["lag_seconds"]),
+            ("source_failures", "Failed runs in a row.", lambda row, found: row["failures"]),
+            ("source_run_seconds", "Duration of the last run.", lambda row, found: row["last_seconds"]),
+            ("source_rows_quarantined", "Rows that the last run set aside.",
+             lambda row, found: (row["last_counts"] or {}).get("rows_quarantined"))):
+        lines.append(f"# HELP gkopen_{name} {text}\n# TYPE gkopen_{name} gauge\n")
+        lines += [f'gkopen_{name}{{source="{row["name"]}"}} {value}\n' for row, found in rows
+                  if (value := pick(row, found)) is not None]
     return lines
 
 

@@ -16,6 +16,7 @@ from ckanext.gkopen.harvest import breaker, ledger
 from ckanext.gkopen.harvesters.source import load_source
 from ckanext.gkopen.logic import clock, paging
 from ckanext.gkopen.logic.action.common import need, speaking, user_of, visible_names, visible_run
+from ckanext.gkopen.oversight import health
 from ckanext.gkopen.review import roles
 
 
@@ -64,7 +65,13 @@ def gkopen_run_create(context: Any, data_dict: Any) -> dict[str, Any]:
     need(data_dict, "source")
     with speaking():
         source = _own(context, {"id": data_dict["source"]}, "gkopen_submit")
-        run_id = ledger.enqueue(source, "manual", user_of(context), dry_run=toolkit.asbool(data_dict.get("dry_run")))
+        try:
+            run_id = ledger.enqueue(source, "manual", user_of(context),
+                                    dry_run=toolkit.asbool(data_dict.get("dry_run")))
+        except ledger.OtherRunOpen as error:
+            raise toolkit.ValidationError({"source": [toolkit._(
+                "Another kind of run (a trial, or a real one) of this source is open: wait for it, or cancel it: {run}."
+            ).format(run=error.run_id)]}) from error
         ckan_model.Session.commit()
     return {"id": run_id, "source": source["name"]}
 
@@ -149,6 +156,7 @@ def _source(row: dict[str, Any]) -> dict[str, Any]:
     result |= {"id": str(row["id"])}
     for key in ("next_run_at", "last_good_at", "created_at", "last_finished"):
         result[key] = clock.told(row.get(key))
+    result["health"] = health.of_source(row)
     result["breakers"] = [{**found, "open_until": clock.told(found["open_until"])} for found in breaker.health(
         urlsplit(row["config"].get("url") or "").netloc, row["name"])]
     result |= {"last_run": str(row["last_run"]) if row.get("last_run") else None, "last_state": row.get("last_state"),

@@ -1,0 +1,142 @@
+"""Changes of state: each is a message once, when it happens, and not again with every run.
+
+The state that a thing was last seen in stands in gkopen.watched; what is normal (a good source, a closed breaker, a
+revision that nobody waits for) has no row there. Looked at once a minute by one worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ckan import model as ckan_model
+from ckan.plugins import toolkit
+
+from ckanext.gkopen import model
+from ckanext.gkopen.oversight import duties, health, ledger, mail
+
+EVERY_SECONDS = 60
+LOCK = 0x676B6F70_77617463            # "gkopwatc"
+LOOK = "~look"
+NORMAL = ""
+UNDECIDED = "?"
+"""A paused source is neither good nor bad: it keeps the state that it was seen in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A thing now. `kind`: the message when it comes into this state; `over`: the one when it leaves it for normal."""
+
+    subject: str
+    state: str
+    kind: str | None = None
+    over: str | None = None
+    body_id: str | None = None
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+def look() -> int:
+    """Compare what is with what was, write messages and their mails, commit. Returns the number of messages."""
+    if not model.value("select pg_try_advisory_xact_lock(:key)", key=LOCK):
+        ckan_model.Session.rollback()
+        return 0
+    before = {row["subject"]: row["state"] for row in model.every(
+        "select subject, state from gkopen.watched where subject <> :look", look=LOOK)}
+    found = list(_everything())
+    number = sum(_compare(seen, before.get(seen.subject, NORMAL)) for seen in found)
+    gone = before.keys() - {seen.subject for seen in found}
+    model.execute("delete from gkopen.watched where subject = any(:gone)", gone=sorted(gone))
+    model.execute("insert into gkopen.watched (subject, state) values (:look, 'looked') on conflict (subject) do update"
+                  " set since = now()", look=LOOK)
+    ckan_model.Session.commit()
+    return number
+
+
+def due() -> bool:
+    """Whether nobody looked for a minute."""
+    fresh = model.value("select 1 from gkopen.watched where subject = :look and since > now() -"
+                        " make_interval(secs => :every)", look=LOOK, every=EVERY_SECONDS)
+    ckan_model.Session.rollback()
+    return not fresh
+
+
+def _compare(seen: Seen, before: str) -> int:
+    if seen.state in (before, UNDECIDED):
+        return 0
+    kind = seen.kind if seen.state != NORMAL else seen.over if before != NORMAL else None
+    if seen.state == NORMAL:
+        model.execute("delete from gkopen.watched where subject = :subject", subject=seen.subject)
+    else:
+        model.execute("insert into gkopen.watched (subject, state) values (:subject, :state) on conflict (subject) do"
+                      " update set state = excluded.state, since = now()", subject=seen.subject, state=seen.state)
+    if kind is None:
+        return 0
+    message_id = model.value(
+        "insert into gkopen.message (kind, body_id, subject, params) values (:kind, :body, :subject,"
+        " cast(:params as jsonb)) returning id", kind=kind, body=seen.body_id, subject=seen.subject,
+        params=model.dump(seen.params))
+    mail.address(message_id, kind, seen.body_id)
+    return 1
+
+
+def _everything() -> Iterator[Seen]:
+    yield from _sources()
+    yield from _breakers()
+    yield from _revisions()
+    yield from _declined()
+    yield from _duties()
+
+
+def _sources() -> Iterator[Seen]:
+    for row in health.sources():
+        state = health.of(row)["state"]
+        params = {"source": row["name"]}
+        shown = {"failing": "failing", "waiting": "waiting", "late": "late", "paused": UNDECIDED}.get(state, NORMAL)
+        yield Seen(f"source/{row['id']}", shown, f"source_{shown}", "source_good", row["body_id"], params)
+        rows = (row["last_counts"] or {}).get("rows_quarantined", 0) if row["last_state"] else 0
+        if row["last_state"] in (None, "done", "partly", "held"):
+            yield Seen(f"quarantine/{row['id']}", "rows" if rows else NORMAL, "source_quarantine", None,
+                       row["body_id"], {**params, "rows": rows})
+        else:                                             # a run that failed says nothing of the rows
+            yield Seen(f"quarantine/{row['id']}", UNDECIDED)
+
+
+def _breakers() -> Iterator[Seen]:
+    for row in model.every("select host, open_until > now() as open from gkopen.breaker where source = ''"
+                           " and (failures > 0 or open_until is not null)"):
+        yield Seen(f"breaker/{row['host']}", "open" if row["open"] else UNDECIDED, "breaker_open", None, None,
+                   {"host": row["host"]})
+    for row in model.every("select w.subject from gkopen.watched w where w.subject like 'breaker/%' and not exists"
+                           " (select 1 from gkopen.breaker b where w.subject = 'breaker/' || b.host and b.source = ''"
+                           " and (b.failures > 0 or b.open_until is not null))"):
+        yield Seen(row["subject"], NORMAL, None, "breaker_closed", None,
+                   {"host": row["subject"].removeprefix("breaker/")})
+
+
+def _revisions() -> Iterator[Seen]:
+    days = toolkit.config["ckanext.gkopen.notify.waiting_days"]
+    for row in model.every("select r.id, d.name, d.body_id from gkopen.revision r join gkopen.dataset d"
+                           " on d.id = r.dataset_id where r.state = 'held' and r.created_at <"
+                           " now() - make_interval(days => :days)", days=days):
+        yield Seen(f"revision/{row['id']}", "waiting", "revision_waiting", None, row["body_id"],
+                   {"dataset": row["name"], "revision": str(row["id"]), "days": days})
+
+
+def _declined() -> Iterator[Seen]:
+    for row in model.every("select r.id, d.name, d.body_id from gkopen.standing_use u join gkopen.revision r"
+                           " on r.id = u.revision_id join gkopen.dataset d on d.id = r.dataset_id"
+                           " where not u.published and r.state = 'held'"):
+        yield Seen(f"standing/{row['id']}", "declined", "standing_declined", None, row["body_id"],
+                   {"dataset": row["name"], "revision": str(row["id"])})
+
+
+def _duties() -> Iterator[Seen]:
+    entries = ledger.entries(duties.today())
+    for year in ledger.unknown_years(entries):
+        yield Seen(f"calendar/{year}", "unknown", "calendar_unknown", None, None, {"year": year})
+    told = {id(entry): entry for entry in entries if entry.state == "overdue"}
+    for entry, shown in zip(told.values(), ledger.described(told.values()), strict=True):
+        yield Seen(f"duty/{entry.duty.id}/{entry.period.name}", "overdue", "duty_overdue", None, entry.duty.body_id,
+                   {"dataset": f"{shown['organization']['name']} {shown['domain']}",
+                    "period": shown["part"] or shown["period"], "due_on": shown["due_on"]})

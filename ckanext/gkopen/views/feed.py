@@ -1,0 +1,58 @@
+"""`/office/feed.atom`: changes of state for feed readers. A secret token of its own, or an API token in the header.
+
+The token opens nothing but the feed, and shows what its owner may see at the time of reading. Nobody else learns that
+the address exists.
+"""
+
+from __future__ import annotations
+
+from ckan.plugins import toolkit
+from flask import Blueprint, Response
+from lxml import etree
+
+from ckanext.gkopen.logic.action.message import owner_of
+
+blueprint = Blueprint("gkopen_feed", __name__)
+
+ATOM = "http://www.w3.org/2005/Atom"
+ENTRIES = 50
+
+
+@blueprint.get("/office/feed.atom", endpoint="atom")
+def atom() -> Response:
+    """The newest messages, in the language of the address, Chinese by default."""
+    token = toolkit.request.args.get("token", "")
+    user = owner_of(token) if token else None
+    if user is None and toolkit.current_user.is_authenticated:
+        user = toolkit.current_user.name
+    if user is None:
+        toolkit.abort(404)
+    try:
+        messages = toolkit.get_action("gkopen_message_list")({"user": user}, {"limit": ENTRIES})["results"]
+    except toolkit.NotAuthorized:
+        toolkit.abort(404)
+    site = toolkit.config["ckan.site_url"].rstrip("/")
+    lang = "en" if toolkit.h.gkopen_english() else "zh"
+    feed = etree.Element(f"{{{ATOM}}}feed", nsmap={None: ATOM})
+
+    def add(parent: etree._Element, name: str, text: str | None = None, **attributes: str) -> etree._Element:
+        child = etree.SubElement(parent, f"{{{ATOM}}}{name}", attributes)
+        child.text = text
+        return child
+
+    add(feed, "id", f"{site}/office/feed.atom")
+    add(feed, "title", f"{toolkit.h.gkopen_site_title()}: {toolkit._('Changes of state')}")
+    add(feed, "updated", messages[0]["at"] if messages else "1970-01-01T00:00:00+08:00")
+    add(add(feed, "author"), "name", toolkit.h.gkopen_site_title())
+    for message in messages:
+        entry = add(feed, "entry")
+        add(entry, "id", f"{site}/office/messages/{message['id']}")
+        add(entry, "title", message["subject"][lang])
+        add(entry, "updated", message["at"])
+        add(entry, "link", href=f"{site}{message['path']}")
+        add(entry, "summary", message["advice"][lang])
+    response = Response(etree.tostring(feed, xml_declaration=True, encoding="utf-8"), mimetype="application/atom+xml")
+    response.headers["Cache-Control"] = "private, no-store"
+    response.headers["X-Robots-Tag"] = "noindex"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response

@@ -1,0 +1,239 @@
+"""A change of state is told once: in the feed, and by mail to the people of the body; nothing in it is secret."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from ckan import model as ckan_model
+from ckan.plugins import toolkit
+from lxml import etree
+
+from ckanext.gkopen import model
+from ckanext.gkopen.demo import act
+from ckanext.gkopen.harvest import ledger
+from ckanext.gkopen.harvesters.source import load_source
+from ckanext.gkopen.oversight import mail, rounds, watch
+from tests.oversight.smtp import Postbox, postbox
+from tests.oversight.world import on_day, row, submit
+from tests.people import Cast, call, make_cast
+
+SECRET = "zqx-secret-cause-320102199003071234"
+NAME = "czj-notices"
+SOURCE = f"""\
+name: {NAME}
+title: {{zh: 采购公告 {SECRET}, en: notices}}
+domain: procurement
+organization: nantong-czj
+transport: exchange
+url: https://{SECRET}.example.gov.cn/gateway
+signer: {{family: national, requester: "{SECRET}"}}
+secret_env: GKOPEN_SECRET_DEMO
+service: "{SECRET}"
+request: {{method: POST}}
+page_size: 10
+update_cycle: daily
+complete: true
+"""
+
+
+@pytest.fixture
+def cast(site: Any, monkeypatch: pytest.MonkeyPatch) -> Cast:
+    cast = make_cast()
+    ledger.save_source(load_source(SOURCE, "source.yaml"), cast.admin)
+    monkeypatch.setitem(toolkit.config, "ckanext.gkopen.notify.mail", True)
+    ckan_model.Session.commit()
+    return cast
+
+
+@pytest.fixture
+def post(monkeypatch: pytest.MonkeyPatch) -> Iterator[Postbox]:
+    with postbox() as server:
+        monkeypatch.setitem(toolkit.config, "smtp.server", server.address)
+        yield server
+
+
+def ended(state: str, **counts: Any) -> None:
+    """A run of the source that ended so."""
+    source = ledger.find_source(NAME)
+    run_id = ledger.enqueue(source, "schedule", "worker")
+    ckan_model.Session.commit()
+    claim = ledger.claim(run_id)
+    assert claim is not None
+    try:
+        ledger.finish(claim.run, state, counts, {"fetch": 0.1}, {"kind": "X", "zh": SECRET, "en": SECRET})
+    finally:
+        claim.release()
+
+
+
+def told() -> list[str]:
+    """Looks once, and says what was told by it."""
+    known = model.value("select coalesce(max(id), 0) from gkopen.message")
+    watch.look()
+    return [each["kind"] for each in model.every("select kind from gkopen.message where id > :known order by id",
+                                                 known=known)]
+
+
+def test_a_source_is_told_of_once_when_it_changes(cast: Cast) -> None:
+    assert told() == []
+    ended("done", rows_in=5, rows_quarantined=0)
+    assert told() == []
+    ended("failed")
+    assert told() == ["source_failing"]
+    ended("failed")
+    ended("failed")
+    assert told() == []
+    ended("done", rows_in=5, rows_quarantined=0)
+    assert told() == ["source_good"]
+    ended("partly", rows_in=5, rows_quarantined=2)
+    assert told() == ["source_quarantine"]
+    ended("partly", rows_in=5, rows_quarantined=3)
+    assert told() == []
+    ended("failed")
+    assert told() == ["source_failing"], "and nothing of the rows: a run that failed says nothing of them"
+    ended("held", rows_in=1, rows_quarantined=3)
+    assert told() == ["source_waiting"]
+    call("gkopen_source_pause", cast.officer, id=NAME)
+    assert told() == []
+    model.execute("update gkopen.source set state = 'active', last_good_at = now() - interval '3 days'")
+    ended("done", rows_in=5, rows_quarantined=0)
+    assert told() == ["source_good"]
+    model.execute("update gkopen.source set last_good_at = now() - interval '3 days'")
+    assert told() == ["source_late"]
+
+
+def test_a_breaker_that_opens_and_closes(cast: Cast) -> None:
+    model.execute("insert into gkopen.breaker (host, failures, open_until) values ('p.example', 5,"
+                  " now() + interval '1 hour')")
+    assert (told(), told()) == (["breaker_open"], [])
+    model.execute("update gkopen.breaker set open_until = now() - interval '1 second'")
+    assert told() == [], "its rest is over, but it was not seen to answer"
+    model.execute("update gkopen.breaker set failures = 0, open_until = null")
+    assert (told(), told()) == (["breaker_closed"], [])
+
+
+def test_what_waits_too_long_and_what_is_overdue(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    revision = submit(cast, row(1))["revision_id"]
+    assert told() == []
+    model.execute("update gkopen.revision set created_at = now() - interval '4 days' where id = :id", id=revision)
+    assert (told(), told()) == (["revision_waiting"], [])
+    call("gkopen_revision_recall", cast.officer, id=revision)
+    assert told() == []
+    call("gkopen_duty_set", cast.office, domain="procurement", organization=cast.body, cycle="monthly",
+         since="2026-05-01", until="2026-05-31")
+    on_day(monkeypatch, "2026-06-30")
+    assert (told(), told()) == (["duty_overdue"], [])
+    call("gkopen_duty_set", cast.office, domain="procurement", organization=cast.body, cycle="monthly",
+         since="2098-12-01", until="2098-12-31")
+    on_day(monkeypatch, "2099-02-01")
+    assert (told(), told()) == (["calendar_unknown"], [])
+
+
+def test_mails_go_to_the_people_of_the_body_once(cast: Cast, post: Postbox) -> None:
+    ended("failed")
+    for _ in range(5):
+        rounds.work()
+    watch.look()
+    while mail.send_one():
+        pass
+    assert sorted(message["To"] for message in post.mails) == ["li-officer@example.com", "wang-reviewer@example.com"]
+    message = post.mails[0]
+    assert NAME in message["Subject"] and "采集失败" in message["Subject"]
+    assert message["Auto-Submitted"] == "auto-generated" and len({m["Message-ID"] for m in post.mails}) == 2
+    text = message.get_content()
+    assert f"/office/runs?source={NAME}" in text and "What is public stays" in text
+    assert not [raw for raw, each in zip(post.raw, post.mails, strict=True)
+                if SECRET in raw + each.get_content() + str(each["Subject"])]
+
+
+def test_no_unreviewed_value_is_in_a_mail(cast: Cast, post: Postbox) -> None:
+    planted = "鸑鷟qzxv"
+    revision = submit(cast, row(1, name=planted), row(2).replace("838000.00", planted), filename=f"{planted}.csv")
+    model.execute("update gkopen.revision set created_at = now() - interval '4 days' where id = :id",
+                  id=revision["revision_id"])
+    watch.look()
+    while mail.send_one():
+        pass
+    assert [message["To"] for message in post.mails] == ["wang-reviewer@example.com"], "who waits is the reviewer"
+    assert revision["revision_id"] in post.mails[0].get_content()
+    assert planted not in post.mails[0].get_content() + str(post.mails[0]["Subject"]) + post.raw[0]
+
+
+def test_a_mail_server_that_is_down_or_refuses(cast: Cast, post: Postbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(toolkit.config, "smtp.server", "127.0.0.1:9")
+    ended("failed")
+    watch.look()
+    assert mail.send_one() and mail.send_one() and not mail.send_one(), "tried later, not at once"
+    waiting = model.every("select attempts, error, not_before > now() as later from gkopen.mail")
+    assert [(each["attempts"], each["error"], each["later"]) for each in waiting] == [
+        (1, "ConnectionRefusedError", True)] * 2
+    monkeypatch.setitem(toolkit.config, "smtp.server", post.address)
+    post.refuse = "451 later"
+    model.execute("update gkopen.mail set not_before = now()")
+    assert mail.send_one()
+    post.refuse = "550 no such user"
+    assert mail.send_one()
+    assert model.value("select count(*) from gkopen.mail where given_up_at is not null") == 1
+    post.refuse = None
+    model.execute("update gkopen.mail set not_before = now()")
+    while mail.send_one():
+        pass
+    assert len(post.mails) == 1
+
+
+def test_who_left_gets_no_mail_and_where_nobody_is_the_administrator_does(cast: Cast, post: Postbox) -> None:
+    for who in (cast.officer, cast.reviewer):
+        act("user_delete", id=who)
+    ended("failed")
+    watch.look()
+    while mail.send_one():
+        pass
+    assert [message["To"] for message in post.mails] == ["portal-admin@example.com"]
+
+
+def test_without_the_setting_nothing_is_sent_and_the_list_has_it(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(toolkit.config, "ckanext.gkopen.notify.mail", False)
+    ended("failed")
+    watch.look()
+    assert not mail.send_one()
+    [message] = call("gkopen_message_list", cast.officer)["results"]
+    assert message["subject"]["zh"] == f"采集失败：{NAME}" and SECRET not in str(message)
+    assert call("gkopen_message_list", cast.stranger)["results"] == []
+    with pytest.raises(toolkit.NotAuthorized):
+        call("gkopen_message_list", "")
+
+
+def test_the_feed_opens_with_its_own_token_only(app: Any) -> None:
+    cast = make_cast()
+    ledger.save_source(load_source(SOURCE, "source.yaml"), cast.admin)
+    ended("failed")
+    watch.look()
+    assert app.get("/office/feed.atom", expect_errors=True).status_code == 404
+    assert app.get("/office/feed.atom?token=guess", expect_errors=True).status_code == 404
+    first = call("gkopen_feed_create", cast.officer)["path"]
+    feed = etree.fromstring(app.get(first).data)
+    titles = feed.findall("{http://www.w3.org/2005/Atom}entry/{http://www.w3.org/2005/Atom}title")
+    assert [title.text for title in titles] in ([f"采集失败：{NAME}"], [f"Harvest failing: {NAME}"])
+    other = app.get(call("gkopen_feed_create", cast.stranger)["path"])
+    assert NAME not in other.body and "no-store" in other.headers["Cache-Control"]
+    second = call("gkopen_feed_create", cast.officer)["path"]
+    assert app.get(first, expect_errors=True).status_code == 404, "a new address replaces the old one"
+    assert not model.every("select 1 from gkopen.feed_token where sha256 = :token", token=second.partition("=")[2])
+    token = act("api_token_create", user=cast.officer, name="feed")["token"]
+    assert NAME in app.get("/office/feed.atom", headers={"Authorization": token}).body
+    act("user_delete", id=cast.officer)
+    assert app.get(second, expect_errors=True).status_code == 404
+
+
+def test_metrics_tell_of_sources_and_queues(app: Any) -> None:
+    cast = make_cast()
+    ledger.save_source(load_source(SOURCE, "source.yaml"), cast.admin)
+    ended("partly", rows_in=5, rows_quarantined=2)
+    text = app.get("/metrics", environ_overrides={"REMOTE_ADDR": "127.0.0.1"}).body
+    assert f'gkopen_source_good{{source="{NAME}"}} 1\n' in text
+    assert f'gkopen_source_rows_quarantined{{source="{NAME}"}} 2\n' in text
+    for name in ("source_lag_seconds", "source_failures", "queue_runs", "mails_waiting", "review_oldest_seconds"):
+        assert f"# TYPE gkopen_{name} gauge\n" in text
+    assert SECRET not in text
