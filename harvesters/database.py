@@ -150,7 +150,7 @@ class DatabaseTransport:
         if since is None or self._source.watermark is None:
             return None
         (column,) = self._of(columns, [self._source.watermark])
-        if column.kind not in ("time", "text"):
+        if column.kind not in ("date", "time", "text"):
             raise SourceRefused(
                 f"watermark 列 {column.name} 既不是时间也不是文本，不能与上次采集时间比较。请改用记录更新时间的列。",
                 f"the watermark column {column.name} is neither a time nor a text and cannot be compared with the "

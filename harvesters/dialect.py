@@ -22,7 +22,7 @@ CHINA = timezone(timedelta(hours=8))
 GRACE = 5.0
 """Seconds that a server has to end a statement by itself before the connection is cut."""
 
-Kind = Literal["time", "text", "number", "other"]
+Kind = Literal["date", "time", "text", "number", "other"]
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,9 @@ class Dialect(Protocol):
     def close(self) -> None: ...
 
 
-def mark_text(moment: datetime) -> str:
-    """As front-end databases hold times: Beijing time without a zone."""
-    return moment.astimezone(CHINA).strftime("%Y-%m-%d %H:%M:%S")
+def mark_text(kind: Kind, moment: datetime) -> str:
+    """As front-end databases hold times: Beijing time without a zone. A day is compared with a day."""
+    return moment.astimezone(CHINA).strftime("%Y-%m-%d" if kind == "date" else "%Y-%m-%d %H:%M:%S")
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from typing import Any, Literal
@@ -19,9 +19,12 @@ from ckanext.gkopen.harvesters.base import Limits
 from ckanext.gkopen.harvesters.dialect import Address, Column, Kind, Mark
 from ckanext.gkopen.harvesters.errors import HarvestError
 
-TIMES = frozenset(("date", "datetime", "timestamp"))
-TEXTS = frozenset(("char", "varchar", "tinytext", "text", "mediumtext", "longtext"))
-NUMBERS = frozenset(("tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "year"))
+TEXTS = ("char", "varchar", "tinytext", "text", "mediumtext", "longtext")
+NUMBERS = ("tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "year")
+KINDS: Mapping[str, Kind] = {
+    "date": "date", "datetime": "time", "timestamp": "time",
+    **dict.fromkeys(TEXTS, "text"), **dict.fromkeys(NUMBERS, "number"),
+}  # fmt: skip
 BYTES = frozenset(("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "geometry"))
 TOO_SLOW = (ER.STATEMENT_TIMEOUT, ER.QUERY_TIMEOUT, ER.QUERY_INTERRUPTED)   # MariaDB's, MySQL's, either's
 FORBIDDEN = (ER.TABLEACCESS_DENIED_ERROR, ER.COLUMNACCESS_DENIED_ERROR)
@@ -37,8 +40,9 @@ class MySQL:
     def __init__(self, address: Address, limits: Limits):
         self._address, self._limits = address, limits
         encoders: Any = dict(converters.encoders)
+        password: Any = address.password.encode()        # of a text PyMySQL takes Latin-1 only
         self._connection: Any = pymysql.Connection(
-            host=address.host, port=address.port, user=address.user, password=address.password,
+            host=address.host, port=address.port, user=address.user, password=password,
             database=address.database, charset="utf8mb4", conv=encoders, autocommit=None,
             connect_timeout=limits.connect, read_timeout=limits.attempt + dialect.GRACE,
             write_timeout=limits.silence, ssl=_tls(address.sslmode), ssl_disabled=address.sslmode == "disable",
@@ -65,7 +69,7 @@ class MySQL:
             " table_name = %s order by ordinal_position",
             [schema or self._address.database, name],
         )
-        return [Column(name, _kind(kind), _form(kind)) for name, kind in rows]
+        return [Column(name, KINDS.get(kind.lower(), "other"), _form(kind)) for name, kind in rows]
 
     def count(self, table: str, mark: Mark) -> int:
         where, values = _where([], mark, None)
@@ -142,14 +146,6 @@ def _tls(mode: str) -> ssl.SSLContext | None:
     return context
 
 
-def _kind(type_name: str) -> Kind:
-    kinds: tuple[tuple[Kind, frozenset[str]], ...] = (("time", TIMES), ("text", TEXTS), ("number", NUMBERS))
-    for kind, names in kinds:
-        if type_name.lower() in names:
-            return kind
-    return "other"
-
-
 def _form(type_name: str) -> Literal["text", "bits", "bytes"]:
     if type_name.lower() == "bit":
         return "bits"
@@ -187,5 +183,5 @@ def _where(key: Sequence[Column], mark: Mark, after: Sequence[str] | None) -> tu
     if mark is not None:
         name = _quoted(mark[0].name)
         tests.append(f"({name} >= %s or {name} is null)")
-        values.append(dialect.mark_text(mark[1]))
+        values.append(dialect.mark_text(mark[0].kind, mark[1]))
     return (" where " + " and ".join(tests) if tests else ""), values

@@ -15,7 +15,7 @@ from ckanext.gkopen.harvesters.base import Limits
 from ckanext.gkopen.harvesters.dialect import Address, Column, Kind, Mark
 from ckanext.gkopen.harvesters.errors import HarvestError
 
-KINDS: Mapping[int, Kind] = {1082: "time", 1114: "time", 1184: "time", 25: "text", 1043: "text", 1042: "text"}
+KINDS: Mapping[int, Kind] = {1082: "date", 1114: "time", 1184: "time", 25: "text", 1043: "text", 1042: "text"}
 """Type oid (date, timestamp, timestamptz; text, varchar, char) → how it is compared."""
 BYTEA = 17
 SESSION = (
@@ -67,8 +67,9 @@ class PostgreSQL:
     ) -> list[list[str | None]]:  # fmt: skip
         where, values = _where(key, mark, after)
         names = ", ".join(f"{_quoted(column.name)}::text" for column in wanted)
-        order = ", ".join(_quoted(column.name) for column in key)
-        sql = f"select {names} from {_table(table)}{where} order by {order} limit {limit}"
+        # Without its table's name, a name in "order by" would mean the text that is selected under it.
+        order = ", ".join(f"front.{_quoted(column.name)}" for column in key)
+        sql = f"select {names} from {_table(table)} as front{where} order by {order} limit {limit}"
         return [list(row) for row in self._ask(sql, values)]
 
     def _ask(self, sql: str, values: Sequence[str] = ()) -> list[tuple[Any, ...]]:
@@ -131,5 +132,5 @@ def _where(key: Sequence[Column], mark: Mark, after: Sequence[str] | None) -> tu
         # A language's order may pass over the marks between digits; that of the bytes does not.
         compared = f'{name} collate "C"' if mark[0].kind == "text" else name
         tests.append(f"({compared} >= %s or {name} is null)")
-        values.append(dialect.mark_text(mark[1]))
+        values.append(dialect.mark_text(mark[0].kind, mark[1]))
     return (" where " + " and ".join(tests) if tests else ""), values

@@ -1,0 +1,329 @@
+"""Front-end databases, each test on a real PostgreSQL and a real MariaDB."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pymysql
+import pytest
+
+from ckanext.gkopen.harvesters import (
+    AnswerTooLarge,
+    ForbiddenAddress,
+    InconsistentListing,
+    Limits,
+    Page,
+    SourceRefused,
+    SourceUnreachable,
+    Transport,
+    load_source,
+    open_transport,
+)
+from ckanext.gkopen.harvesters.database import DatabaseTransport
+from tests.harvesters import fronts
+from tests.harvesters.fronts import Front
+
+SHORT = Limits(connect=2, silence=2, attempt=20, tries=2, pause=0.01, pause_most=0.02)
+NOTICE = {
+    "postgresql": "create table notice (id bigint primary key, 项目名称 text, amount numeric(20, 2),"
+                  " rate double precision, open_on date, updated timestamp, ok boolean, kind char(4), \"a%b\" text)",
+    "mysql": "create table notice (id bigint unsigned primary key, 项目名称 varchar(200), amount decimal(20, 2),"
+             " rate double, open_on date, updated datetime, ok bit(1), kind char(4), `a%%b` text)",
+}  # fmt: skip
+BIG = 9007199254740993
+STAMP = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture(scope="session")
+def _mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    if fronts.MARIADBD is None:
+        pytest.skip("no MariaDB on this machine: install Debian's mariadb-server-core, as .ci/run does")
+    with fronts.mariadb(tmp_path_factory.mktemp("mariadb")) as front:
+        yield front
+
+
+@pytest.fixture(scope="session")
+def _postgresql(servers: Any) -> Iterator[Front]:
+    with fronts.postgresql(servers.postgres_url) as front:
+        yield front
+
+
+@pytest.fixture(params=["postgresql", "mysql"])
+def front(request: pytest.FixtureRequest, servers: Any) -> Front:
+    """A database with an empty table `notice` that the reader may read, and one `secret_notice` that it may not.
+
+    `servers` is named here since the session looks at the names of fixtures to know whether to start any.
+    """
+    found: Front = request.getfixturevalue("_postgresql" if request.param == "postgresql" else "_mariadb")
+    reader = fronts.USER if found.kind == "postgresql" else f"{fronts.USER}@'127.0.0.1'"
+    found.run("drop table if exists notice", "drop table if exists secret_notice", NOTICE[found.kind].replace(
+        "%%", "%"), "create table secret_notice (id int primary key)", f"grant select on notice to {reader}")
+    return found
+
+
+def fill(front: Front, number: int, first: int = 1) -> None:
+    ok = "(%s = 1)" if front.kind == "postgresql" else "%s"
+    front.fill(
+        f"insert into notice values (%s, %s, %s, 0.1, '2026-05-01', %s, {ok}, 'ab', %s)",
+        [(place, f"项目{place}", f"{place}.10", (STAMP + timedelta(minutes=place)).replace(tzinfo=None), place % 2,
+          None if place % 3 else "") for place in range(first, first + number)],
+    )  # fmt: skip
+
+
+@pytest.fixture
+def connect() -> Iterator[Callable[..., Transport]]:
+    opened: list[Transport] = []
+
+    def connect(front: Front, *, secret: str = fronts.PASSWORD, hosts: tuple[str, ...] = ("127.0.0.1",),
+                limits: Limits = SHORT, **changes: str) -> Transport:  # fmt: skip
+        keys = {"name": "front", "title": "前置库", "domain": "procurement", "organization": "demo-0",
+                "transport": "database", "url": f'"{front.url}"', "secret_env": "GKOPEN_SECRET_DEMO",
+                "table": "notice", "key": "id", "page_size": "100", "update_cycle": "daily"} | changes  # fmt: skip
+        source = load_source("\n".join(f"{key}: {value}" for key, value in keys.items() if value))
+        opened.append(open_transport(source, secret, allowed_hosts=hosts, limits=limits))
+        return opened[-1]
+
+    yield connect
+    for transport in opened:
+        transport.close()
+
+
+def rows_of(pages: list[Page]) -> list[dict[str, str | None]]:
+    return [row for page in pages for row in page.rows]
+
+
+def test_every_row_comes_once_as_the_server_prints_it(front, connect):
+    fill(front, 230)
+    front.run(f"update notice set id = {BIG}, amount = 123456789012345678.90, 项目名称 = '“引号”''; -- %s'"
+              " where id = 230")  # fmt: skip
+    pages = list(connect(front).pages())
+    assert [len(page.rows) for page in pages] == [100, 100, 30]
+    assert {page.total for page in pages} == {230}
+    rows = rows_of(pages)
+    assert [row["id"] for row in rows] == [*map(str, range(1, 230)), str(BIG)]
+    assert (rows[0]["amount"], rows[-1]["amount"]) == ("1.10", "123456789012345678.90")
+    assert rows[-1]["项目名称"] == "“引号”'; -- %s"
+    assert {row["rate"] for row in rows} == {"0.1"}
+    assert (rows[0]["open_on"], rows[0]["updated"]) == ("2026-05-01", "2026-05-01 12:01:00")
+    assert (rows[0]["ok"], rows[1]["ok"]) in (("true", "false"), ("1", "0"))
+    assert (rows[0]["a%b"], rows[2]["a%b"]) == (None, "")
+    assert json.loads(pages[0].raw)["rows"][0][0] == "1"
+
+
+def test_a_last_page_that_is_full_and_an_empty_table(front, connect):
+    assert [(page.rows, page.total) for page in connect(front).pages()] == [([], 0)]
+    fill(front, 200)
+    assert [len(page.rows) for page in connect(front).pages()] == [100, 100]
+
+
+def test_numbers_next_to_each_other_beyond_the_reach_of_floats(front, connect):
+    fill(front, 6)
+    for place in range(6):
+        front.run(f"update notice set id = {BIG + place} where id = {place + 1}")
+    pages = list(connect(front, page_size="2").pages())
+    assert [row["id"] for row in rows_of(pages)] == [str(BIG + place) for place in range(6)]
+
+
+def test_all_pages_are_one_snapshot(front, connect):
+    fill(front, 250)
+    pages = connect(front).pages()
+    first = next(pages)
+    front.run("delete from notice where id > 150", "update notice set amount = 0 where id = 120")
+    fill(front, 5, first=1000)
+    rows = rows_of([first, *pages])
+    assert [row["id"] for row in rows] == [str(place) for place in range(1, 251)]
+    assert rows[119]["amount"] == "120.10"
+
+
+def test_keys_of_several_columns(front, connect):
+    front.run("drop table notice", "create table notice (y int not null, code varchar(20) not null, v text,"
+              " primary key (y, code))")  # fmt: skip
+    front.run(f"grant select on notice to {fronts.USER if front.kind == 'postgresql' else fronts.USER + '@127.0.0.1'}")
+    wanted = [(year, f"码{code:02d}") for year in (2024, 2025) for code in range(15)]
+    front.fill("insert into notice values (%s, %s, 'x')", wanted)
+    pages = list(connect(front, key="[y, code]", page_size="7").pages())
+    assert [(int(row["y"] or 0), row["code"]) for row in rows_of(pages)] == sorted(wanted)
+    assert len(pages) == 5
+
+
+@pytest.mark.parametrize("change", ["update notice set kind = 'same'", "update notice set kind = null where id > 3"])
+def test_a_key_that_is_not_unique_or_empty_is_named_and_never_loses_rows(front, connect, change):
+    fill(front, 12)
+    front.run(change)
+    with pytest.raises(InconsistentListing, match="kind") as caught:
+        list(connect(front, key="kind", page_size="5").pages())
+    assert "唯一" in caught.value.zh
+
+
+@pytest.mark.parametrize("column", ["updated", "stamp_text", "open_on"])
+def test_only_what_changed_since_with_an_overlap(front, connect, column):
+    front.run("alter table notice add stamp_text varchar(30)")
+    fill_sql = ("insert into notice (id, open_on, updated, stamp_text) values (%s, %s, %s, %s)")
+    times = [datetime(2026, 5, 1, 8), datetime(2026, 5, 2, 7, 30), datetime(2026, 5, 3, 8)]
+    front.fill(fill_sql, [(place, time.date(), time, str(time)) for place, time in enumerate(times, 1)]
+               + [(9, None, None, None)])  # fmt: skip
+    # 8 o'clock in Beijing is midnight UTC; the look back of an hour takes the second row along.
+    since = datetime(2026, 5, 2, 0, 0, tzinfo=UTC)
+    transport = connect(front, watermark=column, complete="false")
+    (page,) = transport.pages(since)
+    assert [row["id"] for row in page.rows] == ["2", "3", "9"]
+    assert page.total == 3
+
+
+def test_only_the_columns_that_are_named_are_read(front, connect):
+    fill(front, 1)
+    ((row,),) = (page.rows for page in connect(front, columns="[id, amount]").pages())
+    assert row == {"id": "1", "amount": "1.10"}
+
+
+MISTAKES = [
+    ({"table": "notise"}, "notise", "table"),
+    ({"table": "secret_notice"}, "secret_notice", "SELECT"),
+    ({"key": "idd"}, "idd", "near it: id"),
+    ({"watermark": "更新时间"}, "更新时间", "it has"),
+    ({"columns": "[id, 项目名]"}, "项目名", "near it: 项目名称"),
+    ({"organization_column": "责任主体"}, "责任主体", "check the source file"),
+]
+
+
+@pytest.mark.parametrize(("changes", "named", "hint"), MISTAKES, ids=[str(change) for change, *_ in MISTAKES])
+def test_a_wrong_table_or_column_is_named_in_both_languages(front, connect, changes, named, hint):
+    with pytest.raises(SourceRefused) as caught:
+        list(connect(front, **changes).pages())
+    assert named in caught.value.zh
+    assert named in caught.value.en
+    assert hint in caught.value.en
+
+
+def test_a_watermark_that_is_no_time_is_refused(front, connect):
+    with pytest.raises(SourceRefused, match="neither a time nor a text"):
+        list(connect(front, watermark="amount", complete="false").pages(STAMP))
+
+
+def test_a_column_of_bytes_is_refused_unless_it_is_left_out(front, connect):
+    front.run(f"alter table notice add scan {'bytea' if front.kind == 'postgresql' else 'blob'}")
+    with pytest.raises(SourceRefused, match="scan"):
+        list(connect(front).pages())
+    assert list(connect(front, columns="[id, amount]").pages())
+
+
+@pytest.mark.parametrize(
+    ("secret", "hint"), [("geheim-77", "secret_env"), (fronts.PASSWORD, "")], ids=["password", "database"]
+)
+def test_a_login_that_is_refused_says_why_and_tells_no_secret(front, connect, secret, hint):
+    url = f'"{front.url}"' if hint else f'"{front.url}_elsewhere"'
+    with pytest.raises(SourceRefused) as caught:
+        list(connect(front, secret=secret, url=url).pages())
+    assert hint in caught.value.en
+    assert secret not in str(caught.value)
+
+
+def test_a_server_without_tls_where_it_is_asked_for(front, connect):
+    with pytest.raises(SourceRefused, match="sslmode=require"):
+        list(connect(front, url=f'"{front.url}?sslmode=require"').pages())
+
+
+def test_nothing_can_be_written(front, connect):
+    fill(front, 1)
+    writer = f"grant insert, update, delete on notice to {fronts.USER}"
+    front.run(writer if front.kind == "postgresql" else f"{writer}@'127.0.0.1'")
+    transport = connect(front)
+    list(transport.pages())
+    assert isinstance(transport, DatabaseTransport)
+    with pytest.raises((psycopg2.errors.ReadOnlySqlTransaction, pymysql.err.OperationalError)), \
+            transport._open._connection.cursor() as cursor:  # pyright: ignore  # fmt: skip
+        cursor.execute("delete from notice")
+
+
+def test_a_server_that_is_away_is_tried_again_and_named(front, connect, monkeypatch):
+    free = socket.socket()
+    free.bind(("127.0.0.1", 0))
+    away = Front(front.kind, front.host, free.getsockname()[1], front.database, None)
+    slept: list[float] = []
+    transport = connect(away)
+    monkeypatch.setattr(transport, "_sleep", slept.append)
+    with pytest.raises(SourceUnreachable, match=str(away.port)):
+        list(transport.pages())
+    assert len(slept) == SHORT.tries - 1
+    free.close()
+
+
+def test_a_server_that_says_nothing_is_left_within_the_limit(front, connect):
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        silent = Front(front.kind, front.host, mute.getsockname()[1], front.database, None)
+        with pytest.raises(SourceUnreachable):
+            list(connect(silent, limits=Limits(connect=0.5, silence=1, attempt=1, tries=1)).pages())
+
+
+def test_a_query_that_takes_too_long_is_ended(front, connect):
+    slow = "pg_sleep(30)::text" if front.kind == "postgresql" else "sleep(30)"
+    front.run("drop view if exists slow", f"create view slow as select 1 as id, {slow} as v")
+    reader = fronts.USER if front.kind == "postgresql" else f"{fronts.USER}@'127.0.0.1'"
+    front.run(f"grant select on slow to {reader}")
+    limits = Limits(connect=2, silence=2, attempt=0.5, tries=1)
+    transport = connect(front, table="slow", limits=limits)
+    with pytest.raises(SourceUnreachable):
+        list(transport.pages())
+    transport.close()
+    front.run("drop view slow")
+
+
+def test_a_connection_that_is_cut_while_reading_is_unreachable_and_not_an_end(front, connect):
+    fill(front, 150)
+    pages = connect(front).pages()
+    next(pages)
+    if front.kind == "postgresql":
+        front.run(f"select pg_terminate_backend(pid) from pg_stat_activity where usename = '{fronts.USER}'")
+    else:
+        with front.owner.cursor() as cursor:
+            cursor.execute(f"select id from information_schema.processlist where user = '{fronts.USER}'")
+            for (number,) in cursor.fetchall():
+                cursor.execute(f"kill {number}")
+    with pytest.raises(SourceUnreachable):
+        list(pages)
+
+
+def test_a_page_larger_than_an_answer_may_be_is_refused(front, connect):
+    fill(front, 50)
+    with pytest.raises(AnswerTooLarge):
+        list(connect(front, limits=Limits(answer_bytes=500, tries=1)).pages())
+
+
+def test_a_private_host_that_is_not_allowed_sees_no_connection(front, connect):
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        door.settimeout(0.2)
+        hidden = Front(front.kind, "localhost", door.getsockname()[1], front.database, None)
+        with pytest.raises(ForbiddenAddress, match="allowed_hosts"):
+            list(connect(hidden, hosts=()).pages())
+        with pytest.raises(TimeoutError):
+            door.accept()
+
+
+def test_a_name_that_leads_elsewhere_the_second_time_gains_nothing(front, connect, monkeypatch):
+    """The address that was judged is the one that is connected to."""
+    answers = threading.local()
+    real = socket.getaddrinfo
+
+    def getaddrinfo(host: Any, *more: Any, **options: Any) -> Any:
+        if host == "front.example.gov.cn":
+            assert not getattr(answers, "asked", False), "the name was resolved twice"
+            answers.asked = True
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", front.port))]
+        return real(host, *more, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    named = Front(front.kind, "front.example.gov.cn", front.port, front.database, None)
+    assert list(connect(named, hosts=("front.example.gov.cn",)).pages())
+
+
+def test_the_server_files_of_tests_are_where_they_are_expected() -> None:
+    """Else the fixture would say that MariaDB is missing where it is only packed differently."""
+    if fronts.MARIADBD is not None:
+        assert (Path(fronts.TABLES) / "mysql_system_tables.sql").exists()
