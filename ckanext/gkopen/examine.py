@@ -11,6 +11,7 @@ No database, no CKAN. Problems of data are findings; a file that cannot be read 
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +24,17 @@ from ckanext.gkopen.checks.contents import check_contents
 from ckanext.gkopen.checks.fields import check_fields
 from ckanext.gkopen.checks.keys import Keys, check_keys
 from ckanext.gkopen.domains import Domain
+from ckanext.gkopen.normalise.cells import MANY, side_by_side
 from ckanext.gkopen.normalise.rows import Rows, read_rows
 from ckanext.gkopen.normalise.table import make
 from ckanext.gkopen.records import Examined, Options
 
 ROW_SCHEMA = pa.schema([pa.field("line", pa.int32()), pa.field("row", pa.string())])
 _BATCH = 20_000
+
+if "jemalloc" in pa.supported_memory_backends() and "ARROW_DEFAULT_MEMORY_POOL" not in os.environ:
+    # A million rows: 3.7 s of processor and 900 MB, where Arrow's own choice takes 4.9 s and 950 to 1,100 MB.
+    pa.set_memory_pool(pa.jemalloc_memory_pool())
 
 __all__ = ["examine", "render"]
 
@@ -64,6 +70,8 @@ def _result(domain: Domain, values: dict[str, pa.Array], rows: Rows, findings: F
     header, encoding, notes = rows.columns.header(), rows.encoding, rows.notes
     rows.texts, rows.text = [], {}
     table = _in_key_order(domain, values, good, keys.order)
+    if len(good) > MANY:
+        pa.default_memory_pool().release_unused()  # what is written next needs it, perhaps in another library
     return Examined(table, findings.list(), quarantine, repeated, len(good), header, encoding, notes)
 
 
@@ -73,7 +81,8 @@ def _in_key_order(domain: Domain, values: dict[str, pa.Array], good: np.ndarray,
     if len(order) == len(good) and (np.diff(order) == 1).all():
         return pa.table([values[name] for name in domain.field_names], schema=domain.arrow_schema)
     pick = pa.array(order)
-    return pa.table([values.pop(name).take(pick) for name in domain.field_names], schema=domain.arrow_schema)
+    columns = side_by_side(lambda name: values.pop(name).take(pick), domain.field_names, len(order))
+    return pa.table(list(columns), schema=domain.arrow_schema)
 
 
 def _as_printed(rows: Rows, which: np.ndarray) -> pa.Table:

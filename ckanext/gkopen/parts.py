@@ -24,7 +24,7 @@ from ckanext.gkopen.normalise.cells import any_byte, by_distinct, flat, nulled, 
 _STRIPPED = {"money": r"^(-?[0-9]+\.[0-9][0-9](?:[0-9]*[1-9])?)0*$", "other": r"^(-?[0-9]+(?:\.[0-9]*[1-9])?)\.?0*$"}
 
 
-_BATCH = 100_000
+_BATCH = 50_000
 
 
 class NotCanonical(ValueError):
@@ -38,22 +38,29 @@ def write_part(domain: Domain, table: pa.Table) -> bytes:
 
 def write_parts(domain: Domain, tables: Mapping[str, pa.Table]) -> dict[str, bytes]:
     """Part → its canonical bytes. Many small parts are spelt out together: columns cost more than rows here."""
-    written = {part: [",".join(domain.field_names).encode() + b"\n"] for part in tables}
-    rows = sum(table.num_rows for table in tables.values())
-    for pieces in side_by_side(lambda group: _spelt(domain, group), _groups(domain, tables), rows):
-        for part, data in pieces:
-            written[part].append(data)
-    return {part: b"".join(pieces) for part, pieces in written.items()}
+    header = ",".join(domain.field_names).encode() + b"\n"
+    written = dict.fromkeys(tables, header)
+    left = {part: table.num_rows for part, table in tables.items()}
+    pieces: list[bytes | memoryview] = [header]
+    for group in side_by_side(lambda group: _spelt(domain, group), _groups(domain, tables), sum(left.values())):
+        for part, rows, lines in group:
+            pieces.append(lines)
+            left[part] -= rows
+            if not left[part]:  # each byte is copied once
+                written[part] = b"".join(pieces)
+                pieces = [header]
+    return written
 
 
-def _spelt(domain: Domain, group: list[tuple[str, pa.Table]]) -> list[tuple[str, bytes]]:
+def _spelt(domain: Domain, group: list[tuple[str, pa.Table]]) -> list[tuple[str, int, memoryview]]:
+    """Part, number of rows and lines of each piece."""
     rows = group[0][1] if len(group) == 1 else pa.concat_tables([piece for _, piece in group])
     cells = [_cells(field, flat(rows[field.name])) for field in domain.fields]
     cells[-1] = pc.binary_join_element_wise(cells[-1], "\n", "")
     data, offsets = text_bytes(pc.binary_join_element_wise(*cells, ","))  # the bytes of the joined lines are the file
     ends = np.cumsum([0, *(piece.num_rows for _, piece in group)])
-    return [(part, data[offsets[start]:offsets[end]].tobytes())
-            for (part, _), (start, end) in zip(group, itertools.pairwise(ends), strict=True)]
+    return [(part, piece.num_rows, data[offsets[start]:offsets[end]].data)
+            for (part, piece), (start, end) in zip(group, itertools.pairwise(ends), strict=True)]
 
 
 def _groups(domain: Domain, tables: Mapping[str, pa.Table]) -> Iterator[list[tuple[str, pa.Table]]]:

@@ -8,7 +8,7 @@ codes are no personal data: a digit run counts only where it stands alone, and c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import repeat
 
 import numpy as np
@@ -19,7 +19,7 @@ from ckanext.gkopen.checks.collect import Findings
 from ckanext.gkopen.checks.personal import PERSON_LABEL, context_of, judge, named
 from ckanext.gkopen.domains import Domain, Field
 from ckanext.gkopen.labels import INVISIBLE, fold
-from ckanext.gkopen.normalise.cells import as_mask, has_text
+from ckanext.gkopen.normalise.cells import as_mask, has_text, side_by_side
 from ckanext.gkopen.normalise.derived import Made
 from ckanext.gkopen.normalise.raw import refuse
 from ckanext.gkopen.normalise.rows import Rows
@@ -54,14 +54,12 @@ def gate(domain: Domain, rows: Rows, made: Made, findings: Findings) -> None:
     A cell that was read as a date, a figure or a code of a list is no text: it is left out.
     """
     try:
-        columns = _columns(domain, rows, made)
-        looks: Iterable[np.ndarray | None] = repeat(None)
-        if len(rows.lines) <= _FEW:
-            columns = list(columns)
-            looks = _first_look([column for _, _, column in columns])
-        for (label, field, column), look in zip(columns, looks, strict=False):  # `repeat` has no end
+        columns = list(_columns(domain, rows, made))
+        looks = _first_look([column for _, _, column in columns]) if len(rows.lines) <= _FEW else repeat(None)
+        found = side_by_side(_scanned, zip(columns, looks, strict=False), len(rows.lines))  # `repeat` has no end
+        for (label, field, _), kinds in zip(columns, found, strict=True):
             name = field.name if field else None
-            for kind, mask in scan(column, label, field.privacy if field else "none", look).items():
+            for kind, mask in kinds.items():
                 findings.rows(f"personal-{kind}", mask[rows.take], field=name, label=label)
                 findings.secret |= mask[rows.take]
             if (field and field.privacy in ("person_name", "contact")) or (
@@ -86,6 +84,11 @@ def _columns(domain: Domain, rows: Rows, made: Made) -> Iterator[tuple[str, Fiel
                 continue
             column = pc.if_else(pa.array(unread), column, "")
         yield label, field, column
+
+
+def _scanned(item: tuple[tuple[str, Field | None, pa.Array], np.ndarray | None]) -> dict[str, np.ndarray]:
+    (label, field, column), look = item
+    return scan(column, label, field.privacy if field else "none", look)
 
 
 def _first_look(columns: list[pa.Array]) -> list[np.ndarray]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +18,18 @@ _CONTROL = "".join(map(chr, [*range(0, 9), 11, 12, *range(14, 32), *range(127, 1
 _MARKS = dict.fromkeys(map(ord, INVISIBLE + _CONTROL))
 _LINES = re.compile(r"[ \t\u00a0\u3000]*(?:\r\n|\r|\n)")
 REPLACEMENT = "\ufffd"
+MANY = 50_000
+"""From so many rows on a second thread costs less than it saves."""
+T, R = TypeVar("T"), TypeVar("R")
+
+
+def side_by_side(function: Callable[[T], R], items: Iterable[T], rows: int) -> Iterator[R]:
+    """`function` of each item, in their order; for many rows on all processors, since Arrow works without the GIL."""
+    if rows < MANY:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        yield from threads.map(function, items)
 
 
 def flat(column: pa.ChunkedArray | pa.Array) -> pa.Array:

@@ -14,7 +14,7 @@ from ckanext.gkopen.derive.sheets import ASIDE
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.labels import fold
 from ckanext.gkopen.normalise.amounts import Units
-from ckanext.gkopen.normalise.cells import empty, flat
+from ckanext.gkopen.normalise.cells import empty, flat, side_by_side
 from ckanext.gkopen.normalise.columns import (
     Columns,
     contract,
@@ -102,10 +102,14 @@ def read_rows(domain: Domain, path: Path, filename: str, options: Options) -> Ro
         raise refuse("no-rows", sheet=sheet_name)
     whole = len(keep) == len(body.lines)
     source.sheets.clear()
-    texts: list[pa.Array] = []
-    while body.columns:  # each chunked copy is let go before the next column is joined
-        column = flat(body.columns.pop(0))
-        texts.append(column if whole else column.take(pa.array(keep)))
+    columns_left = dict(enumerate(body.columns))
+    body.columns.clear()
+
+    def joined(index: int) -> pa.Array:
+        column = flat(columns_left.pop(index))  # the chunks are let go as soon as they are joined
+        return column if whole else column.take(pa.array(keep))
+
+    texts = list(side_by_side(joined, list(columns_left), len(keep)))
     lines = body.lines[keep]
     totals = take_totals(domain, columns, texts, lines, notes)
     if len(totals.drop):
