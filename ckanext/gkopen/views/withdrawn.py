@@ -31,4 +31,5 @@ def _bulk(id_: str) -> dict[str, Any] | None:
     """The table over all bodies of a domain, of which nothing is public any more."""
     domain = next((name for name in domains() if id_ in (ids.bulk_id(name), f"all-{name.replace('_', '-')}")), None)
     return model.one("select reason from gkopen.file where dataset_id is null and domain = :domain and sha256 is null"
-                     " and address = :address", domain=domain, address=f"{domain}.csv") if domain else None
+                     " and address = :address and not exists (select from public.package where id = :id)",
+                     domain=domain, address=f"{domain}.csv", id=ids.bulk_id(domain)) if domain else None

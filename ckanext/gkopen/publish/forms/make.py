@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -84,9 +85,9 @@ def make(content: Content, folder: Path, kept: Mapping[str, Kept]) -> dict[str, 
     :raises Damaged: a kept file was changed
     """
     workbook = Workbook(content, folder, kept.get("xlsx"))
-    with (folder / "parquet").open("wb") as columns, ThreadPoolExecutor(2, "form") as pool:
+    with ((folder / "parquet").open("wb") as columns, closing(Parquet(content, columns)) as parquet,
+          ThreadPoolExecutor(2, "form") as pool):
         lines = {form: _Lines(module, content, folder / form, kept.get(form)) for form, module in LINES.items()}
-        parquet = Parquet(content, columns)
         # The longest first, so that the two threads end together.
         _write_parts(pool, content.parts, [workbook, parquet, *lines.values()])
         parquet.finish()

@@ -59,6 +59,9 @@ class Parquet:
     def finish(self) -> None:
         if self.waiting:
             self._write_groups(1)
+        self.close()
+
+    def close(self) -> None:
         self.writer.close()
 
 
