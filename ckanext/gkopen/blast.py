@@ -141,7 +141,8 @@ def _keep(domain: Domain, part: str, kept: pa.Table, verdict: Verdict) -> None:
     else:
         verdict.contents[part] = data
     again = changesets.change_of(domain, part, change.base, data)
-    verdict.changes = [again if one is change else one for one in verdict.changes if one is not change or again]
+    at = verdict.changes.index(change)
+    verdict.changes[at:at + 1] = [again] if again else []
 
 
 def key_texts(domain: Domain, table: pa.Table) -> list[str]:

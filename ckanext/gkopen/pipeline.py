@@ -146,7 +146,8 @@ def submit_metadata(domain: Domain, body: Mapping[str, Any], fields: Mapping[str
     dataset = changesets.open_dataset(domain, body)
     waiting = model.one(
         "select r.*, p.new_sha256 as metadata, s.source from gkopen.revision r"
-        " join gkopen.submission s on s.id = r.submission_id join gkopen.revision_part p on p.revision_id = r.id and p.part = :part"
+        " join gkopen.submission s on s.id = r.submission_id"
+        " join gkopen.revision_part p on p.revision_id = r.id and p.part = :part"
         " where r.dataset_id = :d and r.state = 'held' order by r.created_at desc limit 1",
         part=changesets.METADATA, d=dataset["id"])
     public = changesets.public_parts(str(dataset["id"])).get(changesets.METADATA)
@@ -215,7 +216,8 @@ def _hold(domain: Domain, dataset: Mapping[str, Any], submission_id: str, path: 
             return _frozen_whole(dataset, submission_id, alarm)
         return _return_whole(domain, dataset, submission_id, submitted_by, error.findings, run_id=run_id)
     base = changesets.public_parts(str(dataset["id"]))
-    contents = changesets.contents(domain, examined, base, scope)
+    carried = _carried(dataset["id"], submission_id) if scope == "changes" else []
+    contents, spoken = changesets.contents(domain, examined, base, scope, carried)
     if metadata is not None:
         contents[changesets.METADATA] = changesets.canonical_json(metadata)
     changes = [change for part, data in contents.items()
@@ -227,8 +229,7 @@ def _hold(domain: Domain, dataset: Mapping[str, Any], submission_id: str, path: 
         changes, alarms = verdict.changes, tuple(verdict.alarms)
     for change in changes:
         changesets.keep(change, contents[change.part])
-    counts = {"rows_in": examined.rows_in, "rows_ok": examined.rows_ok, "rows_quarantined": examined.rows_quarantined,
-              "rows_duplicate": examined.rows_duplicate}
+    counts = _counts(examined)
     if not any(change.part != changesets.METADATA for change in changes) and not (changes and examined.rows_ok):
         if not examined.rows_ok and examined.rows_in:
             return _return_whole(domain, dataset, submission_id, submitted_by, examined.findings, examined,
@@ -252,12 +253,17 @@ def _hold(domain: Domain, dataset: Mapping[str, Any], submission_id: str, path: 
         model.execute("update gkopen.revision set state = 'superseded' where dataset_id = :d and state = 'frozen'"
                       " and id <> :id and submitted_by = :by", d=dataset["id"], id=revision_id, by=submitted_by)
     else:
-        supersede(dataset["id"], submission_id, revision_id, {c.part for c in changes}, scope)
+        supersede(dataset["id"], submission_id, revision_id, spoken | {changesets.METADATA}, scope)
     return Outcome("frozen" if alarms else "held", submission_id, revision_id, str(dataset["id"]), **counts,
                    findings=dict(examined.counts()), **_sums(changes), alarms=alarms)
 
 
-def _sums(changes: list[changesets.Change]) -> dict[str, int]:
+def _counts(examined: Examined | None) -> dict[str, Any]:
+    names = ("rows_in", "rows_ok", "rows_quarantined", "rows_duplicate")
+    return {name: getattr(examined, name) if examined else 0 for name in names}
+
+
+def _sums(changes: list[changesets.Change]) -> dict[str, Any]:
     rows = [change for change in changes if change.part != changesets.METADATA]
     return {name: sum(getattr(change, name) for change in rows) for name in ("added", "changed", "removed")}
 
@@ -281,7 +287,7 @@ def preview(domain: Domain, body: Mapping[str, Any], examined: Examined) -> list
     Stores nothing. A file speaks for the parts that occur in it, as with `submit`.
     """
     base = changesets.public_parts(ids.dataset_id(domain.name, body["id"]))
-    contents = changesets.contents(domain, examined, base, "parts")
+    contents, _ = changesets.contents(domain, examined, base, "parts")
     return [change for part, data in contents.items()
             if (change := changesets.change_of(domain, part, base.get(part), data))]
 
@@ -289,10 +295,7 @@ def preview(domain: Domain, body: Mapping[str, Any], examined: Examined) -> list
 def _return_whole(domain: Domain, dataset: Mapping[str, Any], submission_id: str, submitted_by: str,
                   findings: list[Finding], examined: Examined | None = None, *, run_id: str | None) -> Outcome:
     """Nothing in the file can be published: it is kept, with all findings, and goes back to the officer."""
-    counts = {"rows_in": 0, "rows_ok": 0, "rows_quarantined": 0, "rows_duplicate": 0}
-    if examined is not None:
-        counts = {"rows_in": examined.rows_in, "rows_ok": examined.rows_ok,
-                  "rows_quarantined": examined.rows_quarantined, "rows_duplicate": examined.rows_duplicate}
+    counts = _counts(examined)
     revision_id = changesets.hold_changes(domain, dataset, submission_id, [], submitted_by, kind="publish",
                                           counts=counts)
     model.execute("update gkopen.revision set state = 'returned', decided_by = :by, decided_at = now(),"
@@ -307,9 +310,23 @@ def _return_whole(domain: Domain, dataset: Mapping[str, Any], submission_id: str
     return Outcome("returned", submission_id, revision_id, str(dataset["id"]), **counts, findings=counted)
 
 
+def _carried(dataset_id: Any, submission_id: str) -> list[dict[str, Any]]:
+    """Changes of parts that the same source sent and nobody has decided yet, and those of this very submission where
+    it is compared again: a source of changes sends each of them once."""
+    return model.every(
+        "select p.* from gkopen.revision r join gkopen.submission s on s.id = r.submission_id"
+        " join gkopen.submission mine on mine.id = :submission join gkopen.revision_part p on p.revision_id = r.id"
+        " where r.dataset_id = :d and r.kind = 'publish' and p.part <> :metadata and s.source = mine.source and"
+        " (r.state in ('held', 'frozen') or (r.state = 'stale' and s.id = mine.id)) order by r.created_at, p.part",
+        submission=submission_id, d=dataset_id, metadata=changesets.METADATA)
+
+
 def supersede(dataset_id: Any, submission_id: str, revision_id: str | None, touched: set[str],
               scope: changesets.Scope) -> None:
-    """What the same source sent before and nobody has decided yet is replaced by what it sends now."""
+    """What the same source sent before and nobody has decided yet is replaced by what it sends now, or carried in it.
+
+    `touched`: the parts that a file of some parts speaks for.
+    """
     model.execute(
         "update gkopen.revision r set state = 'superseded' from gkopen.submission s, gkopen.submission mine"
         " where r.submission_id = s.id and mine.id = :submission and s.source = mine.source"
@@ -317,7 +334,7 @@ def supersede(dataset_id: Any, submission_id: str, revision_id: str | None, touc
         " and r.id is distinct from cast(:revision as uuid)"
         " and (:complete or not exists (select 1 from gkopen.revision_part p where p.revision_id = r.id"
         "      and not p.part = any(:touched)))",
-        submission=submission_id, dataset=dataset_id, revision=revision_id, complete=scope == "complete",
+        submission=submission_id, dataset=dataset_id, revision=revision_id, complete=scope != "parts",
         touched=sorted(touched))
 
 

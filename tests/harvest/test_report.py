@@ -14,10 +14,8 @@ from ckan.cli.cli import ckan
 from ckanext.gkopen import model, pipeline, reports
 from ckanext.gkopen.harvest import run as harvest_run
 from ckanext.gkopen.views.findings import rows_as_csv
-from tests.harvest.test_run import City, approve_all, city, harvest
+from tests.harvest.city import City, approve_all, harvest
 from tests.people import call
-
-__all__ = ["city"]
 
 
 def rows_of(run_id: str, user: str = "office") -> list[dict[str, Any]]:

@@ -2,81 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
-from importlib.resources import files
-from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import demo, ids, model
-from ckanext.gkopen.embedded.accounts import Accounts
+from ckanext.gkopen import ids, model
 from ckanext.gkopen.harvest import ledger, run, worker
-from ckanext.gkopen.publish import outbox
-from ckanext.gkopen.simulator.faults import parse_fault
-from ckanext.gkopen.simulator.platform import Platform
-from ckanext.gkopen.simulator.server import running
+from tests.harvest.city import SECRET, SOURCE, City, approve_all, harvest, revisions, shown
 from tests.people import call
-
-SECRET = "only-for-tests"
-SOURCE = "jianghai-cgj-parking"
-BODY = "jianghai-cgj"
-
-
-@dataclass
-class City:
-    folder: Path
-    platform: Platform
-
-    def table(self) -> Path:
-        return self.folder / "data" / "cgj-parking.csv"
-
-    def edit(self, old: str, new: str) -> None:
-        text = self.table().read_text("utf-8-sig")
-        assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in the table"
-        self.table().write_text(text.replace(old, new), "utf-8")
-
-
-@pytest.fixture
-def city(site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[City]:
-    folder = tmp_path / "city"
-    shutil.copytree(str(files("ckanext.gkopen") / "simulator" / "city"), folder)
-    monkeypatch.setenv("GKOPEN_SECRET_DEMO", SECRET)
-    with running(folder, SECRET) as (url, platform):
-        demo.make_city(folder, url, Accounts(tmp_path / "accounts.txt"))
-        yield City(folder, platform)
-
-
-def harvest(name: str = SOURCE, *, dry_run: bool = False) -> dict[str, Any]:
-    """One run to its end; the run's row."""
-    run_id = ledger.enqueue(ledger.find_source(name), "manual", "test", dry_run=dry_run)
-    ckan_model.Session.commit()
-    claim = ledger.claim(run_id)
-    assert claim is not None
-    try:
-        run.carry_out(claim)
-    finally:
-        claim.release()
-    row = model.one("select * from gkopen.run where id = :id", id=run_id)
-    assert row is not None
-    return row
-
-
-def approve_all() -> None:
-    for revision in call("gkopen_revision_list", "office", state="held", limit=1000)["results"]:
-        call("gkopen_revision_approve", "office", id=revision["id"], digest=revision["digest"])
-    assert all(outbox.drain())
-
-
-def revisions() -> int:
-    return model.value("select count(*) from gkopen.revision")
 
 
 def test_rows_in_are_good_or_quarantined_or_duplicate(city: City) -> None:
@@ -131,16 +68,16 @@ def test_a_dry_run_writes_nothing(city: City) -> None:
 def test_a_bad_night_deletes_nothing(city: City, fault: str) -> None:
     harvest()
     approve_all()
-    shown = call("datastore_search", "", resource_id="parking")["total"]
-    city.platform.faults.replace([parse_fault(fault)])
+    before = shown()
+    city.fault(fault)
     row = harvest()
-    assert call("datastore_search", "", resource_id="parking")["total"] == shown
+    assert shown() == before
     assert not model.every("select 1 from gkopen.revision_part p join gkopen.revision r on r.id = p.revision_id"
                            " where r.state = 'held'")
     assert row["state"] == {"empty": "held", "wrong_total": "incomplete"}.get(fault, "failed")
     if fault != "empty":
         assert row["error"]["zh"] and row["error"]["en"]
-    city.platform.faults.replace([])
+    city.fault()
     assert harvest()["counts"]["outcomes"][0]["state"] == "unchanged"
 
 

@@ -5,7 +5,7 @@ import pytest
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
 
-from tests.harvest.test_run import city as city
+from tests.harvest.conftest import city as city
 from tests.people import Cast, make_cast
 from tests.races import crew
 

@@ -20,7 +20,7 @@ from werkzeug.datastructures import FileStorage
 
 from ckanext.gkopen import model
 from ckanext.gkopen.harvest import ledger, run
-from tests.harvest.test_run import BODY, SOURCE, City, harvest
+from tests.harvest.city import BODY, SOURCE, City, harvest
 from tests.people import call
 from tests.races import crew
 from tests.races.gate import gate

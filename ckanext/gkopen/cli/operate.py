@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.resources import files
 from pathlib import Path
@@ -21,7 +22,8 @@ CITY = Path(str(files("ckanext.gkopen") / "simulator" / "city"))
 @click.option("--once", is_flag=True, help="end when nothing is due")
 def worker_command(once: bool) -> None:
     """Do due work (harvests, exits) until told to stop. Any number of workers may run."""
-    worker.work(once=once)
+    if worker.work(once=once):
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 @command(gkopen, "verify")

@@ -72,7 +72,7 @@ def resume(name: str) -> None:
 @click.option("--all", "everything", is_flag=True, help="every active source, one after the other")
 @click.option("--dry-run", is_flag=True, help="show what would change, write nothing")
 def harvest(source_name: str | None, everything: bool, dry_run: bool) -> None:
-    """One run now, in the foreground. Exit 0 done, 1 held for review or partly quarantined, 2 failed."""
+    """One run now, in the foreground. Exit 0 done, 1 held, stopped or partly quarantined, 2 failed or incomplete."""
     if bool(source_name) == everything:
         raise decide.Refused("Name one source, or give --all.")
     names = [source_name] if source_name else [row["name"] for row in ledger.active_sources()]
@@ -86,7 +86,10 @@ def harvest(source_name: str | None, everything: bool, dry_run: bool) -> None:
 
 def _harvest_one(name: str, dry_run: bool) -> int:
     row = ledger.find_source(name)
-    run_id = ledger.enqueue(row, "manual", "cli", dry_run=dry_run)
+    try:
+        run_id = ledger.enqueue(row, "manual", "cli", dry_run=dry_run)
+    except ledger.OtherRunOpen as error:
+        raise decide.Refused(f"{name}: {error}") from error
     ckan_model.Session.commit()
     claim = ledger.claim(run_id)
     if claim is None:
@@ -97,7 +100,7 @@ def _harvest_one(name: str, dry_run: bool) -> int:
     finally:
         claim.release()
     _print_report(act("gkopen_run_show", id=run_id))
-    if report.state == "failed":
+    if report.state in ledger.BAD:
         return FAILED
     waits = any(outcome["state"] == "held" for outcome in report.outcomes) and not dry_run
     return 1 if waits or report.state != "done" else 0
@@ -120,6 +123,11 @@ def _print_report(run: dict[str, Any]) -> None:
         click.echo("\r", nl=False, err=True)
     mark = " (dry run: nothing was written)" if run["dry_run"] else ""
     click.echo(f"{run['source']}: {run['state']}{mark}  run {run['id']}")
+    if run["decision"]:
+        click.echo(f"  {run['decision']} by {run['decided_by']} at {run['decided_at']}")
+    elif run["state"] in ("held", "stopped") and not run["dry_run"]:
+        ways = "release ID | discard ID" if run["state"] == "held" else "accept ID"
+        click.echo(f"  waits for a person: ckan gkopen run {ways}, or its page in the portal")
     if run["error"]:
         click.echo(f"  {run['error']['zh']}\n  {run['error']['en']}")
     if counts:
@@ -131,11 +139,26 @@ def _print_report(run: dict[str, Any]) -> None:
                        + (f", revision {outcome['revision']}" if outcome["revision"] else ""))
         for code, number in sorted(counts["findings"].items()):
             click.echo(f"  {number:6d} × {code}")
-        for body, number in counts.get("vanished", {}).items():
-            click.echo(f"  {number} rows of {body} are gone from the source:"
-                       " look at the revision before you approve it")
+        for entry in counts.get("held", []):
+            click.echo(f"  {entry['body']}: held, {', '.join(map(_alarm, entry['alarms']))}")
+        for entry in counts.get("stopped", []):
+            click.echo(f"  {entry['body']}: stopped, {entry['rows']} rows left alone, columns changed:")
+            for drift in entry["drift"]:
+                click.echo("    " + " ".join(f"{name}={value}" for name, value in drift.items()))
+        for entry in counts.get("tombstones", []):
+            click.echo(f"  {entry['body']}: {entry['rows']} rows are gone from the source; public until {entry['due']}")
         for body, number in counts["unknown_bodies"].items():
             click.echo(f"  {number} rows of an unknown body {body!r} are quarantined: create it, then harvest again")
+
+
+def _alarm(alarm: dict[str, Any]) -> str:
+    match alarm["kind"]:
+        case "empty":
+            return f"the source lists no rows, {alarm['public']} are public"
+        case "gone":
+            return f"{alarm['rows']} of {alarm['public']} public rows are gone"
+        case _:
+            return f"the total of {alarm['field']} would go from {alarm['before']} to {alarm['after']} yuan"
 
 
 @gkopen.group("run")

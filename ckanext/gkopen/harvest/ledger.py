@@ -51,6 +51,15 @@ class Cancelled(Exception):
         self.by = by
 
 
+class OtherRunOpen(Exception):
+    """A trial was asked for while a real run is open, or the other way round: one cannot stand for the other."""
+
+    def __init__(self, run_id: str, dry_run: bool):
+        kind = "a trial (dry run)" if dry_run else "a run that writes"
+        super().__init__(f"{kind} of this source is open: wait for it, or cancel it (run {run_id})")
+        self.run_id, self.dry_run = run_id, dry_run
+
+
 class NotOpen(Exception):
     """The run has ended already: there is nothing to cancel."""
 
@@ -90,7 +99,7 @@ def set_state(name: str, state: str) -> None:
 
 
 def enqueue(source: dict[str, Any], trigger: str, requested_by: str, *, dry_run: bool = False) -> str:
-    """Queue a run; while one of the source is queued or running, that one is the answer."""
+    """Queue a run; while one of the source is queued or running, that one is the answer. Raises OtherRunOpen."""
     run_id = str(uuid4())
     model.execute(
         "insert into gkopen.run (id, source_id, epoch, trigger, requested_by, dry_run)"
@@ -98,8 +107,12 @@ def enqueue(source: dict[str, Any], trigger: str, requested_by: str, *, dry_run:
         " on conflict (source_id) where state in ('queued', 'running') do nothing",
         id=run_id, source=source["id"], trigger=trigger, by=requested_by, dry=dry_run)
     model.execute("select pg_notify('gkopen', 'run')")
-    return str(model.value("select id from gkopen.run where source_id = :s and state in ('queued', 'running')",
-                           s=source["id"]))
+    open_run = model.one("select id, dry_run from gkopen.run where source_id = :s and state in ('queued', 'running')",
+                         s=source["id"])
+    assert open_run is not None
+    if open_run["dry_run"] != dry_run:
+        raise OtherRunOpen(str(open_run["id"]), open_run["dry_run"])
+    return str(open_run["id"])
 
 
 def lock_key(source_id: Any) -> int:

@@ -10,14 +10,17 @@ from ckanext.gkopen.views import (
     open,
     operations,
     oversight,
+    quarantine,
     review,
     rows,
     runs,
+    standards,
+    standing,
     withdrawn,
 )
 
 blueprints = [
-    language.blueprint, domain.blueprint, open.blueprint, changes.blueprint, rows.blueprint, office.blueprint,
-    runs.blueprint, metadata.blueprint, review.blueprint, operations.blueprint, oversight.blueprint,
-    withdrawn.blueprint,
+    language.blueprint, domain.blueprint, open.blueprint, standards.blueprint, changes.blueprint, rows.blueprint,
+    office.blueprint, runs.blueprint, metadata.blueprint, review.blueprint, operations.blueprint, oversight.blueprint,
+    feed.blueprint, quarantine.blueprint, standing.blueprint, withdrawn.blueprint,
 ]

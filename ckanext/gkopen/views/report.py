@@ -11,6 +11,8 @@ from ckan.lib.helpers import helper_functions as h
 
 from ckanext.gkopen import bodies
 from ckanext.gkopen.checks.catalogue import catalogue, render
+from ckanext.gkopen.harvest import contract
+from ckanext.gkopen.oversight import words
 from ckanext.gkopen.records import Finding, Severity
 from ckanext.gkopen.views.findings import RANKS
 
@@ -19,26 +21,36 @@ def of(run: Mapping[str, Any]) -> dict[str, Any]:
     """What the page shows of a run as `gkopen_run_show` answers it.
 
     `outcomes`: body and its title, state, revision's id; `rules`: code, severity, title, number, the worst first;
-    `revisions`: the ids of those that there are; `seconds`: of work, None while it goes on.
+    `revisions`: the ids of those that there are; `seconds`: of work, None while it goes on; `advice`: what to do, the most urgent first.
     """
     counts = run["counts"] or {}
-    outcomes = [{**outcome, "title": _title(outcome["body"])} for outcome in counts.get("outcomes", [])]
-    return {"run": run, "outcomes": outcomes, "rules": _rules(counts.get("findings", {})),
+    outcomes = [{**outcome, "title": title(outcome["body"])} for outcome in counts.get("outcomes", [])]
+    return {"run": run, "outcomes": outcomes, "rules": rules(counts.get("findings", {})),
             "revisions": [outcome["revision"] for outcome in outcomes if outcome["revision"]],
-            "vanished": [(_title(name), number) for name, number in counts.get("vanished", {}).items()],
-            "unknown": list(counts.get("unknown_bodies", {}).items()), "seconds": _seconds(run)}
+            "stopped": [{**table, "title": title(table["body"]), "said": _drifts(table["drift"])}
+                        for table in counts.get("stopped", [])],
+            "buried": [{**table, "title": title(table["body"])} for table in counts.get("tombstones", [])],
+            "unknown": list(counts.get("unknown_bodies", {}).items()), "seconds": _seconds(run),
+            "advice": words.run_advice(run)}
 
 
-def _rules(numbers: Mapping[str, int]) -> list[dict[str, Any]]:
+def rules(numbers: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Findings by rule: code, severity, title, number; the worst first."""
     known = catalogue()
     severities: dict[str, Severity] = {code: known[code]["severity"] if code in known else "info" for code in numbers}
-    rules = [{"code": code, "number": number, "severity": severities[code],
+    found = [{"code": code, "number": number, "severity": severities[code],
               "title": render(Finding(code, severities[code]), str(h.lang()))["title"]}
              for code, number in numbers.items()]
-    return sorted(rules, key=lambda rule: (RANKS.get(rule["severity"], 3), -rule["number"], rule["code"]))
+    return sorted(found, key=lambda rule: (RANKS.get(rule["severity"], 3), -rule["number"], rule["code"]))
 
 
-def _title(name: str) -> str:
+def _drifts(drifts: list[dict[str, Any]]) -> list[str]:
+    """What stopped a table, a sentence each, with what is proposed."""
+    lang = str(h.lang())
+    return [render(finding, lang)["message"] for finding in contract.findings(contract.Drift(**one) for one in drifts)]
+
+
+def title(name: str) -> str:
     group = model.Group.get(name)
     if group is None:
         return name
