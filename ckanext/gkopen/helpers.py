@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date, format_datetime, format_timedelta
 from babel.numbers import format_decimal
 from ckan import model
 from ckan.lib.helpers import helper_functions as h
@@ -45,6 +45,7 @@ __all__ = [
     "gkopen_domains",
     "gkopen_door",
     "gkopen_downloads",
+    "gkopen_duration",
     "gkopen_english",
     "gkopen_facet_label",
     "gkopen_formats",
@@ -200,6 +201,11 @@ def gkopen_time(value: Any) -> str:
     if moment is None:
         return str(value or "")
     return format_datetime(moment, "y-MM-dd HH:mm" if not gkopen_english() else "d MMM y, HH:mm", locale=_locale())
+
+
+def gkopen_duration(seconds: float) -> str:
+    """A length of time in its largest unit: 3 days, 5 hours."""
+    return format_timedelta(timedelta(seconds=seconds), threshold=1.2, locale=_locale())
 
 
 def _locale() -> str:

@@ -20,6 +20,7 @@ blueprint.before_request(signed_in)
 
 PER_PAGE = 20
 DESK_ROWS = 10
+MESSAGES = 10
 FINDINGS_SHOWN = 500
 
 
@@ -29,7 +30,8 @@ def desk() -> str:
     revisions = act("gkopen_revision_list", {"limit": DESK_ROWS, **words("cursor")})
     return toolkit.render("gkopen/office/desk.html", {
         **_choices(), "revisions": revisions["results"], "cursor": revisions["cursor"],
-        "sources": act("gkopen_source_list", {"limit": 100})["results"], "data": words("domain", "organization")})
+        "sources": act("gkopen_source_list", {"limit": 100})["results"], "data": words("domain", "organization"),
+        "owed": _owed()})
 
 
 @blueprint.route("/submit", methods=["GET", "POST"], endpoint="submit")
@@ -61,8 +63,14 @@ def submit() -> Any:
 @blueprint.get("/sources", endpoint="sources")
 def sources() -> str:
     """Every source of the officer's bodies, with its health."""
-    listed = act("gkopen_source_list", {"limit": 1000})
-    return toolkit.render("gkopen/office/sources.html", {"sources": listed["results"]})
+    return _sources()
+
+
+@blueprint.post("/feed", endpoint="feed")
+def feed() -> str:
+    """A new secret address of the person's feed: told in this answer only, and kept nowhere."""
+    made = act("gkopen_feed_create")
+    return _sources(feed=toolkit.config["ckan.site_url"].rstrip("/") + made["path"])
 
 
 @blueprint.post("/sources/<name>/<any(harvest, pause, resume):what>", endpoint="source_do")
@@ -110,6 +118,23 @@ def nil() -> Any:
         act("gkopen_nil_report", words("domain", "organization", "part"))
         h.flash_success(toolkit._("The nil report is recorded."))
     return h.redirect_to("gkopen_office.desk")
+
+
+def _owed() -> list[dict[str, Any]]:
+    """What the person's bodies owe and have not sent, the longest overdue first."""
+    mine = {body.id for body in _choices()["body_choices"]}
+    found = [entry for state in ("overdue", "due") for entry in
+             act("gkopen_oversight_list", {"state": state, "limit": 1000})["results"]
+             if entry["organization"]["id"] in mine]
+    return sorted(found, key=lambda entry: (entry["due_on"], entry["domain"]))[:DESK_ROWS]
+
+
+def _sources(**more: Any) -> str:
+    told = words("messages")
+    messages = act("gkopen_message_list", {"limit": MESSAGES, **({"cursor": told["messages"]} if told else {})})
+    return toolkit.render("gkopen/office/sources.html", {
+        "sources": act("gkopen_source_list", {"limit": 1000})["results"], "messages": messages["results"],
+        "cursor": messages["cursor"], **more})
 
 
 def _submitted(data: dict[str, str], file: kept.Kept) -> Any:

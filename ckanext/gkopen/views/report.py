@@ -21,7 +21,8 @@ def of(run: Mapping[str, Any]) -> dict[str, Any]:
     """What the page shows of a run as `gkopen_run_show` answers it.
 
     `outcomes`: body and its title, state, revision's id; `rules`: code, severity, title, number, the worst first;
-    `revisions`: the ids of those that there are; `seconds`: of work, None while it goes on; `advice`: what to do, the most urgent first.
+    `revisions`: the ids of those that there are; `seconds`: of work, None while it goes on; `advice`: what to do, the
+    most urgent first.
     """
     counts = run["counts"] or {}
     outcomes = [{**outcome, "title": title(outcome["body"])} for outcome in counts.get("outcomes", [])]

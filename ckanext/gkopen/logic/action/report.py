@@ -10,6 +10,7 @@ from ckanext.gkopen import bodies, model
 from ckanext.gkopen.logic import paging
 from ckanext.gkopen.logic.action.common import need, user_of, visible_revision, visible_run
 from ckanext.gkopen.logic.action.submission import described
+from ckanext.gkopen.oversight.corrections import shown_row
 from ckanext.gkopen.records import Finding
 from ckanext.gkopen.review import roles
 
@@ -40,41 +41,60 @@ def gkopen_finding_list(context: Any, data_dict: Any) -> dict[str, Any]:
 
 @toolkit.side_effect_free
 def gkopen_revision_quarantine(context: Any, data_dict: Any) -> dict[str, Any]:
-    """Rows of a revision that wait because of their findings, in line order. :param id: :param cursor: :param limit:"""
+    """Rows of a revision that wait because of their findings, in line order; personal data in them is hidden.
+
+    :param id: :param code: only rows with a finding of this rule :param cursor: :param limit:
+    """
     row = visible_revision(context, data_dict)
     answer = paging.listed(
         data_dict, "select id, line, kind, row from gkopen.quarantine where revision_id = :revision"
         " and (cast(:after_line as int) is null or (line, id) > (cast(:after_line as int), cast(:after_id as bigint)))"
-        " order by line, id limit :limit", {"line": int, "id": int}, dict, revision=row["id"])
+        " and (cast(:code as text) is null or exists (select 1 from gkopen.finding f where f.revision_id = :revision"
+        " and f.line = quarantine.line and f.code = :code))"
+        " order by line, id limit :limit", {"line": int, "id": int}, dict, revision=row["id"],
+        code=data_dict.get("code") or None)
     found = model.every("select * from gkopen.finding where revision_id = :id and line = any(:lines) order by id",
                         id=row["id"], lines=[entry["line"] for entry in answer["results"]])
     for entry in answer["results"]:
         del entry["id"]
         entry["findings"] = [_finding(f) for f in found if f["line"] == entry["line"]]
+        entry["row"] = shown_row(entry["row"], entry["findings"])
     return answer
 
 
 @toolkit.side_effect_free
 def gkopen_run_quarantine(context: Any, data_dict: Any) -> dict[str, Any]:
-    """Rows that a run set apart, whatever became of its tables: body, line, kind, row, and the codes of their findings.
+    """Rows that a run set apart, whatever became of its tables: body, line, kind, row (personal data in it is hidden),
+    their findings and the codes of these.
 
     Of the runs of a source that changed nothing only the newest still has them.
 
-    :param id: :param cursor: :param limit:
+    :param id: :param code: only rows with a finding of this rule :param cursor: :param limit:
     """
     need(data_dict, "id")
     run = visible_run(context, data_dict)
     titles = bodies.titles()
 
     def shown(row: dict[str, Any]) -> dict[str, Any]:
-        return {"body": titles.get(row["body_id"], "")} | {name: row[name] for name in ("line", "kind", "row", "codes")}
+        return {"body": titles.get(row["body_id"], "")} | {
+            name: row[name] for name in ("line", "kind", "row", "dataset_id")}
 
-    return paging.listed(
-        data_dict, "select t.*, d.body_id, array(select distinct f.code from gkopen.finding f where f.run_id = t.run_id"
-        " and f.line = t.line and f.dataset_id is not distinct from t.dataset_id order by f.code) as codes"
-        " from gkopen.quarantine t left join gkopen.dataset d on d.id = t.dataset_id"
+    answer = paging.listed(
+        data_dict, "select t.*, d.body_id from gkopen.quarantine t left join gkopen.dataset d on d.id = t.dataset_id"
         f" where t.run_id = :run{_OWN} and (cast(:after_id as bigint) is null or t.id > :after_id)"
-        " order by t.id limit :limit", {"id": int}, shown, default=FINDINGS, run=run["id"], **_seen_by(context))
+        " and (cast(:code as text) is null or exists (select 1 from gkopen.finding f where f.run_id = t.run_id"
+        " and f.line = t.line and f.dataset_id is not distinct from t.dataset_id and f.code = :code))"
+        " order by t.id limit :limit", {"id": int}, shown, default=FINDINGS, run=run["id"],
+        code=data_dict.get("code") or None, **_seen_by(context))
+    found: dict[tuple[Any, int], list[dict[str, Any]]] = {}
+    for finding in model.every("select * from gkopen.finding where run_id = :run and line = any(:lines) order by id",
+                               run=run["id"], lines=[entry["line"] for entry in answer["results"]]):
+        found.setdefault((finding["dataset_id"], finding["line"]), []).append(_finding(finding))
+    for entry in answer["results"]:
+        entry["findings"] = found.get((entry.pop("dataset_id"), entry["line"]), [])
+        entry["codes"] = sorted({finding["code"] for finding in entry["findings"]})
+        entry["row"] = shown_row(entry["row"], entry["findings"])
+    return answer
 
 
 def findings_of_revision(revision_id: str, data_dict: Any) -> dict[str, Any]:
