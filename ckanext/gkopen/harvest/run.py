@@ -23,7 +23,7 @@ from sqlalchemy.exc import OperationalError
 
 from ckanext.gkopen import blast, bodies, ids, model, pipeline, reports
 from ckanext.gkopen.domains import Domain, get_domain
-from ckanext.gkopen.harvest import breaker, contract, ledger
+from ckanext.gkopen.harvest import breaker, contract, drops, ledger
 from ckanext.gkopen.harvest.report import Report
 from ckanext.gkopen.harvest.spool import Spool
 from ckanext.gkopen.harvesters import open_transport
@@ -59,10 +59,13 @@ def carry_out(claim: ledger.Claim, progress: Progress = lambda *_: None) -> Repo
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gkopen-run-")))
             started = time.monotonic()
-            spool, entry = _fetch(run, source, folder, report, progress)
-            stages["fetch"] = round(time.monotonic() - started, 3)
-            started = time.monotonic()
-            _submit(run, source, spool, entry, report, progress)
+            if source.transport == "filedrop":
+                drops.take(run, source, folder, report, progress)
+            else:
+                spool, entry = _fetch(run, source, folder, report, progress)
+                stages["fetch"] = round(time.monotonic() - started, 3)
+                started = time.monotonic()
+                _submit(run, source, spool, entry, report, progress)
             stages["check"] = round(time.monotonic() - started, 3)
     except ledger.Cancelled as asked:
         ckan_model.Session.rollback()

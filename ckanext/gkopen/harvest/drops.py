@@ -1,0 +1,79 @@
+"""A run of a source whose files are dropped into a folder: each new file, whole, goes to the pipeline as it is.
+
+The ledger `gkopen.dropped` says which contents were taken; a file and its line there are one commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ckan import model as ckan_model
+from ckan.plugins import toolkit
+
+from ckanext.gkopen import bodies, model, pipeline, reports
+from ckanext.gkopen.checks.catalogue import severity_of
+from ckanext.gkopen.domains import get_domain
+from ckanext.gkopen.harvest import ledger
+from ckanext.gkopen.harvest.report import Report
+from ckanext.gkopen.harvesters.filedrop import Dropped, FileDrop, Known, LeftThere
+from ckanext.gkopen.harvesters.source import Source
+from ckanext.gkopen.records import Finding, Options
+
+
+def take(run: dict[str, Any], source: Source, folder: Path, report: Report,
+         progress: Callable[[str, int, int | None], None]) -> None:
+    """Submit every new file. What is left in the folder is told by findings of the run. Raises HarvestError."""
+    body = bodies.find(source.organization)
+    most = toolkit.config["ckanext.gkopen.submission_max_size"] * 1024 * 1024
+    drop = FileDrop(source, toolkit.config["ckanext.gkopen.harvest.drop_root"], limit=most, now=datetime.now(UTC))
+    end = ckan_model.Session.rollback if run["dry_run"] else ckan_model.Session.commit
+    told: list[Finding] = []
+    for item in drop.files(folder, _known(run)):
+        ledger.check_epoch(run)
+        if isinstance(item, LeftThere):
+            told.append(Finding(item.code, severity_of(item.code), params={"name": item.name, **item.params}))
+            continue
+        outcome = _submit(run, source, body, item)
+        end()
+        report.add(outcome, body["name"])
+        report.pages += 1
+        report.rows_fetched += outcome.rows_in
+        # A row of a wide table counts once for each of its figures, which no manifest does.
+        if item.rows not in (None, outcome.rows_in) and not get_domain(source.domain).shapes:
+            told.append(Finding("drop-rows-differ", severity_of("drop-rows-differ"), params={
+                "name": item.name, "told": item.rows, "found": outcome.rows_in}))
+        progress("check", report.pages, None)
+    ledger.check_epoch(run)
+    _tell(run, told, report)
+    end()
+
+
+def _known(run: dict[str, Any]) -> Known:
+    rows = model.every("select * from gkopen.dropped where source_id = :id", id=run["source_id"])
+    return Known({row["sha256"]: row["name"] for row in rows},
+                 {(row["name"], row["size"], row["modified_ns"]) for row in rows})
+
+
+def _submit(run: dict[str, Any], source: Source, body: dict[str, Any], file: Dropped) -> pipeline.Outcome:
+    outcome = pipeline.submit(pipeline.Submission(
+        domain=source.domain, body=body, path=file.path, filename=file.name, source=f"source:{source.name}",
+        submitted_by=f"source:{source.name}", run_id=run["id"], idempotency_key=f"drop/{file.sha256}",
+        options=Options(mapping=source.mapping, units=source.units, constants=source.constants),
+        scope="complete" if source.complete else "parts"))
+    model.execute("insert into gkopen.dropped (source_id, sha256, name, size, modified_ns, run_id, submission_id)"
+                  " values (:source, :sha256, :name, :size, :modified, :run, :submission)",
+                  source=run["source_id"], sha256=file.sha256, name=file.name, size=file.size,
+                  modified=file.modified_ns, run=run["id"], submission=outcome.submission_id)
+    return outcome
+
+
+def _tell(run: dict[str, Any], told: list[Finding], report: Report) -> None:
+    model.execute("delete from gkopen.finding where run_id = :run and code like 'drop-%'", run=run["id"])
+    reports.store_findings(told, None, None, str(run["id"]))
+    for finding in told:
+        report.findings[finding.code] = report.findings.get(finding.code, 0) + 1
+        if finding.severity != "info":
+            report.at_least("partly")

@@ -1,0 +1,269 @@
+"""A folder into which a department drops files (文件交换: a mounted SFTP folder). Nothing in it is changed.
+
+A file counts when it is whole: it has its final name (`.tmp` and the like are passed over), its manifest gives its size
+and SHA-256 and both are right, or, without a manifest, nobody has written to it for a minute. It is copied while it is
+hashed, and the copy is what is read: what happens to the file afterwards does not matter.
+
+Folder and files are opened one step at a time without following links, so that no name in a drop leads out of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ckanext.gkopen.harvesters.errors import SourceRefused, SourceUnreachable
+from ckanext.gkopen.harvesters.source import Source
+
+MANIFEST = "manifest.json"
+SUFFIX = ".manifest.json"
+KINDS = (".csv", ".xlsx", ".xls", ".json", ".jsonl")
+UNFINISHED = (".tmp", ".part", ".filepart", ".swp")
+SETTLED_SECONDS = 60
+MANIFEST_BYTES = 1 << 20
+MOST_FILES = 500
+"""New files of one run; further ones wait for the next."""
+BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A whole file, copied to `path`. `rows`: what the manifest says, or None."""
+
+    name: str
+    path: Path
+    size: int
+    sha256: str
+    modified_ns: int
+    rows: int | None
+
+
+@dataclass(frozen=True)
+class LeftThere:
+    """A file that is not taken; `code` is a finding's, `params` fill its words."""
+
+    code: str
+    name: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What was taken before: SHA-256 → name, and (name, size, modified_ns), by which a file need not be read again."""
+
+    contents: Mapping[str, str]
+    looks: Collection[tuple[str, int, int]]
+
+
+class _Declared:
+    """The manifests of a folder: file → size, sha256, rows. What cannot be read is told by `problems`."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, dict[str, Any]] = {}
+        self.problems: list[LeftThere] = []
+
+    def read(self, manifest: str, raw: bytes) -> None:
+        try:
+            found = json.loads(raw.decode("utf-8-sig"))
+            if isinstance(found, dict) and "files" in found:
+                found = found["files"]
+            for entry in found if isinstance(found, list) else [found]:
+                self._add(manifest, entry)
+        except (ValueError, TypeError, KeyError, RecursionError) as exc:
+            reason = str(exc)[:200] if type(exc) is ValueError else type(exc).__name__
+            self.problems.append(LeftThere("drop-manifest-broken", manifest, {"reason": reason}))
+
+    def _add(self, manifest: str, entry: dict[str, Any]) -> None:
+        name, size, sha256, rows = entry["file"], entry["size"], str(entry["sha256"]).lower(), entry.get("rows")
+        if not isinstance(name, str) or name != Path(name).name or name.startswith("."):
+            raise ValueError(f"file: {str(name)[:100]!r}")
+        if type(size) is not int or len(sha256) != 64 or not (rows is None or type(rows) is int):
+            raise ValueError(f"size, sha256, rows: {name[:100]}")
+        told = {"size": size, "sha256": sha256, "rows": rows}
+        if self.files.setdefault(name, told) != told:
+            raise ValueError(f"two manifests, two contents: {name[:100]}")
+
+
+class FileDrop:
+    """One source's folder below `root` (`ckanext.gkopen.harvest.drop_root`). `limit`: bytes of the largest file."""
+
+    def __init__(self, source: Source, root: str, *, limit: int, now: datetime):
+        self._source, self._root, self._limit, self._now = source, root, limit, now
+        self._must_declare = source.manifest == "required"
+
+    def files(self, into: Path, known: Known) -> Iterator[Dropped | LeftThere]:
+        """Every new file, the oldest first, and every one that is left where it is with the reason.
+
+        Raises SourceUnreachable and SourceRefused where the folder itself cannot be read.
+        """
+        with _Folder(self._root, self._source.folder) as folder:
+            names = folder.names()
+            declared = self._declared(folder, names)
+            yield from declared.problems
+            broken = {problem.name for problem in declared.problems}
+            for name in sorted(set(declared.files) - set(names)):
+                yield LeftThere("drop-file-missing", name)
+            fresh = []
+            for name, raw in names.items():
+                if name.startswith(".") or name.lower().endswith((SUFFIX, *UNFINISHED)) or name == MANIFEST:
+                    continue
+                look = folder.look(raw)
+                if look is None or stat.S_ISDIR(look.st_mode):
+                    continue
+                if not stat.S_ISREG(look.st_mode):
+                    yield LeftThere("drop-not-plain", name)
+                elif (name, look.st_size, look.st_mtime_ns) not in known.looks:
+                    fresh.append((look.st_mtime_ns, name, raw, look.st_size))
+            for modified, name, raw, size in sorted(fresh)[:MOST_FILES]:
+                told = declared.files.get(name)
+                if MANIFEST in broken or f"{name}{SUFFIX}" in broken:
+                    continue
+                yield self._judge(name, size, modified, told) or self._take(
+                    folder, raw, Dropped(name, into / "dropped", size, "", modified, (told or {}).get("rows")),
+                    told, known)  # fmt: skip
+
+    def _declared(self, folder: _Folder, names: Mapping[str, bytes]) -> _Declared:
+        declared = _Declared()
+        for name, raw in sorted(names.items()):
+            if name == MANIFEST or name.lower().endswith(SUFFIX):
+                content = folder.read(raw, MANIFEST_BYTES)
+                if content is None:
+                    declared.problems.append(LeftThere("drop-manifest-broken", name, {"reason": f"> {MANIFEST_BYTES}"}))
+                else:
+                    declared.read(name, content)
+        return declared
+
+    def _judge(self, name: str, size: int, modified: int, told: Mapping[str, Any] | None) -> LeftThere | None:
+        """What can be said before the file is read."""
+        if not name.lower().endswith(KINDS):
+            return LeftThere("drop-kind-unknown", name, {"kinds": list(KINDS)})
+        if size > self._limit:
+            return LeftThere("drop-too-large", name, {"size": size, "limit": self._limit})
+        if told is None and self._must_declare:
+            return LeftThere("drop-manifest-missing", name, {"manifest": f"{name}{SUFFIX}"})
+        if told is not None and told["size"] != size:
+            return LeftThere("drop-differs", name, {"what": "size", "told": told["size"], "found": size})
+        if told is None and self._now.timestamp() - modified / 1e9 < SETTLED_SECONDS:
+            return LeftThere("drop-unsettled", name, {"seconds": SETTLED_SECONDS})
+        return None
+
+    def _take(self, folder: _Folder, raw: bytes, file: Dropped, told: Mapping[str, Any] | None,
+              known: Known) -> Dropped | LeftThere:  # fmt: skip
+        sha256 = folder.copy(raw, file)
+        if sha256 is None:
+            return LeftThere("drop-unsettled", file.name, {"seconds": SETTLED_SECONDS})
+        if told is not None and told["sha256"] != sha256:
+            return LeftThere("drop-differs", file.name, {"what": "sha256", "told": told["sha256"], "found": sha256})
+        if sha256 in known.contents:
+            return LeftThere("drop-taken-before", file.name, {"earlier": known.contents[sha256]})
+        return Dropped(file.name, file.path, file.size, sha256, file.modified_ns, file.rows)
+
+
+class _Folder:
+    """An open folder; nothing below it is reached but by a plain name without a link."""
+
+    def __init__(self, root: str, folder: str):
+        if not root:
+            raise SourceRefused(
+                "未设置文件交换目录。请管理员设置 ckanext.gkopen.harvest.drop_root。",
+                "there is no folder for dropped files; let the administrator set ckanext.gkopen.harvest.drop_root",
+            )
+        self._fd = -1
+        try:
+            self._fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+            for part in folder.split("/"):
+                below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=self._fd)
+                os.close(self._fd)
+                self._fd = below
+        except (FileNotFoundError, PermissionError):
+            self.close()
+            raise SourceUnreachable(
+                f"目录 {folder} 不存在或没有读取权限。请检查 SFTP 目录是否已挂载，以及 folder 与 drop_root。",
+                f"the folder {folder} is not there or may not be read; check that the drop is mounted, folder in the "
+                "source file, and drop_root",
+            ) from None
+        except OSError:
+            self.close()
+            raise SourceRefused(
+                f"{folder} 不是普通目录（符号链接不予跟随）。请在 folder 中写实际目录。",
+                f"{folder} is not a plain folder (links are not followed); name the real folder in folder",
+            ) from None
+
+    def __enter__(self) -> _Folder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def names(self) -> dict[str, bytes]:
+        """Name as a text → name as its bytes: departments' Windows machines send names in GB18030."""
+        found = {}
+        for raw in map(os.fsencode, os.listdir(self._fd)):  # noqa: PTH208 - pathlib lists no open folder
+            try:
+                name = raw.decode("utf-8")
+            except UnicodeDecodeError:
+                name = raw.decode("gb18030", "replace")
+            found[name] = raw
+        return found
+
+    def look(self, raw: bytes) -> os.stat_result | None:
+        try:
+            return os.stat(raw, dir_fd=self._fd, follow_symlinks=False)
+        except OSError:
+            return None
+
+    def read(self, raw: bytes, most: int) -> bytes | None:
+        """A small plain file whole; None for anything else."""
+        try:
+            with closing(_Plain(self._fd, raw)) as file:
+                content = file.read(most + 1)
+        except OSError:
+            return None
+        return content if len(content) <= most else None
+
+    def copy(self, raw: bytes, file: Dropped) -> str | None:
+        """Copy and hash; None when it is not the file any more that was looked at, or was written to meanwhile."""
+        digest, size = hashlib.sha256(), 0
+        try:
+            with closing(_Plain(self._fd, raw)) as source, file.path.open("wb") as target:
+                while (block := source.read(BLOCK)) and size <= file.size:
+                    digest.update(block)
+                    target.write(block)
+                    size += len(block)
+                after = source.look()
+        except OSError:
+            return None
+        same = (after.st_size, after.st_mtime_ns) == (file.size, file.modified_ns) and size == file.size
+        return digest.hexdigest() if same else None
+
+
+class _Plain:
+    """A plain file opened without following a link and without waiting (a pipe would never answer)."""
+
+    def __init__(self, folder: int, raw: bytes):
+        self._fd = os.open(raw, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+        if not stat.S_ISREG(self.look().st_mode):
+            self.close()
+            raise OSError("not a plain file")
+
+    def look(self) -> os.stat_result:
+        return os.fstat(self._fd)
+
+    def read(self, most: int) -> bytes:
+        return os.read(self._fd, most)
+
+    def close(self) -> None:
+        os.close(self._fd)
