@@ -20,10 +20,13 @@ from ckan.plugins import toolkit
 from ckanext.gkopen import blobs, bodies, changesets, ids, model
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.publish import publisher
+from ckanext.gkopen.publish.standards import STANDARDS
 
 log = logging.getLogger(__name__)
 
-SINKS = ("datastore", "files", "solr", "bulk")
+SINKS = ("datastore", "files", "solr", "bulk", "standards")
+OF_ALL_BODIES = ("bulk", "standards")
+"""Exits that hold all bodies of a domain together: made at most once an interval."""
 CHANNEL = "gkopen"
 """LISTEN/NOTIFY channel: the doorbell of the workers."""
 
@@ -41,16 +44,19 @@ class Done:
 def enqueue(dataset_id: str, seq: int, domain: str, *, urgent: bool = False) -> None:
     """Put every exit of a publication on the list.
 
-    Bulk forms of a domain are made at most once an interval; where something is withdrawn (`urgent`), at once.
+    What holds all bodies of a domain is made at most once an interval; where something is withdrawn (`urgent`), at
+    once.
     """
     interval = 0 if urgent else toolkit.config["ckanext.gkopen.bulk_interval"]
     model.execute("insert into gkopen.outbox (dataset_id, seq, sink) select :d, :seq, unnest(cast(:sinks as text[]))",
-                  d=dataset_id, seq=seq, sinks=[s for s in SINKS if s != "bulk"])
+                  d=dataset_id, seq=seq, sinks=[s for s in SINKS if s not in OF_ALL_BODIES])
     model.execute(
-        "insert into gkopen.outbox (dataset_id, seq, sink, not_before) select :d, :seq, 'bulk', greatest(now(), ("
+        "insert into gkopen.outbox (dataset_id, seq, sink, not_before) select :d, :seq, s.sink, greatest(now(), ("
         " select max(o.done_at) + make_interval(secs => :interval) from gkopen.outbox o"
-        " join gkopen.dataset x on x.id = o.dataset_id where x.domain = :domain and o.sink = 'bulk'))",
-        d=dataset_id, seq=seq, interval=interval, domain=domain)
+        " join gkopen.dataset x on x.id = o.dataset_id where x.domain = :domain and o.sink = s.sink))"
+        " from unnest(cast(:sinks as text[])) as s (sink)",
+        d=dataset_id, seq=seq, interval=interval, domain=domain,
+        sinks=[s for s in OF_ALL_BODIES if s != "standards" or domain in STANDARDS])
     model.execute("select pg_notify(:channel, 'outbox')", channel=CHANNEL)
 
 
@@ -100,12 +106,12 @@ def work_one(dataset_id: str | None = None) -> Done | None:
 
 
 def _take_turns(row: dict[str, Any]) -> None:
-    """One worker at a time brings one exit of a dataset (bulk: of a domain) up to date, and then reads what is newest.
+    """One worker at a time brings one exit of a dataset (or of a domain) up to date, and then reads what is newest.
 
     Else one that read an older publication could write it after another one had written the newer: into the index,
     which knows no order, even rows that were withdrawn.
     """
-    target = row["domain"] if row["sink"] == "bulk" else row["dataset_id"]
+    target = row["domain"] if row["sink"] in OF_ALL_BODIES else row["dataset_id"]
     model.execute("select pg_advisory_xact_lock(hashtextextended(:turn, 0))", turn=f"gkopen/{row['sink']}/{target}")
     row["newest"] = model.value("select seq from gkopen.dataset where id = :d", d=row["dataset_id"])
     ckan_model.Session.expire_all()
@@ -115,16 +121,19 @@ def _covered(row: dict[str, Any]) -> list[dict[str, Any]]:
     """The rows that this piece of work answers: read before it starts, so that what comes meanwhile is done again."""
     return model.every(
         "select o.dataset_id, o.seq from gkopen.outbox o join gkopen.dataset d on d.id = o.dataset_id"
-        " where o.done_at is null and o.sink = :sink and case when :sink = 'bulk' then d.domain = :domain"
+        " where o.done_at is null and o.sink = :sink and case when :whole then d.domain = :domain"
         " else o.dataset_id = :d and o.seq <= :newest end",
-        sink=row["sink"], domain=row["domain"], d=row["dataset_id"], newest=row["newest"])
+        sink=row["sink"], whole=row["sink"] in OF_ALL_BODIES, domain=row["domain"], d=row["dataset_id"],
+        newest=row["newest"])
 
 
 def waiting() -> dict[str, Any]:
     """How far the exits are behind: rows waiting, the oldest one's age in seconds, rows that failed at least once."""
     row = model.one("select count(*) as rows, coalesce(extract(epoch from now() - min(u.at)), 0) as oldest,"
                     " count(*) filter (where o.attempts > 0) as failing from gkopen.outbox o"
-                    " join gkopen.publication u using (dataset_id, seq) where o.done_at is null and o.sink <> 'bulk'")
+                    " join gkopen.publication u using (dataset_id, seq) where o.done_at is null"
+                    " and o.sink <> all(:whole)",
+                    whole=list(OF_ALL_BODIES))
     assert row is not None
     return {"rows": row["rows"], "oldest": float(row["oldest"]), "failing": row["failing"]}
 
@@ -160,6 +169,12 @@ def _bulk(row: dict[str, Any]) -> None:
     _index(ids.bulk_id(domain.name))
 
 
+def _standards(row: dict[str, Any]) -> None:
+    from ckanext.gkopen.publish.standards import bring_up
+
+    bring_up.bring_up(row["domain"])
+
+
 def _solr(row: dict[str, Any]) -> None:
     _index(str(row["dataset_id"]))
     bulk = ids.bulk_id(row["domain"])
@@ -181,4 +196,4 @@ def _index(package_id: str) -> None:
 
 
 _WORK: dict[str, Callable[[dict[str, Any]], None]] = {"datastore": _datastore, "files": _files, "solr": _solr,
-                                                      "bulk": _bulk}
+                                                      "bulk": _bulk, "standards": _standards}

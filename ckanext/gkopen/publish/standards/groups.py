@@ -48,9 +48,21 @@ class Gathered:
         self._map.close()
         self._folder.cleanup()
 
-    def values(self, name: str) -> set[str]:
-        """Every value that stands in a field."""
-        return set(self.table[name].unique().drop_null().to_pylist())
+    def values(self, name: str, **where: str) -> set[str]:
+        """Every value that stands in a field; `where`: only in rows with these values."""
+        table = self.table
+        for field, value in where.items():
+            table = table.filter(pc.equal(table[field], value))
+        return set(table[name].unique().drop_null().to_pylist())
+
+    def rows(self, name: str = "", values: list[str] | None = None) -> list[Row]:
+        """All rows, those that have something in a field, or those with one of `values` in it."""
+        table = self.table
+        if values is not None:
+            table = table.filter(pc.is_in(table[name], value_set=pa.array(values, pa.string())))
+        elif name:
+            table = table.filter(pc.is_valid(table[name]))
+        return table.to_pylist()
 
     def without(self, name: str) -> int:
         """Number of rows that have nothing in a field."""

@@ -24,7 +24,8 @@ def candidates(project_no: str) -> Iterator[tuple[str, str]]:
 
 
 def related(prefix: str, project_no: str, known: Iterable[str], frameworks: Iterable[str]) -> list[Object]:
-    """Entries of `relatedProcesses`. `known`: published project numbers; `frameworks`: those of framework agreements."""
+    """Entries of `relatedProcesses`. `known`: published project numbers; `frameworks`: those that are framework
+    agreements."""
     held = {"unsuccessfulProcess": known, "framework": frameworks}
     return [{"id": f"{relationship}-{number}", "relationship": [relationship], "scheme": "ocid",
              "identifier": f"{prefix}-{number}"}

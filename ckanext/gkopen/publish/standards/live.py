@@ -49,3 +49,16 @@ def _public_since(datasets: set[str]) -> dict[tuple[str, str], str]:
 
 def iso(at: datetime) -> str:
     return at.astimezone(SHANGHAI).isoformat(timespec="seconds")
+
+
+def numbers_below(domain: Domain, field: str, start: str) -> list[str]:
+    """The values of an indexed field that begin with a text: `2401-320602-04-01-123456` and its extensions."""
+    table = f'public.{quoted(ids.table_id(domain.name))}'
+    with get_read_engine().connect() as connection:
+        if connection.execute(sa.text("select to_regclass(:name)"), {"name": table}).scalar() is None:
+            return []
+        # The range is for the index: U+FFFF comes last in every collation. starts_with decides.
+        return list(connection.execute(
+            sa.text(f"select distinct {quoted(field)} from {table} where {quoted(field)} between :start and :end"
+                    f" and starts_with({quoted(field)}, :start)"),
+            {"start": start, "end": start + "\uffff"}).scalars())

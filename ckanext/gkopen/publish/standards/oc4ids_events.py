@@ -75,11 +75,11 @@ class Events:
             summary["suppliers"] = [*summary.get("suppliers", []), party]
 
     def _land(self, event: Row, name: str) -> None:
-        if event.get("amount_after"):
-            self._compensation.append(Decimal(event["amount_after"]))  # type: ignore[arg-type]
-        if event.get("area"):
+        if amount := event.get("amount_after"):
+            self._compensation.append(Decimal(amount))
+        if area := event.get("area"):
             self.metrics.append({"id": f"landArea-{name}", "title": "征收土地面积", "observations": [{
-                "id": "1", "measure": Exact(event["area"]), "unit": {"name": "平方米", "scheme": "UNCEFACT",
+                "id": "1", "measure": Exact(area), "unit": {"name": "平方米", "scheme": "UNCEFACT",
                                                                      "id": "MTK"}}]})
 
     def social(self) -> Object | None:

@@ -2,38 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
+from ckanext.gkopen.publish.forms.make import Made
+from ckanext.gkopen.publish.forms.streams import GZIP, IDENTITY, ZSTD, Stream
 from ckanext.gkopen.publish.standards.exact import Object, dumps
 
-_UNKNOWN = "0000-00-00T00:00:00+08:00"
+CODINGS = (IDENTITY, GZIP, ZSTD)
+_CHUNK = 1 << 20
 
 
 class Package:
-    """One package file. `items` is the name of its list; `head` is what stands before it.
+    """One package file in the making. `items` is the name of its list; `head` is what stands before it.
 
-    `publishedDate` is the newest time that an item was added with, filled in at the end.
+    `publishedDate` is the newest time that an item was added with: the same items give the same bytes.
     """
 
     def __init__(self, path: Path, head: Mapping[str, object], items: str) -> None:
-        self.path, self.count, self._newest = path, 0, ""
-        start = dumps({**head, "publishedDate": _UNKNOWN})[:-1] + f',"{items}":['
-        self._out = path.open("wb")
-        self._date_at = start.encode().index(_UNKNOWN.encode())
-        self._out.write(start.encode())
+        self.path, self.head, self.items, self.count, self.newest = path, head, items, 0, ""
+        self._body = path.with_name(path.name + ".body")
+        self._out = self._body.open("wb")
 
     def add(self, text: str, public_at: str) -> None:
         """An item as JSON text, and since when it is public (RFC 3339 in Shanghai's zone)."""
         self._out.write(("\n" if not self.count else ",\n").encode() + text.encode())
-        self._newest = max(self._newest, public_at)
+        self.newest = max(self.newest, public_at)
         self.count += 1
 
-    def close(self) -> None:
-        self._out.write(b"\n]}\n")
-        self._out.seek(self._date_at)
-        self._out.write((self._newest or _UNKNOWN).encode())
+    def close(self) -> Made:
+        """Joins head and items, with compressed variants."""
         self._out.close()
+        start = dumps({**self.head, "publishedDate": self.newest})[:-1] + f',"{self.items}":['
+        stream = Stream(self.path, CODINGS)
+        stream.begin()
+        stream.write(start.encode())
+        with self._body.open("rb") as body:
+            while data := body.read(_CHUNK):
+                stream.write(data)
+        stream.write(b"\n]}\n")
+        return closed(stream, self.count)
+
+
+def closed(stream: Stream, rows: int) -> Made:
+    stream.end(rows=rows)
+    stream.close()
+    return Made(stream.path(IDENTITY), stream.sha256, rows,
+                {coding: stream.path(coding) for coding in CODINGS if coding != IDENTITY})
 
 
 def single(head: Mapping[str, object], items: str, item: Object, public_at: str) -> str:

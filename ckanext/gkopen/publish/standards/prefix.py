@@ -10,7 +10,11 @@ SAMPLES = {"ocds": ("ocds-213czf",), "oc4ids": ("oc4ids-bu3kcz",)}
 
 def prefix(standard: str) -> str | None:
     """`ocds-ab12cd` without the hyphen that follows it; None where none is set or a sample is."""
-    text = (toolkit.config.get(f"ckanext.gkopen.prefix.{standard}") or "").strip().rstrip("-")
+    return accepted(standard, toolkit.config.get(f"ckanext.gkopen.prefix.{standard}"))
+
+
+def accepted(standard: str, setting: str | None) -> str | None:
+    text = (setting or "").strip().rstrip("-")
     return text if text and text not in SAMPLES[standard] else None
 
 
