@@ -9,15 +9,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
 from ckan.plugins.toolkit import ValidationError
 from ckanext.datastore.backend.postgres import _where_clauses, get_read_engine
-from ckanext.datastore.filters import parse_query_filters
+from ckanext.datastore.filters import FilterOp, parse_query_filters
 
 from ckanext.gkopen.datastore.chinese import conditions
 from ckanext.gkopen.domains import Domain
@@ -82,6 +84,7 @@ def where_of(domain: Domain, filters: Any, q: Any, connection: sa.Connection) ->
     if filters not in (None, "", {}):
         try:
             parsed = parse_query_filters(filters, {"fields": types})
+            _check_values(parsed, types)
             for clause, *values in _where_clauses({"filterops": parsed}, types):
                 clauses.append(clause)
                 params.update(*values)
@@ -90,14 +93,43 @@ def where_of(domain: Domain, filters: Any, q: Any, connection: sa.Connection) ->
                 *error.error_dict["filters"],
                 f"可用的列 / columns: {', '.join(types)}", f"可用的比较 / operators: {', '.join(OPERATORS)}, $and, $or"]
             }) from error
-        if any(isinstance(value, dict | list) for value in params.values()):
-            raise ValidationError({"filters": [
-                "值是文本、数或它们的列表 / a value is a text, a number, or a list of them"]})
     found = conditions(domain, q, connection) if q else None
     if found:
         clauses.append(found.indexed)
         params |= found.params
     return Where(clauses, params)
+
+
+def _check_values(asked: FilterOp | None, types: Mapping[str, str]) -> None:
+    """Each value is a text or a number that its column can have. Raises ValidationError that names the column."""
+    if asked is None or asked.field is None:
+        for inner in asked.value if asked else ():
+            _check_values(inner, types)
+        return
+    read, form = _READ.get(types[asked.field], (str, ""))
+    for value in asked.value if isinstance(asked.value, list) else [asked.value]:
+        try:
+            if not isinstance(value, str | int | float | Decimal) or "\x00" in str(value):
+                raise ValueError(value)
+            read(str(value))
+        except (ValueError, ArithmeticError):
+            raise ValidationError({"filters": [
+                f"{asked.field}: {str(value)[:80]} 不是该列的值 / is no value of this column{form}"]}) from None
+
+
+def _finite(text: str) -> None:
+    if not Decimal(text).is_finite():
+        raise ValueError(text)
+
+
+def _truth(text: str) -> None:
+    if text.lower() not in ("true", "false"):
+        raise ValueError(text)
+
+
+_READ: dict[str, tuple[Callable[[str], object], str]] = {
+    "numeric": (_finite, " (1234.56)"), "int8": (int, " (1234)"), "bool": (_truth, " (true, false)"),
+    "date": (date.fromisoformat, " (2026-01-31)"), "timestamp": (datetime.fromisoformat, " (2026-01-31 08:00:00)")}
 
 
 def state_of(domain: Domain, connection: sa.Connection, datasets: Sequence[str]) -> dict[str, Any]:

@@ -1,0 +1,246 @@
+"""Earlier revisions, a row through time, and what becomes of both when something is withdrawn."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+import sqlalchemy as sa
+from ckan import model as ckan_model
+from ckan.plugins import toolkit
+from ckan.tests.helpers import CKANTestApp
+
+from ckanext.gkopen import model
+from ckanext.gkopen.domains import get_domain
+from ckanext.gkopen.history import feed, keys, rows
+from tests.history.whole import hold_whole
+from tests.people import Cast, call, make_cast
+from tests.races import crew
+from tests.thread.test_thread import FIRST, approve, drain, submit
+
+REASON = "金额有误，已撤回"
+CORRECTED = FIRST[1].replace("1190000.5", "1189000.50")
+NEXT_MONTH = FIRST[0].replace("2024-05-06", "2024-07-06")
+
+
+@pytest.fixture
+def cast(site: Any) -> Cast:
+    """Three rows in two months; then one amount changes; then a row of May is of July."""
+    made = make_cast()
+    for texts in (FIRST, (FIRST[0], CORRECTED, FIRST[2])):
+        approve(made, submit(made, *texts)["revision_id"])
+    drain()
+    return made
+
+
+@pytest.fixture
+def browser(web: object) -> CKANTestApp:
+    return CKANTestApp(web)
+
+
+def key_of(number: str = "001") -> str:
+    found = call("datastore_search", "", resource_id="procurement", filters={"release_id": f"NT-2024-{number}"})
+    return found["records"][0]["record_id"]
+
+
+def history(key: str) -> dict[str, Any]:
+    return call("gkopen_row_history", "", domain="procurement", key=key)["results"][0]
+
+
+def test_earlier_revisions_keep_their_bytes(cast: Cast, browser: CKANTestApp) -> None:
+    address = f"/open/procurement/{cast.body}-procurement"
+    current, second, first = (browser.get(f"{address}{end}") for end in (".csv", "@2.csv", "@1.csv"))
+    assert second.data == current.data != first.data
+    assert second.headers["ETag"] == current.headers["ETag"]
+    assert "1190000.50" in first.text and "1189000.50" not in first.text
+    assert "Set-Cookie" not in first.headers and first.headers["Cache-Control"].startswith("public, max-age=60")
+    assert browser.get(f"{address}@1.csv", headers={"If-None-Match": first.headers["ETag"]}).status_code == 304
+    some = browser.get(f"{address}@1.csv", headers={"Range": "bytes=0-8"})
+    assert (some.status_code, some.data) == (206, first.data[:9])
+    beyond = browser.get(f"{address}@1.csv", headers={"Range": "bytes=999999-"})
+    assert beyond.status_code == 416
+    lines = [json.loads(line, parse_float=Decimal) for line in browser.get(f"{address}@1.jsonl").text.splitlines()]
+    assert [str(line["award_amount"]) for line in lines] == ["838000.00", "1190000.50", "None"]
+    for end, status, hint in (("@3.csv", 404, "1 到 2"), ("@0.csv", 404, "1 到 2"), ("@1.xlsx", 404, "jsonl"),
+                              ("x@1.csv", 404, "/open/")):
+        answer = browser.get(f"{address}{end}")
+        assert (answer.status_code, hint in answer.text) == (status, True), end
+
+
+def test_the_list_of_revisions_says_what_and_why(cast: Cast, browser: CKANTestApp) -> None:
+    name = f"{cast.body}-procurement"
+    told = call("gkopen_publication_list", "", id=name)
+    assert [(r["seq"], r["kind"], r["added"], r["changed"], r["rows"], r["current"]) for r in told["results"]] == [
+        (2, "update", 0, 1, 3, True), (1, "first", 3, 0, 3, False)]
+    page = call("gkopen_publication_list", "", id=name, limit=1)
+    assert [r["seq"] for r in page["results"]] == [2]
+    assert [r["seq"] for r in call("gkopen_publication_list", "", id=name, cursor=page["cursor"])["results"]] == [1]
+    shown = browser.get(f"/dataset/{name}").text
+    assert f"/open/procurement/{name}@1.csv" in shown and "首次发布" in shown
+    with pytest.raises(toolkit.ObjectNotFound):
+        call("gkopen_publication_list", "", id="nobody")
+    call("gkopen_dataset_withdraw", cast.reviewer, id=name, part="2024-05", reason=REASON)
+    told = call("gkopen_publication_list", "", id=name)["results"]
+    assert [(r["kind"], r["withdrawn"], r["url"] is None, r["added"]) for r in told] == [
+        ("withdrawal", None, False, None), ("update", REASON, True, None), ("first", REASON, True, None)]
+    assert browser.get(f"/open/procurement/{name}@1.csv").status_code == 410
+    assert REASON in browser.get(f"/open/procurement/{name}@1.csv").text
+    assert browser.get(f"/open/procurement/{name}@3.csv").status_code == 200
+
+
+def test_a_row_through_time(cast: Cast, browser: CKANTestApp) -> None:
+    key = key_of("002")
+    told = history(key)
+    assert (told["state"], told["dataset"]) == ("published", f"{cast.body}-procurement")
+    assert [(v["op"], v["seq"], "award_amount" in v["fields"]) for v in told["versions"]] == [
+        ("added", 1, False), ("changed", 2, True)]
+    assert [str(v["row"]["award_amount"]) for v in told["versions"]] == ["1190000.50", "1189000.50"]
+    address = f"/row/procurement/{keys.to_path([key])}"
+    over_http = json.loads(browser.get(f"{address}.json").text, parse_float=Decimal)
+    assert str(over_http["results"][0]["current"]["award_amount"]) == "1189000.50"
+    as_text = browser.get(f"{address}.json?money=text").json["results"][0]["current"]
+    assert as_text["award_amount"] == "1189000.50"
+    page = browser.get(address)
+    assert page.status_code == 200 and "1,190,000.50" in page.text and "1,189,000.50" in page.text
+    for wrong, status in (("/row/nothing/x.json", 404), ("/row/procurement/x/y.json", 404),
+                          ("/row/procurement/nobody.json", 404), ("/row/procurement/nobody", 404),
+                          (f"{address}.json?money=gold", 400)):
+        assert browser.get(wrong).status_code == status, wrong
+
+
+def test_a_row_that_moves_goes_and_comes_back(cast: Cast) -> None:
+    key = key_of("001")
+    crew.approve(cast.office, hold_whole(cast.officer, cast.body, [NEXT_MONTH, CORRECTED, FIRST[2]]))
+    told = history(key)
+    assert [(v["op"], v["seq"], v["part"]) for v in told["versions"]] == [
+        ("added", 1, "2024-05"), ("changed", 3, "2024-07")]
+    assert told["current"]["published_at"] == "2024-07-06T09:00:00+08:00"
+    drain()
+    call("gkopen_dataset_withdraw", cast.reviewer, id=f"{cast.body}-procurement", part="2024-07", reason=REASON)
+    told = history(key)
+    assert (told["state"], [v["row"] is None for v in told["versions"]]) == ("withdrawn", [False, True, True])
+
+
+def test_a_withdrawn_row_is_gone_and_says_why(cast: Cast, browser: CKANTestApp) -> None:
+    key, kept = key_of("002"), key_of("003")
+    call("gkopen_dataset_withdraw", cast.reviewer, id=f"{cast.body}-procurement", part="2024-05", reason=REASON)
+    drain()
+    told = history(key)
+    assert (told["state"], told["reason"], told["current"]) == ("withdrawn", REASON, None)
+    assert [v["row"] for v in told["versions"]] == [None, None, None]
+    assert all(v["withdrawn"] == REASON for v in told["versions"])
+    for end in (".json", ""):
+        answer = browser.get(f"/row/procurement/{keys.to_path([key])}{end}")
+        assert (answer.status_code, REASON in answer.text) == (410, True)
+        assert "118900" not in answer.text and "119000" not in answer.text
+    assert history(kept)["state"] == "published"
+    text = browser.get("/open/changes.jsonl").text
+    assert "空气质量监测设备" not in text and "停车场" not in text and "学校食堂" in text
+    assert [json.loads(line)["op"] for line in text.splitlines()] == ["withdrawn", "added", "withdrawn", "withdrawn"]
+    assert all(json.loads(line)["reason"] == REASON for line in text.splitlines() if '"withdrawn"' in line)
+    atom = browser.get("/open/changes.atom").get_data(as_text=True)
+    assert REASON in atom and "停车场" not in atom
+    whole = ElementTree.fromstring(atom.encode())
+    assert len(whole.findall("{http://www.w3.org/2005/Atom}entry")) == 3
+
+
+def test_rows_with_line_ends_and_quotes_are_found(site: Any) -> None:
+    domain = get_domain("parking")
+    cells = dict.fromkeys(domain.field_names, "")
+    lines = [",".join(domain.field_names)]
+    awkward = ('城东"一号"停车场', "城西,\n停车场", "一号", "城西")
+    for name in awkward:
+        row = cells | {"name": name, "district": "崇川区"}
+        lines.append(",".join(f'"{v.replace(chr(34), chr(34) * 2)}"' if set(v) & set('",\n') else v
+                              for v in row.values()))
+    data = ("\n".join(lines) + "\n").encode()
+    for name in awkward:
+        for known in (None, len(awkward)):
+            found = rows.find_row(domain, data, (name, "崇川区"), known)
+            assert found is not None and found["name"] == name
+    assert rows.find_row(domain, data, ("停车场", "崇川区"), 4) is None
+
+
+def test_addresses_of_keys_come_back() -> None:
+    domain = get_domain("parking")
+    for key in (("a/b", "c~d"), ("..", ".json"), ("x.json", "文号〔2019〕12号"), ("~1", None), ("~3json", "~2")):
+        assert keys.from_path(domain, keys.to_path(key)) == key
+        assert not keys.to_path(key).endswith(".json") and "//" not in keys.to_path(key)
+
+
+def test_bad_requests_say_what_is_allowed(cast: Cast, browser: CKANTestApp) -> None:
+    for query, hint in (("since=yesterday", "2026-01-31"), ("domain=nothing", "procurement"), ("cursor=abc", "cursor"),
+                        ("cursor=W10=", "cursor"), ("cursor=Wzk5LDEsMiwzLDRd", "cursor"), ("limit=0", "1000000"),
+                        ("limit=-1", "1000000"), ("limit=1e3", "1000000"), ("money=gold", "text"),
+                        ("since=9999-12-31T23:59:59-23:59", "2026-01-31")):
+        for form in ("jsonl", "atom"):
+            answer = browser.get(f"/open/changes.{form}?{query}")
+            assert answer.status_code == 400, (query, form)
+            assert hint in answer.text or "200" in answer.text, (query, answer.text)
+    for data in ({"since": "x"}, {"cursor": "x"}, {"domain": "x"}, {"limit": 1001}):
+        with pytest.raises(toolkit.ValidationError):
+            call("gkopen_change_list", "", **data)
+
+
+def test_since_and_pages(cast: Cast, browser: CKANTestApp) -> None:
+    lines = [json.loads(line) for line in browser.get("/open/changes.jsonl").text.splitlines()]
+    assert [line["op"] for line in lines] == ["added", "added", "added", "changed"]
+    later = browser.get("/open/changes.jsonl", query_string={"since": lines[0]["at"]}).text.splitlines()
+    assert [json.loads(line)["op"] for line in later] == ["changed"]
+    first = call("gkopen_change_list", "", limit=3)
+    assert (len(first["results"]), first["more"], first["cursor"]) == (3, True, lines[2]["cursor"])
+    rest = call("gkopen_change_list", "", cursor=first["cursor"])
+    assert ([r["op"] for r in rest["results"]], rest["more"]) == (["changed"], False)
+    assert str(rest["results"][0]["after"]["award_amount"]) == "1189000.50"
+    assert call("gkopen_change_list", "", cursor=rest["cursor"])["results"] == []
+    text = call("gkopen_change_list", "", cursor=first["cursor"], money="text")["results"][0]
+    assert text["before"]["award_amount"] == "1190000.50"
+    assert call("gkopen_change_list", "", domain="budget")["results"] == []
+
+
+def test_positions_are_given_in_the_order_of_commits(cast: Cast) -> None:
+    """Two publications that overlap: whichever becomes visible later stands later, so that no reader misses it."""
+    revisions = [(cast.other, crew.submit(cast.stranger, cast.other, [crew.row(1)]), 1),
+                 (cast.body, crew.submit(cast.officer, cast.body, [crew.row(2)]), 3)]
+    ckan_model.Session.commit()
+    insert = sa.text("insert into gkopen.publication (dataset_id, seq, revision_id) values (:d, :seq, :r)")
+    engine = ckan_model.ensure_engine()
+    with engine.connect() as slow, engine.connect() as quick:
+        for connection, (body, revision, seq) in zip((slow, quick), revisions, strict=True):
+            connection.execute(insert, {"d": crew.dataset_of(body), "seq": seq, "r": revision})
+        quick.commit()
+        ckan_model.Session.rollback()
+        between = feed.end()
+        slow.commit()
+    ckan_model.Session.rollback()
+    order = model.every("select f.position, d.body_id, f.seq, f.at from gkopen.feed f join gkopen.dataset d"
+                        " on d.id = f.dataset_id order by f.position")
+    assert [row["position"] for row in order] == [1, 2, 3, 4]
+    assert [row["seq"] for row in order] == [1, 2, 3, 1]
+    assert sorted(row["at"] for row in order) == [row["at"] for row in order]
+    missed = [json.loads(line)["dataset"] for batch in feed.lines(between) for line in batch]
+    assert missed == [f"{cast.other}-procurement"]
+
+
+def test_a_content_sealed_for_another_dataset_does_not_break_the_feed(cast: Cast) -> None:
+    """The same bytes were public twice: where they were only the base of a change, the reader begins the part anew."""
+    crew.approve(cast.office, crew.submit(cast.stranger, cast.other, [crew.row(7)]))
+    crew.approve(cast.office, crew.submit(cast.stranger, cast.other, [crew.row(7, "2.00"), crew.row(8)]))
+    sha: Any = model.value("select new_sha256 from gkopen.publication u join gkopen.revision_part p using (revision_id)"
+                           " where u.dataset_id = :d and u.seq = 1 and part <> '~metadata'",
+                           d=crew.dataset_of(cast.other))
+    model.execute("update gkopen.blob set sealed_at = now() where sha256 = :sha", sha=sha)
+    ckan_model.Session.commit()
+    told = [json.loads(line) for batch in feed.lines(feed.Place(0)) for line in batch]
+    own = [line for line in told if line["dataset"] == f"{cast.other}-procurement"]
+    assert [(line["seq"], line["op"]) for line in own] == [
+        (1, "withdrawn"), (2, "withdrawn"), (2, "added"), (2, "added")]
+
+
+def test_what_is_held_is_in_no_history(cast: Cast, browser: CKANTestApp) -> None:
+    before = browser.get("/open/changes.jsonl").data
+    submit(cast, FIRST[0].replace("838,000.00", "1.00"), *FIRST[1:])
+    assert browser.get("/open/changes.jsonl").data == before
