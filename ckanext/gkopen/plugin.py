@@ -15,7 +15,7 @@ from ckan.plugins import toolkit
 from flask import Blueprint
 from flask_login import user_logged_in
 
-from ckanext.gkopen import csrf, domains, helpers, lockout, malformed, views
+from ckanext.gkopen import caching, csrf, domains, helpers, lockout, logs, malformed, views
 from ckanext.gkopen.cli import gkopen as command
 from ckanext.gkopen.datastore import actions as datastore_actions
 from ckanext.gkopen.datastore.dump import blueprint as dump_blueprint
@@ -58,6 +58,7 @@ class GkopenPlugin(SearchMixin, DatastoreMixin, DefaultTranslation, plugins.Sing
     plugins.implements(plugins.ITranslation)
 
     def update_config(self, config: Any) -> None:
+        logs.configure(config, as_json=toolkit.asbool(config.get("ckanext.gkopen.log_json")))
         domains.configure(config.get("ckanext.gkopen.domains_dir"))
         ocds = prefix.accepted("ocds", config.get("ckanext.gkopen.prefix.ocds"))
         derived.configure(ocid=f"{ocds}-" if ocds else None)
@@ -92,8 +93,9 @@ class GkopenPlugin(SearchMixin, DatastoreMixin, DefaultTranslation, plugins.Sing
 
     def make_middleware(self, app: Any, config: Any) -> Any:
         csrf.exempt_per_request()
-        app.wsgi_app = malformed.without_nul(app.wsgi_app)
+        app.wsgi_app = caching.say_how_long(malformed.without_nul(app.wsgi_app))
         app.before_request(malformed.refuse)
+        app.before_request(caching.answer_unchanged)
         app.register_error_handler(toolkit.ObjectNotFound, malformed.not_found)
         app.register_error_handler(toolkit.NotAuthorized, malformed.not_authorized)
         return app

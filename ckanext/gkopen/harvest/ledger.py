@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from ckan import model as ckan_model
 from sqlalchemy.exc import DBAPIError
 
-from ckanext.gkopen import blobs, ids, model
+from ckanext.gkopen import blobs, ids, logs, model
 from ckanext.gkopen.harvest import breaker
 from ckanext.gkopen.harvesters.base import Page
 from ckanext.gkopen.harvesters.source import Source
@@ -33,6 +33,10 @@ BAD = ("incomplete", "failed")
 
 GOOD = ("done", "partly", "held")
 """States of a run that read the whole source."""
+
+
+LOGGED = ("pages", "rows_in", "rows_ok", "rows_quarantined", "rows_duplicate", "added", "changed", "removed")
+"""Counts of a run that its line in the log tells."""
 
 
 class UnknownSource(Exception):
@@ -177,6 +181,7 @@ def _take_over(candidate: dict[str, Any]) -> dict[str, Any] | None:
         ckan_model.Session.rollback()
         return None
     ckan_model.Session.commit()
+    logs.event("run.started", run=run["id"], source_id=run["source_id"], epoch=epoch, trigger=run["trigger"])
     return run
 
 
@@ -253,6 +258,8 @@ def finish(run: dict[str, Any], state: str, counts: dict[str, Any], stages: dict
                       " last_good_at = case when :good then now() else last_good_at end where id = :id",
                       id=source["id"], failures=failures, next=due, good=state in GOOD)
     ckan_model.Session.commit()
+    logs.event("run.finished", run=run["id"], source=source["name"], state=state, kind=(error or {}).get("kind"),
+               **{name: counts.get(name) for name in LOGGED}, **{f"{name}_s": took for name, took in stages.items()})
 
 
 def next_run(config: dict[str, Any] | str, failures: int, seed: str, now: datetime | None = None) -> datetime:

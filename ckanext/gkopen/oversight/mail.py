@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import model
+from ckanext.gkopen import logs, model
 from ckanext.gkopen.oversight import words
 from ckanext.gkopen.review import roles
 
@@ -76,6 +76,7 @@ def send_one() -> bool:
         else:
             _send(_written(row), row["email"])
             _close(row, "sent_at", None)
+            logs.event("mail.sent", message=row["message_id"], kind=row["kind"])
     except (OSError, smtplib.SMTPException, ValueError) as error:
         _failed(row, error)
     ckan_model.Session.commit()

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from ckan import model as ckan_model
 
-from ckanext.gkopen import changesets, model
+from ckanext.gkopen import changesets, logs, model
 from ckanext.gkopen.blast import Limits
 from ckanext.gkopen.oversight.duties import today
 from ckanext.gkopen.review import audit, decide, roles
@@ -129,6 +129,7 @@ def _use(revision_id: str, standing_id: str) -> None:
         audit.record(actor, "standing.used", revision_id, standing=standing_id, granted_by=standing["granted_by"],
                      ends_on=standing["ends_on"], digest=revision["digest"])
         decide.approve(revision_id, revision["digest"], actor)
+        logs.event("standing.used", revision=revision_id, standing=standing_id)
     ckan_model.Session.commit()
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import model
+from ckanext.gkopen import logs, model
 from ckanext.gkopen.oversight import duties, health, ledger, mail
 
 EVERY_SECONDS = 60
@@ -77,6 +77,7 @@ def _compare(seen: Seen, before: str) -> int:
         " cast(:params as jsonb)) returning id", kind=kind, body=seen.body_id, subject=seen.subject,
         params=model.dump(seen.params))
     mail.address(message_id, kind, seen.body_id)
+    logs.event("state.changed", kind=kind, subject=seen.subject, **seen.params)
     return 1
 
 

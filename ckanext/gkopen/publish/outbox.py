@@ -17,7 +17,7 @@ from ckan import model as ckan_model
 from ckan.lib import search
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import blobs, bodies, changesets, ids, model
+from ckanext.gkopen import blobs, bodies, changesets, ids, logs, model
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.publish import publisher
 from ckanext.gkopen.publish.standards import STANDARDS
@@ -93,6 +93,8 @@ def work_one(dataset_id: str | None = None) -> Done | None:
                       " for update skip locked)", sink=row["sink"], datasets=[str(c["dataset_id"]) for c in covered],
                       seqs=[c["seq"] for c in covered])
         ckan_model.Session.commit()
+        logs.event("exit.done", sink=row["sink"], dataset=row["name"], seq=row["newest"],
+                   seconds=round(time.monotonic() - started, 3))
     except Exception as error:
         ckan_model.Session.rollback()
         log.exception("exit %s of %s is behind; it will be tried again", row["sink"], row["name"])

@@ -14,9 +14,9 @@ create table gkopen.duty (
   domain text not null,
   body_id text not null,                                     -- CKAN organisation id
   cycle text not null check (cycle in ('monthly', 'quarterly', 'yearly')),
-  part text,                                                 -- '{period}-budget': the part that is owed; null: any of it
+  part text,                                                 -- '{period}-budget'; null: any part of the period
   rule text,                                                 -- a deadline of the domain or of limits.yaml
-  starts text,                                               -- 'MM-DD': the limit runs from this day of the period's year
+  starts text,                                               -- 'MM-DD': the limit runs from this day of the year
   since date not null,                                       -- first day of the first period that is owed
   until date,                                                -- last day of the last one
   set_by text not null,
