@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
 from uuid import uuid4
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ckanext.gkopen import blobs, ids, model, parts
 from ckanext.gkopen.domains import Domain
@@ -76,31 +77,73 @@ def canonical_json(data: Mapping[str, Any]) -> bytes:
     return json.dumps(data, ensure_ascii=False, sort_keys=True, indent=1).encode()
 
 
-def contents(domain: Domain, examined: Examined, base: Mapping[str, str], scope: Scope) -> dict[str, bytes | None]:
-    """Part → canonical bytes that the file asks for; None where a complete listing no longer has the part."""
-    tables = parts.split_parts(domain, examined.table)
+def contents(domain: Domain, examined: Examined, base: Mapping[str, str], scope: Scope,
+             carried: Sequence[Mapping[str, Any]] = ()) -> tuple[dict[str, bytes | None], set[str]]:
+    """Part → canonical bytes that the file asks for, None where a part goes; and the parts that it speaks for.
+
+    A complete listing speaks for every part. Of a list of changes the rows are put over what is public, together with
+    those of `carried`: earlier lists (rows of revision_part, oldest first) that nobody has decided yet, since their
+    source does not send them again. A row whose key is public in a part that the file does not speak for has moved:
+    it leaves that part, so that a key is public once.
+    """
+    rows = examined.table
+    if scope == "changes":
+        for change in reversed(carried):
+            rows = parts.overlay(domain, _delta(domain, change), rows)
+    tables = parts.split_parts(domain, rows)
+    spoken = set(tables)
+    moved = {} if scope == "complete" else _moved(domain, rows, base, base.keys() - tables.keys() - {METADATA})
     if scope == "changes":
         for part in base.keys() & tables.keys():
             public = parts.read_part(domain, blobs.read(base[part]))
-            tables[part] = parts.overlay(domain, public, tables[part])
+            # Also without what moves on to another part; what stays here is put back by the overlay.
+            kept = _without(domain, public, parts.row_keys(domain, rows))
+            tables[part] = parts.overlay(domain, public if kept is None else kept, tables[part])
+    tables |= {part: table for part, table in moved.items() if table.num_rows}
     contents: dict[str, bytes | None] = {**parts.write_parts(domain, tables)}
+    contents |= {part: None for part, table in moved.items() if not table.num_rows}
     if scope == "complete" and examined.rows_ok:
         contents |= {part: None for part in base if part not in contents and part != METADATA}
-    return contents
+    return contents, spoken
+
+
+def _delta(domain: Domain, change: Mapping[str, Any]) -> pa.Table:
+    """The rows that a stored change of one part brings. Its base may have been withdrawn: it is only compared with."""
+    old, new = (parts.read_part(domain, blobs.read(sha256, sealed=True)) if sha256 else None
+                for sha256 in (change["base_sha256"], change["new_sha256"]))
+    difference = parts.diff_parts(domain, old, new)
+    return pa.concat_tables([difference.added, difference.changed]).combine_chunks()
+
+
+def _moved(domain: Domain, rows: pa.Table, base: Mapping[str, str], others: Set[str]) -> dict[str, pa.Table]:
+    """Public parts that lose rows to the parts of a file, with what they keep. Only their keys are read first."""
+    keys = parts.row_keys(domain, rows)
+    found = {}
+    for part in sorted(others):
+        data = blobs.read(base[part])
+        if _without(domain, parts.read_part(domain, data, domain.key), keys) is not None:
+            found[part] = parts.read_part(domain, data)
+    return {part: kept for part, table in found.items() if (kept := _without(domain, table, keys)) is not None}
+
+
+def _without(domain: Domain, table: pa.Table, keys: pa.Array) -> pa.Table | None:
+    """The table without the rows of some keys; None where it has none of them."""
+    stays = pc.invert(pc.is_in(parts.row_keys(domain, table), value_set=keys))
+    return None if pc.all(stays).as_py() else table.filter(stays)
 
 
 def compare(domain: Domain, part: str, base: str | None, data: bytes | None) -> Change | None:
     """The change of one part; its new content is stored."""
     change = change_of(domain, part, base, data)
     if change is not None:
-        keep(change, data)
+        keep([change], {part: data})
     return change
 
 
-def keep(change: Change, data: bytes | None) -> None:
-    """Store the new content of a change."""
-    if data is not None:
-        blobs.put(data, "application/json" if change.part == METADATA else "text/csv")
+def keep(changes: Sequence[Change], contents: Mapping[str, bytes | None]) -> None:
+    """Store the new contents of changes (part → bytes)."""
+    blobs.put_many((data, "application/json" if change.part == METADATA else "text/csv")
+                   for change in changes if (data := contents[change.part]) is not None)
 
 
 def change_of(domain: Domain, part: str, base: str | None, data: bytes | None) -> Change | None:

@@ -227,8 +227,7 @@ def _hold(domain: Domain, dataset: Mapping[str, Any], submission_id: str, path: 
         verdict = blast.judge(domain, str(dataset["id"]), door.source, examined.table, contents, changes,
                               complete=scope == "complete", freeze=door.freeze, grace=door.grace)
         changes, alarms = verdict.changes, tuple(verdict.alarms)
-    for change in changes:
-        changesets.keep(change, contents[change.part])
+    changesets.keep(changes, contents)
     counts = _counts(examined)
     if not any(change.part != changesets.METADATA for change in changes) and not (changes and examined.rows_ok):
         if not examined.rows_ok and examined.rows_in:
