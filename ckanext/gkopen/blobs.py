@@ -7,6 +7,7 @@ withdrawn is sealed: it is kept for the audit and never served again.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from io import BytesIO
 from typing import BinaryIO
 
@@ -31,23 +32,33 @@ def location(sha256: str) -> str:
 
 def put(data: bytes, media_type: str = "application/octet-stream") -> str:
     """Store bytes and return their sha256. Twice the same content is one blob; the row joins CKAN's transaction."""
-    sha256 = hashlib.sha256(data).hexdigest()
-    write(STORAGE, sha256, data, media_type)
-    model.execute("insert into gkopen.blob (sha256, size, media_type) values (:sha256, :size, :media_type)"
-                  " on conflict (sha256) do nothing", sha256=sha256, size=len(data), media_type=media_type)
-    return sha256
+    return put_many([(data, media_type)])[0]
+
+
+def put_many(contents: Iterable[tuple[bytes, str]]) -> list[str]:
+    """Store several contents, each bytes with their media type, in one statement; their sha256s in the same order."""
+    named = [(hashlib.sha256(data).hexdigest(), data, media_type) for data, media_type in contents]
+    for sha256, data, media_type in named:
+        write(STORAGE, sha256, data, media_type)
+    if named:
+        # In one order everywhere: two transactions that keep the same contents wait for each other, not in a circle.
+        rows = sorted({sha256: (sha256, len(data), media_type) for sha256, data, media_type in named}.values())
+        model.execute("insert into gkopen.blob (sha256, size, media_type) select * from unnest(cast(:names as text[]),"
+                      " cast(:sizes as bigint[]), cast(:types as text[])) on conflict (sha256) do nothing",
+                      names=[row[0] for row in rows], sizes=[row[1] for row in rows], types=[row[2] for row in rows])
+    return [sha256 for sha256, _, _ in named]
 
 
 def write(storage_name: str, sha256: str, data: bytes, media_type: str) -> None:
     """Write bytes below their hash unless they are there whole already (a crash may have left half a file)."""
     storage = files.get_storage(storage_name)
     place = storage.prepare_location(location(sha256))
-    held = files.FileData(place, size=len(data))
-    if storage.exists(held) and storage.size(place) == len(data):
-        return
-    if storage.exists(held):
-        storage.remove(held)
-    storage.upload(place, files.Upload(BytesIO(data), sha256, len(data), media_type))
+    try:
+        storage.upload(place, files.Upload(BytesIO(data), sha256, len(data), media_type))
+    except files.exc.ExistingFileError:
+        if storage.size(place) != len(data):
+            storage.remove(files.FileData(place, size=len(data)))
+            storage.upload(place, files.Upload(BytesIO(data), sha256, len(data), media_type))
 
 
 def read(sha256: str, *, sealed: bool = False) -> bytes:

@@ -8,10 +8,12 @@ list stand between "；", null is nothing. The same rows give the same bytes, so
 
 from __future__ import annotations
 
+import csv
+import io
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 import numpy as np
 import pyarrow as pa
@@ -19,12 +21,14 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from ckanext.gkopen.domains import Domain, Field
-from ckanext.gkopen.normalise.cells import any_byte, by_distinct, flat, nulled, side_by_side, text_bytes
+from ckanext.gkopen.normalise.cells import any_byte, by_distinct, flat, side_by_side, text_bytes
 
 _STRIPPED = {"money": r"^(-?[0-9]+\.[0-9][0-9](?:[0-9]*[1-9])?)0*$", "other": r"^(-?[0-9]+(?:\.[0-9]*[1-9])?)\.?0*$"}
 
 
 _BATCH = 50_000
+_FEW_BYTES = 1 << 16
+_SMALLEST = Decimal(1).scaleb(-8)
 
 
 class NotCanonical(ValueError):
@@ -98,7 +102,7 @@ def _cells(field: Field, values: pa.Array) -> pa.Array | pa.Scalar:
 
 def _text(field: Field, values: pa.Array) -> pa.Array:
     if values.type == pa.string():
-        return nulled(values)
+        return values
     if not pa.types.is_decimal(values.type):
         return values.cast(pa.string())
     try:  # nearly all money has two decimals, nearly all other figures none
@@ -114,9 +118,23 @@ def _text(field: Field, values: pa.Array) -> pa.Array:
 
 def count_part(domain: Domain, data: bytes) -> tuple[int, dict[str, Decimal | None]]:
     """Rows of canonical bytes, and the sum of each money field (None where no amount is). Nothing else is read."""
+    if len(data) < _FEW_BYTES:
+        return _count_few(domain, data)
     names = tuple(dict.fromkeys([*domain.key, *(field.name for field in domain.money_fields)]))
     table = read_part(domain, data, names)
     return table.num_rows, {field.name: _total(table, field.name) for field in domain.money_fields}
+
+
+def _count_few(domain: Domain, data: bytes) -> tuple[int, dict[str, Decimal | None]]:
+    """The same of a few rows, where Arrow's reader takes twenty times as long to make ready as to read."""
+    header, *rows = csv.reader(io.StringIO(data.decode("utf-8"), newline=""))
+    sums: dict[str, Decimal | None] = {}
+    for field in domain.money_fields:
+        place = header.index(field.name) if field.name in header else None
+        amounts = [Decimal(row[place]) for row in rows if row[place]] if place is not None else []
+        with localcontext(prec=60):  # as exact as the type of the column
+            sums[field.name] = sum(amounts, Decimal(0)).quantize(_SMALLEST) if amounts else None
+    return len(rows), sums
 
 
 def read_part(domain: Domain, data: bytes, only: tuple[str, ...] = ()) -> pa.Table:

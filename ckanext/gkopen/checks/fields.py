@@ -22,10 +22,10 @@ def check_fields(domain: Domain, made: Made, findings: Findings, labels: dict[st
     for field in domain.fields:
         values = made.values[field.name]
         label = labels.get(field.name) or field.title.zh
-        missing = as_mask(pc.is_null(values))
-        if missing.any():
+        missing = as_mask(pc.is_null(values)) if values.null_count else np.zeros(len(values), bool)
+        if values.null_count:
             _missing(field, missing, made, findings, label, in_source=field.name in labels)
-        if missing.all():
+        if values.null_count == len(values):
             continue
         if field.pattern:
             wrong = ~matches(values, field.pattern) & ~missing

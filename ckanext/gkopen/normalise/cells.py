@@ -133,6 +133,8 @@ def any_byte(column: pa.Array, signs: bytes) -> bool:
 def may_hold(column: pa.Array, text: str) -> bool:
     """Could the text stand in a cell? False is sure; true may be the end of one cell and the start of the next."""
     data, _ = text_bytes(column)
+    if data.size < _BLOCK:
+        return text.encode() in data.tobytes()
     first, *rest = text.encode()
     spans = [((byte, byte),) for byte in rest]
     return any(_holds(block, first, *spans) for block in _blocks(data, len(spans)))
@@ -160,8 +162,17 @@ def matches(column: pa.Array, pattern: str) -> np.ndarray:
 
 
 def empty(column: pa.Array) -> np.ndarray:
-    """Mask of cells without text."""
-    return as_mask(pc.equal(pc.binary_length(column), 0))
+    """Mask of cells without text; null is none of them."""
+    blank = _lengths(column) == 0
+    return blank & as_mask(pc.is_valid(column)) if column.null_count else blank
+
+
+def _lengths(column: pa.Array) -> np.ndarray:
+    """Bytes of each cell; 0 of a null."""
+    offsets = column.buffers()[1]
+    if not len(column) or offsets is None:
+        return np.zeros(len(column), np.int32)
+    return np.diff(np.frombuffer(offsets, np.int32)[column.offset:column.offset + len(column) + 1])
 
 
 def as_mask(array: pa.Array | pa.ChunkedArray) -> np.ndarray:
@@ -173,7 +184,5 @@ def as_mask(array: pa.Array | pa.ChunkedArray) -> np.ndarray:
 
 def nulled(column: pa.Array) -> pa.Array:
     """Empty text as null."""
-    blank = pc.equal(pc.binary_length(column), 0)
-    if not pc.any(blank).as_py():
-        return column
-    return pc.if_else(blank, pa.scalar(None, pa.string()), column)
+    blank = empty(column)
+    return pc.if_else(pa.array(blank), pa.scalar(None, pa.string()), column) if blank.any() else column

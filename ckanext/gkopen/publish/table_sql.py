@@ -25,15 +25,14 @@ SYSTEM_COLUMNS: dict[str, Text] = {
 
 # Two-character pieces of a text, in both alignments: a Chinese substring of any length is a set of them, and
 # a GIN index finds it. A tsvector holds at most 1 MB: only a row's first 100,000 characters can be found.
+# (`..` with `\&` gives what `(..)` with `\1` gives, in half the time.)
 GRAMS = r"""
 create or replace function public.gkopen_grams(t text) returns tsvector
 immutable parallel safe strict language sql cost 2000 return
-  array_to_tsvector(array_remove(
-    string_to_array(regexp_replace(
-      lower(left(t, 100000) collate "pg_c_utf8"), '(..)', '\1' || chr(1), 'g'), chr(1))
-    || string_to_array(regexp_replace(
-      substr(lower(left(t, 100000) collate "pg_c_utf8"), 2), '(..)', '\1' || chr(1), 'g'), chr(1)),
-    ''))
+  array_to_tsvector(array_remove(string_to_array(
+    regexp_replace(lower(left(t, 100000) collate "pg_c_utf8"), '..', '\&' || chr(1), 'g') || chr(1)
+    || regexp_replace(substr(lower(left(t, 100000) collate "pg_c_utf8"), 2), '..', '\&' || chr(1), 'g'),
+    chr(1)), ''))
 """
 
 BOOKKEEPING = """
