@@ -25,6 +25,7 @@ from ckanext.gkopen import model
 from ckanext.gkopen.harvest import ledger, run
 from ckanext.gkopen.oversight import rounds
 from ckanext.gkopen.publish import files, outbox, table
+from ckanext.gkopen.push import queue
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +95,8 @@ def _round(stop: threading.Event) -> bool | None:
         while not stop.is_set() and outbox.work_one():
             busy = True
         busy = rounds.work() or busy
+        while not stop.is_set() and queue.work_one():
+            busy = True
         claim = ledger.claim()
         if claim is not None:
             busy = True

@@ -19,6 +19,7 @@ from ckan import model as ckan_model
 from ckanext.gkopen import changesets, logs, model
 from ckanext.gkopen.blast import Limits
 from ckanext.gkopen.oversight.duties import today
+from ckanext.gkopen.push import tokens
 from ckanext.gkopen.review import audit, decide, roles
 from ckanext.gkopen.review.decide import Refused
 
@@ -149,7 +150,7 @@ def objections(revision: Mapping[str, Any], standing: Mapping[str, Any]) -> list
     found: list[dict[str, Any]] = []
     if not roles.may_review(granter, dataset["body_id"]):
         found.append({"why": "not_allowed"})
-    if revision["submitted_by"] == granter:
+    if granter in (revision["submitted_by"], tokens.creator(revision["submitted_by"])):
         found.append({"why": "own"})
     if revision["kind"] != "publish" or any(change["part"] == changesets.METADATA for change in changes):
         found.append({"why": "kind"})

@@ -12,6 +12,7 @@ from ckan import model as ckan_model
 from ckanext.gkopen import blobs, changesets, model, parts, pipeline
 from ckanext.gkopen.domains import Domain, get_domain
 from ckanext.gkopen.publish import publication
+from ckanext.gkopen.push import tokens
 from ckanext.gkopen.review import audit
 
 N_ = str          # marks a text for translation where it is not passed to Refused at once
@@ -73,7 +74,7 @@ def approve(revision_id: str, digest: str, actor: str, reason: str | None = None
         raise Refused(NOT_WAITING, state=revision["state"])
     if digest != revision["digest"]:
         raise Refused("The digest is not the one of this revision: open it again and look at what it would change.")
-    if actor == revision["submitted_by"]:
+    if actor in (revision["submitted_by"], tokens.creator(revision["submitted_by"])):
         raise Refused("Nobody approves an own submission: ask another reviewer of the body or the disclosure office.")
     dataset = revision["dataset"]
     changes = parts_of(revision_id)

@@ -1,6 +1,7 @@
 """Pages: public domain pages, the officers' desk, review. A view reads and decides through actions only."""
 
 from ckanext.gkopen.views import (
+    api,
     changes,
     domain,
     feed,
@@ -10,17 +11,20 @@ from ckanext.gkopen.views import (
     open,
     operations,
     oversight,
+    push,
     quarantine,
     review,
     rows,
     runs,
     standards,
     standing,
+    tokens,
     withdrawn,
 )
 
 blueprints = [
-    language.blueprint, domain.blueprint, open.blueprint, standards.blueprint, changes.blueprint, rows.blueprint,
+    language.blueprint, domain.blueprint, open.blueprint, standards.blueprint, api.blueprint, changes.blueprint, rows.blueprint,
     office.blueprint, runs.blueprint, metadata.blueprint, review.blueprint, operations.blueprint, oversight.blueprint,
-    feed.blueprint, quarantine.blueprint, standing.blueprint, withdrawn.blueprint,
+    feed.blueprint, quarantine.blueprint, standing.blueprint, push.blueprint, tokens.blueprint,
+    withdrawn.blueprint,
 ]

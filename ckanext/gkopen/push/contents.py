@@ -1,0 +1,93 @@
+"""A pushed body: what it says about itself, and whether its table can be read at all.
+
+Only the structure is judged here, while the system waits: can it be read, is every column known, is none missing that
+must be there. Rows are checked by a worker.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ckanext.gkopen.changesets import Scope
+from ckanext.gkopen.domains import Domain
+from ckanext.gkopen.normalise.rows import read_rows
+from ckanext.gkopen.records import Finding, Options, Unreadable
+
+KINDS = {
+    "application/json": "json",
+    "text/csv": "csv",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
+}
+SCOPES: tuple[Scope, ...] = ("parts", "complete", "changes")
+OPTIONS = ("mapping", "units", "constants")
+KEYS = ("rows", "scope", *OPTIONS)
+
+
+class Malformed(Exception):
+    """The body is not what docs/push.md says; `zh` and `en` say where."""
+
+    def __init__(self, zh: str, en: str):
+        super().__init__(en)
+        self.zh, self.en = zh, en
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a push says beside its rows."""
+
+    scope: Scope = "parts"
+    options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def as_options(self) -> Options:
+        mapping, units, constants = (dict(self.options.get(name, {})) for name in OPTIONS)
+        return Options(mapping=mapping, units=units, constants=constants)
+
+
+def read_said(path: Path, kind: str, scope: str | None) -> Said:
+    """`scope`: the address's parameter, for bodies that cannot say it themselves. Raises Malformed."""
+    told: dict[str, Any] = {}
+    if kind == "json":
+        told = _envelope(path)
+        if scope is not None and "scope" in told and told["scope"] != scope:
+            raise Malformed("地址与正文中的 scope 不一致", "the address and the body say different scopes")
+    said = told.get("scope", scope or "parts")
+    if said not in SCOPES:
+        raise Malformed(f"scope 应为 {'、'.join(SCOPES)} 之一", f"scope is one of {', '.join(SCOPES)}")
+    return Said(said, {name: _texts(name, told[name]) for name in OPTIONS if told.get(name)})
+
+
+def problems(domain: Domain, path: Path, filename: str, options: Options) -> list[Finding]:
+    """Why the table cannot be taken in; empty when it can."""
+    try:
+        rows = read_rows(domain, path, filename, options)
+    except Unreadable as error:
+        return error.findings
+    return [finding for finding in rows.findings if finding.code == "column-unknown"]
+
+
+def _envelope(path: Path) -> dict[str, Any]:
+    try:
+        # Numbers stay texts here too: nothing of this is kept, but a float of 400 digits is an error.
+        told = json.loads(path.read_bytes().decode("utf-8-sig"), parse_float=str, parse_int=str)
+    except (ValueError, RecursionError):
+        raise Malformed("正文不是有效的 UTF-8 JSON", "the body is not valid JSON in UTF-8") from None
+    if not isinstance(told, dict) or not isinstance(told.get("rows"), list):
+        raise Malformed('正文应为 {"rows": [...]}', 'the body is an object with a list: {"rows": [...]}')
+    unknown = sorted(set(told) - set(KEYS))
+    if unknown:
+        raise Malformed(f"不认识的键 {unknown[0][:50]}；可用：{'、'.join(KEYS)}",
+                        f"unknown key {unknown[0][:50]}; there are: {', '.join(KEYS)}")
+    for number, row in enumerate(told["rows"], 1):
+        if not isinstance(row, dict):
+            raise Malformed(f"rows 的第 {number} 项不是对象", f"item {number} of rows is not an object")
+    return told
+
+
+def _texts(name: str, value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+        raise Malformed(f"{name} 应为文本对文本的对象", f"{name} is an object of texts")
+    return value

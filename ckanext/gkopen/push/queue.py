@@ -1,0 +1,179 @@
+"""The queue of pushes is a table: taken in at once, checked by a worker, asked about at its address.
+
+A claim is the lock of the row in the transaction that writes the result: a worker that dies leaves nothing to repair.
+Pushes of one dataset are checked in the order in which they came.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from ckan import model as ckan_model
+from sqlalchemy.exc import InterfaceError, OperationalError, PendingRollbackError
+
+from ckanext.gkopen import blobs, bodies, model, pipeline
+from ckanext.gkopen.checks.catalogue import render
+from ckanext.gkopen.logic import clock
+from ckanext.gkopen.push import tokens
+from ckanext.gkopen.push.contents import Said
+from ckanext.gkopen.records import Finding, Options
+
+log = logging.getLogger(__name__)
+
+TRIES = 5
+FINDINGS_TOLD = 500
+BLOB_LOCK = 0x676B6F70       # "gkop": with the content's hash, one writer of equal bytes at a time
+
+
+class OtherContent(Exception):
+    """The key came before with other content."""
+
+
+def fingerprint(raw_sha256: str, kind: str, said: Said) -> str:
+    """Of everything that a push says: what has the same one is the same push."""
+    text = json.dumps([raw_sha256, kind, said.scope, said.options], sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def earlier(token: Mapping[str, Any], key: str, mark: str) -> dict[str, Any] | None:
+    """The push that came with this key before. Raises OtherContent."""
+    row = model.one("select * from gkopen.push where domain = :domain and body_id = :body and idempotency_key = :key",
+                    domain=token["domain"], body=token["body_id"], key=key)
+    if row is not None and row["fingerprint"] != mark:
+        raise OtherContent(key)
+    return row
+
+
+def accept(token: Mapping[str, Any], key: str, mark: str, data: bytes, media_type: str, filename: str,
+           said: Said) -> dict[str, Any]:
+    """Keep a push and queue it, in the caller's transaction. The same key again answers with the first one.
+
+    Of many equal keys at once one is inserted; the others wait for its commit and find it. Raises OtherContent.
+    """
+    raw_sha256 = hashlib.sha256(data).hexdigest()
+    row = model.one(
+        "insert into gkopen.push (id, token_id, domain, body_id, idempotency_key, fingerprint, raw_sha256, filename,"
+        " scope, options) values (:id, :token, :domain, :body, :key, :mark, :raw, :filename, :scope,"
+        " cast(:options as jsonb)) on conflict (domain, body_id, idempotency_key) do nothing returning *",
+        id=str(uuid4()), token=token["id"], domain=token["domain"], body=token["body_id"], key=key, mark=mark,
+        raw=raw_sha256, filename=filename, scope=said.scope, options=model.dump(said.options))
+    if row is None:
+        found = earlier(token, key, mark)
+        assert found is not None
+        return found
+    model.execute("select pg_advisory_xact_lock(:space, :lock)", space=BLOB_LOCK, lock=int(raw_sha256[:7], 16))
+    blobs.put(data, media_type)
+    model.execute("select pg_notify('gkopen', 'push')")
+    return row
+
+
+def work_one() -> bool:
+    """Check the push that has waited longest. False when there is none. Commits."""
+    found = model.value(
+        "update gkopen.push set attempts = attempts + 1 where id = (select p.id from gkopen.push p where state ="
+        " 'queued' and not_before <= now() and not exists (select 1 from gkopen.push e where e.state = 'queued'"
+        "  and e.domain = p.domain and e.body_id = p.body_id and (e.received_at, e.id) < (p.received_at, p.id))"
+        " order by received_at, id limit 1 for update skip locked) returning id")
+    ckan_model.Session.commit()                           # counted even if the checking kills this process
+    if found is None:
+        return False
+    push = model.one("select p.*, t.name as token from gkopen.push p join gkopen.push_token t on t.id = p.token_id"
+                     " where p.id = :id and p.state = 'queued' for update of p skip locked", id=found)
+    if push is None:                                      # another worker was quicker
+        ckan_model.Session.rollback()
+        return True
+    try:
+        if push["attempts"] > TRIES:
+            _finish(push, "failed", {"zh": "程序多次未能检查完这次推送，请联系管理员",
+                                     "en": "the program could not finish checking this push; ask the administrator"})
+        else:
+            _check(push)
+        ckan_model.Session.commit()
+    except (OperationalError, InterfaceError, PendingRollbackError):
+        raise                                             # the database is away: the worker waits for it
+    except Exception:
+        ckan_model.Session.rollback()
+        log.exception("push %s could not be checked (try %d)", push["id"], push["attempts"])
+        model.execute("update gkopen.push set not_before = now() + make_interval(secs => :wait) where id = :id",
+                      id=push["id"], wait=2 ** push["attempts"])
+        ckan_model.Session.commit()
+    return True
+
+
+def _check(push: Mapping[str, Any]) -> None:
+    try:
+        body, raw = bodies.find(push["body_id"]), blobs.read(push["raw_sha256"])
+    except bodies.UnknownBody:
+        _finish(push, "failed", {"zh": "责任主体已停用", "en": "the body is no longer active"})
+        return
+    except blobs.Sealed:
+        _finish(push, "failed", {"zh": "该内容已撤回并封存", "en": "this content was withdrawn and is sealed"})
+        return
+    who = f"{tokens.SUBMITTER}{push['token']}"
+    with tempfile.TemporaryDirectory(prefix="gkopen-push-") as folder:
+        path = Path(folder) / "body"
+        path.write_bytes(raw)
+        outcome = pipeline.submit(pipeline.Submission(
+            domain=push["domain"], body=body, path=path, filename=push["filename"], source=who, submitted_by=who,
+            idempotency_key=str(push["id"]), options=Options(**push["options"]), scope=push["scope"]))
+    _finish(push, "checked", outcome.as_dict(), outcome.submission_id)
+
+
+def _finish(push: Mapping[str, Any], state: str, outcome: Mapping[str, Any], submission_id: str | None = None) -> None:
+    model.execute("update gkopen.push set state = :state, outcome = cast(:outcome as jsonb), finished_at = now(),"
+                  " submission_id = :submission where id = :id", id=push["id"], state=state,
+                  outcome=model.dump(outcome), submission=submission_id)
+
+
+def find(token: Mapping[str, Any], push_id: str) -> dict[str, Any] | None:
+    """A push of the token's own body and domain, whichever of their tokens it came by."""
+    return model.one("select * from gkopen.push where id = :id and domain = :domain and body_id = :body", id=push_id,
+                     domain=token["domain"], body=token["body_id"])
+
+
+def status(push: Mapping[str, Any]) -> dict[str, Any]:
+    """What became of a push: state, counts, and the findings in both languages."""
+    told: dict[str, Any] = {name: push[name] for name in ("id", "state", "received_at")}
+    told |= {"id": str(push["id"]), "received_at": clock.told(push["received_at"])}
+    if push["state"] == "queued":
+        free = model.value("select 1 from gkopen.push where id = :id and state = 'queued' for update skip locked",
+                           id=push["id"])
+        ckan_model.Session.rollback()
+        return told | {"state": "queued" if free else "checking"}
+    outcome = push["outcome"]
+    if push["state"] == "failed":
+        return told | {"error": outcome}
+    told |= {name: outcome[name] for name in ("state", "rows_in", "rows_ok", "rows_quarantined", "rows_duplicate",
+                                              "added", "changed", "removed")}
+    revision = model.one("select * from gkopen.revision where submission_id = :id order by created_at desc limit 1",
+                         id=push["submission_id"])
+    if revision is not None:
+        told |= {"state": revision["state"], "revision": str(revision["id"]), "reason": revision["reason"]}
+        # What was withdrawn is told to nobody, and a finding may repeat a cell of it.
+        told |= _findings(revision["id"]) if revision["state"] != "withdrawn" else {}
+    else:
+        told |= {"findings": [], "findings_total": sum(outcome["findings"].values())}
+    return told
+
+
+def _findings(revision_id: Any) -> dict[str, Any]:
+    rows = model.every("select *, count(*) over () as total from gkopen.finding where revision_id = :id order by id"
+                       " limit :most", id=revision_id, most=FINDINGS_TOLD)
+    return {"findings": [described(Finding(row["code"], row["severity"], row["line"], row["field"], row["label"],
+                                           row["value"], row["params"], row["sheet"])) for row in rows],
+            "findings_total": rows[0]["total"] if rows else 0}
+
+
+def described(finding: Finding) -> dict[str, Any]:
+    """A finding for a program: where, which, and its words in both languages."""
+    zh, en = render(finding, "zh"), render(finding, "en")
+    return {"code": finding.code, "severity": finding.severity, "line": finding.line, "field": finding.field,
+            "label": finding.label, "sheet": finding.sheet,
+            **{part: {"zh": zh[part], "en": en[part]} for part in ("title", "message", "fix")}}
