@@ -22,10 +22,11 @@ from ckanext.gkopen.datastore.dump import blueprint as dump_blueprint
 from ckanext.gkopen.datastore.plugin import DatastoreMixin
 from ckanext.gkopen.history import helpers as past
 from ckanext.gkopen.logic import action, auth, guard
-from ckanext.gkopen.metadata import choices, validators
+from ckanext.gkopen.metadata import choices, licences, validators
 from ckanext.gkopen.metadata.facets import facets
 from ckanext.gkopen.normalise import derived
 from ckanext.gkopen.publish.standards import prefix
+from ckanext.gkopen.publish.storage_s3 import S3Storage
 from ckanext.gkopen.search.plugin import SearchMixin
 
 
@@ -56,15 +57,20 @@ class GkopenPlugin(SearchMixin, DatastoreMixin, DefaultTranslation, plugins.Sing
     plugins.implements(plugins.IAuthenticator, inherit=True)
     plugins.implements(plugins.ISignal)
     plugins.implements(plugins.ITranslation)
+    plugins.implements(plugins.IFiles, inherit=True)
 
     def update_config(self, config: Any) -> None:
         logs.configure(config, as_json=toolkit.asbool(config.get("ckanext.gkopen.log_json")))
         domains.configure(config.get("ckanext.gkopen.domains_dir"))
+        licences.configure(config)
         ocds = prefix.accepted("ocds", config.get("ckanext.gkopen.prefix.ocds"))
         derived.configure(ocid=f"{ocds}-" if ocds else None)
         toolkit.add_template_directory(config, "templates")
         toolkit.add_public_directory(config, "public")
         toolkit.add_resource("assets", "gkopen")
+
+    def files_get_storage_adapters(self) -> dict[str, Any]:
+        return {"gkopen:s3": S3Storage}
 
     def get_blueprint(self) -> list[Blueprint]:
         return list(views.blueprints)
