@@ -31,9 +31,13 @@ def upgrade() -> None:
     for table in TABLES:
         op.execute(f"create constraint trigger gkopen_generation after insert or update or delete on {table}"
                    " deferrable initially deferred for each row execute function gkopen.raise_generation()")
+    # A nil report is shown in the ledger at once; other submissions change nothing public.
+    op.execute("create constraint trigger gkopen_generation after insert on gkopen.submission deferrable initially"
+               " deferred for each row when (new.kind = 'nil') execute function gkopen.raise_generation()")
 
 
 def downgrade() -> None:
     for table in TABLES:
         op.execute(f"drop trigger gkopen_generation on {table}")
+    op.execute("drop trigger gkopen_generation on gkopen.submission")
     op.execute("drop function gkopen.raise_generation; drop table gkopen.public_state")
