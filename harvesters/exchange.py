@@ -108,6 +108,7 @@ class ExchangeTransport:
         raw, answer = self._call(lambda: self._rows_call(number, since), self._signer, f"page {number}")
         rows = envelopes.rows_of(answer, self._envelope)
         total = envelopes.total_of(answer, self._envelope)
+        self._breaker.succeeded(urlsplit(self._url(self._source.service)).netloc)
         return Page(number, raw, rows, total, self._clock())
 
     def _rows_call(self, number: int, since: datetime | None) -> Call:
@@ -171,16 +172,15 @@ class ExchangeTransport:
         return None if retry_after > limits.retry_after_most else retry_after + pause
 
     def _guarded(self, call: Call) -> tuple[bytes, dict[str, Any]]:
-        """One call through the breaker, which hears how it went."""
+        """One call through the breaker, which hears when it fails. Only a page of rows says that the platform is well:
+        one that hands out tokens and no rows is not."""
         host = urlsplit(call.url).netloc
         self._breaker.before(host)
         try:
-            answer = self._once(call)
+            return self._once(call)
         except HarvestError as exc:
             self._breaker.failed(host, exc)
             raise
-        self._breaker.succeeded(host)
-        return answer
 
     def _once(self, call: Call) -> tuple[bytes, dict[str, Any]]:
         """Send one signed call, follow redirects on the same host, judge status and envelope."""

@@ -172,7 +172,7 @@ def test_a_total_of_money_that_jumps_is_frozen(town: City) -> None:
     run = harvest(BUDGET)
     assert run["state"] == "held"
     [alarm] = held(run)["alarms"]
-    assert (alarm["kind"], alarm["field"]) == ("jump", "amount_yuan")
+    assert (alarm["kind"], alarm["field"]) == ("jump", "amount")
     town.write(lines, "czj-budget")
     assert harvest(BUDGET)["counts"]["outcomes"][0]["state"] == "unchanged"
 

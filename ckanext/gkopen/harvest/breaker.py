@@ -31,9 +31,13 @@ class Breaker:
 
     def __init__(self, source: str):
         self._source = source
+        self._probing = False
 
     def before(self, host: str) -> None:
-        """Raises HostResting while a breaker is open. When its rest is over, the first caller is the probe."""
+        """Raises HostResting while a breaker is open. When its rest is over, the first caller is the probe, with all
+        calls that it needs to get an answer."""
+        if self._probing:
+            return
         for source in ("", self._source):
             with ckan_model.ensure_engine().begin() as connection:
                 row = connection.execute(sa.text(
@@ -48,9 +52,11 @@ class Breaker:
                 connection.execute(sa.text("update gkopen.breaker set probe_until = :until where host = :host"
                                            " and source = :source"),
                                    {"until": now + PROBE, "host": host, "source": source})
+                self._probing = True
 
     def succeeded(self, host: str) -> None:
         """A good answer closes both breakers; nothing is written where none has counted anything."""
+        self._probing = False
         with ckan_model.ensure_engine().begin() as connection:
             connection.execute(sa.text(
                 "update gkopen.breaker set failures = 0, open_until = null, probe_until = null, error = null,"
@@ -59,6 +65,7 @@ class Breaker:
 
     def failed(self, host: str, error: HarvestError) -> None:
         """Count a failure. What says nothing about the platform's health (a wrong answer) frees the probe only."""
+        self._probing = False
         refused = isinstance(error, SourceRefused)
         counts = refused or isinstance(error, SourceUnreachable | RateLimited)
         named = error.retry_after if isinstance(error, RateLimited) else None

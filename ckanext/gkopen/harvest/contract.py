@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from difflib import SequenceMatcher
-from itertools import islice
+from itertools import combinations, islice
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -184,22 +184,23 @@ def _look(one: Column, other: Column) -> float:
 def _exchanged(both: list[tuple[Column, Column]], mapping: Mapping[str, str]) -> list[Drift]:
     """Pairs of columns that hold each other's content: by values, else by kind where the two kinds differ."""
     found: list[Drift] = []
-    for at, (was, is_) in enumerate(both):
-        if _shared(was, is_) >= RENAMED:
+    taken: set[str] = set()
+    strange = [(was, is_) for was, is_ in both if _shared(was, is_) < RENAMED]
+    for (was, is_), (was_other, is_other) in combinations(strange, 2):
+        if {is_.label, is_other.label} & taken:
             continue
-        for was_other, is_other in both[at + 1:]:
-            crossed = min(_shared(was_other, is_), _shared(was, is_other))
-            kept = max(_shared(was, is_), _shared(was_other, is_other))
-            kinds = was.kind != was_other.kind and was.kind is not None and was_other.kind is not None
-            by_kind = kinds and all(column.kinds.get(_plain(once), 0) >= ALIKE
-                                    for column, once in ((is_, was_other), (is_other, was)))
-            if not (crossed >= RENAMED and kept < crossed / 2) and not by_kind:
-                continue
-            if mapping.get(is_.label) == was_other.field and mapping.get(is_other.label) == was.field:
-                continue                                   # accepted on the source
-            found.append(Drift("exchanged", is_.label, was.field, to=is_other.label, to_field=was_other.field,
-                               confidence=round(max(crossed, 0.5) * 100)))
-            break
+        crossed = min(_shared(was_other, is_), _shared(was, is_other))
+        kept = max(_shared(was, is_), _shared(was_other, is_other))
+        kinds = _plain(was), _plain(was_other)
+        by_kind = all(kinds) and kinds[0] != kinds[1] and all(
+            column.kinds.get(kind, 0) >= ALIKE for column, kind in ((is_other, kinds[0]), (is_, kinds[1])))
+        if not (crossed >= RENAMED and kept < crossed / 2) and not by_kind:
+            continue
+        taken |= {is_.label, is_other.label}
+        if mapping.get(is_.label) == was_other.field and mapping.get(is_other.label) == was.field:
+            continue                                       # accepted on the source
+        found.append(Drift("exchanged", is_.label, was.field, to=is_other.label, to_field=was_other.field,
+                           confidence=round(max(crossed, 0.5) * 100)))
     return found
 
 

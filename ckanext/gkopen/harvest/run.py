@@ -187,9 +187,10 @@ def _bodies(source: Source, spool: Spool) -> tuple[list[tuple[dict[str, Any], li
     """Each body with the names that rows give it (a title here, a code there are one table), and unknown names."""
     found: dict[str, tuple[dict[str, Any], list[str]]] = {}
     unknown: dict[str, Path] = {}
+    find = bodies.finder()
     for name, path in spool.paths.items():
         try:
-            body = bodies.find(name)
+            body = find(name)
         except bodies.UnknownBody:
             if source.organization_column is None:
                 raise

@@ -1,0 +1,115 @@
+"""Columns that were accepted: a new one is shown, any other change stops the table with a proposal."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ckanext.gkopen import model
+from ckanext.gkopen.domains import get_domain
+from ckanext.gkopen.harvest import contract
+from tests.harvest.city import City, harvest, public_rows, revisions, run_of
+from tests.people import call
+
+
+def stopped(run: dict[str, Any]) -> list[dict[str, Any]]:
+    assert run["state"] == "stopped", (run["state"], run["error"])
+    [entry] = run["counts"]["stopped"]
+    return entry["drift"]
+
+
+@pytest.mark.parametrize("fault", ["drift_remove", "drift_rename", "drift_swap", "drift_retype", "others_rows"])
+def test_changed_columns_stop_the_table(public: City, fault: str) -> None:
+    before, known = public_rows(), revisions()
+    shown = model.every("select part, sha256 from gkopen.public_part order by part")
+    public.fault(fault)
+    run = harvest()
+    drift = stopped(run)
+    kinds = {one["kind"] for one in drift}
+    assert {"drift_remove": "removed", "drift_rename": "renamed", "drift_swap": "exchanged", "drift_retype": "retyped",
+            "others_rows": "foreign"}[fault] in kinds, drift
+    assert run["counts"]["stopped"][0]["rows"] > 0
+    found = call("gkopen_finding_list", "office", run=str(run["id"]))["results"]
+    assert {one["code"] for one in found} >= {"removed": {"column-removed"}, "renamed": {"column-renamed"},
+                                              "exchanged": {"column-exchanged"}, "retyped": {"column-kind-changed"},
+                                              "foreign": {"rows-foreign"}}[drift[0]["kind"]]
+    assert all(one["message"] and one["fix"] and "…" not in one["message"] for one in found)
+    assert (public_rows(), revisions()) == (before, known)
+    assert model.every("select part, sha256 from gkopen.public_part order by part") == shown
+    public.fault()
+    assert harvest()["counts"]["outcomes"][0]["state"] == "unchanged", "mended at the source, it goes on by itself"
+    print(fault, [{name: one.get(name) for name in ("kind", "label", "to", "confidence")} for one in drift])
+
+
+def test_a_new_column_is_shown_and_held(public: City) -> None:
+    public.fault("drift_add")
+    lines = public.lines()
+    public.write([lines[0], lines[1].replace("370", "371"), *lines[2:]])
+    run = harvest()
+    assert run["counts"]["outcomes"][0]["state"] == "held"
+    assert run["counts"]["findings"]["column-added"] == 1
+
+
+def test_a_new_name_is_proposed_and_accepted(public: City) -> None:
+    lines = public.lines()
+    public.write([lines[0].replace("泊位总数", "规划车位合计"), *lines[1:]])
+    run = harvest()
+    [drift] = stopped(run)
+    assert (drift["kind"], drift["label"], drift["to"]) == ("renamed", "泊位总数", "规划车位合计")
+    assert drift["confidence"] > 90, "the cells are the same"
+    mapping = call("gkopen_run_accept", "officer", id=str(run["id"]))["mapping"]
+    assert mapping == {"规划车位合计": "spaces"}
+    assert run_of(run["id"])["decision"] == "accepted"
+    assert harvest()["counts"]["outcomes"][0]["state"] == "unchanged", "the same cells under another name"
+
+
+def test_exchanged_columns_are_accepted(public: City) -> None:
+    public.fault("drift_swap")
+    run = harvest()
+    assert len(stopped(run)) == 1, stopped(run)
+    [drift] = stopped(run)
+    assert {drift["label"], drift["to"]} == {"停车场名称", "停车场类型"}
+    call("gkopen_run_accept", "officer", id=str(run["id"]))
+    assert harvest()["counts"]["outcomes"][0]["state"] == "unchanged"
+
+
+def test_numbers_as_text_are_the_same_table(public: City) -> None:
+    public.fault("numbers_as_text")
+    assert harvest()["counts"]["outcomes"][0]["state"] == "unchanged"
+
+
+def columns(folder: Path, rows: list[dict[str, str]]) -> contract.Profile:
+    path = folder / "rows.jsonl"
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
+    return contract.profile(get_domain("procurement"), path, {}, "salt")
+
+
+def test_two_columns_of_texts_that_are_exchanged(tmp_path: Path) -> None:
+    """Both are names of organisations: only the values tell."""
+    rows = [{"项目名称": f"项目{n}", "采购单位": f"第{n}中学", "代理机构": f"第{n % 7}招标公司"} for n in range(200)]
+    before = columns(tmp_path, rows)
+    crossed = [{**row, "采购单位": row["代理机构"], "代理机构": row["采购单位"]} for row in rows]
+    [drift] = contract.compare(before, columns(tmp_path, crossed), {})
+    assert (drift.kind, drift.label, drift.to) == ("exchanged", "采购单位", "代理机构")
+    newer = [{"项目名称": f"新{n}", "采购单位": f"第{n}小学", "代理机构": f"第{n % 5}招标公司"} for n in range(200)]
+    assert contract.compare(before, columns(tmp_path, rows[150:] + newer), {}) == []
+
+
+def test_new_rows_of_the_same_kind_are_no_drift(tmp_path: Path) -> None:
+    def rows(start: int) -> list[dict[str, str]]:
+        return [{"项目名称": f"项目{n}", "预算金额(元)": f"{n * 1000}.00", "发布时间": f"2024-05-{n % 28 + 1:02d}",
+                 "采购方式": "公开招标" if n % 2 else "询价"} for n in range(start, start + 50)]
+
+    assert contract.compare(columns(tmp_path, rows(1)), columns(tmp_path, rows(1000)), {}) == []
+    assert contract.compare(columns(tmp_path, rows(1)), {}, {}) == [], "a listing without rows says nothing of columns"
+    words = [{**row, "预算金额(元)": "约十万"} for row in rows(1)]
+    [drift] = contract.compare(columns(tmp_path, rows(1)), columns(tmp_path, words), {})
+    assert (drift.kind, drift.was, drift.now) == ("retyped", "number", "text")
+
+
+def test_no_value_can_be_read_from_a_profile(tmp_path: Path) -> None:
+    kept = str(columns(tmp_path, [{"项目名称": "秘密项目", "采购单位": "13812345678"}]))
+    assert "秘密" not in kept and "138123" not in kept
