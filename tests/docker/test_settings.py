@@ -40,12 +40,6 @@ def test_secrets_come_from_the_environment(settings: dict[str, Any]) -> None:
         assert settings[name].endswith("0f" * 32)
 
 
-def test_files_it_names_are_there(settings: dict[str, Any]) -> None:
-    address = settings["licenses_group_url"]
-    assert address.startswith("file:///")
-    assert (DOCKER / address.removeprefix("file://")).resolve().is_file()
-
-
 def test_folders_are_volumes(settings: dict[str, Any]) -> None:
     mounted = [entry.split(":")[1] for entry in compose()["services"]["web"]["volumes"]]
     for name in ("ckan.webassets.path", "ckan.files.storage.gkopen_private.path",

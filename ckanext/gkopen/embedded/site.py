@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
@@ -107,7 +106,6 @@ def _write_ini(site: Site, home: Path, site_url: str, extra: Mapping[str, str]) 
         "api_token.jwt.encode.secret": token,
         "api_token.jwt.decode.secret": token,
         "ckan.site_url": site_url,
-        "licenses_group_url": f"file://{files('ckanext.gkopen.schemas') / 'licenses.json'}",
         "sqlalchemy.url": site.databases.ckan_url,
         "ckan.datastore.write_url": site.databases.write_url,
         "ckan.datastore.read_url": site.databases.read_url,

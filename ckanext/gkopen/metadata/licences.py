@@ -8,12 +8,26 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
 from ckanext.gkopen.schemas import ROOT
 
 CITY = "city-open-data"
+
+
+def configure(config: MutableMapping[str, Any]) -> None:
+    """Offer them to CKAN, unless the site names a list of its own (`licenses_group_url`).
+
+    For IConfigurer, before CKAN reads the list. The file lies below `ckan.storage_path`.
+    """
+    storage = config.get("ckan.storage_path")
+    if storage and not config.get("licenses_group_url"):
+        offered = licences(config.get("ckanext.gkopen.city_license_title") or "",
+                           config.get("ckanext.gkopen.city_license_title_en") or "",
+                           config.get("ckanext.gkopen.city_license_url") or "")
+        config["licenses_group_url"] = write_group(Path(storage) / "licences", offered)
 
 
 def licences(city_title: str = "", city_title_en: str = "", city_url: str = "") -> list[dict[str, Any]]:
