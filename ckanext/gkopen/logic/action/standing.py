@@ -81,4 +81,5 @@ def _plain(row: dict[str, Any], titles: dict[str, str]) -> dict[str, Any]:
 
 
 def _said(reason: dict[str, Any]) -> str:
-    return toolkit._(standing.WORDS[reason["why"]]).format(**reason)
+    sentence = standing.WORDS[reason["why"]]
+    return toolkit._(sentence).format(**reason)
