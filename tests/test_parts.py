@@ -9,12 +9,24 @@ from datetime import date, datetime
 from decimal import Decimal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ckanext.gkopen import parts
 from ckanext.gkopen.domains import Domain, get_domain
-from ckanext.gkopen.parts import NotCanonical, diff_parts, overlay, read_part, split_parts, write_part
+from ckanext.gkopen.normalise import cells
+from ckanext.gkopen.parts import (
+    NotCanonical,
+    count_part,
+    diff_parts,
+    overlay,
+    read_part,
+    split_parts,
+    write_part,
+    write_parts,
+)
 
 PENALTY = get_domain("penalty")
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\r\x00"), min_size=1, max_size=12)
@@ -153,3 +165,34 @@ def test_difference_explains_every_row(old: pa.Table, new: pa.Table):
     assert set(by_key(PENALTY, found.changed)) == {k for k in set(before) & set(after) if before[k] != after[k]}
     patched = overlay(PENALTY, old, new)
     assert by_key(PENALTY, patched) == before | after
+
+
+@given(st.lists(tables(PENALTY), min_size=1, max_size=4))
+@settings(max_examples=30, deadline=None)
+def test_parts_that_are_written_together_are_written_as_alone(rows: list[pa.Table]):
+    together = {str(place): table for place, table in enumerate(rows)}
+    assert write_parts(PENALTY, together) == {part: write_part(PENALTY, table) for part, table in together.items()}
+
+
+def test_large_parts_are_cut_and_written_side_by_side(monkeypatch):
+    table = pa.concat_tables([one_row(PENALTY, decision_no=f"{n:03}", party_name=f'第{n}号,"甲"') for n in range(40)])
+    wanted = {"a": table, "none": table.slice(0, 0), "b": table.slice(5, 9), "c": table.slice(0, 21)}
+    alone = {part: write_part(PENALTY, rows) for part, rows in wanted.items()}
+    monkeypatch.setattr(parts, "_BATCH", 7)
+    monkeypatch.setattr(cells, "MANY", 10)
+    assert write_parts(PENALTY, wanted) == alone
+    assert list(write_parts(PENALTY, wanted)) == list(wanted)
+
+
+@given(tables(PENALTY))
+@settings(max_examples=60, deadline=None)
+def test_few_rows_are_counted_as_many_are(table: pa.Table):
+    data = write_part(PENALTY, table)
+    read = read_part(PENALTY, data)
+    sums = {field.name: pc.sum(read[field.name]).as_py() for field in PENALTY.money_fields}
+    with pytest.MonkeyPatch.context() as patch:
+        assert count_part(PENALTY, data) == (table.num_rows, sums)
+        few = {name: str(value) for name, value in count_part(PENALTY, data)[1].items()}
+        patch.setattr(parts, "_FEW_BYTES", 0)
+        assert count_part(PENALTY, data) == (table.num_rows, sums)
+        assert few == {name: str(value) for name, value in count_part(PENALTY, data)[1].items()}
