@@ -1,7 +1,7 @@
 """A folder of exactly the published files, for a web server in front (the setting `ckanext.gkopen.published_folder`).
 
-`at/ADDRESS` is a link to `versions/ADDRESS/SHA256/`, in which the file and its variants lie as `identity`, `gzip` and
-`zstd`: hard links to the storage, so no byte is there twice. The link is changed in one step. A server that resolves it
+`at/ADDRESS` is a link to `versions/ADDRESS/SHA256/`, in which the file and its variants lie as `identity.csv`,
+`gzip.csv` and `zstd.csv` (or another ending): hard links to the storage, so no byte is there twice. The link is changed in one step. A server that resolves it
 learns the sha256, and with it the ETag, from the path (docker/nginx/portal.conf). What is not there it asks CKAN for.
 """
 
@@ -40,9 +40,11 @@ def show(address: str, sha256: str, codings: Iterable[str], changed: float) -> N
                         " ckan.files.storage.gkopen_public.type = ckan:fs")
     version = root / "versions" / address / sha256
     version.mkdir(parents=True, exist_ok=True)
+    ending = address.rpartition(".")[2]
     for coding in (IDENTITY, *codings):
-        _link(held / store.location(sha256, coding), version / coding)
-    os.utime(version / IDENTITY, (changed, changed))
+        name = version / f"{coding}.{ending}"
+        _link(held / store.location(sha256, coding), name)
+        os.utime(name, (changed, changed))
     _point(root, address, version)
     for other in (root / "versions" / address).iterdir():
         if other.name != sha256:
