@@ -20,8 +20,10 @@ def datastore_search(original_action: Any, context: Any, data_dict: dict[str, An
     """Searches the rows of one published dataset when `resource_id` is its own; else as CKAN does.
 
     `q` finds substrings in any language: each word must occur in the row (as a dictionary: in that field). `total`
-    is exact; for more than 10,000 hits of `q` it is 10,000 with `total_was_estimated`.
+    is exact; for more than 10,000 hits of `q` it is 10,000 with `total_was_estimated`. A `limit` above the site's
+    maximum is cut to it, as CKAN does; then `limit_was` is what was asked for.
     """
+    wished = data_dict.get("limit")
     resource_id, target = _own(context, data_dict)
     include_total = data_dict.get("include_total", True)
     if target is None:
@@ -32,6 +34,8 @@ def datastore_search(original_action: Any, context: Any, data_dict: dict[str, An
     # The hook counts by itself and tells CKAN not to; the answer says what was asked for.
     if "include_total" in result and "total" in result:
         result["include_total"] = include_total
+    if str(wished).isdigit() and int(wished) > result.get("limit", int(wished)):
+        result["limit_was"] = int(wished)
     return result
 
 

@@ -23,8 +23,9 @@ from ckanext.gkopen.views import (
 )
 
 blueprints = [
-    language.blueprint, domain.blueprint, open.blueprint, standards.blueprint, api.blueprint, changes.blueprint, rows.blueprint,
-    office.blueprint, runs.blueprint, metadata.blueprint, review.blueprint, operations.blueprint, oversight.blueprint,
+    language.blueprint, domain.blueprint, open.blueprint, standards.blueprint, api.blueprint,
+    changes.blueprint, rows.blueprint, office.blueprint, runs.blueprint, metadata.blueprint, review.blueprint,
+    operations.blueprint, oversight.blueprint,
     feed.blueprint, quarantine.blueprint, standing.blueprint, push.blueprint, tokens.blueprint,
     withdrawn.blueprint,
 ]
