@@ -17,6 +17,8 @@ Parameters of each kind (all field names of the domain; `when {field, values}` l
     change_vs_budget  value, group[], phase, base, compared, limit    percent
     matches           field, pattern, [when]
     not_label         fields[]                                        a cell that is a column title: the row slipped
+    process_amounts   group            award above budget or ceiling, contract above ceiling or award, of one process
+    project_amounts   group            final account above what was approved, of one project's events
 
 A contradiction of the source is reported, never repaired. Figures that are not stated are not zero: a group without
 any stated part is not judged.
@@ -30,7 +32,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ckanext.gkopen.checks import between_rows, within_rows
+from ckanext.gkopen.checks import between_rows, chain, within_rows
 from ckanext.gkopen.checks.collect import Findings
 from ckanext.gkopen.checks.ruleset import Context
 from ckanext.gkopen.domains import Domain, Rule
@@ -89,4 +91,5 @@ BETWEEN: Mapping[str, Kind] = {
     "sum": between_rows.sums, "shares": between_rows.shares, "parts_sum_of_group": between_rows.parts_of_group,
     "rate_of_group": between_rows.rates_of_group, "code_parent": between_rows.code_parents,
     "balance": between_rows.balance, "change_vs_budget": between_rows.changes, "period_gap": between_rows.period_gaps,
+    "process_amounts": chain.process, "project_amounts": chain.project,
 }

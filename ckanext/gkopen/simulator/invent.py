@@ -76,10 +76,11 @@ def procurement(random: Random, index: int) -> Record:
     buyer = project % 60
     what, category, item = GOODS[project % len(GOODS)]
     when = datetime(2022, 1, 1, 9) + timedelta(days=project % 1500 + index % len(NOTICES), minutes=project % 400)
-    budget = random.randrange(100_000, 90_000_000)
+    # One process has one budget, one winner and one price, whichever notice tells of it.
+    known = Random(~project)
+    budget, supplier, share = known.randrange(100_000, 90_000_000), known.randrange(400), known.randrange(80, 100)
     awarded = notice in WITH_SUPPLIER
-    supplier = random.randrange(400)
-    award = _yuan(budget * random.randrange(80, 100) // 100) if awarded else ""
+    award = _yuan(budget * share // 100) if awarded else ""
     contract = notice in ("合同公告", "公共服务项目验收结果公告")
     return {
         "公告编号": f"GK{when.year}-{index:09d}",
