@@ -73,7 +73,7 @@ class Limits:
     `attempt` bounds one request from connecting to its last byte, whatever trickles in; `silence` the wait
     for a next byte. A call is tried `tries` times with exponential pauses from `pause` to `pause_most`;
     a Retry-After up to `retry_after_most` is obeyed, a longer one ends the run. `answer_bytes` holds for the
-    body as sent and for the decompressed one. `pages` ends a listing that never ends by itself.
+    body as sent and for the decompressed one. `pages` and `listing` (seconds) end a listing that never ends by itself.
     """
 
     connect: float = 5.0
@@ -85,6 +85,7 @@ class Limits:
     retry_after_most: float = 120.0
     answer_bytes: int = 64 * 1024 * 1024
     pages: int = 100_000
+    listing: float = 6 * 3600.0
 
 
 class Breaker(Protocol):

@@ -8,6 +8,7 @@ request), not here.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -26,6 +27,7 @@ from ckanext.gkopen.harvesters.errors import (
     ForbiddenAddress,
     HarvestError,
     HostResting,
+    InconsistentListing,
     RateLimited,
     SourceRefused,
     SourceUnreachable,
@@ -84,8 +86,15 @@ class ExchangeTransport:
     def pages(self, since: datetime | None = None) -> Iterator[Page]:
         listing = Listing(self._limits.pages)
         number = 0
+        end = time.monotonic() + self._limits.listing
         while not listing.ended:
             number += 1
+            if time.monotonic() > end:
+                raise InconsistentListing(
+                    f"已用时 {self._limits.listing:.0f} 秒仍未取完",
+                    f"the listing has not ended after {self._limits.listing:.0f} s",
+                    number,
+                )
             page = self._page(number, since)
             listing.add(page)
             if page.rows or number == 1:

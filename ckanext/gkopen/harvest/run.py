@@ -26,7 +26,7 @@ from ckanext.gkopen.domains import Domain, get_domain
 from ckanext.gkopen.harvest import breaker, contract, drops, ledger
 from ckanext.gkopen.harvest.report import Report
 from ckanext.gkopen.harvest.spool import Spool
-from ckanext.gkopen.harvesters import open_transport
+from ckanext.gkopen.harvesters import Limits, open_transport
 from ckanext.gkopen.harvesters.errors import HarvestError
 from ckanext.gkopen.harvesters.lines import SourceError
 from ckanext.gkopen.harvesters.source import Source
@@ -34,6 +34,8 @@ from ckanext.gkopen.metadata.package import default_metadata
 from ckanext.gkopen.records import Options
 
 log = logging.getLogger(__name__)
+
+LIMITS = Limits()
 
 Progress = Callable[[str, int, int | None], None]
 """(stage, done, total or None): called after each page and each body."""
@@ -110,7 +112,7 @@ def _fetch(run: dict[str, Any], source: Source, folder: Path, report: Report,
     """All pages, spooled by body. Raises HarvestError where the listing is not whole."""
     transport = open_transport(source, source.secret(os.environ), breaker=breaker.Breaker(source.name),
                                allowed_hosts=toolkit.config["ckanext.gkopen.harvest.allowed_hosts"],
-                               sleep=lambda seconds: _rest(run, seconds))
+                               limits=LIMITS, sleep=lambda seconds: _rest(run, seconds))
     spool = Spool(folder)
     with ExitStack() as stack:
         stack.callback(transport.close)

@@ -7,6 +7,7 @@ import os
 import socket
 import struct
 import threading
+import zlib
 from collections.abc import Iterator
 
 from werkzeug.wrappers import Request, Response
@@ -56,7 +57,7 @@ class Transmission:
             _replace_body(response, _blanks(fault.value or 100))
             return response
         if fault := self._faults.take("zip_bomb", self._service):
-            response.set_data(gzip.compress(b" " * ((fault.value or 100) * MEGABYTE), compresslevel=9))
+            response.set_data(_squeezed(fault.value or 100))
             response.headers["Content-Encoding"] = "gzip"
             return response
         if self._faults.take("half_body", self._service):
@@ -82,6 +83,12 @@ class Transmission:
 def _replace_body(response: Response, chunks: Iterator[bytes]) -> None:
     response.headers.pop("Content-Length", None)
     response.response = chunks
+
+
+def _squeezed(megabytes: int) -> bytes:
+    """Blanks as gzip, never held in memory as a whole."""
+    press = zlib.compressobj(1, zlib.DEFLATED, 31)
+    return b"".join(press.compress(blanks) for blanks in _blanks(megabytes)) + press.flush()
 
 
 def _blanks(megabytes: int) -> Iterator[bytes]:

@@ -1,0 +1,115 @@
+"""Whatever a source answers: bounded in time and memory, named, and nothing public is harmed."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+import redis
+from ckan import model as ckan_model
+
+from ckanext.gkopen import model
+from ckanext.gkopen.embedded.servers import Servers
+from ckanext.gkopen.harvest import ledger, run, worker
+from ckanext.gkopen.harvesters import Limits
+from tests.harvest.city import SOURCE, City, harvest, public_rows, revisions, run_of
+from tests.races import crew
+
+SHORT = Limits(connect=1, silence=0.9, attempt=3, tries=2, pause=0.01, pause_most=0.02, retry_after_most=1, pages=50)
+ANSWERS = {
+    "html": ("failed", "BadAnswer"), "truncated_json": ("failed", "BadAnswer"),
+    "duplicate_keys": ("failed", "BadAnswer"),
+    "big_body:2048": ("failed", "AnswerTooLarge"), "zip_bomb:70": ("failed", "AnswerTooLarge"),
+    "slow": ("failed", "SourceUnreachable"), "timeout": ("failed", "SourceUnreachable"),
+    "half_body": ("failed", "SourceUnreachable"), "reset": ("failed", "SourceUnreachable"),
+    "redirect_loopback": ("failed", "ForbiddenAddress"), "wrong_total:1": ("incomplete", "InconsistentListing"),
+    "endless_pages": ("incomplete", "InconsistentListing"), "429:600": ("failed", "RateLimited"),
+}
+
+
+def test_no_answer_harms_what_is_public(public: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "LIMITS", SHORT)
+    before, known = public_rows(), revisions()
+    for fault, (state, kind) in ANSWERS.items():
+        model.execute("delete from gkopen.breaker")
+        public.fault(fault)
+        began, memory = time.monotonic(), worker.memory()
+        row = harvest()
+        seconds, grown = time.monotonic() - began, (worker.memory() - memory) >> 20
+        print(f"{fault}: {row['state']} {row['error']['kind']}, {seconds:.1f} s, {grown} MB more")
+        assert (row["state"], row["error"]["kind"]) == (state, kind), fault
+        assert row["error"]["zh"] and row["error"]["en"]
+        # Silence ends a call after 0.9 s, and 3 s end it in any case; of a large body 64 MB are read.
+        assert seconds < 12 and grown < 200, fault
+        assert (public_rows(), revisions()) == (before, known), fault
+        assert not model.value("select count(*) from gkopen.tombstone")
+    assert ledger.find_source(SOURCE)["failures"] == len(ANSWERS)
+
+
+def test_a_platform_that_asks_for_an_hour_gets_it(town: City) -> None:
+    town.fault("429:3600")
+    assert harvest()["state"] == "failed"
+    left = model.value("select extract(epoch from next_run_at - now()) from gkopen.source where name = :s", s=SOURCE)
+    assert 3500 < left <= 3600
+
+
+def test_keys_that_collide_once_they_are_read_alike(public: City) -> None:
+    """A full-width space and an invisible mark make two names for a machine and one for a reader."""
+    before = public_rows()
+    lines = public.lines()
+    twin = lines[1].replace("江滨区图书馆南停车场", "江滨区图书馆南停车场\u3000\u200b").replace(",370,", ",999,")
+    public.write([*lines, twin])
+    counts = harvest()["counts"]
+    assert counts["rows_in"] == counts["rows_ok"] + counts["rows_quarantined"] + counts["rows_duplicate"]
+    assert counts["findings"]["key-conflict"] == 2, "nobody knows which of them is right: both wait"
+    assert counts["tombstones"][0]["rows"] == 1 and public_rows() == before, "and the public one stays meanwhile"
+
+
+def test_a_row_of_tomorrow_moves_no_watermark(town: City) -> None:
+    """What was asked for since is told by our own clock and runs, never by a date in the data."""
+    model.execute("update gkopen.source set config = config || cast(:change as jsonb) where name = :s", s=SOURCE,
+                  change='{"complete": false, "request": {"since": "updateTime"}}')
+    town.write([line + (",更新时间" if at == 0 else ",2199-01-01 00:00:00") for at, line in enumerate(town.lines())])
+    first = harvest()
+    mine: dict[str, Any] = {"source_id": first["source_id"], "id": first["id"]}
+    assert run._since(mine) is None, "what waits for a decision is not public: it has to come again"
+    model.execute("update gkopen.revision set state = 'returned', decided_by = 'x'")
+    assert run._since(mine) == first["started_at"]
+
+
+def test_twenty_triggers_and_two_workers_are_one_run(town: City) -> None:
+    source = ledger.find_source(SOURCE)
+    crew.flask_app()
+
+    def trigger(_: int) -> str:
+        run_id = ledger.enqueue(source, "manual", "test")
+        ckan_model.Session.commit()
+        return run_id
+
+    assert len(set(crew.at_once(20, trigger))) == 1
+
+    def take(_: int) -> int:
+        claim = ledger.claim()
+        if claim is None:
+            return 0
+        try:
+            run.carry_out(claim)
+        finally:
+            claim.release()
+        return 1
+
+    assert sum(crew.at_once(2, take)) == 1
+    assert model.value("select count(*) from gkopen.run") == 1
+    assert revisions() == 1
+
+
+def test_the_cache_may_be_emptied_at_any_time(town: City, servers: Servers) -> None:
+    cache = redis.Redis.from_url(servers.redis_url)
+    run_id = ledger.enqueue(ledger.find_source(SOURCE), "manual", "test")
+    ckan_model.Session.commit()
+    claim = ledger.claim(run_id)
+    assert claim is not None
+    run.carry_out(claim, lambda *_: cache.flushall())
+    claim.release()
+    assert run_of(run_id)["state"] in ("done", "partly") and revisions() == 1
