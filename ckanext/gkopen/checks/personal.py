@@ -23,7 +23,8 @@ _NUMBER_LABEL = re.compile(r"编号|编码|代码|标识|文号|单号|流水|�
                            r"预算|数量|面积|日期|时间")
 _MOBILE_LABEL = re.compile(r"手机|电话|联系|phone|mobile|tel", re.I)
 _CHINESE_DIGITS = str.maketrans("零〇一二三四五六七八九", "00123456789")
-_MARKS = dict.fromkeys(map(ord, INVISIBLE))
+DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
+_MARKS = dict.fromkeys(map(ord, INVISIBLE)) | dict.fromkeys(map(ord, DASHES), "-")
 _ID_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 
 

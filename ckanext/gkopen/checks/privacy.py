@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ckanext.gkopen.checks.collect import Findings
-from ckanext.gkopen.checks.personal import PERSON_LABEL, context_of, judge, named
+from ckanext.gkopen.checks.personal import DASHES, PERSON_LABEL, context_of, judge, named
 from ckanext.gkopen.domains import Domain, Field
 from ckanext.gkopen.labels import INVISIBLE, fold
 from ckanext.gkopen.normalise.cells import as_mask, has_text, side_by_side
@@ -27,12 +27,14 @@ from ckanext.gkopen.normalise.rows import Rows
 # Vectorised first look (RE2): whatever could be an ID, card or phone number, an @, or digits in disguise.
 _GAP = r"[ \-·.]?"
 _START, _END = r"(?:^|[^0-9A-Za-z.])", r"(?:$|[^0-9A-Za-z])"
+_ODD = "\u00a0\u2000-\u200a\u202f\u205f\u3000－"  # spaces and a hyphen that a typesetter or an input method puts
 _CANDIDATE = "|".join((
     rf"{_START}[1-8](?:{_GAP}[0-9]){{5}}{_GAP}(?:1{_GAP}[89]|20?{_GAP}0){_GAP}[0-9](?:{_GAP}[0-9]){{7,9}}{_GAP}[0-9Xx]{_END}",
     rf"{_START}[1-8][0-9]{{14}}{_END}",
     rf"{_START}(?:62[0-9]{{2}}|4[0-9]{{3}}|5[1-5][0-9]{{2}}|35[0-9]{{2}}|60[0-9]{{2}}|9[0-9]55){_GAP}(?:[0-9]{_GAP}){{11,14}}[0-9]{_END}",
     r"(?:^|[^0-9A-Za-z.\-])(?:\(?(?:\+|00)?86\)?[ \-]?)?1[3-9][0-9][ \-.]?[0-9]{4}[ \-.]?[0-9]{4}(?:$|[^0-9A-Za-z\-])",
-    r"[@＠]", r"[0-9０-９][０-９]", rf"[0-9][{INVISIBLE}]+[0-9]", r"[零〇一二三四五六七八九]{11}",
+    r"[@＠]", r"[0-9０-９][０-９]", rf"[0-9][{INVISIBLE}{DASHES}{_ODD}]+[0-9]",
+    r"[零〇一二三四五六七八九]{11}",
 ))
 _PERMIT_CANDIDATE = r"[EeGgPpSsDdHhMm][A-Za-z]?[0-9]{7}"
 _FEW = 2_000
