@@ -18,7 +18,6 @@ from openpyxl.worksheet.datavalidation import DataValidation
 
 from ckanext.gkopen.oversight import book as look
 from ckanext.gkopen.oversight import corrections
-from ckanext.gkopen.oversight.corrections import Rows
 
 HEADER = ["公告编号", "发布时间", "预算金额(万元)"]
 FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "=cmd|' /C calc'!A0", "=HYPERLINK(\"http://evil.example\",\"x\")", "\t=1")
@@ -37,7 +36,7 @@ FOUND = [finding(None, None, code="no-rows"), finding(3, "发布时间", "2026-1
 
 def made(target: Path, found: list[dict[str, Any]], raw: bytes | None = None,
          rows: list[dict[str, Any]] | None = None) -> str:
-    return corrections.write(target, lambda: found, Rows(lambda: rows or [], HEADER), raw)
+    return corrections.write(target, lambda: found, lambda: rows or [], raw)
 
 
 def own_workbook() -> bytes:
@@ -161,7 +160,7 @@ def found():
         yield {"code": "date-wrong", "severity": "error", "line": line, "field": None, "label": f"列{line % 15}",
                "value": "x", "params": {}, "sheet": None}
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-said = corrections.write(Path(sys.argv[1]), found, corrections.Rows(lambda: [], header), raw)
+said = corrections.write(Path(sys.argv[1]), found, lambda: [], raw)
 print(said, before // 1024, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
 

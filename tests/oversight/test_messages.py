@@ -126,6 +126,12 @@ def test_what_waits_too_long_and_what_is_overdue(cast: Cast, monkeypatch: pytest
     on_day(monkeypatch, "2026-06-30")
     assert (told(), told()) == (["duty_overdue"], [])
     call("gkopen_duty_set", cast.office, domain="procurement", organization=cast.body, cycle="monthly",
+         since="2026-05-01", until="2026-08-31")
+    on_day(monkeypatch, "2026-10-15")
+    assert (told(), told()) == (["duty_overdue"], []), "a backlog is one message"
+    call("gkopen_nil_report", cast.officer, domain="procurement", organization=cast.body, part="2026-08")
+    assert told() == [], "what is still missing was told before"
+    call("gkopen_duty_set", cast.office, domain="procurement", organization=cast.body, cycle="monthly",
          since="2098-12-01", until="2098-12-31")
     on_day(monkeypatch, "2099-02-01")
     assert (told(), told()) == (["calendar_unknown"], [])

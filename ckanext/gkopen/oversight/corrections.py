@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ WHOLE_BYTES = 12 << 20
 """Unpacked bytes of sheets up to which a workbook is loaded as a whole and keeps its look (about 150,000 cells)."""
 MOST_BYTES = 400 << 20
 HEAD_ROWS = 40
+SAMPLE = 20
+"""Rows whose labels tell which row of a sheet is its header."""
 REFUSED = {"zip-bomb", "xml-entities", "workbook-broken", "workbook-password", "file-too-large", "sheet-too-large",
            "too-many-columns", "markup-as-table"}
 """A file that the reader would not open is not opened here either."""
@@ -37,25 +39,24 @@ Found = Callable[[], Iterable[Mapping[str, Any]]]
 """All findings, in order; asked for more than once, so that they are never held in memory together."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Rows that were set aside: each with body, line, kind and row (label → text)."""
-
-    each: Callable[[], Iterable[Mapping[str, Any]]]
-    header: list[str]
+Rows = Callable[[], Iterable[Mapping[str, Any]]]
+"""Rows that were set aside: each with body, line, kind and row (label → text)."""
 
 
 def write(target: Path, findings: Found, rows: Rows, raw: bytes | None = None) -> str:
     """Write the workbook; returns `own`, `own-large` or `generated`: which of the three it became."""
     codes = {finding["code"] for finding in findings()}
+    header = list(dict.fromkeys(label for labels in (
+        *(each["row"] for each in islice(rows(), SAMPLE)), [finding["label"] for finding in findings()])
+        for label in labels if label))
     size = _sheet_bytes(raw) if raw is not None and not codes & REFUSED else None
     marks = look.marks_of(findings())
     if raw is not None and size is not None and size <= MOST_BYTES:
         try:
             if size <= WHOLE_BYTES:
-                _own(target, raw, findings, marks, rows.header)
+                _own(target, raw, findings, marks, header)
                 return "own"
-            _own_large(target, raw, findings, marks, rows.header)
+            _own_large(target, raw, findings, marks, header)
             return "own-large"
         except (ValueError, KeyError, TypeError, AttributeError, IndexError, OSError, zipfile.BadZipFile):
             pass                                          # openpyxl knows less of workbooks than their reader does
@@ -184,17 +185,14 @@ def _generated(target: Path, findings: Found, marks: look.Marks, rows: Rows) -> 
     """The rows that were set aside, as their source printed them; cells with personal data are left out."""
     made = Workbook(write_only=True)
     sheet = made.create_sheet(ROWS)
-    labels = list(rows.header)
+    labels = list({fold(label): label for label in dict.fromkeys(
+        label for each in rows() for label in each["row"])}.values())
     folded = {fold(label): index for index, label in enumerate(labels)}
-    more = [label for label in dict.fromkeys(label for each in rows.each() for label in each["row"])
-            if fold(label) not in folded]
-    labels += more
-    folded |= {fold(label): len(rows.header) + index for index, label in enumerate(more)}
     sheet.freeze_panes = "C2"
     for index in range(len(labels) + 2):
         sheet.column_dimensions[get_column_letter(index + 1)].width = 26 if index == 0 else 10 if index == 1 else 20
     sheet.append([look.text_cell(sheet, title, bold=True) for title in ("责任主体", "行号", *labels)])
-    for each in rows.each():
+    for each in rows():
         if each["kind"] == "bad":
             sheet.append(_set_aside(sheet, each, folded, marks))
     look.add_list(made, findings())

@@ -6,20 +6,23 @@ revision that nobody waits for) has no row there. Looked at once a minute by one
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import logs, model
+from ckanext.gkopen import bodies, logs, model
+from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.oversight import duties, health, ledger, mail
 
 EVERY_SECONDS = 60
 LOCK = 0x676B6F70_77617463            # "gkopwatc"
 LOOK = "~look"
 NORMAL = ""
+OVERDUE = "duty_overdue"
+"""The state of a duty is its newest overdue period: each is told once, a backlog in one message."""
 UNDECIDED = "?"
 """A paused source is neither good nor bad: it keeps the state that it was seen in."""
 
@@ -65,6 +68,8 @@ def _compare(seen: Seen, before: str) -> int:
     if seen.state in (before, UNDECIDED):
         return 0
     kind = seen.kind if seen.state != NORMAL else seen.over if before != NORMAL else None
+    if kind == OVERDUE and before > seen.state:           # the newest was sent, an older one is still missing
+        kind = None
     if seen.state == NORMAL:
         model.execute("delete from gkopen.watched where subject = :subject", subject=seen.subject)
     else:
@@ -117,27 +122,39 @@ def _breakers() -> Iterator[Seen]:
 
 def _revisions() -> Iterator[Seen]:
     days = toolkit.config["ckanext.gkopen.notify.waiting_days"]
-    for row in model.every("select r.id, d.name, d.body_id from gkopen.revision r join gkopen.dataset d"
+    for row in model.every("select r.id, d.domain, d.body_id from gkopen.revision r join gkopen.dataset d"
                            " on d.id = r.dataset_id where r.state = 'held' and r.created_at <"
                            " now() - make_interval(days => :days)", days=days):
         yield Seen(f"revision/{row['id']}", "waiting", "revision_waiting", None, row["body_id"],
-                   {"dataset": row["name"], "revision": str(row["id"]), "days": days})
+                   {**_named(row), "revision": str(row["id"]), "days": days})
 
 
 def _declined() -> Iterator[Seen]:
-    for row in model.every("select r.id, d.name, d.body_id from gkopen.standing_use u join gkopen.revision r"
+    for row in model.every("select r.id, d.domain, d.body_id from gkopen.standing_use u join gkopen.revision r"
                            " on r.id = u.revision_id join gkopen.dataset d on d.id = r.dataset_id"
                            " where not u.published and r.state = 'held'"):
         yield Seen(f"standing/{row['id']}", "declined", "standing_declined", None, row["body_id"],
-                   {"dataset": row["name"], "revision": str(row["id"])})
+                   {**_named(row), "revision": str(row["id"])})
 
 
 def _duties() -> Iterator[Seen]:
     entries = ledger.entries(duties.today())
     for year in ledger.unknown_years(entries):
         yield Seen(f"calendar/{year}", "unknown", "calendar_unknown", None, None, {"year": year})
-    told = {id(entry): entry for entry in entries if entry.state == "overdue"}
-    for entry, shown in zip(told.values(), ledger.described(told.values()), strict=True):
-        yield Seen(f"duty/{entry.duty.id}/{entry.period.name}", "overdue", "duty_overdue", None, entry.duty.body_id,
-                   {"dataset": f"{shown['organization']['name']} {shown['domain']}",
-                    "period": shown["part"] or shown["period"], "due_on": shown["due_on"]})
+    newest: dict[str, ledger.Entry] = {}
+    for entry in entries:                                 # the newest first
+        if entry.state == "overdue":
+            newest.setdefault(entry.duty.id, entry)
+    for entry in newest.values():
+        assert entry.due.on is not None
+        yield Seen(f"duty/{entry.duty.id}", entry.period.name, OVERDUE, None, entry.duty.body_id,
+                   {**_named({"domain": entry.duty.domain.name, "body_id": entry.duty.body_id}),
+                    "period": entry.duty.part_of(entry.period) or entry.period.name,
+                    "due_on": entry.due.on.isoformat()})
+
+
+def _named(row: Mapping[str, Any]) -> dict[str, str]:
+    """Body and domain in both languages."""
+    title, body = get_domain(row["domain"]).title, bodies.find(row["body_id"])
+    english = body.get("title_en") or body["title"]
+    return {"dataset": f"{body['title']}{title.zh}", "dataset_en": f"{english}: {title.en}"}

@@ -93,10 +93,9 @@ def _codes(findings: Iterable[Mapping[str, Any]]) -> dict[str, int]:
 
 def _workbook(filename: str, of: Mapping[str, str], action: str, id: str, raw: bytes | None) -> Response:
     """Written to a file of its own: a large one never stands in memory."""
-    rows = corrections.Rows(lambda: every(action, {"id": id}), [])
     with tempfile.TemporaryDirectory(prefix="gkopen-corrections-") as folder:
         target = Path(folder) / "corrections.xlsx"
-        corrections.write(target, lambda: every("gkopen_finding_list", of), rows, raw)
+        corrections.write(target, lambda: every("gkopen_finding_list", of), lambda: every(action, {"id": id}), raw)
         size, file = target.stat().st_size, target.open("rb")
     response = Response(wrap_file(toolkit.request.environ, file), mimetype=XLSX, direct_passthrough=True)
     response.headers.update({

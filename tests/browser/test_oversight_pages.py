@@ -1,0 +1,95 @@
+"""The pages of oversight in a real browser: nothing overflows, no foreign host is asked, no error is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from ckan import model as ckan_model
+
+from ckanext.gkopen.harvest import ledger
+from ckanext.gkopen.harvesters.source import load_source
+from ckanext.gkopen.oversight import duties, watch
+from tests.browser.chromium import NARROW, WIDE
+from tests.browser.conftest import ROWS, Portal
+from tests.people import call
+
+OVERFLOW = "document.scrollingElement.scrollWidth > innerWidth"
+SOURCE = """\
+name: czj-notices
+title: {zh: 南通市政府采购公告, en: Procurement notices}
+domain: procurement
+organization: nantong-czj
+transport: exchange
+url: https://platform.example.gov.cn/gateway
+signer: {family: national, requester: czj}
+secret_env: GKOPEN_SECRET_DEMO
+service: notices
+request: {method: POST}
+page_size: 10
+update_cycle: daily
+complete: true
+"""
+
+
+@pytest.fixture
+def filled(published: Portal) -> dict[str, str]:
+    """Duties, a failing source, a run that set rows aside, a standing approval: page → address."""
+    cast = published.cast
+    for body in (cast.body, cast.other):
+        duty = call("gkopen_duty_set", cast.office, domain="procurement", organization=body, cycle="monthly",
+                    since="2026-04-01")
+    call("gkopen_respite_grant", cast.office, id=duty["id"], period="2026-05", to="2026-07-31", reason="系统迁移")
+    call("gkopen_nil_report", cast.officer, domain="procurement", organization=cast.body, part="2026-06")
+    call("gkopen_duty_set", cast.office, domain="hotline", organization=cast.body, cycle="monthly", since="2026-10-01")
+    call("gkopen_standing_grant", cast.reviewer, dataset="nantong-czj-procurement", until=_later(), reason="每日推送")
+    ledger.save_source(load_source(SOURCE, "source.yaml"), cast.admin)
+    run = ledger.enqueue(ledger.find_source("czj-notices"), "schedule", "worker")
+    ckan_model.Session.commit()
+    claim = ledger.claim(run)
+    assert claim is not None
+    ledger.finish(claim.run, "failed", {"pages": 3}, {"fetch": 31.2}, {"kind": "X", "zh": "平台没有回应。",
+                                                                       "en": "The platform does not answer."})
+    claim.release()
+    watch.look()
+    bad = ROWS[0].replace("2024-05-02 09:00", "2024-13-46").replace("NT-2024-001", "NT-2024-901")
+    revision = published.submit(*ROWS, ROWS[1].replace("002", "902"), bad)["revision_id"]
+    return {"/oversight": "", "/oversight?state=overdue": "", "/office": cast.officer, "/office/sources": cast.officer,
+            "/office/runs": cast.officer, f"/office/runs/{run}": cast.officer, f"/review/{revision}/rows": cast.officer,
+            "/review/standing/nantong-czj-procurement": cast.reviewer}
+
+
+def _later() -> str:
+    return (duties.today() + timedelta(days=100)).isoformat()
+
+
+def test_every_page_fits_and_is_quiet(filled: dict[str, str], visit: Callable[..., Any]) -> None:
+    for person in sorted(set(filled.values())):
+        for size in (WIDE, NARROW):
+            with visit(person or None, viewport=size) as page:
+                for address in (path for path, who in filled.items() if who == person):
+                    assert page.goto(address).status == 200
+                    assert not page.evaluate(OVERFLOW), f"{address} is wider than {size['width']} px"
+
+
+def test_a_feed_address_is_shown_once(filled: dict[str, str], published: Portal, visit: Callable[..., Any]) -> None:
+    with visit(published.cast.officer) as page:
+        page.goto("/office/sources")
+        page.click("text=生成订阅地址")
+        address = page.inner_text(".gk-notice-good code")
+        assert "/office/feed.atom?token=" in address
+        assert "采集失败" in page.request.get(address).text()
+        page.goto("/office/sources")
+        assert page.locator(".gk-notice-good").count() == 0
+
+
+def test_a_standing_approval_is_granted_and_revoked(published: Portal, visit: Callable[..., Any]) -> None:
+    with visit(published.cast.reviewer) as page:
+        page.goto("/review/standing/nantong-czj-procurement")
+        page.fill("#gk-why", "每日例行推送")
+        page.click("form button.gk-button-main")
+        assert "生效中" in page.inner_text("main") and "每日例行推送" in page.inner_text("main")
+        page.click("text=立即撤销")
+        assert page.locator("#gk-why").count() == 1
