@@ -1,10 +1,11 @@
-"""python -m bench [a | a1 | b | b1 | b2 | b3 | b4 ...] [--quick] [--rows N]
+"""python -m bench [a | a1 | b | b1 | b2 | b3 | b4 | d1 ...] [--quick] [--rows N]
 
     a1  many small datasets from a source until they are checked and held
     b1  1 M rows × 12 columns to a typed, keyed DataStore table, beside COPY + key
     b2  the same with the filter indexes and the Chinese GIN index
     b3  the same from the department's CSV: read, check, canonical CSV, table; with the peak of memory
     b4  95 rows of a month change: in the table, and through every exit
+    d1  a dataset's page behind nginx at 1, 8 and 32 connections, beside stock CKAN's
 
 Without a name, all of them. --quick takes 2 rounds in place of 5 and 500 datasets in place of 5,000.
 The table is printed, and written as JSON to <GKOPEN_HOME>/bench/results/. What it has to be: docs/benchmarks.md.
@@ -24,7 +25,7 @@ from bench.running import bench_home, empty_site
 from ckanext.gkopen.embedded.places import StartError
 from ckanext.gkopen.embedded.screen import Screen
 
-NAMES = ("a1", "b1", "b2", "b3", "b4")
+NAMES = ("a1", "b1", "b2", "b3", "b4", "d1")
 
 
 def main(arguments: list[str]) -> int:
@@ -36,7 +37,7 @@ def main(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     wanted = [name for name in NAMES if not given.names or any(name.startswith(part) for part in given.names)]
     if not wanted or any(not any(name.startswith(part) for name in NAMES) for part in given.names):
-        parser.error(f"there is no such benchmark; use a, b, or of {', '.join(NAMES)}")
+        parser.error(f"there is no such benchmark; use a, b, d, or of {', '.join(NAMES)}")
     screen = Screen()
     began = load()
     try:
@@ -63,6 +64,11 @@ def measured(wanted: list[str], *, rounds: int, rows: int, datasets: int, screen
 
             with screen.step("a1"):
                 figures += a1(datasets, home / "platform", screen)
+        if "d1" in wanted:
+            from bench.pages import d1
+
+            with screen.step("d1"):
+                figures += d1(ini, rounds, screen)
         if not any(name.startswith("b") for name in wanted):
             return figures
         from bench import exits, tables, whole

@@ -27,9 +27,9 @@ def b4(source: Path, rounds: int, screen: Screen) -> list[Figure]:
     ckan_model.Session.commit()
     screen.now("b4: the million rows, submitted and published")
     started = time.perf_counter()
-    first = _submit(source, "complete")
+    first = submit(source, "complete")
     held = time.perf_counter() - started
-    taken = _publish(first)
+    taken = publish(first)
     figures = [Figure("b4", "1 M rows, submitted and held", [held], note="raw file and parts kept, once"),
                Figure("b4", "1 M rows, approved to every exit", [sum(taken.values())], note=_said(taken))]
     held_seconds, exit_seconds, notes = [], [], []
@@ -37,10 +37,10 @@ def b4(source: Path, rounds: int, screen: Screen) -> list[Figure]:
         screen.now(f"b4 through every exit, round {number}/{rounds}")
         changed = _changed_rows(source, number)
         started = time.perf_counter()
-        outcome = _submit(changed, "changes")
+        outcome = submit(changed, "changes")
         held_seconds.append(time.perf_counter() - started)
         must_equal("changed rows", (outcome.added, outcome.changed, outcome.removed), (0, CHANGED_ROWS, 0))
-        taken = _publish(outcome)
+        taken = publish(outcome)
         exit_seconds.append(sum(taken.values()))
         notes.append(taken)
     return [*figures,
@@ -49,7 +49,8 @@ def b4(source: Path, rounds: int, screen: Screen) -> list[Figure]:
                    note=_said(notes[-1]) + "; bulk files follow within 15 minutes", more={"rounds": notes})]
 
 
-def _submit(path: Path, scope: Any) -> pipeline.Outcome:
+def submit(path: Path, scope: Any) -> pipeline.Outcome:
+    """The file into the pipeline, until it is held."""
     outcome = pipeline.submit(pipeline.Submission(
         domain="bench_notice", body=bodies.find(BODY), path=path, filename=path.name, source="upload:bench",
         submitted_by="bench-officer", scope=scope))
@@ -58,7 +59,7 @@ def _submit(path: Path, scope: Any) -> pipeline.Outcome:
     return outcome
 
 
-def _publish(outcome: pipeline.Outcome) -> dict[str, float]:
+def publish(outcome: pipeline.Outcome) -> dict[str, float]:
     """Approve and bring to the exits; seconds of the approval and of each exit. Bulk forms are not due at once."""
     assert outcome.revision_id is not None
     started = time.perf_counter()

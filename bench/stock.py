@@ -1,6 +1,7 @@
 """Stock CKAN beside ours: CKAN 2.12 with ckanext-harvest, on the same servers, in databases and a process of its own.
 
     python -m bench.stock harvest SOURCE.yaml PLATFORM     prints seconds by stage as JSON
+    python -m bench.stock dataset INI                      makes the dataset `stock`
 
 ckanext-harvest is put into a folder below `<GKOPEN_HOME>/bench` and is never part of the project's environment.
 The peer is treated kindly: it reads the pages of the platform with our transport, its queue is left out (the stages
@@ -20,9 +21,9 @@ from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from bench.running import bench_home
+from bench.running import bench_home, loaded
 from ckanext.gkopen.embedded.databases import Databases
-from ckanext.gkopen.embedded.places import make_folder, require_libmagic
+from ckanext.gkopen.embedded.places import make_folder
 from ckanext.gkopen.embedded.servers import Servers
 from ckanext.gkopen.embedded.site import ckan_program
 
@@ -33,8 +34,13 @@ PEER = "ckanext-harvest==1.6.3"
 def measure(*arguments: str | Path) -> dict[str, Any]:
     """Run this module in a process that sees the peer; what it prints last is the answer."""
     done = subprocess.run([sys.executable, "-m", "bench.stock", *arguments], check=True, text=True,
-                          stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(_peer())})
+                          stdout=subprocess.PIPE, env={**os.environ, **environment()})
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def environment() -> dict[str, str]:
+    """What lets a process see the peer."""
+    return {"PYTHONPATH": os.pathsep.join((str(_peer()), os.environ.get("PYTHONPATH", "")))}
 
 
 def _peer() -> Path:
@@ -46,7 +52,7 @@ def _peer() -> Path:
     return folder
 
 
-def _site() -> Path:
+def site() -> Path:
     """An empty stock site on the servers that the benchmark runs; its settings file."""
     home = make_folder(bench_home() / "stock")
     with Servers(bench_home(), tell=lambda _: None) as servers:
@@ -63,7 +69,8 @@ def _site() -> Path:
         ini = home / "stock.ini"
         ini.write_text("[app:main]\n" + "".join(f"{key} = {value}\n" for key, value in settings.items()), "utf-8")
         for arguments in (("db", "upgrade"), ("db", "upgrade", "-p", "harvest")):
-            subprocess.run([ckan_program(), "-c", ini, *arguments], check=True, capture_output=True)
+            subprocess.run([ckan_program(), "-c", ini, *arguments], check=True, capture_output=True,
+                           env={**os.environ, **environment()})
     return ini
 
 
@@ -72,14 +79,21 @@ def harvest(source_file: Path, platform: str) -> dict[str, Any]:
 
     `datasets` is what the database holds at the end, `cpu` the seconds of this process.
     """
-    ini = _site()
-    require_libmagic()
-    from ckan.cli import load_config
-    from ckan.config.middleware import make_app
-
-    app: Any = make_app(load_config(str(ini)))
-    with app._wsgi_app.test_request_context():
+    with loaded(site()):
         return _stages(source_file, platform)
+
+
+def dataset(ini: Path) -> dict[str, Any]:
+    """A dataset as a stock portal shows it: some extras, tags and resources."""
+    with loaded(ini):
+        from ckan.plugins import toolkit
+
+        made = toolkit.get_action("package_create")({"ignore_auth": True, "user": "stock"}, {
+            "name": "stock", "title": "基准测试财政局 采购公告", "notes": "采购公告", "tags": [{"name": "政府采购"}],
+            "extras": [{"key": f"字段{number}", "value": f"内容{number}"} for number in range(12)],
+            "resources": [{"name": form, "url": f"http://127.0.0.1/{form}", "format": form}
+                          for form in ("CSV", "XLSX", "JSONL", "ZIP")]})
+        return {"id": made["id"]}
 
 
 def _stages(source_file: Path, platform: str) -> dict[str, Any]:
@@ -152,4 +166,7 @@ def _rows(source_file: Path, platform: str) -> Any:
 
 
 if __name__ == "__main__":
-    print(json.dumps(harvest(Path(sys.argv[2]), sys.argv[3])))
+    if sys.argv[1] == "harvest":
+        print(json.dumps(harvest(Path(sys.argv[2]), sys.argv[3])))
+    else:
+        print(json.dumps(dataset(Path(sys.argv[2]))))

@@ -5,16 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from ckanext.datastore.backend.postgres import get_write_engine
 
 from bench.measure import Contender, Figure, in_turn, must_equal
 from ckanext.gkopen import ids, parts
@@ -69,26 +66,12 @@ def dataset(shape: Domain) -> str:
     return ids.dataset_id(shape.name, "bench")
 
 
-@contextmanager
-def database() -> Iterator[Any]:
-    """A cursor on the DataStore's database with the settings of `bring_up`; one transaction."""
-    connection: Any = get_write_engine().raw_connection()
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("set local maintenance_work_mem = '256MB'; set local work_mem = '64MB';"
-                           " set local statement_timeout = 0")
-            yield cursor
-        connection.commit()
-    finally:
-        connection.close()
-
-
 def load_raw(canonical: bytes, shape: Domain, statements: tuple[str, ...] = ()) -> None:
     """The floor: typed columns, one COPY, a primary key, and further statements; one transaction."""
     columns = ", ".join(f"{f.name} {f.pg_type}" + (' collate "C"' if f.pg_type == "text" else "")
                         for f in shape.fields)
-    with database() as cursor:
-        cursor.execute(f"create table {RAW} ({columns})")
+    with table.transaction() as cursor:
+        cursor.execute(f"set local maintenance_work_mem = '256MB'; create table {RAW} ({columns})")
         cursor.copy_expert(f"copy {RAW} from stdin with (format csv, header match)", io.BytesIO(canonical),
                            size=1 << 20)
         cursor.execute(f"alter table {RAW} add primary key (notice_no)")
@@ -103,7 +86,7 @@ def index_statements(shape: Domain) -> tuple[str, ...]:
 
 
 def drop_raw() -> None:
-    with database() as cursor:
+    with table.transaction() as cursor:
         cursor.execute(f"drop table if exists {RAW}")
 
 
@@ -111,7 +94,7 @@ def forget(shape: Domain) -> None:
     """No table, and no bookkeeping of it: the next load is a first one."""
     table.drop_dataset(shape, dataset(shape), 1 << 30)
     sql = TableSQL(shape)
-    with database() as cursor:
+    with table.transaction() as cursor:
         cursor.execute(f"drop table if exists {sql.name} cascade")
         cursor.execute("delete from gkopen.applied where dataset_id in"
                        " (select dataset_id from gkopen.applied_dataset where table_id = %s)", (sql.id,))
@@ -122,7 +105,7 @@ def forget(shape: Domain) -> None:
 
 def check(name: str, content: Table) -> None:
     """Count, number of keys and exact sum are those of the source."""
-    with database() as cursor:
+    with table.transaction() as cursor:
         cursor.execute(f"select count(*), count(distinct notice_no), sum(award_amount) from {name}")
         must_equal(name, cursor.fetchone(), (content.rows, content.rows, content.total))
 

@@ -1,0 +1,158 @@
+"""c1, c3: the published files of the large table. Downloads from nginx and from gunicorn, and rows of a workbook a second.
+
+The comparison with stock CKAN's dump is bench's whole run (`python -m bench c`); these are the own sides of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import requests
+from python_calamine import CalamineWorkbook
+
+from bench.measure import Contender, Figure, in_turn, must_equal
+from bench.tables import PUBLISHER, Table, domain
+from ckanext.gkopen.domains import Text
+from ckanext.gkopen.embedded.screen import Screen
+from ckanext.gkopen.publish.forms.content import Content, PartRows
+from ckanext.gkopen.publish.forms.make import FORMS, make
+from ckanext.gkopen.publish.forms.streams import IDENTITY, chunks
+
+
+def content_of(content: Table) -> Content:
+    """The large table as `publish.files` describes a dataset."""
+    shape = domain("bench_files", indexed=False)
+    parts = tuple(PartRows(shape, part, sha, content.read) for part, sha in sorted(content.named.items()))
+    return Content(domain=shape, parts=parts, whole=False, name="bench", title=Text("基准测试", "Benchmark"),
+                   publisher=PUBLISHER, updated="2024-06-01T08:00:00+08:00", licence="CC0", licence_url="",
+                   address="http://127.0.0.1/")
+
+
+class _Kept:
+    """The files of an earlier making, from the folder that they were made in."""
+
+    def __init__(self, made: Any) -> None:
+        self.made, self.pieces = made, made.pieces
+
+    def read(self, coding: str, offset: int, length: int) -> Any:
+        path = self.made.variants.get(coding, self.made.path) if coding != IDENTITY else self.made.path
+        with path.open("rb") as file:
+            file.seek(offset)
+            yield from chunks(file.read, length)
+
+
+def c3(content: Table, rounds: int, folder: Path, screen: Screen) -> list[Figure]:
+    """All forms of the million rows: from nothing, and with one part changed; wall and processor seconds of each."""
+    fresh, patched, cpu = [], [], {"fresh": [], "patched": []}
+    part = sorted(content.named)[len(content.named) // 2]
+    changed = dict(content.parts) | {part: content.parts[part].replace(b".1", b".2", 95)}
+    other = Table(changed, content.rows, content.total)
+    for number in range(1, rounds + 1):
+        screen.now(f"c3 round {number}/{rounds}")
+        shutil.rmtree(folder, ignore_errors=True)
+        made = _timed(content, folder / "fresh", {}, fresh, cpu["fresh"])
+        kept = {form: _Kept(one) for form, one in made.items() if one.pieces}
+        after = _timed(other, folder / "patched", kept, patched, cpu["patched"])
+        _check(content, made)
+    anew = make(content_of(other), _empty(folder / "anew"), {})
+    must_equal("patched files", {form: after[form].sha256 for form in FORMS},
+               {form: anew[form].sha256 for form in FORMS})
+    shutil.rmtree(folder)
+    return [
+        Figure("c3", f"all {len(FORMS)} forms and variants, from nothing", fresh, note=_cpu(cpu["fresh"])),
+        Figure("c3", "all forms, one part of it changed", patched, note=_cpu(cpu["patched"])
+               + "; byte by byte what is made from nothing")]
+
+
+def _timed(content: Table, folder: Path, kept: Mapping[str, Any], seconds: list[float], cpu: list[float]) -> Any:
+    _empty(folder)
+    wall, own = time.perf_counter(), time.process_time()
+    made = make(content_of(content), folder, kept)
+    seconds.append(time.perf_counter() - wall)
+    cpu.append(time.process_time() - own)
+    return made
+
+
+def _empty(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _cpu(seconds: list[float]) -> str:
+    return f"processor {sorted(seconds)[len(seconds) // 2]:.1f} s"
+
+
+def _check(content: Table, made: Mapping[str, Any]) -> None:
+    """Every form has every row, and another program's reader agrees about the workbook."""
+    for form in FORMS:
+        must_equal(f"rows of {form}", made[form].rows, content.rows)
+    sheet = CalamineWorkbook.from_path(str(made["xlsx"].path)).get_sheet_by_name("数据")
+    must_equal("rows of the workbook", sheet.total_height, content.rows + 1)
+
+
+def workbook_alone(content: Table, rounds: int, folder: Path, screen: Screen) -> list[Figure]:
+    """c3 as the bar states it: only the workbook, in one thread."""
+    from ckanext.gkopen.publish.forms.xlsx import Workbook
+
+    described = content_of(content)
+
+    def work() -> None:
+        workbook = Workbook(described, _empty(folder))
+        for part in described.parts:
+            data, rows = part.load(), 0
+            workbook.begin(part, data)
+            for batch in part.batches(data):
+                workbook.write(batch)
+                rows += len(batch)
+            workbook.end(part.key, rows)
+        with (folder / "one.xlsx").open("wb") as out:
+            workbook.finish(out)
+
+    def check() -> None:
+        sheet = CalamineWorkbook.from_path(str(folder / "one.xlsx")).get_sheet_by_name("数据")
+        must_equal("rows of the workbook", sheet.total_height, content.rows + 1)
+
+    [figure] = in_turn("c3", [Contender("XLSX alone", work, check=check)], rounds, screen)
+    figure.note = f"{content.rows / figure.median:,.0f} rows/s"
+    return [figure]
+
+
+def downloads(addresses: Mapping[str, str], sha256: str, rounds: int, screen: Screen) -> list[Figure]:
+    """c1: one published file from several servers (name → whole URL), in turn; the first byte's time in the note.
+
+    Every download is compared by its sha256 with the file's, after it was unpacked where it came compressed.
+    """
+    first: dict[str, list[float]] = {name: [] for name in addresses}
+    figures = in_turn("c1", [_download(name, url, sha256, first[name]) for name, url in addresses.items()], rounds,
+                      screen)
+    for figure in figures:
+        figure.note = f"first byte {sorted(first[figure.name])[len(first[figure.name]) // 2] * 1000:.1f} ms"
+    return figures
+
+
+def _download(name: str, url: str, sha256: str, first: list[float]) -> Contender:
+    found: list[str] = []
+
+    def work() -> float:
+        digest = hashlib.sha256()
+        began = time.perf_counter()
+        with requests.get(url, headers={"Accept-Encoding": "identity"}, stream=True, timeout=120) as answer:
+            answer.raise_for_status()
+            pieces = answer.iter_content(1 << 18)
+            digest.update(next(pieces))
+            first.append(time.perf_counter() - began)
+            waited = 0.0
+            for piece in pieces:
+                at = time.perf_counter()
+                digest.update(piece)
+                waited += time.perf_counter() - at
+        found.append(digest.hexdigest())
+        return time.perf_counter() - began - waited
+
+    return Contender(name, work, check=lambda: must_equal(f"what {name} sent", found[-1], sha256))
