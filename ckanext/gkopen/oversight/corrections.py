@@ -211,6 +211,11 @@ def _set_aside(sheet: Any, each: Mapping[str, Any], folded: Mapping[str, int], m
     return cells
 
 
+def in_order(row: Mapping[str, Any], header: Iterable[str] | None) -> dict[str, Any]:
+    """A row with its columns as the source has them; PostgreSQL keeps no order of its own."""
+    return {label: row[label] for label in [*(label for label in header or () if label in row), *row]}
+
+
 def shown_row(row: Mapping[str, Any], findings: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """A row that was set aside without its personal data: the cells that the privacy gate named are hidden."""
     hidden = {fold(finding["label"]) for finding in findings

@@ -57,7 +57,8 @@ MESSAGES: Mapping[str, Words] = {
         Text("本次提交与上次发布相比有变化，请人工审核。",
              "This submission differs in kind from the last publication: a person looks at it."), "/review/{revision}"),
     "duty_overdue": Words(
-        Text("逾期未公开：{dataset}，{period}（应于 {due_on} 前公开）", "Overdue: {dataset_en}, {period} (due {due_on})"),
+        Text("逾期未公开：{dataset}，{period}（应于 {due_on} 前公开）",
+             "Overdue: {dataset_en}, {period} (due {due_on})"),
         Text("请提交数据；确无可公开内容的，请提交零报告。",
              "Submit the data, or a nil report where there is nothing to disclose."), "/oversight?state=overdue"),
     "calendar_unknown": Words(

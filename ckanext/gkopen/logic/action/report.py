@@ -10,7 +10,7 @@ from ckanext.gkopen import bodies, model
 from ckanext.gkopen.logic import paging
 from ckanext.gkopen.logic.action.common import need, user_of, visible_revision, visible_run
 from ckanext.gkopen.logic.action.submission import described
-from ckanext.gkopen.oversight.corrections import shown_row
+from ckanext.gkopen.oversight.corrections import in_order, shown_row
 from ckanext.gkopen.records import Finding
 from ckanext.gkopen.review import roles
 
@@ -58,7 +58,7 @@ def gkopen_revision_quarantine(context: Any, data_dict: Any) -> dict[str, Any]:
     for entry in answer["results"]:
         del entry["id"]
         entry["findings"] = [_finding(f) for f in found if f["line"] == entry["line"]]
-        entry["row"] = shown_row(entry["row"], entry["findings"])
+        entry["row"] = shown_row(in_order(entry["row"], row["header"]), entry["findings"])
     return answer
 
 
@@ -77,10 +77,10 @@ def gkopen_run_quarantine(context: Any, data_dict: Any) -> dict[str, Any]:
 
     def shown(row: dict[str, Any]) -> dict[str, Any]:
         return {"body": titles.get(row["body_id"], "")} | {
-            name: row[name] for name in ("line", "kind", "row", "dataset_id")}
+            name: row[name] for name in ("line", "kind", "row", "dataset_id", "header")}
 
     answer = paging.listed(
-        data_dict, "select t.*, d.body_id from gkopen.quarantine t left join gkopen.dataset d on d.id = t.dataset_id"
+        data_dict, "select t.*, d.body_id, d.header from gkopen.quarantine t left join gkopen.dataset d on d.id = t.dataset_id"
         f" where t.run_id = :run{_OWN} and (cast(:after_id as bigint) is null or t.id > :after_id)"
         " and (cast(:code as text) is null or exists (select 1 from gkopen.finding f where f.run_id = t.run_id"
         " and f.line = t.line and f.dataset_id is not distinct from t.dataset_id and f.code = :code))"
@@ -93,7 +93,7 @@ def gkopen_run_quarantine(context: Any, data_dict: Any) -> dict[str, Any]:
     for entry in answer["results"]:
         entry["findings"] = found.get((entry.pop("dataset_id"), entry["line"]), [])
         entry["codes"] = sorted({finding["code"] for finding in entry["findings"]})
-        entry["row"] = shown_row(entry["row"], entry["findings"])
+        entry["row"] = shown_row(in_order(entry["row"], entry.pop("header")), entry["findings"])
     return answer
 
 
