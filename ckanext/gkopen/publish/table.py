@@ -79,7 +79,7 @@ def bring_up(
     Raises :class:`TableBusy`.
     """
     table = TableSQL(domain)
-    with _transaction() as cursor:
+    with transaction() as cursor:
         _prepare(cursor)
         cursor.execute("select pg_advisory_xact_lock(%s)", (lock_key(table.id),))
         state = _read_state(cursor, table, dataset_id)
@@ -112,7 +112,7 @@ def drop_dataset(domain: Domain, dataset_id: str, seq: int) -> Applied:
 
 def sweep() -> list[str]:
     """Drops what was left in the build schema; returns the names. Live tables are never touched."""
-    with _transaction() as cursor:
+    with transaction() as cursor:
         cursor.execute(
             "select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace"
             " where n.nspname = 'gkopen_build' and c.relkind = 'r' order by 1"
@@ -335,7 +335,8 @@ def _prepare(cursor: Any) -> None:
 
 
 @contextmanager
-def _transaction() -> Iterator[Any]:
+def transaction() -> Iterator[Any]:
+    """A cursor of the DataStore's writing role; one transaction, without the limits of a page's."""
     connection: Any = get_write_engine().raw_connection()
     try:
         with connection.cursor() as cursor:
