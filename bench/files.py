@@ -1,4 +1,4 @@
-"""c1, c3: the published files of the large table. Downloads from nginx and from gunicorn, and rows of a workbook a second.
+"""c1, c3: the published files of the large table: downloads from nginx and from gunicorn, rows of a workbook a second.
 
 The comparison with stock CKAN's dump is bench's whole run (`python -m bench c`); these are the own sides of it.
 """

@@ -1,9 +1,9 @@
 """A folder of exactly the published files, for a web server in front (the setting `ckanext.gkopen.published_folder`).
 
 `at/ADDRESS` is a link to `versions/ADDRESS/SHA256/`, in which the file and its variants lie as `identity.csv`,
-`gzip.csv` and `zstd.csv` (or another ending): hard links to the storage, so no byte is there twice. The link is changed
-in one step. A server that resolves it learns the sha256, and with it the ETag, from the path (docker/nginx/portal.conf).
-What is not there it asks CKAN for.
+`gzip.csv` and `zstd.csv` (or another ending): hard links to the storage, so no byte is there twice. The link is
+changed in one step. A server that resolves it learns the sha256, and with it the ETag, from the path
+(docker/nginx/portal.conf). What is not there it asks CKAN for.
 """
 
 from __future__ import annotations
