@@ -1,0 +1,443 @@
+"""The door for business systems, on the real application: what is taken, what is refused, and what a push becomes."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import threading
+import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ckan import model as ckan_model
+from ckan.plugins import toolkit
+
+from ckanext.gkopen import blobs, model
+from ckanext.gkopen.derive.template import workbook
+from ckanext.gkopen.domains import get_domain
+from ckanext.gkopen.harvest import worker
+from ckanext.gkopen.publish import outbox
+from ckanext.gkopen.push import limits, queue
+from tests.leaks.world import HEADER, row
+from tests.people import Cast, call, make_cast
+
+ROW = dict(zip(HEADER.split(","), row(1, "停车场收费系统采购").split(","), strict=True))
+DOOR = "/api/gkopen/push/procurement"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+def rows(number: int, **changes: str) -> list[dict[str, str]]:
+    return [{**ROW, "公告编号": f"NT-2024-{place:03d}", "项目编号": f"NTCG-2024-{place:03d}", **changes}
+            for place in range(1, number + 1)]
+
+
+@dataclass
+class System:
+    """A business system with its token."""
+
+    web: Any
+    cast: Cast
+    token: str
+
+    def push(self, body: Any, key: str = "k-1", *, address: str = DOOR, media: str = "application/json",
+             token: str | None = None, **headers: str) -> Any:  # fmt: skip
+        data = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
+        return self.web.test_client(use_cookies=False).post(address, data=data, headers=self.headers(
+            key, media, token, **headers))
+
+    def headers(self, key: str = "k-1", media: str = "application/json", token: str | None = None,
+                **more: str) -> dict[str, str]:  # fmt: skip
+        return {"Authorization": f"Bearer {token or self.token}", "Content-Type": media, "Idempotency-Key": key,
+                **{name.replace("_", "-"): value for name, value in more.items()}}
+
+    def ask(self, address: str, token: str | None = None) -> Any:
+        return self.web.test_client(use_cookies=False).get(address, headers=self.headers(token=token))
+
+
+@pytest.fixture
+def system(app: Any) -> System:
+    cast = make_cast()
+    made = call("gkopen_push_token_create", cast.officer, name="czj-finance", domain="procurement",
+                organization=cast.body)
+    return System(app.flask_app, cast, made["token"])
+
+
+def submissions() -> int:
+    return model.value("select count(*) from gkopen.submission")
+
+
+def work() -> None:
+    while queue.work_one():
+        pass
+
+
+def test_a_push_is_queued_checked_held_approved_and_published(system: System) -> None:
+    answer = system.push({"rows": rows(3)})
+    assert (answer.status_code, answer.json["state"]) == (202, "queued")
+    place = answer.headers["Location"]
+    assert place == answer.json["status"]
+    assert "Set-Cookie" not in answer.headers and answer.headers["Cache-Control"] == "no-store"
+    assert system.ask(place).json["state"] == "queued"
+    assert submissions() == 0
+    worker.work(once=True)
+    held = system.ask(place).json
+    assert (held["state"], held["rows_in"], held["rows_ok"], held["added"]) == ("held", 3, 3, 3)
+    shown = call("gkopen_revision_show", system.cast.reviewer, id=held["revision"])
+    assert shown["submitted_by"] == "push:czj-finance" and shown["may"]["approve"]
+    assert call("package_search", "", q="*:*")["count"] == 0
+    call("gkopen_revision_approve", system.cast.reviewer, id=held["revision"], digest=shown["digest"])
+    assert all(outbox.drain())
+    assert system.ask(place).json["state"] == "published"
+    assert call("datastore_search", "", resource_id="procurement")["total"] == 3
+
+
+def test_who_made_the_token_does_not_approve_what_comes_by_it(app: Any) -> None:
+    cast = make_cast()
+    made = call("gkopen_push_token_create", cast.reviewer, name="own", domain="procurement", organization=cast.body)
+    system = System(app.flask_app, cast, made["token"])
+    place = system.push({"rows": rows(1)}).headers["Location"]
+    work()
+    held = call("gkopen_revision_show", cast.reviewer, id=system.ask(place).json["revision"])
+    assert not held["may"]["approve"]
+    with pytest.raises(toolkit.ValidationError):
+        call("gkopen_revision_approve", cast.reviewer, id=held["id"], digest=held["digest"])
+    call("gkopen_revision_approve", cast.office, id=held["id"], digest=held["digest"])
+
+
+@pytest.mark.parametrize(("media", "body"), [
+    ("text/csv; charset=utf-8", ("\r\n".join((HEADER, row(1, "采购一"), row(2, "采购二"), ""))).encode()),
+    ("text/csv", ("\r\n".join((HEADER, row(1, "采购一"), row(2, "采购二"), ""))).encode("gb18030")),
+])  # fmt: skip
+def test_csv_is_taken_with_its_own_bytes(system: System, media: str, body: bytes) -> None:
+    answer = system.push(body, media=media)
+    work()
+    told = system.ask(answer.headers["Location"]).json
+    assert (told["state"], told["rows_ok"]) == ("held", 2)
+    raw = model.value("select raw_sha256 from gkopen.submission")
+    assert blobs.read(raw) == body
+
+
+def test_a_workbook_is_taken(system: System) -> None:
+    answer = system.push(workbook(get_domain("procurement")), media=XLSX)
+    assert answer.status_code in (202, 422), answer.json      # the template has its example row, or none
+    if answer.status_code == 422:
+        assert {finding["code"] for finding in answer.json["findings"]} == {"no-rows"}
+
+
+def test_amounts_keep_every_digit(system: System) -> None:
+    body = json.dumps({"rows": rows(1)}, ensure_ascii=False).replace('"838000.00"', "90071992547409.93").encode()
+    answer = system.push(body)
+    work()
+    held = system.ask(answer.headers["Location"]).json
+    diff = call("gkopen_revision_diff", system.cast.reviewer, id=held["revision"], part="2024-05")
+    assert diff["added"][0]["award_amount"] == "90071992547409.93"
+
+
+def test_bad_rows_come_in_the_state_with_words_in_both_languages(system: System) -> None:
+    bad = {**rows(2)[1], "发布时间": "去年"}
+    answer = system.push({"rows": [rows(1)[0], bad]})
+    assert answer.status_code == 202
+    work()
+    told = system.ask(answer.headers["Location"]).json
+    assert (told["state"], told["rows_ok"], told["rows_quarantined"]) == ("held", 1, 1)
+    worst = [finding for finding in told["findings"] if finding["severity"] == "error"]
+    assert worst and worst[0]["line"] == 2
+    assert worst[0]["message"]["zh"] != worst[0]["message"]["en"]
+    answer = system.push({"rows": [bad]}, "k-2")
+    work()
+    assert system.ask(answer.headers["Location"]).json["state"] == "returned"
+
+
+def test_scopes_replace_the_whole_or_change_single_rows(system: System) -> None:
+    def published(key: str, body: dict[str, Any]) -> int:
+        place = system.push(body, key).headers["Location"]
+        work()
+        shown = call("gkopen_revision_show", system.cast.reviewer, id=system.ask(place).json["revision"])
+        call("gkopen_revision_approve", system.cast.reviewer, id=shown["id"], digest=shown["digest"])
+        assert all(outbox.drain())
+        return call("datastore_search", "", resource_id="procurement")["total"]
+
+    assert published("a", {"rows": rows(5)}) == 5
+    assert published("b", {"rows": rows(1, 项目名称="改名"), "scope": "changes"}) == 5
+    assert published("c", {"rows": rows(2), "scope": "complete"}) == 2
+
+
+UNACCEPTABLE = [
+    (b"", "application/json", "malformed"),
+    (b"[1]", "application/json", "malformed"),
+    (b'{"rows": [1]}', "application/json", "malformed"),
+    (b'{"rows": [], "part": "2024-05"}', "application/json", "malformed"),
+    (b'{"rows": [{"a": "1"}], "scope": "all"}', "application/json", "malformed"),
+    (b'{"rows": [{"a": "1"}], "units": []}', "application/json", "malformed"),
+    (b"[" * 100_000, "application/json", "malformed"),
+    (b'{"rows": []}', "application/json", "not-acceptable"),
+    (b"\xff\xfe\x00garbage\x81", "text/csv", "not-acceptable"),
+    (b"not a workbook", XLSX, "not-acceptable"),
+    (b"", "text/csv", "not-acceptable"),
+]
+
+
+@pytest.mark.parametrize(("body", "media", "code"), UNACCEPTABLE, ids=range(len(UNACCEPTABLE)))
+def test_what_cannot_be_read_is_422_and_leaves_nothing(system: System, body: bytes, media: str, code: str) -> None:
+    answer = system.push(body, media=media)
+    assert (answer.status_code, answer.json["error"]["code"]) == (422, code)
+    assert answer.json["error"]["zh"] and answer.json["error"]["en"]
+    assert model.value("select count(*) from gkopen.push") == 0
+
+
+def test_unknown_and_missing_columns_are_named_at_once(system: System) -> None:
+    answer = system.push({"rows": [{**ROW, "神秘列": "1"}]})
+    assert answer.status_code == 422
+    assert [(f["code"], f["label"]) for f in answer.json["findings"]] == [("column-unknown", "神秘列")]
+    short = {label: text for label, text in ROW.items() if label != "项目名称"}
+    answer = system.push({"rows": [short]})
+    assert answer.status_code == 422
+    assert "project_name" in {finding["field"] for finding in answer.json["findings"]}
+    assert system.push({"rows": [ROW]}).status_code == 202      # the key was not used up by what was refused
+
+
+def test_the_same_key_again_is_the_same_answer_and_with_other_content_409(system: System) -> None:
+    first = system.push({"rows": rows(2)})
+    again = system.push({"rows": rows(2)})
+    assert (again.status_code, again.headers["Location"]) == (202, first.headers["Location"])
+    other = system.push({"rows": rows(3)})
+    assert (other.status_code, other.json["error"]["code"]) == (409, "key-reused")
+    assert system.push({"rows": rows(2), "scope": "complete"}).status_code == 409
+    work()
+    assert submissions() == 1
+    late = system.push({"rows": rows(2)})
+    assert (late.status_code, late.json["state"]) == (202, "held")
+
+
+def test_twenty_equal_keys_at_once_are_one_submission(system: System) -> None:
+    gate = threading.Barrier(20)
+    body = {"rows": rows(5)}
+
+    def one(_: int) -> tuple[int, str]:
+        gate.wait()
+        try:
+            answer = system.push(body, "same")
+            return answer.status_code, answer.headers.get("Location", "")
+        finally:
+            ckan_model.Session.remove()
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = set(pool.map(one, range(20)))
+    assert len(answers) == 1 and next(iter(answers))[0] == 202
+    assert model.value("select count(*) from gkopen.push") == 1
+    work()
+    assert submissions() == 1
+
+
+def test_equal_keys_with_different_contents_at_once_take_exactly_one(system: System) -> None:
+    gate = threading.Barrier(8)
+
+    def one(number: int) -> int:
+        gate.wait()
+        try:
+            return system.push({"rows": rows(number + 1)}, "same").status_code
+        finally:
+            ckan_model.Session.remove()
+
+    with ThreadPoolExecutor(8) as pool:
+        codes = sorted(pool.map(one, range(8)))
+    assert codes == [202, *[409] * 7]
+
+
+def test_two_workers_check_each_push_once_and_in_order(system: System) -> None:
+    places = [system.push({"rows": rows(1, 项目名称=f"第{number}版")}, f"k-{number}").headers["Location"]
+              for number in range(6)]
+
+    def one(_: int) -> None:
+        try:
+            work()
+        finally:
+            ckan_model.Session.remove()
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(one, range(3)))
+    work()
+    assert submissions() == 6
+    states = [system.ask(place).json["state"] for place in places]
+    assert states == [*["superseded"] * 5, "held"]
+
+
+def test_a_push_that_is_being_checked_says_so(system: System) -> None:
+    place = system.push({"rows": rows(1)}).headers["Location"]
+    with ckan_model.ensure_engine().connect() as other:
+        other.exec_driver_sql("select * from gkopen.push for update")
+        assert system.ask(place).json["state"] == "checking"
+        other.rollback()
+    assert system.ask(place).json["state"] == "queued"
+
+
+def test_a_push_that_always_breaks_the_program_ends_as_failed(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = system.push({"rows": rows(1)}).headers["Location"]
+
+    def broken(*_: Any) -> None:
+        raise RuntimeError("a bug")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(queue, "_check", broken)
+        for _ in range(queue.TRIES + 1):
+            assert queue.work_one()
+            model.execute("update gkopen.push set not_before = now()")
+            ckan_model.Session.commit()
+    assert not queue.work_one()
+    told = system.ask(place).json
+    assert told["state"] == "failed" and told["error"]["zh"]
+
+
+REFUSED_HEADERS = [
+    ({"Authorization": ""}, 401, "token-missing"),
+    ({"Authorization": "Bearer gkp_nonsense"}, 401, "token-unknown"),
+    ({"Authorization": "Basic Zm9vOmJhcg=="}, 401, "token-missing"),
+    ({"Authorization": "Bearer \xff\xfe"}, 401, "token-unknown"),
+    ({"Idempotency-Key": ""}, 400, "key-missing"),
+    ({"Idempotency-Key": "x" * 201}, 400, "key-missing"),
+    ({"Content-Type": "multipart/form-data; boundary=x"}, 415, "media-type"),
+    ({"Content-Type": "application/x-www-form-urlencoded"}, 415, "media-type"),
+    ({"Content-Encoding": "gzip"}, 415, "encoding"),
+    ({"Content-Encoding": "br"}, 415, "encoding"),
+]
+
+
+@pytest.mark.parametrize(("headers", "status", "code"), REFUSED_HEADERS, ids=[str(h) for h, *_ in REFUSED_HEADERS])
+def test_a_request_that_is_not_right_is_refused_in_words(system: System, headers: dict[str, str], status: int,
+                                                         code: str) -> None:
+    answer = system.web.test_client(use_cookies=False).post(DOOR, data=b'{"rows": []}',
+                                                            headers={**system.headers(), **headers})
+    assert (answer.status_code, answer.json["error"]["code"]) == (status, code)
+    assert ("WWW-Authenticate" in answer.headers) == (status == 401)
+    assert "Set-Cookie" not in answer.headers
+
+
+def test_a_session_does_not_stand_in_for_a_token(system: System) -> None:
+    """Else a page elsewhere could push in the name of whoever is logged in."""
+    answer = system.web.test_client(use_cookies=True).post(
+        DOOR, data=b"{}", headers={"Content-Type": "application/json"},
+        environ_overrides={"REMOTE_USER": system.cast.officer})
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("change", ["expires_at = now() - interval '1 second'", "revoked_at = now()"])
+def test_a_token_that_ended_is_refused_for_pushes_and_states(system: System, change: str) -> None:
+    place = system.push({"rows": rows(1)}).headers["Location"]
+    model.execute(f"update gkopen.push_token set {change}")
+    ckan_model.Session.commit()
+    code = "token-expired" if "expires" in change else "token-revoked"
+    for answer in (system.push({"rows": rows(1)}, "k-2"), system.ask(place)):
+        assert (answer.status_code, answer.json["error"]["code"]) == (401, code)
+
+
+def test_another_domain_or_body_is_out_of_reach(system: System) -> None:
+    answer = system.push({"rows": rows(1)}, address="/api/gkopen/push/budget")
+    assert (answer.status_code, answer.json["error"]["code"]) == (403, "other-domain")
+    place = system.push({"rows": rows(1)}).headers["Location"]
+    other = call("gkopen_push_token_create", system.cast.stranger, name="jtj", domain="procurement",
+                 organization=system.cast.other)["token"]
+    assert system.ask(place, other).status_code == 404
+    assert system.ask(f"{DOOR}/not-an-id").status_code == 404
+    assert system.push({"rows": rows(2)}, token=other).headers["Location"] != place      # keys belong to a body
+
+
+class Endless(io.RawIOBase):
+    """A body that never ends; it knows how much of it was read."""
+
+    def __init__(self) -> None:
+        self.read_bytes = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        buffer[:] = b"[" * len(buffer)
+        self.read_bytes += len(buffer)
+        return len(buffer)
+
+
+def test_a_body_that_is_too_large_is_refused_before_and_while_it_is_read(
+        system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(toolkit.config, "ckanext.gkopen.push.max_size", 1)
+    announced = system.push(b" " * (1 << 20) + b" ")
+    assert (announced.status_code, announced.json["error"]["code"]) == (413, "too-large")
+    for media in ("application/json", "text/csv"):
+        endless = Endless()
+        answer = system.web.test_client(use_cookies=False).post(
+            DOOR, input_stream=io.BufferedReader(endless), headers={**system.headers(media=media)},
+            environ_overrides={"wsgi.input_terminated": True, "CONTENT_LENGTH": ""})
+        assert answer.status_code == 413
+        assert endless.read_bytes < 3 << 20
+
+
+def test_bombs_are_refused_without_being_unpacked(system: System) -> None:
+    packed = gzip.compress(b" " * (50 << 20))
+    assert system.push(packed, Content_Encoding="gzip").status_code == 415
+    assert system.push(packed, media="text/csv").status_code == 422
+    book = io.BytesIO()
+    with zipfile.ZipFile(book, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("[Content_Types].xml", "<Types/>")
+        archive.writestr("xl/workbook.xml", "<workbook/>")
+        with archive.open("xl/worksheets/sheet1.xml", "w", force_zip64=True) as sheet:
+            for _ in range(600):
+                sheet.write(b" " * (1 << 20))
+    answer = system.push(book.getvalue(), media=XLSX)
+    assert answer.status_code == 422
+    assert answer.json["findings"]
+
+
+def test_too_often_says_when_to_come_back_and_a_flushed_valkey_does_no_harm(
+        system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ckan.lib.redis import connect_to_redis
+
+    monkeypatch.setitem(toolkit.config, "ckanext.gkopen.push.rate", 2)
+    monkeypatch.setattr(limits.time, "time", lambda: 1_000_000.0)
+    codes = [system.push({"rows": rows(1)}, f"k-{number}").status_code for number in range(4)]
+    assert codes == [202, 202, 429, 429]
+    refused = system.push({"rows": rows(1)}, "k-9")
+    assert 1 <= int(refused.headers["Retry-After"]) <= 60
+    redis: Any = connect_to_redis()
+    redis.flushdb()
+    assert system.push({"rows": rows(1)}, "k-9").status_code == 202
+    work()
+    assert submissions() == 3
+
+
+def test_without_valkey_pushes_still_come_in(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    import redis
+
+    monkeypatch.setattr(limits, "connect_to_redis", lambda: redis.Redis(port=1, socket_connect_timeout=0.2))
+    assert system.push({"rows": rows(1)}).status_code == 202
+
+
+def test_a_queue_that_is_full_says_so(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "WAITING_MOST", 1)
+    assert system.push({"rows": rows(1)}).status_code == 202
+    assert system.push({"rows": rows(1)}, "k-2").status_code == 429
+    work()
+    assert system.push({"rows": rows(1)}, "k-2").status_code == 202
+
+
+def test_a_cell_with_a_nul_character_does_no_harm(system: System) -> None:
+    answer = system.push({"rows": rows(1, 项目名称="a\x00b")})
+    assert answer.status_code in (202, 422)
+    work()
+    if answer.status_code == 202:
+        assert system.ask(answer.headers["Location"]).json["state"] in ("held", "returned")
+
+
+@pytest.fixture
+def example() -> Iterator[str]:
+    yield (Path(__file__).parents[2] / "docs" / "push.md").read_text("utf-8")
+
+
+def test_the_docs_name_every_answer_and_state(example: str) -> None:
+    for word in ("202", "400", "401", "403", "404", "409", "413", "415", "422", "429", "Retry-After", "Location",
+                 "Idempotency-Key", "queued", "checking", "held", "published", "returned", "failed", "unchanged",
+                 "superseded", "withdrawn", "parts", "complete", "changes", "mapping", "units", "constants"):
+        assert word in example, word
