@@ -19,11 +19,12 @@ from ckanext.gkopen.views import (
     standards,
     standing,
     tokens,
+    trail,
     withdrawn,
 )
 
 blueprints = [
-    language.blueprint, domain.blueprint, open.blueprint, standards.blueprint, api.blueprint,
+    language.blueprint, domain.blueprint, open.blueprint, standards.blueprint, trail.blueprint, api.blueprint,
     changes.blueprint, rows.blueprint, office.blueprint, runs.blueprint, metadata.blueprint, review.blueprint,
     operations.blueprint, oversight.blueprint,
     feed.blueprint, quarantine.blueprint, standing.blueprint, push.blueprint, tokens.blueprint,

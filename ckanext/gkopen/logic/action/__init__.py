@@ -19,6 +19,7 @@ from ckanext.gkopen.logic.action import (
     source,
     standing,
     submission,
+    trail,
 )
 
 _ACTIONS = (
@@ -38,7 +39,7 @@ _ACTIONS = (
     push.gkopen_push_token_create, push.gkopen_push_token_list, push.gkopen_push_token_revoke,
     domain.gkopen_domain_list, domain.gkopen_domain_show,
     change.gkopen_change_list, change.gkopen_publication_list, row.gkopen_row_history,
-    query.gkopen_rows, query.gkopen_aggregate,
+    query.gkopen_rows, query.gkopen_aggregate, trail.gkopen_trail_show,
 )
 
 

@@ -136,6 +136,7 @@ def _make_oc4ids() -> None:
         packages = _Packages(folder, "oc4ids", oc4ids.VERSION, "project")
         for key, own, happened in _joined(said, events):
             name = oc4ids.identifier(start, key)
+            happened = links.with_ocids(happened, prefix("ocds"))
             made = oc4ids.project(domain, name, own, happened, processes.of_project(key))
             title = own[0]["title"] if own else None
             seen.add(name, (title if key.startswith("g-") else key) or key, (own or happened)[0]["dataset_id"] or "")
@@ -173,7 +174,8 @@ class Processes:
         made, start = cls(), prefix("ocds")
         if start is None:
             return made
-        named = {event["ocid"]: event["project_code"] or "" for event in events if event["ocid"]}
+        named = {event["ocid"]: event["project_code"] or "" for event in links.with_ocids(events, start)
+                 if event["ocid"]}
         wanted = {number: code for number in notices.values("project_no")
                   if (code := links.project_code(number, named, ocds.ocid(start, number)))}
         for row in notices.rows("project_no", sorted(wanted)):

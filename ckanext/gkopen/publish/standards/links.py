@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from ckanext.gkopen.publish.standards.exact import Object
+from ckanext.gkopen.publish.standards.exact import Object, Row
 
 _AGAIN = re.compile(r"[-—_（(]?(?:重新?(?:招标|采购)?|第?[二三四]次(?:招标|采购)?|[2-4]次)[）)]?$")
 _CUT = re.compile(r"[-_/—（(]")
@@ -30,6 +30,16 @@ def related(prefix: str, project_no: str, known: Iterable[str], frameworks: Iter
     return [{"id": f"{relationship}-{number}", "relationship": [relationship], "scheme": "ocid",
              "identifier": f"{prefix}-{number}"}
             for relationship, number in candidates(project_no) if number in held[relationship]]
+
+
+def with_ocids(events: Iterable[Row], prefix: str | None) -> list[Row]:
+    """Events with the full ocid of the process that they name: sources give the bare project number too."""
+    return [{**event, "ocid": full(prefix, event["ocid"])} if prefix and event.get("ocid") else event
+            for event in events]
+
+
+def full(prefix: str, text: str | None) -> str:
+    return text if text and text.startswith(f"{prefix}-") else f"{prefix}-{text}"
 
 
 def project_code(project_no: str | None, events: Mapping[str, str], ocid: str | None) -> str | None:

@@ -46,7 +46,7 @@ def project(name: str) -> str | None:
     entry = known.entry("oc4ids", name)
     field, value = ("project_code", key) if not key.startswith("g-") else ("title", (entry or {}).get("known_by"))
     rows = projects_by_key(rows_where(domain, field, [value] if value else [])).get(key, [])
-    events = rows_where(get_domain("project_event"), "project_code", [key])
+    events = links.with_ocids(rows_where(get_domain("project_event"), "project_code", [key]), prefix("ocds"))
     if not rows and not events:
         return _gone("oc4ids", name)
     made = oc4ids.project(domain, name, rows, events, processes_of(key, events).of_project(key))
