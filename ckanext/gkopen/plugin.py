@@ -18,6 +18,7 @@ from flask_login import user_logged_in
 from ckanext.gkopen import caching, csrf, domains, helpers, lockout, logs, malformed, views
 from ckanext.gkopen.cli import gkopen as command
 from ckanext.gkopen.datastore import actions as datastore_actions
+from ckanext.gkopen.datastore import alias
 from ckanext.gkopen.datastore.dump import blueprint as dump_blueprint
 from ckanext.gkopen.datastore.plugin import DatastoreMixin
 from ckanext.gkopen.history import helpers as past
@@ -99,6 +100,7 @@ class GkopenPlugin(SearchMixin, DatastoreMixin, DefaultTranslation, plugins.Sing
 
     def make_middleware(self, app: Any, config: Any) -> Any:
         csrf.exempt_per_request()
+        alias.read_in_time()
         app.wsgi_app = caching.say_how_long(malformed.without_nul(app.wsgi_app))
         app.before_request(malformed.refuse)
         app.before_request(caching.answer_unchanged)
