@@ -78,7 +78,7 @@ def comment(findings: list[Mapping[str, Any]]) -> Comment:
     return note
 
 
-def mark(cell: Cell | WriteOnlyCell, findings: list[Mapping[str, Any]]) -> None:
+def mark(cell: Cell, findings: list[Mapping[str, Any]]) -> None:
     cell.fill = FILLS.get(worst(findings), FILLS["info"])
     cell.comment = comment(findings)
 
@@ -88,7 +88,7 @@ def safe_text(value: Any) -> str:
     return _plain("" if value is None else str(value))[:CELL_LENGTH]
 
 
-def put_text(cell: Cell | WriteOnlyCell, value: Any) -> None:
+def put_text(cell: Cell, value: Any) -> None:
     """Write a text that stays a text, also where it begins like a formula."""
     try:
         cell.value = safe_text(value)
@@ -98,7 +98,7 @@ def put_text(cell: Cell | WriteOnlyCell, value: Any) -> None:
         cell.data_type = "s"
 
 
-def text_cell(sheet: Any, value: Any, *, bold: bool = False) -> WriteOnlyCell:
+def text_cell(sheet: Any, value: Any, *, bold: bool = False) -> Cell:
     cell = WriteOnlyCell(sheet)
     put_text(cell, value)
     if bold:

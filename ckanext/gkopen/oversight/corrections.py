@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from openpyxl import load_workbook
-from openpyxl.cell import WriteOnlyCell
+from openpyxl.cell import Cell, WriteOnlyCell
 from openpyxl.cell.cell import ERROR_CODES
 from openpyxl.utils import get_column_letter
 from openpyxl.workbook import Workbook
@@ -130,7 +130,7 @@ def _own_large(target: Path, raw: bytes, findings: Found, marks: look.Marks, hea
     made.save(target)
 
 
-def _copied(sheet: Any, row: Iterable[Any], marked: Mapping[int, list[Mapping[str, Any]]]) -> Iterator[WriteOnlyCell]:
+def _copied(sheet: Any, row: Iterable[Any], marked: Mapping[int, list[Mapping[str, Any]]]) -> Iterator[Cell]:
     cells = list(row)
     for index in range(max(len(cells), max(marked, default=-1) + 1)):
         old = cells[index] if index < len(cells) else None

@@ -7,10 +7,10 @@ the address exists.
 from __future__ import annotations
 
 from typing import Any
+from xml.etree import ElementTree
 
 from ckan.plugins import toolkit
 from flask import Blueprint, Response
-from lxml import etree
 
 from ckanext.gkopen.logic.action.message import owner_of
 
@@ -44,10 +44,10 @@ def atom() -> Response:
         toolkit.abort(404)
     site = toolkit.config["ckan.site_url"].rstrip("/")
     lang = "en" if toolkit.h.gkopen_english() else "zh"
-    feed = etree.Element(f"{{{ATOM}}}feed", nsmap={None: ATOM})
+    feed = ElementTree.Element("feed", xmlns=ATOM)
 
-    def add(parent: etree._Element, name: str, text: str | None = None, **attributes: str) -> etree._Element:
-        child = etree.SubElement(parent, f"{{{ATOM}}}{name}", attributes)
+    def add(parent: ElementTree.Element, name: str, text: str | None = None, **attributes: str) -> ElementTree.Element:
+        child = ElementTree.SubElement(parent, name, attributes)
         child.text = text
         return child
 
@@ -62,7 +62,7 @@ def atom() -> Response:
         add(entry, "updated", message["at"])
         add(entry, "link", href=f"{site}{message['path']}")
         add(entry, "summary", message["advice"][lang])
-    response = Secret(etree.tostring(feed, xml_declaration=True, encoding="utf-8"), mimetype="application/atom+xml")
+    response = Secret(ElementTree.tostring(feed, encoding="utf-8", xml_declaration=True), mimetype="application/atom+xml")
     response.headers["Cache-Control"] = "private, no-store"
     response.headers["X-Robots-Tag"] = "noindex"
     response.headers["Referrer-Policy"] = "no-referrer"

@@ -80,7 +80,8 @@ def gkopen_run_quarantine(context: Any, data_dict: Any) -> dict[str, Any]:
             name: row[name] for name in ("line", "kind", "row", "dataset_id", "header")}
 
     answer = paging.listed(
-        data_dict, "select t.*, d.body_id, d.header from gkopen.quarantine t left join gkopen.dataset d on d.id = t.dataset_id"
+        data_dict, "select t.*, d.body_id, d.header from gkopen.quarantine t"
+        " left join gkopen.dataset d on d.id = t.dataset_id"
         f" where t.run_id = :run{_OWN} and (cast(:after_id as bigint) is null or t.id > :after_id)"
         " and (cast(:code as text) is null or exists (select 1 from gkopen.finding f where f.run_id = t.run_id"
         " and f.line = t.line and f.dataset_id is not distinct from t.dataset_id and f.code = :code))"
