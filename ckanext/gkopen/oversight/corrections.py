@@ -86,7 +86,8 @@ def _own(target: Path, raw: bytes, findings: Found, marks: look.Marks, header: l
         places = _places(sheet.iter_rows(max_row=HEAD_ROWS, values_only=True), header)
         for line, findings_here in _of_sheet(marks, sheet.title, book.worksheets[0].title).items():
             for column, found in _by_column(findings_here, places).items():
-                look.mark(sheet.cell(*_origin(sheet, line, column + 1)), found)
+                cell: Any = sheet.cell(*_origin(sheet, line, column + 1))
+                look.mark(cell, found)
     look.add_list(book, findings())
     book.save(target)
 

@@ -62,8 +62,8 @@ def atom() -> Response:
         add(entry, "updated", message["at"])
         add(entry, "link", href=f"{site}{message['path']}")
         add(entry, "summary", message["advice"][lang])
-    response = Secret(ElementTree.tostring(feed, encoding="utf-8", xml_declaration=True), mimetype="application/atom+xml")
-    response.headers["Cache-Control"] = "private, no-store"
+    text = ElementTree.tostring(feed, encoding="utf-8", xml_declaration=True)
+    response = Secret(text, mimetype="application/atom+xml")
     response.headers["X-Robots-Tag"] = "noindex"
     response.headers["Referrer-Policy"] = "no-referrer"
     return response
