@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from ckanext.gkopen.harvesters import SourceError, load_source
-from ckanext.gkopen.harvesters.source import KEYS, REQUIRED
+from ckanext.gkopen.harvesters import Source, SourceError, load_source
+from ckanext.gkopen.harvesters.source import OPTIONAL, REQUIRED, TRANSPORTS
 
 # The example of the README, as a city would write it.
 EXAMPLE = """\
@@ -80,7 +80,8 @@ MISTAKES = [
     (2, "titel: 南通", "titel", "did you mean title"),
     (2, "title: {en: Nantong}", "title.zh", "中文标题"),
     (1, "name: Nantong Procurement", "name", "a-z 0-9 -"),
-    (5, "transport: database", "transport", "exchange"),
+    (5, "transport: databse", "transport", "did you mean database"),
+    (5, "transport: database", "signer", "does not use signer"),
     (6, "url: ftp://host/x", "url", "https://"),
     (6, "url: https://user:pass@host/x", "url", "secret_env"),
     (6, 'url: "{platform}/x"', "url", "{platform}"),
@@ -114,13 +115,14 @@ def test_a_mistake_names_file_line_key_and_fix(line, text, key, hint):
         load_source(changed(line, text), "nantong.yaml")
     error = caught.value
     # A broken flow sequence is noticed where the text ends.
-    assert error.line in ((line, line + 1) if key == "" else (line,))
+    expected = {"": (line, line + 1), "signer": (7,)}.get(key, (line,))
+    assert error.line in expected
     assert error.key == key
     assert hint in error.message
     assert str(error).startswith(f"nantong.yaml:{error.line}:")
 
 
-@pytest.mark.parametrize("key", REQUIRED)
+@pytest.mark.parametrize("key", (*REQUIRED, *TRANSPORTS["exchange"][0]))
 def test_a_missing_key_is_named(key):
     text = "\n".join(line for line in EXAMPLE.splitlines() if not line.startswith(f"{key}:"))
     with pytest.raises(SourceError) as caught:
@@ -153,7 +155,9 @@ def test_a_missing_secret_names_variable_file_and_line():
 def test_as_dict_is_json_and_holds_no_secret():
     source = load_source(EXAMPLE)
     held = json.loads(json.dumps(source.as_dict(), ensure_ascii=False))
-    assert set(held) == set(KEYS)
+    needed, known = TRANSPORTS["exchange"]
+    assert set(held) == {*REQUIRED, *OPTIONAL, *needed, *known}
+    assert Source(**held) == source
     assert held["secret_env"] == "GKOPEN_SECRET_NANTONG"
     assert "secret" not in held
 
@@ -161,3 +165,81 @@ def test_as_dict_is_json_and_holds_no_secret():
 def test_the_platform_address_is_put_in():
     text = changed(6, 'url: "{platform}/national/gateway"')
     assert load_source(text, platform="http://127.0.0.1:8210/").url == "http://127.0.0.1:8210/national/gateway"
+
+
+DATABASE = """\
+name: front
+title: 前置库
+domain: penalty
+organization: nantong-scj
+transport: database
+url: postgresql://reader@10.1.2.3:5432/exchange?sslmode=require
+secret_env: GKOPEN_SECRET_FRONT
+table: share.xzcf
+key: [年度, id]
+watermark: gxsj
+columns: [年度, id, gxsj]
+complete: false
+update_cycle: daily
+"""
+DROP = """\
+name: drop
+title: 文件
+domain: budget
+organization: nantong-czj
+transport: filedrop
+folder: nantong-czj/部门预算
+manifest: optional
+update_cycle: monthly
+"""
+OTHER_MISTAKES = [
+    (DATABASE, 6, "url: postgresql://reader:geheim@10.1.2.3/exchange", "url", "secret_env"),
+    (DATABASE, 6, "url: https://reader@10.1.2.3/exchange", "url", "mysql://"),
+    (DATABASE, 6, "url: postgresql://10.1.2.3/exchange", "url", "user@host"),
+    (DATABASE, 6, "url: mysql://reader@10.1.2.3", "url", "user@host"),
+    (DATABASE, 6, "url: postgresql://reader@10.1.2.3/e?sslmode=maybe", "url", "only sslmode"),
+    (DATABASE, 6, "url: postgresql://reader@10.1.2.3/e?options=-csearch_path=x", "url", "only sslmode"),
+    (DATABASE, 6, "url: postgresql://reader@10.1.2.3/e?host=/tmp", "url", "only sslmode"),
+    (DATABASE, 8, "table: a.b.c", "table", "schema.table"),
+    (DATABASE, 8, "table: a; drop table b", "table", "schema.table"),
+    (DATABASE, 9, "key: []", "key", "at least one"),
+    (DATABASE, 9, "key: [id, id]", "key", "none twice"),
+    (DATABASE, 9, "key: [id, 编号]", "columns", "lacks the key column 编号"),
+    (DATABASE, 10, "folder: x", "folder", "does not use folder"),
+    (DATABASE, 10, "page_size: 2000", "complete", "needs watermark"),
+    (DROP, 6, "folder: /etc", "folder", "below the drop root"),
+    (DROP, 6, "folder: a/../../b", "folder", "below the drop root"),
+    (DROP, 6, "folder: ..", "folder", "below the drop root"),
+    (DROP, 6, "folder: a//b", "folder", "below the drop root"),
+    (DROP, 6, "folder: a\\\\b", "folder", "below the drop root"),
+    (DROP, 6, "folder: .ssh", "folder", "below the drop root"),
+    (DROP, 7, "manifest: maybe", "manifest", "required, optional"),
+    (DROP, 7, "secret_env: GKOPEN_X", "secret_env", "does not use secret_env"),
+]
+
+
+@pytest.mark.parametrize(("whole", "line", "text", "key", "hint"), OTHER_MISTAKES, ids=[m[2] for m in OTHER_MISTAKES])
+def test_a_mistake_in_the_other_transports_is_named_too(whole, line, text, key, hint):
+    lines = whole.splitlines()
+    lines[line - 1] = text
+    with pytest.raises(SourceError) as caught:
+        load_source("\n".join(lines), "city.yaml")
+    assert caught.value.key == key
+    assert hint in caught.value.message
+    assert "geheim" not in str(caught.value)
+    assert lines[caught.value.line - 1].startswith(key)
+
+
+@pytest.mark.parametrize("whole", [DATABASE, DROP])
+def test_the_other_transports_are_read_and_kept_whole(whole):
+    source = load_source(whole)
+    assert Source(**json.loads(json.dumps(source.as_dict()))) == source
+    for key in TRANSPORTS[source.transport][0]:
+        with pytest.raises(SourceError, match=key):
+            load_source("\n".join(line for line in whole.splitlines() if not line.startswith(f"{key}:")))
+
+
+def test_dropped_files_need_no_secret():
+    assert load_source(DROP).secret({}) == ""
+    with pytest.raises(SourceError, match="GKOPEN_SECRET_FRONT"):
+        load_source(DATABASE).secret({})
