@@ -77,7 +77,7 @@ SHANGHAI = ZoneInfo("Asia/Shanghai")
 SHORTLY_SECONDS = 10
 """How old figures of the home page may be."""
 BROWSER_LOCALES = {"zh_Hans_CN": "zh-CN", "zh_Hant_TW": "zh-TW"}
-DOWNLOAD_ORDER = ("excel.csv", "csv", "xlsx", "jsonl", "zip")
+DOWNLOAD_ORDER = ("excel.csv", "csv", "xlsx", "jsonl", "parquet", "zip")
 CODE_FACETS = {"field": "meta_field", "tier": "meta_tier", "update_cycle": "meta_update_cycle",
                "disclosure_attribute": "meta_disclosure_attribute", "stage": "meta_stage"}
 

@@ -101,9 +101,9 @@ def test_one_resource_a_form_the_table_first() -> None:
     assert (csv["size"], csv["sha256"], csv["rows"]) == (51234, "b" * 64, 218)
     assert csv["columns"] == len(PROCUREMENT.fields), "a dataset's own file has the domain's fields only"
     assert [resource["form"] for resource in made["resources"]] == [
-        "table", "csv", "excel.csv", "xlsx", "jsonl", "zip"]
+        "table", "csv", "excel.csv", "xlsx", "jsonl", "parquet", "zip"]
     assert "sha256" not in made["resources"][4]
-    assert len({resource["id"] for resource in made["resources"]}) == 6
+    assert len({resource["id"] for resource in made["resources"]}) == 7
 
 
 def test_only_approved_fields_reach_the_package() -> None:
