@@ -6,7 +6,7 @@ from typing import Any
 
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import bodies, model
+from ckanext.gkopen import model
 from ckanext.gkopen import trail as trails
 from ckanext.gkopen.checks.catalogue import render
 from ckanext.gkopen.domains import Domain, Text, get_domain
@@ -103,7 +103,7 @@ def _events_of(number: str) -> dict[str, str]:
     """The full ocid → the code of the project whose event names this process, by its ocid or its bare number."""
     name = _ocid(number) or number
     rows = rows_where(get_domain("project_event"), "ocid", [name, number])
-    return {name: row["project_code"] or "" for row in rows}
+    return {name: rows[-1]["project_code"] or ""} if rows else {}
 
 
 def _lines(names: set[Any]) -> list[Any]:

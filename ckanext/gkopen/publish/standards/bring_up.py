@@ -134,9 +134,9 @@ def _make_oc4ids() -> None:
         said = projects_by_key(rows.rows())
         processes = Processes.of(events.rows("ocid"), notices)
         packages = _Packages(folder, "oc4ids", oc4ids.VERSION, "project")
-        for key, own, happened in _joined(said, events):
+        for key, own, named in _joined(said, events):
             name = oc4ids.identifier(start, key)
-            happened = links.with_ocids(happened, prefix("ocds"))
+            happened = links.with_ocids(named, prefix("ocds"))
             made = oc4ids.project(domain, name, own, happened, processes.of_project(key))
             title = own[0]["title"] if own else None
             seen.add(name, (title if key.startswith("g-") else key) or key, (own or happened)[0]["dataset_id"] or "")

@@ -56,5 +56,8 @@ def filled(**fields: Any) -> Object:
     return {name: value for name, value in fields.items() if value is not None and value != [] and value != {}}
 
 
+_ENCODER = simplejson.JSONEncoder(ensure_ascii=False, use_decimal=True, separators=(",", ":"))
+
+
 def dumps(data: Any) -> str:
-    return simplejson.dumps(data, ensure_ascii=False, use_decimal=True, separators=(",", ":"))
+    return _ENCODER.encode(data)

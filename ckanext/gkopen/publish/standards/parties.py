@@ -6,10 +6,14 @@ that it got first holds for the whole process, so that what refers to it never h
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from ckanext.gkopen.domains import fold
 from ckanext.gkopen.publish.standards.exact import Object, digest
 
 SCHEME = "CN-USCC"
+_folded = lru_cache(50_000)(fold)
+"""Few names stand in many notices."""
 
 
 class Parties:
@@ -38,7 +42,7 @@ class Parties:
         return parties
 
     def _find(self, name: str, uscc: str | None) -> Object:
-        folded = fold(name)
+        folded = _folded(name)
         party = self._by_code.get(uscc) if uscc else None
         if party is None:
             party = self._by_name.get(folded)
