@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from ckan.common import current_user
 from ckan.plugins import toolkit
-from flask import Response, request
+from flask import Response, has_request_context, request
 
 from ckanext.gkopen import model
 
@@ -39,6 +39,11 @@ def answer_unchanged() -> Response | None:
     if tag in request.if_none_match.as_set(include_weak=True):
         return Response(status=304)
     return None
+
+
+def tag_of_request() -> str | None:
+    """The tag of what is being answered; None where the answer is one person's, or there is no request."""
+    return request.environ.get(TAG) if has_request_context() else None
 
 
 def say_how_long(application: WSGIApplication) -> WSGIApplication:
@@ -70,7 +75,7 @@ def _tag() -> str:
     state = model.value("select generation from gkopen.public_state") or 0
     day = datetime.now(ZoneInfo("Asia/Shanghai")).strftime("%y%m%d")
     shape = request.accept_mimetypes.best_match(SHAPES, default=SHAPES[0]) or SHAPES[0]
-    return f"{state}-{day}-{_PROGRAM}-{SHAPES.index(shape)}"
+    return f"{state}-{day}-{PROGRAM}-{SHAPES.index(shape)}"
 
 
 def _program() -> str:
@@ -80,4 +85,5 @@ def _program() -> str:
     return f"{version('ckanext-gkopen')}.{newest:x}"
 
 
-_PROGRAM = _program()
+PROGRAM = _program()
+"""Stands for this state of the program in keys and tags."""

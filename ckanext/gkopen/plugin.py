@@ -21,6 +21,7 @@ from ckanext.gkopen.datastore import actions as datastore_actions
 from ckanext.gkopen.datastore import alias
 from ckanext.gkopen.datastore.dump import blueprint as dump_blueprint
 from ckanext.gkopen.datastore.plugin import DatastoreMixin
+from ckanext.gkopen.dcat import kept
 from ckanext.gkopen.history import helpers as past
 from ckanext.gkopen.logic import action, auth, guard
 from ckanext.gkopen.metadata import choices, licences, validators
@@ -80,7 +81,8 @@ class GkopenPlugin(SearchMixin, DatastoreMixin, DefaultTranslation, plugins.Sing
         return [command]
 
     def get_actions(self) -> dict[str, Any]:
-        return action.functions() | guard.guarded() | datastore_actions.functions()
+        return action.functions() | guard.guarded() | datastore_actions.functions() | {
+            "dcat_catalog_show": kept.dcat_catalog_show}
 
     def get_auth_functions(self) -> dict[str, Any]:
         return auth.functions()
@@ -89,7 +91,8 @@ class GkopenPlugin(SearchMixin, DatastoreMixin, DefaultTranslation, plugins.Sing
         return {name: getattr(validators, name) for name in validators.__all__}
 
     def get_helpers(self) -> dict[str, Any]:
-        return {name: getattr(module, name) for module in (choices, helpers, past) for name in module.__all__}
+        return {name: getattr(module, name) for module in (choices, helpers, past) for name in module.__all__} | {
+            "structured_data": kept.structured_data}
 
     def dataset_facets(self, facets_dict: OrderedDict[str, Any], package_type: str) -> OrderedDict[str, Any]:
         return facets(facets_dict)

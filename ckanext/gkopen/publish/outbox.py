@@ -18,6 +18,7 @@ from ckan.lib import search
 from ckan.plugins import toolkit
 
 from ckanext.gkopen import blobs, bodies, changesets, ids, logs, model
+from ckanext.gkopen.dcat import kept
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.publish import publisher
 from ckanext.gkopen.publish.standards import STANDARDS
@@ -169,6 +170,7 @@ def _bulk(row: dict[str, Any]) -> None:
 
         publication.write_bulk_package(domain)
     _index(ids.bulk_id(domain.name))
+    kept.prepare(domain.name)
 
 
 def _standards(row: dict[str, Any]) -> None:
