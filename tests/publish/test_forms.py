@@ -6,11 +6,12 @@ import csv
 import hashlib
 import io
 import json
+import random
 import re
-import shutil
 import subprocess
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -19,10 +20,13 @@ from typing import Any
 
 import frictionless
 import openpyxl
+import pandas as pd
+import pyarrow.parquet as pq
 import pytest
+from python_calamine import CalamineWorkbook
 
 from ckanext.gkopen.domains import Text
-from ckanext.gkopen.publish.forms import make, xlsx
+from ckanext.gkopen.publish.forms import make, parquet, streams, xlsx
 from ckanext.gkopen.publish.forms.content import Content, PartRows
 
 from .sample import FIELDS, Row, canonical, domain, row
@@ -147,7 +151,104 @@ def test_the_workbook_has_types_dictionary_and_source(made: Made) -> None:
     assert ("发布单位", "财政局") in [tuple(cell.value for cell in line) for line in workbook["来源"]]
 
 
-@pytest.mark.skipif(shutil.which("soffice") is None, reason="LibreOffice is not installed here")
+def test_other_readers_of_workbooks_see_the_same_cells(made: Made, tmp_path: Path) -> None:
+    (tmp_path / "table.xlsx").write_bytes(made("xlsx"))
+    rows = CalamineWorkbook.from_path(str(tmp_path / "table.xlsx")).get_sheet_by_name("数据").to_python()
+    frame = pd.read_excel(tmp_path / "table.xlsx", sheet_name="数据", engine="openpyxl")
+    assert len(rows) == len(frame) + 1 == len(ROWS) + 1
+    assert rows[1][:3] == ["0001", "", '停车场,\n"二期"']
+    assert rows[1][7] == date(2024, 2, 29)
+    assert list(frame.columns[:2]) == ["公告编号", "标段"]
+    assert frame["公告编号"].map(str).tolist() == [str(one["notice_no"]) for one in ROWS]
+    assert frame["中标金额（元）"].iloc[1] == 100
+    dictionary = pd.read_excel(tmp_path / "table.xlsx", sheet_name="数据字典", dtype=str)
+    assert dictionary["列名"].tolist() == NAMES
+
+
+def test_parquet_keeps_types_digits_and_titles(made: Made) -> None:
+    file = pq.ParquetFile(io.BytesIO(made("parquet")))
+    table = file.read()
+    assert table.column_names == NAMES
+    kinds = {name: str(table.schema.field(name).type) for name in NAMES}
+    assert kinds["award_amount"] == "decimal128(28, 8)"
+    assert kinds["published_on"] == "date32[day]"
+    assert kinds["opened_at"] == "timestamp[ms, tz=+08:00]"
+    assert kinds["bidders"] == "int64"
+    assert kinds["is_green"] == "bool"
+    first = table.slice(0, 1).to_pylist()[0]
+    assert first["award_amount"] == Decimal("90071992547409.93")
+    assert first["opened_at"].isoformat() == "2024-05-13T09:30:01+08:00"
+    assert first["lot_no"] is None
+    assert table["project_name"].to_pylist() == [one["project_name"] for one in ROWS]
+    metadata = table.schema.field("award_amount").metadata
+    assert metadata[b"title"].decode() == "中标金额"
+    assert metadata[b"unit"].decode() == "元"
+    assert table.schema.metadata[b"publisher"].decode() == "财政局"
+    columns = json.loads(file.metadata.metadata[b"columns"])
+    assert [entry["title"] for entry in columns] == [field.title.zh for field in FIELDS]
+    assert made("parquet", []), "no rows are a table too"
+    frame = pd.read_parquet(io.BytesIO(made("parquet")))
+    assert frame["award_amount"].iloc[2] == Decimal("-1234567890123456.78")
+
+
+def test_row_groups_do_not_depend_on_the_parts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(parquet, "GROUP", 4)
+    rows = [row(f"{n:02}", project_name=f"项目{n}") for n in range(11)]
+    found = []
+    for number, cut in enumerate((0, 3, 7)):
+        (tmp_path / str(number)).mkdir()
+        parts = {"a": canonical(rows[:cut]), "b": canonical(rows[cut:])}
+        path = make.make(described(parts), tmp_path / str(number), {})["parquet"].path
+        file = pq.ParquetFile(path)
+        assert [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)] == [4, 4, 3]
+        found.append(path.read_bytes())
+    assert len(set(found)) == 1
+
+
+def money(number: int, seed: int) -> list[str]:
+    """Amounts with up to 20 digits before the point and 2 to 8 behind it, of either sign, in canonical spelling."""
+    rng = random.Random(seed)
+    amounts = []
+    for _ in range(number):
+        whole = rng.randrange(10 ** rng.randint(1, 20))
+        behind = f"{rng.randrange(10**8):08}"[:rng.choice((2, 2, 2, 3, 5, 8))]
+        behind = behind[:2] + behind[2:].rstrip("0")
+        sign = "-" if rng.random() < 0.3 and (whole or behind.strip("0")) else ""
+        amounts.append(f"{sign}{whole}.{behind}")
+    return amounts
+
+
+@pytest.mark.parametrize("number", [4000, pytest.param(1_000_000, marks=pytest.mark.torture)])
+def test_money_is_digit_equal_in_every_form(number: int, tmp_path: Path) -> None:
+    seed = 20240513
+    amounts = money(number, seed)
+    print(f"{number} amounts of seed {seed}")
+    empty = "," * (len(FIELDS) - 7)
+    lines = "".join(f"{n:07},,,,,{amount},{empty}\n" for n, amount in enumerate(amounts))
+    assert lines.splitlines()[0].count(",") == len(FIELDS) - 1
+    data = (",".join(NAMES) + "\n" + lines).encode()
+    made = make.make(described({"whole": data}), tmp_path, {})
+    wanted, total = [Decimal(amount) for amount in amounts], sum(map(Decimal, amounts))
+
+    assert made["csv"].path.read_bytes() == data
+    with made["jsonl"].path.open(encoding="utf-8") as file:
+        spelt = [re.search(r'"award_amount":([^,]*),', line)[1] for line in file]  # type: ignore[index]
+    assert spelt == amounts
+    with made["excel.csv"].path.open(encoding="utf-8-sig", newline="") as file:
+        assert [line[5].lstrip("'") for line in list(csv.reader(file))[1:]] == amounts
+    found = pq.read_table(made["parquet"].path, columns=["award_amount"])["award_amount"].to_pylist()
+    assert found == wanted
+    assert sum(found) == total
+
+
+def test_checksums_of_texts_behind_each_other() -> None:
+    rng = random.Random(7)
+    for length in (0, 1, 3, 255, 70_000):
+        first, second = rng.randbytes(rng.randrange(1000)), rng.randbytes(length)
+        assert streams.joined_crc(zlib.crc32(first), zlib.crc32(second), length) == zlib.crc32(first + second)
+
+
+@pytest.mark.torture
 def test_libreoffice_opens_the_workbook(made: Made, tmp_path: Path) -> None:
     (tmp_path / "table.xlsx").write_bytes(made("xlsx"))
     subprocess.run(["soffice", "--headless", f"-env:UserInstallation=file://{tmp_path}/profile", "--convert-to",

@@ -93,24 +93,25 @@ def test_conditions_ranges_and_head(cast: Cast, browser: CKANTestApp) -> None:
     assert (head.status_code, head.data, head.headers["Content-Length"]) == (200, b"", str(len(whole.data)))
 
 
-@pytest.mark.parametrize(("accepted", "coding"), [
-    (None, None), ("", None), ("gzip", "gzip"), ("zstd", "zstd"), ("gzip, deflate, br, zstd", "zstd"),
-    ("gzip;q=1.0, zstd;q=0.5", "gzip"), ("zstd;q=0, gzip", "gzip"), ("*", "zstd"), ("*;q=0", None), ("br", None),
-    ("gzip;q=0.2, identity;q=0.8", None), ("identity;q=0, gzip;q=0.1", "gzip"), ("gzip;q=nonsense", None),
-    (";;,==", None), ("GZIP", "gzip"), ("identity", None)])
-def test_the_coding_that_the_client_asks_for(
-    cast: Cast, browser: CKANTestApp, accepted: str | None, coding: str | None
-) -> None:
+CODINGS = {
+    None: None, "": None, "gzip": "gzip", "zstd": "zstd", "gzip, deflate, br, zstd": "zstd",
+    "gzip;q=1.0, zstd;q=0.5": "gzip", "zstd;q=0, gzip": "gzip", "*": "zstd", "*;q=0": None, "br": None,
+    "gzip;q=0.2, identity;q=0.8": None, "identity;q=0, gzip;q=0.1": "gzip", "gzip;q=nonsense": None, ";;,==": None,
+    "GZIP": "gzip", "identity": None}
+"""Accept-Encoding → Content-Encoding."""
+
+
+def test_the_coding_that_the_client_asks_for(cast: Cast, browser: CKANTestApp) -> None:
     plain = browser.get(address(cast)).data
-    headers = {} if accepted is None else {"Accept-Encoding": accepted}
-    answer = browser.get(address(cast), headers=headers)
-    assert answer.headers.get("Content-Encoding") == coding
-    assert answer.headers["Vary"] == "Accept-Encoding"
     sha256 = hashlib.sha256(plain).hexdigest()
-    assert answer.headers["ETag"] == (f'"{sha256}-{coding}"' if coding else f'"{sha256}"')
-    unpack = {"gzip": gzip.decompress, "zstd": unzstd, None: bytes}[coding]
-    assert unpack(answer.data) == plain
-    assert answer.headers["Content-Length"] == str(len(answer.data))
+    unpack = {"gzip": gzip.decompress, "zstd": unzstd, None: bytes}
+    for accepted, coding in CODINGS.items():
+        answer = browser.get(address(cast), headers={} if accepted is None else {"Accept-Encoding": accepted})
+        assert answer.headers.get("Content-Encoding") == coding, accepted
+        assert answer.headers["Vary"] == "Accept-Encoding"
+        assert answer.headers["ETag"] == (f'"{sha256}-{coding}"' if coding else f'"{sha256}"')
+        assert unpack[coding](answer.data) == plain
+        assert answer.headers["Content-Length"] == str(len(answer.data))
 
 
 def unzstd(data: bytes) -> bytes:
@@ -135,17 +136,19 @@ def test_conditions_and_ranges_belong_to_the_representation(cast: Cast, browser:
         assert "Vary" not in whole.headers
 
 
-@pytest.mark.parametrize("headers", [
+NONSENSE = (
     {"Range": "lines=1-2"}, {"Range": "bytes=9-3"}, {"Range": "bytes=0-1,5-6"}, {"Range": "bytes=x"},
     {"Range": "bytes="}, {"Range": "bytes=-"}, {"Range": "bytes"}, {"If-Modified-Since": "yesterday"},
     {"If-None-Match": "no quotes at all"}, {"If-None-Match": 'W/"'}, {"If-Modified-Since": "\u00ff"},
-    {"Range": "bytes=0-3", "If-Range": "rubbish"}])
-def test_what_makes_no_sense_is_ignored_as_the_standard_says(
-    cast: Cast, browser: CKANTestApp, headers: dict[str, str]
-) -> None:
-    answer = browser.get(address(cast), headers=headers)
-    assert (answer.status_code, answer.data) == (200, browser.get(address(cast)).data)
-    assert "Content-Range" not in answer.headers
+    {"Range": "bytes=0-3", "If-Range": "rubbish"})
+
+
+def test_what_makes_no_sense_is_ignored_as_the_standard_says(cast: Cast, browser: CKANTestApp) -> None:
+    whole = browser.get(address(cast)).data
+    for headers in NONSENSE:
+        answer = browser.get(address(cast), headers=headers)
+        assert (answer.status_code, answer.data) == (200, whole), headers
+        assert "Content-Range" not in answer.headers
 
 
 def test_other_conditions_of_the_standard(cast: Cast, browser: CKANTestApp) -> None:
