@@ -57,7 +57,7 @@ def read_said(path: Path, kind: str, scope: str | None) -> Said:
     said = told.get("scope", scope or "parts")
     if said not in SCOPES:
         raise Malformed(f"scope 应为 {'、'.join(SCOPES)} 之一", f"scope is one of {', '.join(SCOPES)}")
-    return Said(said, {name: _texts(name, told[name]) for name in OPTIONS if told.get(name)})
+    return Said(said, {name: _texts(name, told[name]) for name in OPTIONS if name in told})
 
 
 def problems(domain: Domain, path: Path, filename: str, options: Options) -> list[Finding]:
