@@ -96,6 +96,10 @@ def test_pages_and_files_for_the_people_of_the_body(app: Any) -> None:
     made = load_workbook(io.BytesIO(other.data))
     assert made.sheetnames == ["待改正", look.LIST], "another body gets no copy of the officer's file"
     assert PERSON not in "".join(str(cell.value) for sheet in made for line in sheet.iter_rows() for cell in line)
+    approve(cast, revision)
+    call("gkopen_dataset_withdraw", cast.reviewer, id=f"{cast.body}-procurement", reason="经复核不宜公开")
+    gone = load_workbook(io.BytesIO(app.get(f"/review/{revision}/corrections.xlsx", headers=officer).data))
+    assert gone.sheetnames == ["待改正", look.LIST], "what was withdrawn comes back to nobody"
     for path in (f"/review/{revision}/rows", f"/review/{revision}/rows.csv", f"/review/{revision}/corrections.xlsx"):
         assert app.get(path, headers=token(cast.stranger), expect_errors=True).status_code == 404
         assert app.get(path, follow_redirects=False).status_code == 302

@@ -21,6 +21,7 @@ from openpyxl.utils import get_column_letter
 from openpyxl.workbook import Workbook
 from openpyxl.worksheet.datavalidation import DataValidationList
 
+from ckanext.gkopen import blobs, model
 from ckanext.gkopen.labels import fold
 from ckanext.gkopen.oversight import book as look
 
@@ -62,6 +63,22 @@ def write(target: Path, findings: Found, rows: Rows, raw: bytes | None = None) -
             pass                                          # openpyxl knows less of workbooks than their reader does
     _generated(target, findings, marks, rows)
     return "generated"
+
+
+def raw_of(revision_id: str) -> bytes | None:
+    """The file as it was sent; None where a part that it speaks of was withdrawn: its content is shown to nobody."""
+    row = model.one(
+        "select s.raw_sha256 from gkopen.revision r join gkopen.submission s on s.id = r.submission_id"
+        " where r.id = :id and s.raw_sha256 is not null and not exists"
+        " (select 1 from gkopen.revision_part p join gkopen.revision_part other on other.part = p.part"
+        "  join gkopen.revision o on o.id = other.revision_id and o.dataset_id = r.dataset_id"
+        "  join gkopen.blob b on b.sha256 = other.new_sha256 and b.sealed_at is not null where p.revision_id = r.id)"
+        " and not exists (select 1 from gkopen.dataset d where d.id = r.dataset_id and d.state = 'withdrawn')",
+        id=revision_id)
+    try:
+        return blobs.read(row["raw_sha256"]) if row else None
+    except (blobs.Sealed, blobs.Missing):
+        return None
 
 
 def _sheet_bytes(raw: bytes) -> int | None:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from ckanext.gkopen import model
 from ckanext.gkopen.deadlines import DayRule, limits
-from ckanext.gkopen.domains import Deadline, Domain, Text, get_domain
+from ckanext.gkopen.domains import Deadline, Domain, Text, domains, get_domain
 from ckanext.gkopen.oversight.due import Due, Pause, due
 from ckanext.gkopen.oversight.periods import MONTHS, Period, named, period_of, periods
 from ckanext.gkopen.review import audit
@@ -93,7 +93,7 @@ def text_of(rule: DayRule) -> Text:
 
 
 def every(domain: str | None = None, body_id: str | None = None) -> list[Duty]:
-    """Duties by domain and body, with their respites."""
+    """Duties by domain and body, with their respites. One of a domain whose file is gone is owed no more."""
     given: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for row in model.every("select * from gkopen.respite order by granted_at"):
         given.setdefault(str(row["duty_id"]), {}).setdefault(row["period"], []).append(row)
@@ -101,7 +101,8 @@ def every(domain: str | None = None, body_id: str | None = None) -> list[Duty]:
                        " (cast(:body as text) is null or body_id = :body) order by domain, body_id, part",
                        domain=domain, body=body_id)
     return [Duty(str(row["id"]), get_domain(row["domain"]), row["body_id"], row["cycle"], row["part"], row["rule"],
-                 row["starts"], row["since"], row["until"], given.get(str(row["id"]), {})) for row in rows]
+                 row["starts"], row["since"], row["until"], given.get(str(row["id"]), {}))
+            for row in rows if row["domain"] in domains()]
 
 
 def keep(domain: Domain, body: Mapping[str, Any], actor: str, *, cycle: str, since: date, until: date | None = None,

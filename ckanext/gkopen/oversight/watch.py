@@ -14,7 +14,7 @@ from ckan import model as ckan_model
 from ckan.plugins import toolkit
 
 from ckanext.gkopen import bodies, logs, model
-from ckanext.gkopen.domains import get_domain
+from ckanext.gkopen.domains import Text, domains
 from ckanext.gkopen.oversight import duties, health, ledger, mail
 
 EVERY_SECONDS = 60
@@ -155,6 +155,7 @@ def _duties() -> Iterator[Seen]:
 
 def _named(row: Mapping[str, Any]) -> dict[str, str]:
     """Body and domain in both languages."""
-    title, body = get_domain(row["domain"]).title, bodies.find(row["body_id"])
+    title = domains()[row["domain"]].title if row["domain"] in domains() else Text(row["domain"], row["domain"])
+    body = bodies.every().get(row["body_id"], {"title": row["body_id"]})
     english = body.get("title_en") or body["title"]
     return {"dataset": f"{body['title']}{title.zh}", "dataset_en": f"{english}: {title.en}"}

@@ -12,7 +12,6 @@ from ckan.plugins import toolkit
 from flask import Blueprint, Response
 from werkzeug.wsgi import wrap_file
 
-from ckanext.gkopen import blobs
 from ckanext.gkopen.oversight import corrections
 from ckanext.gkopen.views import report
 from ckanext.gkopen.views.domain import XLSX
@@ -56,14 +55,8 @@ def revision_csv(id: str) -> Response:
 def revision_workbook(id: str) -> Response:
     """The officer's own workbook with its bad cells marked; for other files one that is generated."""
     revision = act("gkopen_revision_show", {"id": id, "limit": 1})
-    submission = revision["submission"] or {}
-    raw = None
     own = h.check_access("gkopen_submit", {"body_id": revision["organization"]["id"]})
-    if own and submission.get("raw_sha256"):              # its personal data is in it: for the body's people only
-        try:
-            raw = blobs.read(submission["raw_sha256"])
-        except (blobs.Sealed, blobs.Missing):
-            raw = None
+    raw = corrections.raw_of(id) if own else None         # its personal data is in it: for the body's people only
     return _workbook(f"corrections-{id[:8]}.xlsx", {"revision": id}, "gkopen_revision_quarantine", id, raw)
 
 

@@ -1,0 +1,66 @@
+"""How a source is, and what a run's report advises: by situation, in both languages."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from ckanext.gkopen.harvest.report import STATES
+from ckanext.gkopen.oversight import health, words
+
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+
+
+def source(**changes: Any) -> dict[str, Any]:
+    return {"config": {"update_cycle": "daily"}, "state": "active", "failures": 0, "last_state": "done",
+            "last_good_at": NOW - timedelta(hours=20), "created_at": NOW - timedelta(days=90), **changes}
+
+
+@pytest.mark.parametrize(("changes", "state", "lag"), [
+    ({}, "good", 0),
+    ({"last_state": "partly"}, "partly", 0),
+    ({"last_good_at": NOW - timedelta(days=1, minutes=50)}, "good", 3000),
+    ({"last_good_at": NOW - timedelta(days=3)}, "late", 172800),
+    ({"last_good_at": NOW - timedelta(days=3), "failures": 2, "last_state": "failed"}, "failing", 172800),
+    ({"last_state": "held"}, "waiting", 0), ({"last_state": "stopped"}, "waiting", 0),
+    ({"state": "paused", "failures": 9, "last_state": "failed"}, "paused", 0),
+    ({"last_state": None, "last_good_at": None, "created_at": NOW}, "new", 0),
+    ({"last_state": None, "last_good_at": None, "created_at": NOW - timedelta(days=5)}, "late", 345600),
+    ({"config": {"update_cycle": "irregular"}, "last_good_at": NOW - timedelta(days=900)}, "good", None)])
+def test_health_of_a_source(changes: dict[str, Any], state: str, lag: int | None) -> None:
+    found = health.of(source(**changes), NOW)
+    assert (found["state"], found["lag_seconds"]) == (state, lag)
+
+
+HELD = [{"state": "held", "revision": "x"}]
+
+
+@pytest.mark.parametrize(("state", "counts", "dry", "expected"), [
+    ("done", {"outcomes": [{"state": "unchanged"}]}, False, ["unchanged"]),
+    ("done", {"outcomes": HELD}, False, ["review"]),
+    ("partly", {"outcomes": HELD, "rows_quarantined": 3}, False, ["corrections", "review"]),
+    ("partly", {"outcomes": HELD, "rows_quarantined": 3, "unknown_bodies": {"x": 3}}, False, ["bodies", "review"]),
+    ("held", {"outcomes": HELD, "rows_quarantined": 3}, False, ["held", "corrections"]),
+    ("stopped", {}, False, ["stopped"]), ("incomplete", {}, False, ["incomplete"]),
+    ("failed", {}, False, ["failed"]), ("cancelled", {}, False, ["cancelled"]), ("queued", {}, False, ["queued"]),
+    ("done", {"outcomes": HELD}, True, ["dry"])])
+def test_advice_by_situation(state: str, counts: dict[str, Any], dry: bool, expected: list[str]) -> None:
+    told = words.run_advice({"state": state, "counts": counts, "dry_run": dry})
+    assert told == [words.RUN_ADVICE[key] for key in expected]
+    assert all(text.zh and text.en for text in told)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_every_end_of_a_run_has_its_advice(state: str) -> None:
+    assert 1 <= len(words.run_advice({"state": state, "counts": {}, "dry_run": False})) <= 2
+
+
+@pytest.mark.parametrize("kind", words.MESSAGES)
+def test_every_message_is_whole_in_both_languages(kind: str) -> None:
+    params = {"source": "s", "rows": 2, "host": "h", "days": 3, "dataset": "财政局采购", "dataset_en": "Finance: x",
+              "revision": "r", "period": "2026-05", "due_on": "2026-06-29", "year": 2027}
+    subject, advice, path = words.said(kind, params)
+    assert all("{" not in text for text in (subject.zh, subject.en, path)) and advice.zh and advice.en
+    assert path.startswith("/")
