@@ -1,0 +1,70 @@
+"""The pages on which an officer decides: the held run, the stopped run, the run under way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ckan import model as ckan_model
+from ckan.plugins import toolkit
+from ckan.tests import helpers
+
+from ckanext.gkopen import model
+from ckanext.gkopen.harvest import ledger
+from tests.harvest.city import SOURCE, City, harvest, run_of
+
+
+@pytest.fixture
+def office(web: Any, public: City) -> Any:
+    """A function that asks for a page as the officer of the body."""
+    token = toolkit.get_action("api_token_create")({"user": "officer"}, {"user": "officer", "name": "test"})["token"]
+    app = helpers.CKANTestApp(web)
+
+    def ask(path: str, **form: str) -> Any:
+        headers = {"Authorization": token}
+        return (app.post(path, data=form, headers=headers, follow_redirects=False) if form
+                else app.get(path, headers=headers, status=200))
+
+    return ask
+
+
+def test_one_page_says_what_would_change_and_has_two_buttons(public: City, office: Any) -> None:
+    lines = public.lines()
+    public.write(lines[:-10])
+    run = harvest()
+    assert f"/office/runs/{run['id']}/hold" in office(f"/office/runs/{run['id']}").body
+    page = office(f"/office/runs/{run['id']}/hold").body
+    assert "已公开的" in page and "10 行在来源中消失" in page
+    assert lines[-1].split(",")[0] in page, "the rows that would go are named"
+    assert page.count('name="do"') == 2 and 'value="release"' in page and 'value="discard"' in page
+    office(f"/office/runs/{run['id']}/hold", do="discard")
+    assert run_of(run["id"])["decision"] == "discarded"
+    assert 'name="do"' not in office(f"/office/runs/{run['id']}/hold").body
+    assert "officer 已放弃" in office(f"/office/runs/{run['id']}").body
+
+
+def test_a_stopped_run_shows_its_proposal_and_goes_on_when_accepted(public: City, office: Any) -> None:
+    lines = public.lines()
+    public.write([lines[0].replace("泊位总数", "规划车位合计"), *lines[1:]])
+    run = harvest()
+    page = office(f"/office/runs/{run['id']}").body
+    assert "规划车位合计" in page and "泊位总数" in page
+    office(f"/office/runs/{run['id']}/accept", do="accept")
+    assert run_of(run["id"])["decision"] == "accepted"
+    assert model.value("select count(*) from gkopen.run where state = 'queued'") == 1
+
+
+def test_a_run_under_way_can_be_cancelled(public: City, office: Any) -> None:
+    run_id = ledger.enqueue(ledger.find_source(SOURCE), "manual", "test")
+    ckan_model.Session.commit()
+    assert "取消本次运行" in office(f"/office/runs/{run_id}").body
+    office(f"/office/runs/{run_id}/cancel", do="cancel")
+    assert run_of(run_id)["state"] == "cancelled"
+
+
+def test_rows_that_wait_are_named_with_their_day(public: City, office: Any) -> None:
+    lines = public.lines()
+    public.write(lines[:-2])
+    run = harvest()
+    page = office(f"/office/runs/{run['id']}").body
+    assert "2 行消失" in page and lines[-1].split(",")[0] in page
