@@ -93,7 +93,7 @@ def _check(content: Table, made: Mapping[str, Any]) -> None:
     for form in FORMS:
         must_equal(f"rows of {form}", made[form].rows, content.rows)
     sheet = CalamineWorkbook.from_path(str(made["xlsx"].path)).get_sheet_by_name("数据")
-    must_equal("rows of the workbook", sheet.total_height, content.rows + 1)
+    must_equal("rows of the workbook", sheet.height, content.rows + 1)
 
 
 def workbook_alone(content: Table, rounds: int, folder: Path, screen: Screen) -> list[Figure]:
@@ -116,7 +116,7 @@ def workbook_alone(content: Table, rounds: int, folder: Path, screen: Screen) ->
 
     def check() -> None:
         sheet = CalamineWorkbook.from_path(str(folder / "one.xlsx")).get_sheet_by_name("数据")
-        must_equal("rows of the workbook", sheet.total_height, content.rows + 1)
+        must_equal("rows of the workbook", sheet.height, content.rows + 1)
 
     [figure] = in_turn("c3", [Contender("XLSX alone", work, check=check)], rounds, screen)
     figure.note = f"{content.rows / figure.median:,.0f} rows/s"
