@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import random
 import sys
 import threading
@@ -45,6 +46,7 @@ EXACT = 10_000
 @contextmanager
 def served(app: Any) -> Iterator[str]:
     """The application over HTTP, one thread a request."""
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -101,7 +103,7 @@ def _stock() -> Iterator[None]:
 def further(site: str, rounds: int, screen: Screen) -> list[Figure]:
     """Sums, a page by cursor in the middle, one row's past, and the feed of the rows that were published at once."""
     total, rows = _sql("select sum(award_amount), count(*) from {table}")
-    key = _sql("select notice_no from {table} order by notice_no offset 500000 limit 1")[0]
+    key = _sql("select notice_no from {table} order by notice_no offset :half limit 1", half=rows // 2)[0]
     cursor = _api(site, "gkopen_rows", limit="10000")["cursor"]
     asked: dict[str, Callable[[], Any]] = {
         "sum and count by district": lambda: _api(site, "gkopen_aggregate", group_by="district", sum="award_amount"),
@@ -132,9 +134,10 @@ def _lines(site: str) -> int:
         return sum(1 for _ in answer)
 
 
-def _sql(statement: str) -> Any:
+def _sql(statement: str, **params: Any) -> Any:
     with get_read_engine().connect() as connection:
-        return connection.execute(sa.text(statement.format(table=f"public.{quoted(ids.table_id(DOMAIN))}"))).one()
+        table = f"public.{quoted(ids.table_id(DOMAIN))}"
+        return connection.execute(sa.text(statement.format(table=table)), params).one()
 
 
 def _questions() -> list[Question]:

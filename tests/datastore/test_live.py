@@ -138,7 +138,7 @@ def test_values_are_those_of_the_files(rows: list[dict[str, str | None]]) -> Non
 
 @pytest.mark.parametrize(("wrong", "said"), [
     ({"domain": "nothing"}, "procurement"), ({"limit": 10_001}, "10000"), ({"limit": "x"}, "10000"),
-    ({"filters": "{"}, "JSON"), ({"filters": {"nothing": 1}}, "award_amount"), 
+    ({"filters": "{"}, "JSON"), ({"filters": {"nothing": 1}}, "award_amount"),
     ({"filters": {"area": {"like": "a"}}}, "gte"),
     ({"filters": {"award_amount": "x"}}, "award"), ({"filters": {"published_on": "2024-13-01"}}, "2024-13-01"),
     ({"filters": [1]}, "operators"), ({"sort": "nothing"}, "award_amount"), ({"sort": "area sideways"}, "desc"),

@@ -51,17 +51,30 @@ class Where:
         return " where " + " and ".join(f"({clause})" for clause in both) if both else ""
 
 
+def hold(connection: sa.Connection, table: str, milliseconds: int) -> None:
+    """The table's lock first, and the snapshot with the first query after it, in a new transaction.
+
+    The rows of a table that was swapped in are frozen, so that everybody sees them: who took the snapshot, waited for
+    the swap, and then read would see new rows and the bookkeeping of the old ones.
+    """
+    connection.rollback()
+    connection.execute(sa.text(f"set local statement_timeout = {int(milliseconds)}"))
+    connection.execute(sa.text(f"lock table {table} in access share mode"))
+
+
 @contextmanager
 def reading(domain: Domain) -> Iterator[sa.Connection]:
     """One snapshot of the DataStore. What PostgreSQL refuses (a word as an amount) is a ValidationError.
 
     Raises NoTable.
     """
-    with get_read_engine().connect() as connection:
-        connection.execute(sa.text(f"set local statement_timeout = '{SECONDS}s'"))
-        name = TableSQL(domain).name
-        if connection.execute(sa.text("select to_regclass(:name)"), {"name": name}).scalar() is None:
-            raise NoTable(domain.name)
+    with get_read_engine().connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+        try:
+            hold(connection, TableSQL(domain).name, SECONDS * 1000)
+        except sa.exc.ProgrammingError as error:
+            if getattr(error.orig, "pgcode", "") != "42P01":
+                raise
+            raise NoTable(domain.name) from None
         try:
             yield connection
         except sa.exc.DataError as error:
@@ -136,7 +149,7 @@ def state_of(domain: Domain, connection: sa.Connection, datasets: Sequence[str])
     """Which revisions the snapshot shows: `state` is another text after every change of the table; `revisions` names
     the seq of each of `datasets`."""
     rows = connection.execute(
-        sa.text("select dataset_id, seq from gkopen.shown where table_id = :id order by 1"),
+        sa.text("select dataset_id, seq from gkopen_public.shown where table_id = :id order by 1"),
         {"id": TableSQL(domain).id}).all()
     digest = hashlib.sha256(json.dumps([list(row) for row in rows]).encode()).hexdigest()[:16]
     wanted = set(datasets)

@@ -10,11 +10,14 @@ from ckanext.datastore.interfaces import IDatastore
 
 from ckanext.gkopen import ids
 from ckanext.gkopen.datastore.chinese import Conditions, conditions
+from ckanext.gkopen.datastore.live import hold
 from ckanext.gkopen.datastore.target import domain_of_table
 from ckanext.gkopen.publish.table_sql import quoted
 
 CAP = 10_000
 """Hits of `q` are counted exactly up to this number; a larger total is given as this one, marked as estimated."""
+MILLISECONDS = 60_000
+"""CKAN's own limit of a search."""
 DATASET = "gkopen_dataset"
 """Key of the context under which our action names the dataset whose rows are asked for."""
 
@@ -27,6 +30,7 @@ class DatastoreMixin(IDatastore):
         domain = domain_of_table(data_dict["resource_id"])
         if domain is None:
             return query_dict
+        hold(context["connection"], quoted(data_dict["resource_id"]), context.get("query_timeout", MILLISECONDS))
         dataset = context.get(DATASET)
         if dataset is not None:
             query_dict["where"].append(('"dataset_id" = :gk_dataset', {"gk_dataset": dataset}))

@@ -48,7 +48,8 @@ create table if not exists gkopen.applied (
   dataset_id text not null references gkopen.applied_dataset, part text not null, sha256 char(64) not null,
   seq bigint not null, rows bigint not null, primary key (dataset_id, part));
 -- What readers may know of it: which publication of each dataset their snapshot shows.
-create or replace view gkopen.shown as select table_id, dataset_id, seq from gkopen.applied_dataset where rows > 0;
+create schema if not exists gkopen_public;
+create or replace view gkopen_public.shown as select table_id, dataset_id, seq from gkopen.applied_dataset where rows > 0;
 """
 
 
