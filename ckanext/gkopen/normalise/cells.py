@@ -20,7 +20,8 @@ _LINES = re.compile(r"[ \t\u00a0\u3000]*(?:\r\n|\r|\n)")
 REPLACEMENT = "\ufffd"
 MANY = 50_000
 """From so many rows on a second thread costs less than it saves."""
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 def side_by_side(function: Callable[[T], R], items: Iterable[T], rows: int) -> Iterator[R]:
@@ -80,7 +81,7 @@ def _is_odd(column: pa.Array) -> bool:
     return bool((data[offsets[:-1][filled]] == 0x20).any() or (data[offsets[1:][filled] - 1] == 0x20).any())
 
 
-_ODD = (
+_ODD: tuple[tuple[int, *tuple[tuple[tuple[int, int], ...], ...]], ...] = (
     (0xC2, ((0x80, 0xA0), (0xAD, 0xAD))),
     (0xE2, ((0x80, 0x80),), ((0x80, 0x8F), (0xA8, 0xAF))), (0xE2, ((0x81, 0x81),), ((0x9F, 0xA4),)),
     (0xE3, ((0x80, 0x80),), ((0x80, 0x80),)), (0xEF, ((0xBB, 0xBB),), ((0xBF, 0xBF),)),
