@@ -165,7 +165,7 @@ def test_scopes_replace_the_whole_or_change_single_rows(system: System) -> None:
         return call("datastore_search", "", resource_id="procurement")["total"]
 
     assert published("a", {"rows": rows(5)}) == 5
-    assert published("b", {"rows": rows(1, 项目名称="改名"), "scope": "changes"}) == 5
+    assert published("b", {"rows": rows(1, **{"预算金额(万元)": "85"}), "scope": "changes"}) == 5
     assert published("c", {"rows": rows(2), "scope": "complete"}) == 2
 
 

@@ -78,8 +78,9 @@ def work_one() -> bool:
     """Check the push that has waited longest. False when there is none. Commits."""
     found = model.value(
         "update gkopen.push set attempts = attempts + 1 where id = (select p.id from gkopen.push p where state ="
-        " 'queued' and not_before <= clock_timestamp() and not exists (select 1 from gkopen.push e where e.state = 'queued'"
-        "  and e.domain = p.domain and e.body_id = p.body_id and (e.received_at, e.id) < (p.received_at, p.id))"
+        " 'queued' and not_before <= clock_timestamp() and not exists (select 1 from gkopen.push e"
+        "  where e.state = 'queued' and e.domain = p.domain and e.body_id = p.body_id"
+        "  and (e.received_at, e.id) < (p.received_at, p.id))"
         " order by received_at, id limit 1 for update skip locked) returning id")
     ckan_model.Session.commit()                           # counted even if the checking kills this process
     if found is None:

@@ -62,7 +62,8 @@ def gkopen_push_token_revoke(context: Any, data_dict: Any) -> dict[str, Any]:
 
 def _days(data_dict: Any) -> int:
     try:
-        return int(data_dict.get("days") or tokens.USUAL_DAYS)
+        wished = data_dict.get("days")
+        return tokens.USUAL_DAYS if wished in (None, "") else int(wished)
     except (TypeError, ValueError, OverflowError):
         raise ValueError("days") from None
 

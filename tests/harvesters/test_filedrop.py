@@ -1,0 +1,223 @@
+"""Dropped files: which are taken, which are left where they are, and that nothing leads out of the folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ckan.plugins import toolkit
+
+from ckanext.gkopen import blobs, model
+from ckanext.gkopen.harvest import ledger, run
+from ckanext.gkopen.harvesters import SourceRefused, SourceUnreachable, load_source
+from ckanext.gkopen.harvesters.filedrop import Dropped, FileDrop, Known
+from tests.leaks.world import HEADER, row
+from tests.people import call, make_cast
+
+FILE = """\
+name: drop
+title: 文件交换
+domain: procurement
+organization: nantong-czj
+transport: filedrop
+folder: czj/采购
+manifest: {manifest}
+update_cycle: daily
+"""
+NOTHING = Known({}, ())
+
+
+@dataclass
+class Drop:
+    root: Path
+
+    @property
+    def folder(self) -> Path:
+        return self.root / "czj" / "采购"
+
+    def put(self, name: str, content: bytes, *, old: bool = True, **manifest: Any) -> Path:
+        path = self.folder / name
+        path.write_bytes(content)
+        if old:
+            os.utime(path, (1_700_000_000, 1_700_000_000))
+        if manifest:
+            told = {"file": name, "size": len(content), "sha256": hashlib.sha256(content).hexdigest(), **manifest}
+            (self.folder / f"{name}.manifest.json").write_text(json.dumps(told), "utf-8")
+        return path
+
+    def look(self, tmp: Path, known: Known = NOTHING, *, manifest: str = "required",
+             limit: int = 1 << 20) -> dict[str, str]:  # fmt: skip
+        """Name → "taken", or the code of the finding."""
+        drop = FileDrop(load_source(FILE.format(manifest=manifest)), str(self.root), limit=limit,
+                        now=datetime.now(UTC))
+        found = {}
+        for item in drop.files(tmp, known):
+            assert item.name not in found
+            found[item.name] = "taken" if isinstance(item, Dropped) else item.code
+            if isinstance(item, Dropped):
+                content = item.path.read_bytes()
+                assert (hashlib.sha256(content).hexdigest(), len(content)) == (item.sha256, item.size)
+        return found
+
+
+@pytest.fixture
+def drop(tmp_path: Path) -> Drop:
+    (tmp_path / "root" / "czj" / "采购").mkdir(parents=True)
+    return Drop(tmp_path / "root")
+
+
+def test_only_whole_files_with_their_manifest_are_taken(drop: Drop, tmp_path: Path) -> None:
+    drop.put("a.csv", b"a", rows=1)
+    drop.put("b.csv", b"b")
+    drop.put("c.csv.tmp", b"c", rows=1)
+    drop.put("d.csv", b"dd", size=1)
+    drop.put("e.csv", b"e", sha256="0" * 64)
+    drop.put("f.exe", b"f", rows=1)
+    drop.put(".hidden.csv", b"g", rows=1)
+    drop.put("h.csv", b"h" * 2000, rows=1)
+    assert drop.look(tmp_path, limit=1000) == {
+        "a.csv": "taken", "b.csv": "drop-manifest-missing", "d.csv": "drop-differs",
+        "e.csv": "drop-differs", "f.exe": "drop-kind-unknown", "h.csv": "drop-too-large",
+        ".hidden.csv.manifest.json": "drop-manifest-broken"}  # fmt: skip
+
+
+def test_one_manifest_for_all_and_a_file_that_is_not_there_yet(drop: Drop, tmp_path: Path) -> None:
+    files = [{"file": name, "size": 1, "sha256": hashlib.sha256(b"x").hexdigest()} for name in ("a.csv", "b.csv")]
+    drop.put("a.csv", b"x")
+    drop.put("manifest.json", b"\xef\xbb\xbf" + json.dumps({"files": files, "made": "2026"}).encode())
+    assert drop.look(tmp_path) == {"a.csv": "taken", "b.csv": "drop-file-missing"}
+
+
+@pytest.mark.parametrize("content", [
+    b"", b"{", b"[1]", b'{"file": "a.csv"}', b'{"file": "../a.csv", "size": 1, "sha256": "' + b"0" * 64 + b'"}',
+    b'{"file": "/etc/passwd", "size": 1, "sha256": "' + b"0" * 64 + b'"}', b"[" * 100_000, b"\xff\xfe",
+    b"x" * 2_000_000,
+    b'{"file": "a.csv", "size": "1", "sha256": "' + b"0" * 64 + b'"}',
+], ids=range(10))  # fmt: skip
+def test_a_manifest_that_is_none_takes_nothing(drop: Drop, tmp_path: Path, content: bytes) -> None:
+    drop.put("a.csv", b"x")
+    drop.put("a.csv.manifest.json", content)
+    assert drop.look(tmp_path, manifest="optional") == {"a.csv.manifest.json": "drop-manifest-broken"}
+
+
+def test_without_a_manifest_a_file_waits_until_nobody_writes_to_it(drop: Drop, tmp_path: Path) -> None:
+    drop.put("old.csv", b"old")
+    drop.put("new.csv", b"new", old=False)
+    assert drop.look(tmp_path, manifest="optional") == {"old.csv": "taken", "new.csv": "drop-unsettled"}
+
+
+def test_known_contents_and_known_looks(drop: Drop, tmp_path: Path) -> None:
+    path = drop.put("a.csv", b"same", rows=1)
+    drop.put("b.csv", b"same", rows=1)
+    look = path.stat()
+    known = Known({hashlib.sha256(b"same").hexdigest(): "a.csv"}, {("a.csv", look.st_size, look.st_mtime_ns)})
+    assert drop.look(tmp_path, known) == {"b.csv": "drop-taken-before"}
+
+
+def test_links_and_special_files_are_refused(drop: Drop, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.csv"
+    secret.write_bytes(b"secret")
+    (drop.folder / "link.csv").symlink_to(secret)
+    os.mkfifo(drop.folder / "pipe.csv")
+    (drop.folder / "folder.csv").mkdir()
+    (drop.folder / "m.manifest.json").symlink_to(secret)
+    assert drop.look(tmp_path, manifest="optional") == {
+        "link.csv": "drop-not-plain", "pipe.csv": "drop-not-plain", "m.manifest.json": "drop-manifest-broken"}
+
+
+def test_a_folder_that_is_a_link_or_missing_is_named(drop: Drop, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    drop.folder.rmdir()
+    with pytest.raises(SourceUnreachable, match="czj/采购"):
+        drop.look(tmp_path)
+    drop.folder.symlink_to(elsewhere)
+    with pytest.raises(SourceRefused, match="links are not followed"):
+        drop.look(tmp_path)
+    with pytest.raises(SourceRefused, match="drop_root"):
+        list(FileDrop(load_source(FILE.format(manifest="required")), "", limit=1, now=datetime.now(UTC)).files(
+            tmp_path, NOTHING))
+
+
+def test_names_in_gb18030(drop: Drop, tmp_path: Path) -> None:
+    raw = os.fsencode(drop.folder) + b"/" + "预算.csv".encode("gb18030")
+    Path(os.fsdecode(raw)).write_bytes(b"x")
+    os.utime(raw, (1_700_000_000, 1_700_000_000))
+    assert drop.look(tmp_path, manifest="optional") == {"预算.csv": "taken"}
+
+
+# ---- through a run, into held revisions
+
+
+@pytest.fixture
+def harvested(site: Any, drop: Drop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Drop]:
+    make_cast()
+    monkeypatch.setitem(toolkit.config, "ckanext.gkopen.harvest.drop_root", str(drop.root))
+    call("gkopen_source_create", "portal-admin", source=FILE.format(manifest="required"))
+    yield drop
+
+
+def harvest(*, dry_run: bool = False) -> dict[str, Any]:
+    run_id = ledger.enqueue(ledger.find_source("drop"), "manual", "test", dry_run=dry_run)
+    model.execute("commit")
+    claim = ledger.claim(run_id)
+    assert claim is not None
+    try:
+        run.carry_out(claim)
+    finally:
+        claim.release()
+    return call("gkopen_run_show", "portal-admin", id=run_id)
+
+
+def csv(*rows: str) -> bytes:
+    return "\r\n".join((HEADER, *rows, "")).encode("gb18030")
+
+
+def test_files_are_held_with_their_own_bytes_once_and_nothing_is_moved(harvested: Drop) -> None:
+    content = csv(row(1, "采购一"), row(2, "采购二"))
+    harvested.put("5月.csv", content, rows=2)
+    harvested.put("6月.csv", csv(row(3, "采购三", month=6)), rows=1)
+    dry = harvest(dry_run=True)
+    assert (dry["state"], dry["counts"]["rows_in"]) == ("done", 3)
+    assert model.value("select count(*) from gkopen.dropped") == 0
+    before = sorted(harvested.folder.iterdir())
+    first = harvest()
+    assert (first["state"], first["counts"]["rows_ok"], first["counts"]["pages"]) == ("done", 3, 2)
+    held = call("gkopen_revision_list", "li-officer", state="held")["results"]
+    assert len(held) == 2                                  # two months wait beside each other
+    raw = model.value("select raw_sha256 from gkopen.submission where filename = '5月.csv'")
+    assert blobs.read(raw) == content
+    again = harvest()
+    assert (again["state"], again["counts"]["rows_in"]) == ("done", 0)
+    assert sorted(harvested.folder.iterdir()) == before
+
+
+def test_a_wrong_file_is_a_finding_of_the_run_and_the_others_come_through(harvested: Drop) -> None:
+    harvested.put("bad.csv", csv(row(1, "采购一")), sha256="0" * 64)
+    harvested.put("good.csv", csv(row(2, "采购二")), rows=7)
+    told = harvest()
+    assert told["state"] == "partly"
+    assert told["counts"]["findings"]["drop-differs"] == 1
+    assert told["counts"]["findings"]["drop-rows-differ"] == 1
+    assert told["counts"]["rows_ok"] == 1
+    rows = model.every("select code, params from gkopen.finding where run_id = :id and code like 'drop-%'",
+                       id=told["id"])
+    assert {(found["code"], found["params"]["name"]) for found in rows} == {
+        ("drop-differs", "bad.csv"), ("drop-rows-differ", "good.csv")}
+    harvested.put("bad.csv", csv(row(1, "采购一")), rows=1)
+    assert harvest()["counts"]["rows_ok"] == 1
+
+
+def test_a_folder_that_is_away_fails_the_run_in_words(harvested: Drop) -> None:
+    harvested.folder.rename(harvested.root / "gone")
+    told = harvest()
+    assert (told["state"], told["error"]["kind"]) == ("failed", "SourceUnreachable")
+
+
