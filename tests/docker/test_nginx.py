@@ -18,6 +18,7 @@ import pytest
 import requests
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
+from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from ckanext.gkopen import blobs
@@ -86,10 +87,10 @@ def get(cast: Cast, tmp_path: Path) -> Iterator[Get]:
     server = subprocess.Popen([NGINX, "-c", str(tmp_path / "nginx.conf")])
     with requests.Session() as session:
         session.trust_env = False
-        session.mount("http://", requests.adapters.HTTPAdapter(max_retries=Retry(connect=8, backoff_factor=0.1)))
+        session.mount("http://", HTTPAdapter(max_retries=Retry(connect=8, backoff_factor=0.1)))
 
         def ask(path: str, method: str = "GET", **headers: str) -> requests.Response:
-            sent = {"Accept-Encoding": None} | {name.replace("_", "-"): value for name, value in headers.items()}
+            sent: Any = {"Accept-Encoding": None} | {name.replace("_", "-"): value for name, value in headers.items()}
             answer = session.request(method, f"http://127.0.0.1:{port}{path}", headers=sent, stream=True)
             answer.bytes = answer.raw.read(decode_content=False)  # type: ignore[attr-defined]
             return answer

@@ -206,7 +206,7 @@ class _Kept(ExitStack):
     def __init__(self, row: Mapping[str, Any]) -> None:
         super().__init__()
         self.row = row
-        self.pieces = {key: Piece.from_json(said) for key, said in row["pieces"].items()}
+        self.pieces: Mapping[str, Piece] = {key: Piece.from_json(said) for key, said in row["pieces"].items()}
         self.files: dict[str, BinaryIO] = {}
 
     def read(self, coding: str, offset: int, length: int) -> Iterator[bytes]:

@@ -79,11 +79,12 @@ def coding_for(accepted: Accept, made: Iterable[str]) -> str:
 
 
 def _sensible(environ: Mapping[str, Any]) -> dict[str, Any]:
-    """Without a Range that does not count: another unit, several ranges, the wrong way round, another method."""
+    """Without a Range that does not count: another unit, several ranges, the wrong way round, another method, a weak tag."""
     kept = dict(environ)
     match = ONE_RANGE.fullmatch(kept.get("HTTP_RANGE", ""))
     backwards = match is not None and match[1] and match[2] and int(match[1]) > int(match[2])
-    if match is None or backwards or kept["REQUEST_METHOD"] != "GET":
+    weak = kept.get("HTTP_IF_RANGE", "").lstrip().startswith("W/")
+    if match is None or backwards or weak or kept["REQUEST_METHOD"] != "GET":
         kept.pop("HTTP_RANGE", None)
     return kept
 
