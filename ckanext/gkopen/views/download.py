@@ -79,7 +79,7 @@ def coding_for(accepted: Accept, made: Iterable[str]) -> str:
 
 
 def _sensible(environ: Mapping[str, Any]) -> dict[str, Any]:
-    """Without a Range that does not count: another unit, several ranges, the wrong way round, another method, a weak tag."""
+    """Without a Range that does not count: other unit, several ranges, wrong way round, other method, weak tag."""
     kept = dict(environ)
     match = ONE_RANGE.fullmatch(kept.get("HTTP_RANGE", ""))
     backwards = match is not None and match[1] and match[2] and int(match[1]) > int(match[2])
