@@ -73,9 +73,8 @@ class Outcome:
 def submit(submission: Submission) -> Outcome:
     """Take one table in, in one transaction. The same key with the same bytes answers with the first outcome."""
     domain = get_domain(submission.domain)
-    raw = submission.path.read_bytes()
     dataset = changesets.open_dataset(domain, submission.body)
-    raw_sha256 = blobs.put(raw)
+    raw_sha256 = blobs.put(submission.path.read_bytes())
     key = submission.idempotency_key or str(uuid4())
     earlier = model.one("select id, dataset_id, raw_sha256 from gkopen.submission where source = :source"
                         " and idempotency_key = :key", source=submission.source, key=key)

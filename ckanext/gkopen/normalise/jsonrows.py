@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,15 @@ def open_json(path: Path) -> Source:
     text = buffer.to_pybytes().decode("utf-8")
     notes: list[str] = []
     lines = text.split("\n")
+    records: Callable[[], Iterable[tuple[int, Any]]]
     if _is_lines(lines):
-        records = list(_json_lines(lines))
+        records = partial(_json_lines, lines)  # parsed twice: all objects at once take ten times the text's memory
     else:
-        records = list(enumerate(_rows_of(_parse(text, None)), 1))
+        whole = list(enumerate(_rows_of(_parse(text, None)), 1))
+        records = partial(iter, whole)
         notes.append("JSON: line numbers are record numbers, from 1")
     labels: dict[str, None] = {}
-    for line, record in records:
+    for line, record in records():
         if not isinstance(record, dict):
             raise refuse("json-shape", line=line)
         labels.update(dict.fromkeys(record))
@@ -43,7 +46,7 @@ def open_json(path: Path) -> Source:
 
     def load(skip: int, width: int) -> Body:
         collector = Collector(width)
-        for line, record in records:
+        for line, record in records():
             row = collector.count
             cells = [_text(record.get(label)) for label in header]
             if isinstance(record, _Twice):

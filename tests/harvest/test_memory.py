@@ -1,0 +1,74 @@
+"""A large catalogue goes through a real worker, whose memory the system tells."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ckan import model as ckan_model
+from ckan.plugins import toolkit
+
+from ckanext.gkopen import demo, model
+from ckanext.gkopen.harvest import ledger
+from ckanext.gkopen.harvesters.source import load_source
+from ckanext.gkopen.simulator import generate
+from ckanext.gkopen.simulator.server import running
+from tests.harvest.city import SECRET
+from tests.races import crew
+from tests.races.nursery import nursery
+
+MOST = 500 << 20
+SOURCE = """
+name: gen-procurement
+title: 生成数据
+domain: procurement
+organization: demo-0
+transport: exchange
+url: "{platform}/national/gateway"
+signer: {family: national, requester: gkopen-demo}
+secret_env: GKOPEN_SECRET_DEMO
+service: gen-procurement
+page_size: 500
+update_cycle: never
+"""
+
+
+def peak(pid: int) -> int:
+    """Bytes of memory that a process has used at most."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert found is not None
+    return int(found[1]) << 10
+
+
+def harvested(rows: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GKOPEN_SECRET_DEMO", SECRET)
+    toolkit.get_action("get_site_user")({"ignore_auth": True}, {})
+    demo.make_body("demo-0", {"zh": "生成数据单位", "en": "Demo body 0"})
+    data = generate.write_city(folder / "city", rows, seed=14)
+    with running(data, SECRET) as (url, _), nursery(folder / "worker.log") as workers:
+        pid = workers.start()
+        before = peak(pid)
+        ledger.save_source(load_source(SOURCE, platform=url), "test", replace=True)
+        run_id = ledger.enqueue(ledger.find_source("gen-procurement"), "manual", "test")
+        ckan_model.Session.commit()
+        crew.until(lambda: model.value("select finished_at from gkopen.run where id = :id", id=run_id), 600)
+        most = peak(pid)
+    run = model.one("select state, counts from gkopen.run where id = :id", id=run_id)
+    assert run is not None
+    counts = run["counts"]
+    print(f"seed 14: {counts['rows_in']} rows = {counts['rows_ok']} good + {counts['rows_quarantined']} quarantined"
+          f" + {counts['rows_duplicate']} duplicate; worker {before >> 20} MB before, {most >> 20} MB at most")
+    assert counts["rows_fetched"] == counts["rows_in"] == rows
+    assert rows == counts["rows_ok"] + counts["rows_quarantined"] + counts["rows_duplicate"]
+    assert most < MOST
+
+
+def test_a_catalogue_of_five_thousand(site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    harvested(5_000, tmp_path, monkeypatch)
+
+
+@pytest.mark.torture
+def test_a_catalogue_of_fifty_thousand(site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    harvested(50_000, tmp_path, monkeypatch)
