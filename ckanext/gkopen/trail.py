@@ -32,6 +32,8 @@ OF_PROCESS = ("plan", "notice", "award", "contract", "acceptance")
 STAGE_OF = {"intention": "plan", "award": "award", "candidates": "award", "contract": "contract",
             "acceptance": "acceptance"}
 """Kind of notice → stage; every other kind belongs to the notice."""
+WON = (None, "awarded", "contracted")
+"""Status of a supplier who was awarded; other rows of a result are candidates, bids or single items."""
 KINDS = {
     "line": Text("预算数", "budget line"),
     "budget": Text("预算金额", "budget"),
@@ -70,7 +72,8 @@ class Amount:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One published event of the chain. `on`: ISO day; `process`: project number; `row`: one of its rows."""
+    """One published event of the chain. `on`: ISO day; `process`: project number; `row`: one of its rows; `words`: a
+    price that is no amount (a rate, a discount), as printed."""
 
     stage: str
     on: str | None
@@ -82,6 +85,7 @@ class Step:
     party: str | None = None
     number: str | None = None
     ended: bool = False
+    words: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +161,7 @@ def _notices(rows: Sequence[Row]) -> list[Step]:
     for row in rows:
         stage = STAGE_OF.get(row["notice_type"], "notice")
         single = stage in ("award", "contract", "acceptance")
-        if stage == "award" and row.get("supplier_status") not in (None, "awarded", "contracted"):
+        if stage == "award" and row.get("supplier_status") not in WON:
             single = False
         key = (row["release_id"], row["notice_type"], row["lot_no"] if single else None,
                row["supplier_name"] if single else None)
@@ -171,15 +175,16 @@ def _notice(rows: Sequence[Row]) -> Step:
     if row["notice_type"] == "candidates":
         amounts: tuple[Amount, ...] = ()
     elif stage == "award":
-        amounts = _amounts(row, award="award_amount") if row.get("supplier_status") in (None, "awarded") else ()
+        amounts = _amounts(row, award="award_amount") if row.get("supplier_status") in WON else ()
     elif stage in ("contract", "acceptance"):
         amounts = _amounts(row, contract="contract_amount")
     else:
         amounts = _stated(rows)
-    single = stage in ("contract", "acceptance") or bool(amounts and stage == "award")
+    won = row["notice_type"] == "award" and row.get("supplier_status") in WON
+    party = row["supplier_name"] if won or stage in ("contract", "acceptance") else None
     return Step(stage, _day(row, "published_at"), row["source_title"] or row["project_name"], amounts, row,
-                "procurement", row["project_no"], row["supplier_name"] if single else None,
-                row["contract_no"] or row["plan_no"], row["notice_type"] == "termination")
+                "procurement", row["project_no"], party, row["contract_no"] or row["plan_no"], row["notice_type"] == "termination",
+                row["award_amount_text"] if won and not amounts else None)
 
 
 def _stated(rows: Sequence[Row]) -> tuple[Amount, ...]:

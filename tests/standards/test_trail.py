@@ -10,6 +10,7 @@ from ckan.plugins import toolkit
 from ckan.tests.helpers import CKANTestApp
 
 from ckanext.gkopen import trail
+from ckanext.gkopen.domains import get_domain
 from tests.people import Cast, call, make_cast
 from tests.standards.test_published import publish
 from tests.thread.test_thread import drain
@@ -148,7 +149,7 @@ def test_withdrawn_is_gone_and_unknown_is_refused(cast: Cast, web: Any) -> None:
 
 
 def row(kind: str, at: str, **cells: Any) -> dict[str, Any]:
-    return dict.fromkeys(("lot_no", "supplier_name", "contract_no", "plan_no", "source_title"), None) | {
+    return dict.fromkeys(get_domain("procurement").field_names) | {
         "release_id": f"{kind}{at}", "notice_type": kind, "published_at": at, "project_no": "P",
         "project_name": "某项目", **cells}
 

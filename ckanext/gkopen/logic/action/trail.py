@@ -135,6 +135,7 @@ def _answer(of: dict[str, Any], notices: list[Any], projects: list[Any], events:
 def _step(step: trails.Step, names: dict[str, str]) -> dict[str, Any]:
     row, domain = step.row, get_domain(step.domain)
     return {"on": step.on, "title": step.title, "party": step.party, "number": step.number, "process": step.process,
+            "words": step.words,
             "amounts": [{"kind": amount.kind, "title": _both(trails.KINDS[amount.kind]),
                          "amount": format(amount.value, "f")} for amount in step.amounts],
             "publisher": row["publisher"], "dataset": names.get(row["dataset_id"]), "source_url": row["source_url"],

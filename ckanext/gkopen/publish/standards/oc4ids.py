@@ -28,9 +28,12 @@ def identifier(prefix: str, known_by: str) -> str:
 
 
 def year(known_by: str, rows: Sequence[Row]) -> str | None:
-    """The package of a year that holds the project: of its code, which never changes, else of its first day."""
+    """The package of a year that holds the project: of its code, which never changes, else of its first day.
+
+    A code begins with the year (2019-…), since 2020 with year and month (2401-… is January 2024).
+    """
     if not known_by.startswith("g-"):
-        return known_by[:4]
+        return f"20{known_by[:2]}" if "01" <= known_by[2:4] <= "12" else known_by[:4]
     days = [day for row in rows for name in ("approved_on", "started_on") if (day := row.get(name))]
     return min(days)[:4] if days else None
 
