@@ -183,8 +183,8 @@ def _notice(rows: Sequence[Row]) -> Step:
     won = row["notice_type"] == "award" and row.get("supplier_status") in WON
     party = row["supplier_name"] if won or stage in ("contract", "acceptance") else None
     return Step(stage, _day(row, "published_at"), row["source_title"] or row["project_name"], amounts, row,
-                "procurement", row["project_no"], party, row["contract_no"] or row["plan_no"], row["notice_type"] == "termination",
-                row["award_amount_text"] if won and not amounts else None)
+                "procurement", row["project_no"], party, row["contract_no"] or row["plan_no"],
+                row["notice_type"] == "termination", row["award_amount_text"] if won and not amounts else None)
 
 
 def _stated(rows: Sequence[Row]) -> tuple[Amount, ...]:
