@@ -34,8 +34,9 @@ def datastore_search(original_action: Any, context: Any, data_dict: dict[str, An
     # The hook counts by itself and tells CKAN not to; the answer says what was asked for.
     if "include_total" in result and "total" in result:
         result["include_total"] = include_total
-    if str(wished).isdigit() and int(wished) > result.get("limit", int(wished)):
-        result["limit_was"] = int(wished)
+    asked = int(str(wished)) if str(wished).isdigit() else 0
+    if asked > result.get("limit", asked):
+        result["limit_was"] = asked
     return result
 
 

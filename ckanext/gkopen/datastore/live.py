@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from ckan.plugins.toolkit import ValidationError
 from ckanext.datastore.backend.postgres import _where_clauses, get_read_engine
 from ckanext.datastore.filters import FilterOp, parse_query_filters
+from sqlalchemy.exc import DataError, OperationalError, ProgrammingError
 
 from ckanext.gkopen.datastore.chinese import conditions
 from ckanext.gkopen.domains import Domain
@@ -71,17 +72,17 @@ def reading(domain: Domain) -> Iterator[sa.Connection]:
     with get_read_engine().connect().execution_options(isolation_level="REPEATABLE READ") as connection:
         try:
             hold(connection, TableSQL(domain).name, SECONDS * 1000)
-        except sa.exc.ProgrammingError as error:
+        except ProgrammingError as error:
             if getattr(error.orig, "pgcode", "") != "42P01":
                 raise
             raise NoTable(domain.name) from None
         try:
             yield connection
-        except sa.exc.DataError as error:
+        except DataError as error:
             raise ValidationError({"filters": [
                 f"值与列的类型不符 / a value does not fit the type of its column:"
                 f" {str(error.orig).splitlines()[0]}"]}) from None
-        except sa.exc.OperationalError as error:
+        except OperationalError as error:
             if getattr(error.orig, "pgcode", "") != "57014":
                 raise
             raise ValidationError({"filters": [
@@ -102,8 +103,9 @@ def where_of(domain: Domain, filters: Any, q: Any, connection: sa.Connection) ->
                 clauses.append(clause)
                 params.update(*values)
         except ValidationError as error:
+            told: Any = error.error_dict["filters"]
             raise ValidationError({"filters": [
-                *error.error_dict["filters"],
+                *told,
                 f"可用的列 / columns: {', '.join(types)}", f"可用的比较 / operators: {', '.join(OPERATORS)}, $and, $or"]
             }) from error
     found = conditions(domain, q, connection) if q else None

@@ -16,6 +16,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from ckanext.datastore.backend.postgres import get_read_engine
+from sqlalchemy.exc import DataError
 
 from ckanext.gkopen import blobs, model
 from ckanext.gkopen.domains import Domain
@@ -101,7 +102,7 @@ def _in_table(domain: Domain, key: Key, datasets: list[str]) -> list[tuple[str, 
                 sa.text(f"select dataset_id, part from {table.name} where dataset_id = any(:datasets)"
                         f" and {' and '.join(where)}"), {"datasets": datasets, **params})
             return [(row[0], row[1]) for row in rows]
-        except sa.exc.DataError:  # a word where the key is a number
+        except DataError:  # a word where the key is a number
             return []
 
 
