@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,12 @@ import yaml
 from ckan import model
 from ckan.plugins import toolkit
 
+from ckanext.gkopen import bodies
+from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.embedded.accounts import Accounts
 from ckanext.gkopen.harvest import ledger
 from ckanext.gkopen.harvesters.source import load_source
+from ckanext.gkopen.oversight import duties
 
 OFFICE = "zwgkb"
 """The disclosure office (政务公开办公室): reviews all bodies."""
@@ -23,6 +27,13 @@ PEOPLE = (
     ("reviewer", "reviewer", "市财政局审核人 / reviewer of the finance bureau", "jianghai-czj"),
 )
 """(role in accounts.txt, account, who it is, body: "*" for all of them)."""
+
+DUTIES = (
+    ("hotline", "jianghai-rx", "monthly", None, "2024-07-01", "2024-12-31"),
+    ("budget", "jianghai-wgl", "yearly", "{period}-budget", "2024-01-01", "2025-12-31"),
+    ("budget", "jianghai-jyj", "yearly", "{period}-budget", "2022-01-01", "2023-12-31"),
+)
+"""What three bodies owe (domain, body, cycle, part, first and last day): some of it is there, some of it is late."""
 
 CAPACITY = {"office": "admin", "officer": "editor", "reviewer": "admin"}
 
@@ -39,12 +50,17 @@ def make_city(folder: Path, platform: str, accounts: Accounts) -> None:
     for role, name, title, body in PEOPLE:
         account = accounts.ensure(role, name, title)
         make_user(name, title, account.password, administrator=role == "administrator")
-        bodies = [entry["id"] for entry in city["bodies"]] if body == "*" else [body] if body else []
-        for organization in bodies:
+        members = [entry["id"] for entry in city["bodies"]] if body == "*" else [body] if body else []
+        for organization in members:
             act("organization_member_create", id=organization, username=name, role=CAPACITY[role])
     for file in sorted((folder / "sources").glob("*.yaml")):
         source = load_source(file.read_text("utf-8"), file.name, platform=platform)
         ledger.save_source(source, "admin", replace=True)
+    for domain, body, cycle, part, since, until in DUTIES:
+        found = bodies.find(body)
+        if not duties.every(domain, found["id"]):
+            duties.keep(get_domain(domain), found, "office", cycle=cycle, part=part, since=date.fromisoformat(since),
+                        until=date.fromisoformat(until))
     model.Session.commit()
 
 

@@ -8,6 +8,7 @@ import io
 import json
 import random
 import re
+import shutil
 import subprocess
 import tempfile
 import zipfile
@@ -248,7 +249,7 @@ def test_checksums_of_texts_behind_each_other() -> None:
         assert streams.joined_crc(zlib.crc32(first), zlib.crc32(second), length) == zlib.crc32(first + second)
 
 
-@pytest.mark.torture
+@pytest.mark.skipif(shutil.which("soffice") is None, reason="LibreOffice is not here; .ci/run installs it")
 def test_libreoffice_opens_the_workbook(made: Made, tmp_path: Path) -> None:
     (tmp_path / "table.xlsx").write_bytes(made("xlsx"))
     subprocess.run(["soffice", "--headless", f"-env:UserInstallation=file://{tmp_path}/profile", "--convert-to",
