@@ -16,7 +16,6 @@ blueprint = Blueprint("gkopen_trail", __name__, url_prefix="/trail")
 FIELDS = {"process": "project_no", "project": "project_code"}
 
 
-@blueprint.get("/<any(process, project):of>/<path:number>.json", endpoint="json")
 def as_json(of: str, number: str) -> Response:
     """The answer of `gkopen_trail_show`. 404: never published; 410: published no more."""
     try:
@@ -30,7 +29,6 @@ def as_json(of: str, number: str) -> Response:
     return said(410, f"该信息已撤回。{reason}", f"This information was withdrawn. {reason}")
 
 
-@blueprint.get("/<any(process, project):of>/<path:number>", endpoint="read")
 def read(of: str, number: str) -> str:
     """The same for people."""
     try:
@@ -47,3 +45,8 @@ def read(of: str, number: str) -> str:
 
 def _shown(of: str, number: str) -> dict[str, Any]:
     return toolkit.get_action("gkopen_trail_show")({"user": ""}, {FIELDS[of]: number})
+
+
+for _of in FIELDS:
+    blueprint.add_url_rule(f"/{_of}/<path:number>.json", "json", as_json, defaults={"of": _of})
+    blueprint.add_url_rule(f"/{_of}/<path:number>", "read", read, defaults={"of": _of})
