@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import stat
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing
@@ -30,8 +31,11 @@ UNFINISHED = (".tmp", ".part", ".filepart", ".swp")
 SETTLED_SECONDS = 60
 MANIFEST_BYTES = 1 << 20
 MOST_FILES = 500
-"""New files of one run; further ones wait for the next."""
+"""Files taken in one run; further ones wait for the next. What is left where it is does not count, else 500 strange
+files would keep every newer one out for ever."""
 BLOCK = 1 << 20
+NO_NAME = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+"""Characters that a file's name does not have and a database does not keep."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ class _Declared:
 
     def _add(self, manifest: str, entry: dict[str, Any]) -> None:
         name, size, sha256, rows = entry["file"], entry["size"], str(entry["sha256"]).lower(), entry.get("rows")
-        if not isinstance(name, str) or name != Path(name).name or name.startswith("."):
+        if not isinstance(name, str) or name != Path(name).name or name.startswith(".") or NO_NAME.search(name):
             raise ValueError(f"file: {str(name)[:100]!r}")
         if type(size) is not int or len(sha256) != 64 or not (rows is None or type(rows) is int):
             raise ValueError(f"size, sha256, rows: {name[:100]}")
@@ -122,13 +126,19 @@ class FileDrop:
                     yield LeftThere("drop-not-plain", name)
                 elif (name, look.st_size, look.st_mtime_ns) not in known.looks:
                     fresh.append((look.st_mtime_ns, name, raw, look.st_size))
-            for modified, name, raw, size in sorted(fresh)[:MOST_FILES]:
+            contents, taken = dict(known.contents), 0
+            for modified, name, raw, size in sorted(fresh):
                 told = declared.files.get(name)
                 if MANIFEST in broken or f"{name}{SUFFIX}" in broken:
                     continue
-                yield self._judge(name, size, modified, told) or self._take(
+                found = self._judge(name, size, modified, told) or self._take(
                     folder, raw, Dropped(name, into / "dropped", size, "", modified, (told or {}).get("rows")),
-                    told, known)  # fmt: skip
+                    told, contents)  # fmt: skip
+                yield found
+                if isinstance(found, Dropped):
+                    contents[found.sha256], taken = name, taken + 1
+                    if taken == MOST_FILES:
+                        return
 
     def _declared(self, folder: _Folder, names: Mapping[str, bytes]) -> _Declared:
         declared = _Declared()
@@ -156,14 +166,14 @@ class FileDrop:
         return None
 
     def _take(self, folder: _Folder, raw: bytes, file: Dropped, told: Mapping[str, Any] | None,
-              known: Known) -> Dropped | LeftThere:  # fmt: skip
+              known: Mapping[str, str]) -> Dropped | LeftThere:  # fmt: skip
         sha256 = folder.copy(raw, file)
         if sha256 is None:
             return LeftThere("drop-unsettled", file.name, {"seconds": SETTLED_SECONDS})
         if told is not None and told["sha256"] != sha256:
             return LeftThere("drop-differs", file.name, {"what": "sha256", "told": told["sha256"], "found": sha256})
-        if sha256 in known.contents:
-            return LeftThere("drop-taken-before", file.name, {"earlier": known.contents[sha256]})
+        if sha256 in known:
+            return LeftThere("drop-taken-before", file.name, {"earlier": known[sha256]})
         return Dropped(file.name, file.path, file.size, sha256, file.modified_ns, file.rows)
 
 

@@ -16,7 +16,7 @@ from ckan.plugins import toolkit
 
 from ckanext.gkopen import blobs, model
 from ckanext.gkopen.harvest import ledger, run
-from ckanext.gkopen.harvesters import SourceRefused, SourceUnreachable, load_source
+from ckanext.gkopen.harvesters import SourceRefused, SourceUnreachable, filedrop, load_source
 from ckanext.gkopen.harvesters.filedrop import Dropped, FileDrop, Known
 from tests.leaks.world import HEADER, row
 from tests.people import call, make_cast
@@ -119,6 +119,29 @@ def test_known_contents_and_known_looks(drop: Drop, tmp_path: Path) -> None:
     look = path.stat()
     known = Known({hashlib.sha256(b"same").hexdigest(): "a.csv"}, {("a.csv", look.st_size, look.st_mtime_ns)})
     assert drop.look(tmp_path, known) == {"b.csv": "drop-taken-before"}
+
+
+def test_equal_files_in_one_drop_are_taken_once(drop: Drop, tmp_path: Path) -> None:
+    for name in ("a.csv", "b.csv"):
+        drop.put(name, b"x,y\n1,2\n", rows=1)
+    assert drop.look(tmp_path) == {"a.csv": "taken", "b.csv": "drop-taken-before"}
+
+
+def test_strange_files_keep_no_newer_one_out(drop: Drop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filedrop, "MOST_FILES", 2)
+    for number in range(3):
+        drop.put(f"{number}.exe", b"x")
+        drop.put(f"new-{number}.csv", f"x,y\n{number},2\n".encode(), rows=1)
+    found = drop.look(tmp_path)
+    assert [name for name, state in found.items() if state == "taken"] == ["new-0.csv", "new-1.csv"]
+    assert {found[f"{number}.exe"] for number in range(3)} == {"drop-kind-unknown"}
+
+
+def test_a_manifest_with_a_name_that_is_none_is_broken(drop: Drop, tmp_path: Path) -> None:
+    for number, name in enumerate(("a\x00.csv", "a\ud800.csv", "a\n.csv")):
+        told = {"file": name, "size": 1, "sha256": "0" * 64}
+        (drop.folder / f"{number}.manifest.json").write_text(json.dumps(told), "utf-8")
+    assert set(drop.look(tmp_path).values()) == {"drop-manifest-broken"}
 
 
 def test_links_and_special_files_are_refused(drop: Drop, tmp_path: Path) -> None:
