@@ -125,6 +125,7 @@ def addresses(world: World, rules: Any) -> Iterator[tuple[str, str, frozenset[st
                  f"{world.withdrawn_name}.csv", f"{world.unpublished_name}.csv"],
         "logic_function": ["package_search", "gkopen_revision_list"], "ver": ["3"], "lang": ["zh_CN"],
         "_format": ["ttl", "jsonld", "xml"], "what": ["harvest"], "view": ["/"], "package_type": ["dataset"],
+        "seq": [1, 2], "form": ["csv", "jsonl"], "dataset": [world.public_name, world.withdrawn_name],
         "tag_name": ["政府采购"], "group_type": ["organization"], "part": ["2024-05"], "filename": ["a.csv"],
         "resource_id": [ids.resource_id(world.public), ids.resource_id(world.withdrawn),
                         ids.table_id("procurement")],
