@@ -47,7 +47,7 @@ def test_a_slow_worker_does_not_bring_back_what_was_withdrawn(cast: Cast, monkey
     with gate(toolkit.config["solr_url"]) as slow:
         monkeypatch.setitem(toolkit.config, "solr_url", slow.url)
         slow.hold()
-        first = threading.Thread(target=crew.in_session, args=(outbox.work_one,))
+        first = threading.Thread(target=crew.in_session, args=(outbox.work_batch,))
         first.start()
         assert slow.held.wait(30)
         call("gkopen_dataset_withdraw", cast.reviewer, id=f"{cast.body}-procurement", reason="含有不应公开的内容")

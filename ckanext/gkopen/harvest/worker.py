@@ -92,7 +92,7 @@ def _round(stop: threading.Event) -> bool | None:
     busy = False
     try:
         start_due_sources()
-        while not stop.is_set() and outbox.work_one():
+        while not stop.is_set() and outbox.work_batch():
             busy = True
         busy = rounds.work() or busy
         while not stop.is_set() and queue.work_one():
@@ -107,12 +107,18 @@ def _round(stop: threading.Event) -> bool | None:
     except ledger.Fenced as fenced:
         ckan_model.Session.rollback()
         log.warning("run %s was taken over by another worker", fenced)
-    except LOST:
-        log.exception("the database does not answer; the worker goes on trying")
+    except LOST as error:
+        log.exception("the disk of the database is full: make room; nothing is half written, and the worker goes on"
+                      " trying" if _no_room(error) else "the database does not answer; the worker goes on trying")
         return None
     finally:
         ckan_model.Session.remove()
     return busy
+
+
+def _no_room(error: Exception) -> bool:
+    """Whether PostgreSQL says that its disk is full (SQLSTATE 53100)."""
+    return "53100" in {getattr(said, "pgcode", None) for said in (error, getattr(error, "orig", None))}
 
 
 def sweep() -> None:

@@ -1,4 +1,4 @@
-"""What every exit still has to be brought to: claimed, done, checked off, in one transaction each.
+"""What every exit still has to be brought to: claimed, done, checked off, in one transaction.
 
 A claim is the row lock of the transaction that writes the result: a worker that is killed leaves nothing to repair.
 Each sink goes straight to the newest seq and checks off all older rows of its dataset.
@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from ckan import logic
 from ckan import model as ckan_model
 from ckan.lib import search
+from ckan.lib.search.common import make_connection
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import blobs, bodies, changesets, ids, logs, model
+from ckanext.gkopen import blobs, changesets, ids, logs, model
 from ckanext.gkopen.dcat import kept
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.publish import publisher
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 SINKS = ("datastore", "files", "solr", "bulk", "standards")
 OF_ALL_BODIES = ("bulk", "standards")
 """Exits that hold all bodies of a domain together: made at most once an interval."""
+TOGETHER = {"datastore": 100, "files": 20, "solr": 100}
+"""Exit → datasets of one domain that are brought up in one transaction, at most. A withdrawal waits for no more."""
 CHANNEL = "gkopen"
 """LISTEN/NOTIFY channel: the doorbell of the workers."""
 
@@ -63,39 +66,62 @@ def enqueue(dataset_id: str, seq: int, domain: str, *, urgent: bool = False) -> 
 
 def drain(dataset_id: str | None = None, *, until: float | None = None) -> Iterator[Done]:
     """Do due work (of one dataset, or all) until none is left; yields each piece. `until`: monotonic deadline."""
-    while (until is None or time.monotonic() < until) and (done := work_one(dataset_id)):
-        yield done
+    while (until is None or time.monotonic() < until) and (done := work_batch(dataset_id)):
+        yield from done
 
 
-def work_one(dataset_id: str | None = None) -> Done | None:
-    """Claim one due row, bring its exit to the newest seq, commit. None when nothing is due.
+def work_batch(dataset_id: str | None = None) -> list[Done]:
+    """Claim due rows of one exit and domain, bring the exit to the newest seqs, commit. Empty when nothing is due.
 
-    A failure is written to the row with the time of the next try, and logged; it is never raised, so that one broken
-    exit does not stop the others.
+    A failure is written to its row with the time of the next try, and logged; it is never raised, so that one broken
+    exit does not stop the others. What fails together is done again one by one: a row waits only for its own failure.
     """
-    row = model.one(
-        "select o.dataset_id, o.seq, o.sink, o.attempts, d.domain, d.seq as newest, d.state, d.name"
-        " from gkopen.outbox o join gkopen.dataset d on d.id = o.dataset_id"
-        " where o.done_at is null and o.not_before <= now()"
-        " and (cast(:d as uuid) is null or o.dataset_id = cast(:d as uuid))"
+    rows = _claim(dataset_id)
+    if len(rows) < 2:
+        return [done for row in rows if (done := _alone(row))]
+    try:
+        return _bring_up(rows)
+    except Exception:
+        ckan_model.Session.rollback()
+        log.info("exit %s of %d datasets failed; each is tried alone", rows[0]["sink"], len(rows), exc_info=True)
+    return [done for row in rows if (done := _alone(_claim_again(row)))]
+
+
+_CLAIM = ("select o.dataset_id, o.seq, o.sink, o.attempts, d.domain, d.seq as newest, d.state, d.name"
+          " from gkopen.outbox o join gkopen.dataset d on d.id = o.dataset_id where o.done_at is null and ")
+
+
+def _claim(dataset_id: str | None) -> list[dict[str, Any]]:
+    """The row that is due first, and others of its exit and domain that never failed, each dataset once. Locked."""
+    first = model.one(
+        _CLAIM + "o.not_before <= now() and (cast(:d as uuid) is null or o.dataset_id = cast(:d as uuid))"
         " order by o.not_before, o.dataset_id, o.seq limit 1 for update of o skip locked", d=dataset_id)
+    if first is None:
+        ckan_model.Session.rollback()
+        return []
+    if first["sink"] not in TOGETHER or first["attempts"]:
+        return [first]
+    others = model.every(
+        _CLAIM + "o.not_before <= now() and o.sink = :sink and d.domain = :domain and o.attempts = 0"
+        " and o.dataset_id <> :first and (cast(:d as uuid) is null or o.dataset_id = cast(:d as uuid))"
+        " order by o.not_before, o.dataset_id, o.seq limit :most for update of o skip locked", d=dataset_id,
+        sink=first["sink"], domain=first["domain"], first=first["dataset_id"], most=TOGETHER[first["sink"]] - 1)
+    return list({row["dataset_id"]: row for row in (first, *others)}.values())
+
+
+def _claim_again(row: dict[str, Any]) -> dict[str, Any] | None:
+    """The same row, unless it is done meanwhile or another worker is at it."""
+    return model.one(_CLAIM + "o.dataset_id = :d and o.seq = :seq and o.sink = :sink for update of o skip locked",
+                     d=row["dataset_id"], seq=row["seq"], sink=row["sink"])
+
+
+def _alone(row: dict[str, Any] | None) -> Done | None:
     if row is None:
         ckan_model.Session.rollback()
         return None
     started = time.monotonic()
     try:
-        _take_turns(row)
-        covered = _covered(row)
-        _WORK[row["sink"]](row)
-        model.execute("update gkopen.outbox set done_at = now(), error = null where sink = :sink"
-                      " and (dataset_id, seq) in (select dataset_id, seq from gkopen.outbox where sink = :sink"
-                      " and done_at is null and (dataset_id, seq) in"
-                      " (select * from unnest(cast(:datasets as uuid[]), cast(:seqs as int[])))"
-                      " for update skip locked)", sink=row["sink"], datasets=[str(c["dataset_id"]) for c in covered],
-                      seqs=[c["seq"] for c in covered])
-        ckan_model.Session.commit()
-        logs.event("exit.done", sink=row["sink"], dataset=row["name"], seq=row["newest"],
-                   seconds=round(time.monotonic() - started, 3))
+        return _bring_up([row])[0]
     except Exception as error:
         ckan_model.Session.rollback()
         log.exception("exit %s of %s is behind; it will be tried again", row["sink"], row["name"])
@@ -108,26 +134,55 @@ def work_one(dataset_id: str | None = None) -> Done | None:
     return Done(str(row["dataset_id"]), row["newest"], row["sink"], time.monotonic() - started)
 
 
-def _take_turns(row: dict[str, Any]) -> None:
+def _bring_up(rows: list[dict[str, Any]]) -> list[Done]:
+    """Do the work of claimed rows of one exit and domain, check it off, commit."""
+    started, sink = time.monotonic(), rows[0]["sink"]
+    _take_turns(rows)
+    covered = _covered(rows)
+    _WORK[sink](rows)
+    model.execute("update gkopen.outbox set done_at = now(), error = null where sink = :sink"
+                  " and (dataset_id, seq) in (select dataset_id, seq from gkopen.outbox where sink = :sink"
+                  " and done_at is null and (dataset_id, seq) in"
+                  " (select * from unnest(cast(:datasets as uuid[]), cast(:seqs as int[])))"
+                  " for update skip locked)", sink=sink, datasets=[str(c["dataset_id"]) for c in covered],
+                  seqs=[c["seq"] for c in covered])
+    ckan_model.Session.commit()
+    seconds = (time.monotonic() - started) / len(rows)
+    for row in rows:
+        logs.event("exit.done", sink=sink, dataset=row["name"], seq=row["newest"], seconds=round(seconds, 3))
+    return [Done(str(row["dataset_id"]), row["newest"], sink, seconds) for row in rows]
+
+
+def _take_turns(rows: list[dict[str, Any]]) -> None:
     """One worker at a time brings one exit of a dataset (or of a domain) up to date, and then reads what is newest.
 
     Else one that read an older publication could write it after another one had written the newer: into the index,
     which knows no order, even rows that were withdrawn.
     """
-    target = row["domain"] if row["sink"] in OF_ALL_BODIES else row["dataset_id"]
-    model.execute("select pg_advisory_xact_lock(hashtextextended(:turn, 0))", turn=f"gkopen/{row['sink']}/{target}")
-    row["newest"] = model.value("select seq from gkopen.dataset where id = :d", d=row["dataset_id"])
+    _lock(f"gkopen/{row['sink']}/{row['domain'] if row['sink'] in OF_ALL_BODIES else row['dataset_id']}"
+          for row in rows)
+    now = {row["id"]: row for row in model.every("select id, seq, state from gkopen.dataset where id = any(:ids)",
+                                                 ids=[row["dataset_id"] for row in rows])}
+    for row in rows:
+        row["newest"], row["state"] = now[row["dataset_id"]]["seq"], now[row["dataset_id"]]["state"]
     ckan_model.Session.expire_all()
 
 
-def _covered(row: dict[str, Any]) -> list[dict[str, Any]]:
+def _lock(turns: Iterable[str]) -> None:
+    """Advisory locks until the commit, in one order everywhere: two workers with many of them wait in no circle."""
+    model.execute("select pg_advisory_xact_lock(hashtextextended(turn, 0)) from unnest(cast(:turns as text[])) turn",
+                  turns=sorted(turns))
+
+
+def _covered(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows that this piece of work answers: read before it starts, so that what comes meanwhile is done again."""
     return model.every(
         "select o.dataset_id, o.seq from gkopen.outbox o join gkopen.dataset d on d.id = o.dataset_id"
         " where o.done_at is null and o.sink = :sink and case when :whole then d.domain = :domain"
-        " else o.dataset_id = :d and o.seq <= :newest end",
-        sink=row["sink"], whole=row["sink"] in OF_ALL_BODIES, domain=row["domain"], d=row["dataset_id"],
-        newest=row["newest"])
+        " else exists (select 1 from unnest(cast(:datasets as uuid[]), cast(:newest as int[])) mine (id, seq)"
+        "  where mine.id = o.dataset_id and o.seq <= mine.seq) end",
+        sink=rows[0]["sink"], whole=rows[0]["sink"] in OF_ALL_BODIES, domain=rows[0]["domain"],
+        datasets=[str(row["dataset_id"]) for row in rows], newest=[row["newest"] for row in rows])
 
 
 def waiting() -> dict[str, Any]:
@@ -141,63 +196,87 @@ def waiting() -> dict[str, Any]:
     return {"rows": row["rows"], "oldest": float(row["oldest"]), "failing": row["failing"]}
 
 
-def _data_parts(dataset_id: Any) -> dict[str, str]:
-    return {part: sha for part, sha in changesets.public_parts(str(dataset_id)).items() if part != changesets.METADATA}
+def _data_parts(rows: list[dict[str, Any]]) -> dict[str, dict[str, str]]:
+    """Dataset → part → sha256 of what is public of its rows."""
+    found: dict[str, dict[str, str]] = {str(row["dataset_id"]): {} for row in rows}
+    for row in model.every("select dataset_id, part, sha256 from gkopen.public_part where part <> :metadata"
+                           " and dataset_id = any(cast(:ids as uuid[]))", metadata=changesets.METADATA,
+                           ids=list(found)):
+        found[str(row["dataset_id"])][row["part"]] = row["sha256"]
+    return found
 
 
-def _datastore(row: dict[str, Any]) -> None:
+def _datastore(rows: list[dict[str, Any]]) -> None:
     from ckanext.gkopen.publish import table
 
-    body_id = model.value("select body_id from gkopen.dataset where id = :d", d=row["dataset_id"])
-    table.bring_up(get_domain(row["domain"]), str(row["dataset_id"]), bodies.titles().get(body_id, ""), row["newest"],
-                   _data_parts(row["dataset_id"]), blobs.read)
+    wanted = _data_parts(rows)
+    titles = {str(row["id"]): row["title"] for row in model.every(
+        "select d.id, coalesce(nullif(g.title, ''), g.name, '') as title from gkopen.dataset d"
+        " left join public.\"group\" g on g.id = d.body_id where d.id = any(:ids)",
+        ids=[row["dataset_id"] for row in rows])}
+    table.bring_up_many(get_domain(rows[0]["domain"]), [
+        table.Wanted(dataset, titles[dataset], row["newest"], wanted[dataset])
+        for row in rows for dataset in (str(row["dataset_id"]),)], blobs.reader(_sha256s(wanted)))
 
 
-def _files(row: dict[str, Any]) -> None:
+def _files(rows: list[dict[str, Any]]) -> None:
     from ckanext.gkopen.publish import files
 
-    files.bring_up_dataset(get_domain(row["domain"]), str(row["dataset_id"]), row["newest"],
-                           _data_parts(row["dataset_id"]), blobs.read)
+    wanted, domain = _data_parts(rows), get_domain(rows[0]["domain"])
+    read = blobs.reader(_sha256s(wanted))
+    # What goes first: it needs the storage alone, which nobody gets who shares it with others that wait for the same.
+    for row in sorted(rows, key=lambda row: bool(wanted[str(row["dataset_id"])])):
+        files.bring_up_dataset(domain, str(row["dataset_id"]), row["newest"], wanted[str(row["dataset_id"])], read)
 
 
-def _bulk(row: dict[str, Any]) -> None:
+def _sha256s(wanted: dict[str, dict[str, str]]) -> list[str]:
+    return [sha256 for parts in wanted.values() for sha256 in parts.values()]
+
+
+def _bulk(rows: list[dict[str, Any]]) -> None:
     from ckanext.gkopen.publish import files
 
-    domain = get_domain(row["domain"])
-    files.bring_up_bulk(domain, row["newest"])
+    domain = get_domain(rows[0]["domain"])
+    files.bring_up_bulk(domain, rows[0]["newest"])
     with publisher.door():
         from ckanext.gkopen.publish import publication
 
         publication.write_bulk_package(domain)
-    _index(ids.bulk_id(domain.name))
+    _index([ids.bulk_id(domain.name)])
     kept.prepare(domain.name)
 
 
-def _standards(row: dict[str, Any]) -> None:
+def _standards(rows: list[dict[str, Any]]) -> None:
     from ckanext.gkopen.publish.standards import bring_up
 
-    bring_up.bring_up(row["domain"])
+    bring_up.bring_up(rows[0]["domain"])
 
 
-def _solr(row: dict[str, Any]) -> None:
-    _index(str(row["dataset_id"]))
-    bulk = ids.bulk_id(row["domain"])
-    if ckan_model.Package.get(bulk) is not None:
-        _index(bulk)
+def _solr(rows: list[dict[str, Any]]) -> None:
+    bulk = ids.bulk_id(rows[0]["domain"])
+    known = [bulk] if ckan_model.Package.get(bulk) is not None else []
+    _index([*(str(row["dataset_id"]) for row in rows), *known])
 
 
-def _index(package_id: str) -> None:
-    """The index says what the database says: the package as it is, or nothing. One writer of a document at a time."""
+def _index(package_ids: list[str]) -> None:
+    """The index says what the database says: the package as it is, or nothing. One writer of a document at a time.
+
+    However many documents, Solr is asked once to show them: a commit costs it more than a hundred documents.
+    """
     ckan_model.Session.flush()
-    model.execute("select pg_advisory_xact_lock(hashtextextended(:turn, 0))", turn=f"gkopen/index/{package_id}")
+    _lock(f"gkopen/index/{package_id}" for package_id in package_ids)
     ckan_model.Session.expire_all()
-    package = ckan_model.Package.get(package_id)
-    if package is None or package.state != "active":
-        search.index_for("package").remove_dict({"id": package_id})
-        search.commit()
-    else:
-        logic.index_update_package({"ignore_auth": True}, package_id)
+    gone = False
+    for package_id in package_ids:
+        package = ckan_model.Package.get(package_id)
+        if package is None or package.state != "active":
+            search.index_for("package").remove_dict({"id": package_id})
+            gone = True
+        else:
+            logic.index_update_package({"ignore_auth": True}, package_id, defer_commit=True)
+    if gone or toolkit.config["ckan.search.solr_commit"]:
+        make_connection().commit()
 
 
-_WORK: dict[str, Callable[[dict[str, Any]], None]] = {"datastore": _datastore, "files": _files, "solr": _solr,
-                                                      "bulk": _bulk, "standards": _standards}
+_WORK: dict[str, Callable[[list[dict[str, Any]]], None]] = {"datastore": _datastore, "files": _files, "solr": _solr,
+                                                            "bulk": _bulk, "standards": _standards}

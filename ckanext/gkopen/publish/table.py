@@ -1,9 +1,9 @@
-"""Brings a domain's DataStore table to exactly the approved parts of one dataset.
+"""Brings a domain's DataStore table to exactly the approved parts of a dataset, or of several.
 
 One table holds a domain's rows of all bodies. A small change is a keyed difference in place; a first load, a
 new version of the domain and a change of more than 30 % are built beside and swapped in. Either is one
 transaction under one advisory lock a table, bookkeeping included: a reader sees one revision, a killed loader
-leaves nothing behind, and an older seq never overwrites a newer one.
+leaves nothing behind, and an older seq never overwrites a newer one. Small new datasets: `table_fresh`.
 Why so: docs/decisions/datastore-table.md.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +25,7 @@ from ckanext.datastore.backend.postgres import get_write_engine
 
 from ckanext.gkopen import ids
 from ckanext.gkopen.domains import Domain
+from ckanext.gkopen.publish.table_fresh import Fresh
 from ckanext.gkopen.publish.table_sql import BOOKKEEPING, GRAMS, TableSQL, lock_key, quoted
 
 SMALL_ROWS = 10_000
@@ -69,10 +70,25 @@ class _State:
     table_rows: int
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the rows of one dataset shall be. `parts`: part → sha256 of canonical CSV; {} = none."""
+
+    dataset_id: str
+    publisher: str
+    seq: int
+    parts: Mapping[str, str]
+
+
 def bring_up(
     domain: Domain, dataset_id: str, publisher: str, seq: int, parts: Mapping[str, str], read_blob: ReadBlob
 ) -> Applied:
-    """Makes the rows of `dataset_id` exactly those of `parts` (part → sha256 of canonical CSV; {} = none).
+    """Makes the rows of `dataset_id` exactly those of `parts`. See `bring_up_many`."""
+    return bring_up_many(domain, [Wanted(dataset_id, publisher, seq, parts)], read_blob)[0]
+
+
+def bring_up_many(domain: Domain, wanted: Sequence[Wanted], read_blob: ReadBlob) -> list[Applied]:
+    """Makes the rows of each dataset exactly those of its parts, all in one transaction; answers in the same order.
 
     Idempotent. A `seq` older than the one already applied changes nothing. `read_blob` is also asked for the
     parts of other datasets when the table is rebuilt; what it raises ends the transaction.
@@ -82,23 +98,34 @@ def bring_up(
     with transaction() as cursor:
         _prepare(cursor)
         cursor.execute("select pg_advisory_xact_lock(%s)", (lock_key(table.id),))
-        state = _read_state(cursor, table, dataset_id)
-        if state.seq > seq:
-            return Applied(0, 0, 0, state.rows, False)
-        current = state.version == domain.version
-        changed = {part: sha for part, sha in parts.items() if state.parts.get(part, ("", 0))[0] != sha}
-        gone = [part for part in state.parts if part not in parts]
-        renamed = state.publisher not in (None, publisher) and state.rows > 0
-        if current and not changed and not gone and not renamed:
-            _record(cursor, table, dataset_id, publisher, seq, {}, [])
-            return Applied(0, 0, 0, state.rows, False)
-        if state.version is None and not parts:
-            _record(cursor, table, dataset_id, publisher, seq, {}, gone)
-            return Applied(0, 0, 0, 0, False)
-        load = _Load(cursor, table, dataset_id, publisher, seq, changed, gone, state, read_blob)
-        if not parts or (current and not changed and not renamed):
-            return load.remove()
-        return load.difference(renamed) if current else load.rebuild()
+        fresh = Fresh(cursor, table, read_blob)
+        applied = []
+        for one in wanted:
+            rows = fresh.take(one.dataset_id, one.publisher, one.seq, one.parts) if len(wanted) > 1 else None
+            applied.append(Applied(rows, 0, 0, rows, False) if rows else _bring_up(cursor, table, one, read_blob))
+        fresh.load()
+        return applied
+
+
+def _bring_up(cursor: Any, table: TableSQL, wanted: Wanted, read_blob: ReadBlob) -> Applied:
+    dataset_id, publisher, seq, parts = wanted.dataset_id, wanted.publisher, wanted.seq, wanted.parts
+    state = _read_state(cursor, table, dataset_id)
+    if state.seq > seq:
+        return Applied(0, 0, 0, state.rows, False)
+    current = state.version == table.domain.version
+    changed = {part: sha for part, sha in parts.items() if state.parts.get(part, ("", 0))[0] != sha}
+    gone = [part for part in state.parts if part not in parts]
+    renamed = state.publisher not in (None, publisher) and state.rows > 0
+    if current and not changed and not gone and not renamed:
+        _record(cursor, table, dataset_id, publisher, seq, {}, [])
+        return Applied(0, 0, 0, state.rows, False)
+    if state.version is None and not parts:
+        _record(cursor, table, dataset_id, publisher, seq, {}, gone)
+        return Applied(0, 0, 0, 0, False)
+    load = _Load(cursor, table, dataset_id, publisher, seq, changed, gone, state, read_blob)
+    if not parts or (current and not changed and not renamed):
+        return load.remove()
+    return load.difference(renamed) if current else load.rebuild()
 
 
 def drop_dataset(domain: Domain, dataset_id: str, seq: int) -> Applied:

@@ -25,7 +25,7 @@ SYSTEM_COLUMNS: dict[str, Text] = {
 
 # Two-character pieces of a text, in both alignments: a Chinese substring of any length is a set of them, and
 # a GIN index finds it. A tsvector holds at most 1 MB: only a row's first 100,000 characters can be found.
-# (`..` with `\&` gives what `(..)` with `\1` gives, in half the time.)
+# (`..` with `\&` gives what `(..)` with `\1` gives; it saves 2 % of the processor time of building the index.)
 GRAMS = r"""
 create or replace function public.gkopen_grams(t text) returns tsvector
 immutable parallel safe strict language sql cost 2000 return
@@ -49,7 +49,8 @@ create table if not exists gkopen.applied (
   seq bigint not null, rows bigint not null, primary key (dataset_id, part));
 -- What readers may know of it: which publication of each dataset their snapshot shows.
 create schema if not exists gkopen_public;
-create or replace view gkopen_public.shown as select table_id, dataset_id, seq from gkopen.applied_dataset where rows > 0;
+create or replace view gkopen_public.shown as
+  select table_id, dataset_id, seq from gkopen.applied_dataset where rows > 0;
 """
 
 
@@ -132,7 +133,8 @@ class TableSQL:
         return f"create table {self.build_name} (_id serial, _full_text tsvector, {self.definitions()})"
 
     def create_staged(self) -> str:
-        return f"create temp table gkopen_staged ({self.definitions()}) on commit drop"
+        return ("drop table if exists pg_temp.gkopen_staged;"
+                f" create temp table gkopen_staged ({self.definitions()}) on commit drop")
 
     def constants(self, name: str, dataset_id: str, part: str, publisher: str) -> str:
         """COPY fills the columns that it is not given from these defaults: no row passes through Python."""
