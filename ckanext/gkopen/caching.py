@@ -25,7 +25,7 @@ SECONDS = 60
 SHARED_SECONDS = 5
 """nginx in front asks again after this time, and is answered by the tag."""
 TAG = "gkopen.tag"
-NEVER = {"user", "admin", "gkopen_feed", "gkopen_operations", "webassets", "static"}
+NEVER = {"user", "admin", "gkopen_feed", "gkopen_operations", "gkopen_push", "webassets", "static"}
 """Blueprints whose answers are a person's, a machine's, or carry their own rules."""
 SHAPES = ("text/html", "application/json", "text/turtle", "application/rdf+xml", "application/ld+json", "text/n3")
 

@@ -177,6 +177,9 @@ UNACCEPTABLE = [
     (b'{"rows": [{"a": "1"}], "scope": "all"}', "application/json", "malformed"),
     (b'{"rows": [{"a": "1"}], "units": []}', "application/json", "malformed"),
     (b"[" * 100_000, "application/json", "malformed"),
+    (b'{"rows": [{"a": "\\ud800"}]}', "application/json", "malformed"),
+    (b'{"rows": [{"a": "1"}], "\\ud800": 1}', "application/json", "malformed"),
+    (b'{"rows": [{"a": "1"}], "units": {"a": "\\u0000"}}', "application/json", "malformed"),
     (b'{"rows": []}', "application/json", "not-acceptable"),
     (b"\xff\xfe\x00garbage\x81", "text/csv", "not-acceptable"),
     (b"not a workbook", XLSX, "not-acceptable"),
@@ -265,8 +268,27 @@ def test_two_workers_check_each_push_once_and_in_order(system: System) -> None:
         list(pool.map(one, range(3)))
     work()
     assert submissions() == 6
+    assert model.value("select max(attempts) from gkopen.push") == 1
     states = [system.ask(place).json["state"] for place in places]
     assert states == [*["superseded"] * 5, "held"]
+
+
+def test_a_worker_that_comes_between_counting_and_locking_counts_nothing(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system.push({"rows": rows(1)})
+    found = model.one
+
+    def one(sql: str, **params: Any) -> Any:
+        if sql.startswith("select p.*"):
+            monkeypatch.setattr(model, "one", found)
+            with ThreadPoolExecutor(1) as other:
+                assert other.submit(queue.work_one).result() is False
+        return found(sql, **params)
+
+    monkeypatch.setattr(model, "one", one)
+    assert queue.work_one()
+    assert model.every("select state, attempts from gkopen.push") == [{"state": "checked", "attempts": 1}]
 
 
 def test_a_push_that_is_being_checked_says_so(system: System) -> None:

@@ -25,6 +25,8 @@ KINDS = {
 SCOPES: tuple[Scope, ...] = ("parts", "complete", "changes")
 OPTIONS = ("mapping", "units", "constants")
 KEYS = ("rows", "scope", *OPTIONS)
+SURROGATES = ("\\ud", "\\uD")
+"""How the escape of a character beyond U+FFFF begins, which takes two of them."""
 
 
 class Malformed(Exception):
@@ -72,7 +74,10 @@ def problems(domain: Domain, path: Path, filename: str, options: Options) -> lis
 def _envelope(path: Path) -> dict[str, Any]:
     try:
         # Numbers stay texts here too: nothing of this is kept, but a float of 400 digits is an error.
-        told = json.loads(path.read_bytes().decode("utf-8-sig"), parse_float=str, parse_int=str)
+        text = path.read_bytes().decode("utf-8-sig")
+        told = json.loads(text, parse_float=str, parse_int=str)
+        if any(begins in text for begins in SURROGATES):
+            json.dumps(told, ensure_ascii=False).encode()             # half of a pair is no character
     except (ValueError, RecursionError):
         raise Malformed("正文不是有效的 UTF-8 JSON", "the body is not valid JSON in UTF-8") from None
     if not isinstance(told, dict) or not isinstance(told.get("rows"), list):
@@ -90,4 +95,6 @@ def _envelope(path: Path) -> dict[str, Any]:
 def _texts(name: str, value: Any) -> dict[str, str]:
     if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
         raise Malformed(f"{name} 应为文本对文本的对象", f"{name} is an object of texts")
+    if any("\x00" in text for pair in value.items() for text in pair):
+        raise Malformed(f"{name} 中有 NUL 字符，请去掉", f"{name} holds a NUL character: leave it out")
     return value

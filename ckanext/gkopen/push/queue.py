@@ -28,6 +28,9 @@ from ckanext.gkopen.records import Finding, Options
 log = logging.getLogger(__name__)
 
 TRIES = 5
+CLAIM_SECONDS = 2
+"""Between counting a try and locking the push no other worker counts one too: several that knock at once would else
+use up the tries of a push that nobody has checked."""
 FINDINGS_TOLD = 500
 BLOB_LOCK = 0x676B6F70       # "gkop": with the content's hash, one writer of equal bytes at a time
 
@@ -77,11 +80,11 @@ def accept(token: Mapping[str, Any], key: str, mark: str, data: bytes, media_typ
 def work_one() -> bool:
     """Check the push that has waited longest. False when there is none. Commits."""
     found = model.value(
-        "update gkopen.push set attempts = attempts + 1 where id = (select p.id from gkopen.push p where state ="
-        " 'queued' and not_before <= clock_timestamp() and not exists (select 1 from gkopen.push e"
-        "  where e.state = 'queued' and e.domain = p.domain and e.body_id = p.body_id"
-        "  and (e.received_at, e.id) < (p.received_at, p.id))"
-        " order by received_at, id limit 1 for update skip locked) returning id")
+        "update gkopen.push set attempts = attempts + 1, not_before = clock_timestamp() + make_interval(secs => :claim)"
+        " where id = (select p.id from gkopen.push p where state = 'queued' and not_before <= clock_timestamp()"
+        "  and not exists (select 1 from gkopen.push e where e.state = 'queued' and e.domain = p.domain"
+        "  and e.body_id = p.body_id and (e.received_at, e.id) < (p.received_at, p.id))"
+        " order by received_at, id limit 1 for update skip locked) returning id", claim=CLAIM_SECONDS)
     ckan_model.Session.commit()                           # counted even if the checking kills this process
     if found is None:
         return False
