@@ -21,9 +21,9 @@ from ckan.plugins import toolkit
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from ckanext.gkopen import blobs
+from ckanext.gkopen import blobs, model
 from ckanext.gkopen.domains import get_domain
-from ckanext.gkopen.publish import files
+from ckanext.gkopen.publish import files, served
 from tests.people import Cast, make_cast
 from tests.thread.test_thread import FIRST, approve, dataset_id, drain, submit
 
@@ -77,8 +77,8 @@ def get(cast: Cast, tmp_path: Path) -> Iterator[Get]:
     threading.Thread(target=portal.serve_forever, daemon=True).start()
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    served = toolkit.config["ckanext.gkopen.published_folder"]
-    text = CONF.read_text("utf-8").replace("/var/lib/ckan/public/served", served)
+    folder = toolkit.config["ckanext.gkopen.published_folder"]
+    text = CONF.read_text("utf-8").replace("/var/lib/ckan/public/served", folder)
     text = text.replace("server web:5000;", f"server 127.0.0.1:{portal.server_port};")
     text = text.replace("listen 8080;", f"listen 127.0.0.1:{port};").replace("/var/cache/nginx", str(tmp_path))
     (tmp_path / "portal.conf").write_text(text, "utf-8")
@@ -169,3 +169,14 @@ def test_a_withdrawal_takes_the_file_away_at_once_and_a_sweep_puts_the_folder_ri
     assert not (folder / "at/left.csv").is_symlink()
     restored: Any = get("/open/procurement.csv")
     assert (restored.bytes, restored.headers["ETag"]) == (whole.bytes, whole.headers["ETag"])
+
+
+def test_a_sweep_that_just_settles_the_folder_brings_nothing_back(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Path(toolkit.config["ckanext.gkopen.published_folder"])
+    rows = model.every("select address, sha256, variants, updated_at from gkopen.file where sha256 is not null")
+    monkeypatch.setattr(files, "_own_storage", lambda: served.settle(rows))
+    files.bring_up_dataset(get_domain("procurement"), dataset_id(cast), 2, {}, blobs.read)
+    ckan_model.Session.commit()
+    assert (folder / "at/procurement.csv").is_symlink()
+    assert not list((folder / "at/procurement").iterdir())
+    assert not list((folder / "versions/procurement").iterdir())

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import threading
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 from ckan import model as ckan_model
@@ -17,6 +19,7 @@ from ckan.tests.helpers import CKANTestApp
 from ckanext.gkopen import blobs, ids, model
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.publish import files, store
+from ckanext.gkopen.publish.forms import content
 from ckanext.gkopen.publish.forms.streams import IDENTITY, SUFFIX
 from ckanext.gkopen.publish.table_sql import lock_key
 from tests.people import Cast, call, make_cast
@@ -195,6 +198,15 @@ def test_withdrawn_files_answer_410_and_their_bytes_are_gone(cast: Cast, browser
     assert f"{cast.body}-procurement" not in browser.get("/open/index.json").get_data(as_text=True)
 
 
+def test_a_file_that_is_just_taken_away_is_no_error_of_the_portal(cast: Cast, browser: CKANTestApp) -> None:
+    for row in model.every("select sha256 from gkopen.file where dataset_id is not null"):
+        store.remove(store.places_of(row["sha256"]))      # as a withdrawal does before its commit
+    answer = browser.get(address(cast))
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert "max-age=60" not in answer.headers.get("Cache-Control", "")
+    ckan_model.Session.rollback()
+
+
 def test_files_made_again_are_the_same_and_older_seqs_are_late(cast: Cast) -> None:
     parts = {row["part"]: row["sha256"] for row in model.every(
         "select part, sha256 from gkopen.public_part where part <> '~metadata'")}
@@ -280,10 +292,28 @@ def test_a_withdrawal_leaves_bytes_that_another_dataset_is_about_to_name(cast: C
     assert row["sha256"] in store.held_files()
 
 
-def test_a_changed_part_is_patched_into_files_that_are_byte_by_byte_those_made_anew(cast: Cast) -> None:
+def test_few_rows_in_many_parts_are_the_same_rows_written_at_once(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = {r["part"]: r["sha256"] for r in model.every(
+        "select part, sha256 from gkopen.public_part where part <> '~metadata'")}
+    assert len(parts) > 1
+
+    def bring_up(seq: int) -> dict[str, bytes]:
+        made = files.bring_up_dataset(PROCUREMENT, dataset_id(cast), seq, parts, blobs.read)
+        return {file.form: store.open_file(file.sha256, IDENTITY, file.size).read() for file in made}
+
+    at_once = bring_up(2)
+    monkeypatch.setattr(content, "FEW_BYTES", 0)
+    by_part = bring_up(3)
+    assert {form for form in at_once if at_once[form] == by_part[form]} >= {"csv", "excel.csv", "jsonl", "xlsx"}
+    assert pq.read_table(io.BytesIO(at_once["parquet"])).equals(pq.read_table(io.BytesIO(by_part["parquet"])))
+
+
+def test_a_changed_part_is_patched_into_files_that_are_byte_by_byte_those_made_anew(
+        cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     """And a published file that was changed on the disk is not copied from."""
     parts = {r["part"]: r["sha256"] for r in model.every(
         "select part, sha256 from gkopen.public_part where part <> '~metadata'")}
+    monkeypatch.setattr(content, "FEW_BYTES", 0)           # as if they were large
     folder = store.local_folder()
     assert len(parts) > 1
     assert folder is not None

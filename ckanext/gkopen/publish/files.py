@@ -120,9 +120,11 @@ def _own_storage() -> None:
 
 def _withdraw(which: str, reason: str, seq: int, it: str) -> None:
     """The addresses stay and answer 410; bytes that no other address names go at once."""
-    served.hide(row["address"] for row in model.every(
-        f"select f.address from gkopen.file f where {which}", it=it, seq=seq))
+    hidden = [row["address"] for row in model.every(
+        f"select f.address from gkopen.file f where {which}", it=it, seq=seq)]
+    served.hide(hidden)
     _own_storage()
+    served.hide(hidden)          # whom this waited for, a sweep or a maker, may have shown them once more
     gone = {row["sha256"] for row in model.every(
         f"select f.sha256 from gkopen.file f where {which} and f.sha256 is not null", it=it, seq=seq)}
     model.execute(f"update gkopen.file f set sha256 = null, size = null, rows = null, layout = null, variants = '{{}}',"

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
+from ckan.lib import files as storages
 from flask import Response, request
 from werkzeug.datastructures import Accept
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
@@ -46,7 +47,11 @@ def send(row: Mapping[str, Any]) -> Response:
     """The bytes of a row of gkopen.file that has some."""
     coding = coding_for(request.accept_encodings, row["variants"])
     size = row["size"] if coding == IDENTITY else row["variants"][coding]
-    held = store.open_file(row["sha256"], coding, size)
+    try:
+        held = store.open_file(row["sha256"], coding, size)
+    except storages.exc.MissingFileError:  # taken away since the row was read; the commit that says so is on its way
+        text = "该文件正在更新，请稍后再试。\nThis file is just being replaced: try again in a moment.\n"
+        return Response(text, 503, {"Retry-After": "5"}, content_type="text/plain; charset=utf-8")
     response = Cacheable(wrap_file(request.environ, held, 1 << 18), direct_passthrough=True)  # type: ignore[arg-type]
     response.headers["Content-Type"] = row["media_type"]
     response.content_length = size
