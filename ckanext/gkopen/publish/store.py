@@ -6,7 +6,9 @@ variants lie beside the file, under its sha256 and `.gz` or `.zst`.
 
 from __future__ import annotations
 
+import fcntl
 import io
+import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -20,8 +22,9 @@ from ckanext.gkopen import blobs
 from ckanext.gkopen.publish.forms.streams import IDENTITY, SUFFIX
 
 STORAGE = "gkopen_public"
-MAKING = ".making-"
-"""Folders in which files are made, in the storage itself, so that a rename brings them to their place."""
+MAKING = "making-"
+"""Folders in which files are made, in the storage itself, so that a rename brings them to their place. No dot in front:
+a storage does not list what is hidden, and the sweep would never find them."""
 
 
 def local_folder() -> Path | None:
@@ -36,9 +39,30 @@ def location(sha256: str, coding: str = IDENTITY) -> str:
 
 @contextmanager
 def making() -> Iterator[Path]:
-    """An empty folder that is gone afterwards. What a crash leaves there goes with the next sweep."""
+    """An empty folder that is gone afterwards. What a crash leaves there goes with the next sweep: its lock, which says
+    that somebody is at work in it, ends with the process."""
     with tempfile.TemporaryDirectory(prefix=MAKING, dir=local_folder()) as folder:
-        yield Path(folder)
+        lock = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield Path(folder)
+        finally:
+            os.close(lock)
+
+
+def _being_made(folder: Path) -> bool:
+    """Whether the one who makes files in this folder lives."""
+    try:
+        lock = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        return True                                       # done meanwhile
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
 
 
 def put(path: Path, sha256: str, coding: str, media_type: str) -> None:
@@ -111,13 +135,16 @@ class _Remote(io.RawIOBase):
 
 
 def held_files() -> dict[str, list[str]]:
-    """sha256 → the places of its file and variants; what a crash left half-made stands under names of its own."""
+    """sha256 → the places of its file and variants; what a crash left half-made stands under names of its own. What is
+    being made just now is left out."""
     places: dict[str, list[str]] = {}
+    root = local_folder()
     for place in storages.get_storage(STORAGE).scan():
         parts = PurePosixPath(place).parts
         name = parts[0] if parts[0].startswith(MAKING) else parts[-1].split(".")[0]
         places.setdefault(name, []).append(place)
-    return places
+    return {name: held for name, held in places.items()
+            if not (name.startswith(MAKING) and root and _being_made(root / name))}
 
 
 def places_of(sha256: str) -> list[str]:
