@@ -21,7 +21,7 @@ from uuid import uuid4
 
 from ckanext.gkopen import blast, blobs, bodies, changesets, ids, model, reports
 from ckanext.gkopen.domains import Domain, get_domain
-from ckanext.gkopen.examine import examine
+from ckanext.gkopen.examine import examine, rules_version
 from ckanext.gkopen.metadata.package import default_metadata, review_findings
 from ckanext.gkopen.records import Examined, Finding, Options, Unreadable
 
@@ -89,12 +89,20 @@ def submit(submission: Submission) -> Outcome:
         " cast(:options as jsonb), :by)",
         id=submission_id, dataset=dataset["id"], raw=raw_sha256, filename=submission.filename, source=submission.source,
         run=submission.run_id, key=key, by=submission.submitted_by,
-        options=model.dump({"scope": submission.scope, "mapping": dict(submission.options.mapping),
+        options=model.dump({"read_by": read_by(domain, submission.options, submission.scope), "seq": dataset["seq"],
+                            "scope": submission.scope, "mapping": dict(submission.options.mapping),
                             "units": dict(submission.options.units), "constants": dict(submission.options.constants)}))
     options = replace(submission.options, expected_header=tuple(dataset["header"]) if dataset["header"] else None)
     proposal = _proposal(domain, dataset, submission.body, submission.metadata)
     return _hold(domain, dataset, submission_id, submission.path, submission.filename, options, submission.scope,
                  submission.submitted_by, proposal, _Door(submission.source), run_id=submission.run_id)
+
+
+def read_by(domain: Domain, options: Options, scope: changesets.Scope) -> str:
+    """A digest of all that decides how a file is read. The same of the same bytes gives the same rows and findings."""
+    said = [rules_version(domain), scope, *(sorted(each.items()) for each in (options.mapping, options.units,
+                                                                             options.constants))]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
 def recheck(submission_id: str, submitted_by: str) -> Outcome:
@@ -212,6 +220,7 @@ def _hold(domain: Domain, dataset: Mapping[str, Any], submission_id: str, path: 
     except Unreadable as error:
         if door.harvested and scope == "complete" and {f.code for f in error.findings} & {"file-empty", "no-rows"} and (
                 alarm := blast.empty(str(dataset["id"]))):
+            reports.of_run(dataset["id"], run_id, error.findings)
             return _frozen_whole(dataset, submission_id, alarm)
         return _return_whole(domain, dataset, submission_id, submitted_by, error.findings, run_id=run_id)
     base = changesets.public_parts(str(dataset["id"]))
@@ -235,13 +244,14 @@ def _hold(domain: Domain, dataset: Mapping[str, Any], submission_id: str, path: 
         if not changes:
             if door.harvested and scope == "complete":     # the source is again what is public: nothing else waits
                 supersede(dataset["id"], submission_id, None, set(), scope)
-            reports.unchanged(dataset["id"], submission_id, run_id, examined, counts)
-            return Outcome("unchanged", submission_id, None, str(dataset["id"]), **counts,
-                           findings=dict(examined.counts()))
+            reports.of_run(dataset["id"], run_id, examined.findings, examined)
+            return _noted(submission_id, Outcome("unchanged", submission_id, None, str(dataset["id"]), **counts,
+                                                 findings=dict(examined.counts())))
     if alarms and (known := _known(dataset["id"], changesets.digest(str(dataset["id"]), "publish", changes))):
-        return Outcome(known["state"], submission_id, str(known["id"]), str(dataset["id"]), **counts,
-                       findings=dict(examined.counts()), **_sums(changes),
-                       alarms=alarms if known["state"] == "frozen" else ())
+        reports.of_run(dataset["id"], run_id, examined.findings, examined)
+        return _noted(submission_id, Outcome(
+            known["state"], submission_id, str(known["id"]), str(dataset["id"]), **counts,
+            findings=dict(examined.counts()), **_sums(changes), alarms=alarms if known["state"] == "frozen" else ()))
     revision_id = changesets.hold_changes(domain, dataset, submission_id, changes, submitted_by, kind="publish",
                                           counts=counts, header=list(examined.header), alarms=alarms)
     found = [*examined.findings, *(review_findings(metadata) if metadata else ())]
@@ -274,9 +284,14 @@ def _known(dataset_id: Any, digest: str) -> dict[str, Any] | None:
 
 def _frozen_whole(dataset: Mapping[str, Any], submission_id: str, alarm: Mapping[str, Any]) -> Outcome:
     """A listing without rows, where rows are public: nothing is changed, and a person is told."""
-    model.execute("update gkopen.submission set options = options || cast(:kept as jsonb) where id = :id",
-                  id=submission_id, kept=model.dump({"frozen": alarm}))
-    return Outcome("frozen", submission_id, None, str(dataset["id"]), alarms=(alarm,))
+    return _noted(submission_id, Outcome("frozen", submission_id, None, str(dataset["id"]), alarms=(alarm,)))
+
+
+def _noted(submission_id: str, outcome: Outcome) -> Outcome:
+    """Kept with a submission that has no revision of its own: a run that is resumed answers the same."""
+    model.execute("update gkopen.submission set options = options || cast(:outcome as jsonb) where id = :id",
+                  id=submission_id, outcome=model.dump({"outcome": outcome.as_dict()}))
+    return outcome
 
 
 def preview(domain: Domain, body: Mapping[str, Any], examined: Examined) -> list[changesets.Change]:
@@ -340,10 +355,8 @@ def _outcome_of(submission_id: str, dataset_id: str) -> Outcome:
     row = model.one("select * from gkopen.revision where submission_id = :id order by created_at desc limit 1",
                     id=submission_id)
     if row is None:
-        options = model.value("select options from gkopen.submission where id = :id", id=submission_id)
-        if "frozen" in options:
-            return Outcome("frozen", submission_id, None, dataset_id, alarms=(options["frozen"],))
-        return Outcome("unchanged", submission_id, None, dataset_id, **options["unchanged"])
+        told = model.value("select options -> 'outcome' from gkopen.submission where id = :id", id=submission_id)
+        return Outcome(**(told | {"alarms": tuple(told["alarms"])}))
     found = model.every("select code, count(*) as n from gkopen.finding where revision_id = :id group by code",
                         id=row["id"])
     frozen = row["state"] == "frozen"

@@ -35,23 +35,21 @@ def store_rows(examined: Examined, dataset_id: Any, revision_id: str | None, run
                            zip(table["line"].to_pylist(), table["row"].to_pylist(), strict=True)])
 
 
-def unchanged(dataset_id: Any, submission_id: str, run_id: str | None, examined: Examined,
-              counts: Mapping[str, int]) -> None:
-    """A run that changes nothing has a report too: its findings, and the rows that it set apart.
+def of_run(dataset_id: Any, run_id: str | None, findings: Sequence[Finding], examined: Examined | None = None) -> None:
+    """What a run found in a dataset of which it holds nothing new: its findings, and the rows that it set apart.
 
-    A source that is bad in the same way every day would fill the disk: only the newest unchanged run of a dataset
-    keeps them.
+    A source that is bad in the same way every day would fill the disk: only the newest such run of a dataset keeps
+    them.
     """
-    model.execute("update gkopen.submission set options = options || cast(:counts as jsonb) where id = :id",
-                  id=submission_id, counts=model.dump({"unchanged": {**counts, "findings": examined.counts()}}))
     if run_id is None:
         return
     for table in ("finding", "quarantine"):
         model.execute(f"delete from gkopen.{table} t using gkopen.run r, gkopen.run mine where t.run_id = r.id"
                       " and r.source_id = mine.source_id and mine.id = :run and t.dataset_id = :d"
                       " and t.revision_id is null", run=run_id, d=dataset_id)
-    store_findings(examined.findings, dataset_id, None, run_id)
-    store_rows(examined, dataset_id, None, run_id)
+    store_findings(findings, dataset_id, None, run_id)
+    if examined is not None:
+        store_rows(examined, dataset_id, None, run_id)
 
 
 def set_aside(run_id: str, tables: Mapping[str, Path]) -> dict[str, int]:
