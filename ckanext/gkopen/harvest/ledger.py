@@ -13,9 +13,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
+import psycopg2
 import sqlalchemy as sa
 from ckan import model as ckan_model
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, PendingRollbackError
 
 from ckanext.gkopen import blobs, ids, logs, model
 from ckanext.gkopen.harvest import breaker
@@ -34,6 +35,10 @@ BAD = ("incomplete", "failed")
 GOOD = ("done", "partly", "held")
 """States of a run that read the whole source."""
 
+
+LOST = (OperationalError, InterfaceError, PendingRollbackError, psycopg2.OperationalError, psycopg2.InterfaceError)
+"""How the database says that it is away, or full, depending on who asks it first: SQLAlchemy, its session, or psycopg2.
+A run is not ended by it: whoever claims it next goes on."""
 
 LOGGED = ("pages", "rows_in", "rows_ok", "rows_quarantined", "rows_duplicate", "added", "changed", "removed")
 """Counts of a run that its line in the log tells."""
@@ -104,19 +109,22 @@ def set_state(name: str, state: str) -> None:
 
 def enqueue(source: dict[str, Any], trigger: str, requested_by: str, *, dry_run: bool = False) -> str:
     """Queue a run; while one of the source is queued or running, that one is the answer. Raises OtherRunOpen."""
-    run_id = str(uuid4())
-    model.execute(
-        "insert into gkopen.run (id, source_id, epoch, trigger, requested_by, dry_run)"
-        " values (:id, :source, 0, :trigger, :by, :dry)"
-        " on conflict (source_id) where state in ('queued', 'running') do nothing",
-        id=run_id, source=source["id"], trigger=trigger, by=requested_by, dry=dry_run)
     model.execute("select pg_notify('gkopen', 'run')")
-    open_run = model.one("select id, dry_run from gkopen.run where source_id = :s and state in ('queued', 'running')",
-                         s=source["id"])
-    assert open_run is not None
-    if open_run["dry_run"] != dry_run:
-        raise OtherRunOpen(str(open_run["id"]), open_run["dry_run"])
-    return str(open_run["id"])
+    while True:                                           # the one that is open may end before it is asked for its id
+        run_id = model.value(
+            "insert into gkopen.run (id, source_id, epoch, trigger, requested_by, dry_run)"
+            " values (:id, :source, 0, :trigger, :by, :dry)"
+            " on conflict (source_id) where state in ('queued', 'running') do nothing returning id",
+            id=str(uuid4()), source=source["id"], trigger=trigger, by=requested_by, dry=dry_run)
+        if run_id is not None:
+            return str(run_id)
+        open_run = model.one("select id, dry_run from gkopen.run where source_id = :s"
+                             " and state in ('queued', 'running')", s=source["id"])
+        if open_run is None:
+            continue
+        if open_run["dry_run"] != dry_run:
+            raise OtherRunOpen(str(open_run["id"]), open_run["dry_run"])
+        return str(open_run["id"])
 
 
 def lock_key(source_id: Any) -> int:

@@ -6,6 +6,7 @@ nothing (docs/decisions/blast-radius.md).
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
@@ -19,11 +20,10 @@ from typing import Any
 
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
-from sqlalchemy.exc import OperationalError
 
-from ckanext.gkopen import blast, bodies, ids, model, pipeline, reports
+from ckanext.gkopen import blast, bodies, changesets, ids, model, pipeline, reports
 from ckanext.gkopen.domains import Domain, get_domain
-from ckanext.gkopen.harvest import breaker, contract, drops, ledger
+from ckanext.gkopen.harvest import again, breaker, contract, drops, ledger
 from ckanext.gkopen.harvest.report import Report
 from ckanext.gkopen.harvest.spool import Spool
 from ckanext.gkopen.harvesters import Limits, open_transport
@@ -36,6 +36,9 @@ from ckanext.gkopen.records import Options
 log = logging.getLogger(__name__)
 
 LIMITS = Limits()
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""How the system says that a file finds no room: on the disk, in a quota, below a limit."""
 
 Progress = Callable[[str, int, int | None], None]
 """(stage, done, total or None): called after each page and each body."""
@@ -77,16 +80,13 @@ def carry_out(claim: ledger.Claim, progress: Progress = lambda *_: None) -> Repo
         ckan_model.Session.rollback()
         report.at_least("incomplete" if report.pages else "failed")
         error, wait = _describe(problem), getattr(problem, "retry_after", None)
-    except (ledger.Fenced, OperationalError):
+    except (ledger.Fenced, *ledger.LOST):
         raise                                             # not this run's fault: whoever claims it next goes on
     except Exception as problem:
         ckan_model.Session.rollback()
         log.exception("run %s of %s ended by an error of the program", run["id"], source.name)
         report.at_least("failed")
-        error = {"kind": type(problem).__name__,
-                 "zh": "程序错误：已记入日志，数据未改动；请把运行编号告诉管理员",
-                 "en": "an error of the program: it is in the log and nothing was changed;"
-                       " tell the administrator the run's id"}
+        error = _own_fault(problem)
     ledger.finish(run, report.state, report.counts(), stages, error, wait)
     return report
 
@@ -95,6 +95,19 @@ def _describe(problem: Exception) -> dict[str, str]:
     """Both languages and the kind of an error, for the report."""
     zh, en = getattr(problem, "zh", None), getattr(problem, "en", None)
     return {"kind": type(problem).__name__, "zh": zh or str(problem), "en": en or str(problem)}
+
+
+def _own_fault(problem: Exception) -> dict[str, str]:
+    """What is not the source's fault. The table that was worked on is not touched; those before it are whole."""
+    if isinstance(problem, OSError) and problem.errno in FULL:
+        return {"kind": "DiskFull",
+                "zh": "门户存储的磁盘已满，没有留下半成品；请管理员腾出空间，之后会自动重试。",
+                "en": "the disk of the portal's storage is full; nothing is half written. The administrator makes room,"
+                      " and the run is tried again by itself"}
+    return {"kind": type(problem).__name__,
+            "zh": "程序错误：已记入日志，数据未改动；请把运行编号告诉管理员",
+            "en": "an error of the program: it is in the log and nothing was changed;"
+                  " tell the administrator the run's id"}
 
 
 def _cancelled(asked: ledger.Cancelled, report: Report) -> dict[str, str]:
@@ -172,17 +185,32 @@ def _submit(run: dict[str, Any], source: Source, spool: Spool, entry: Any, repor
     catalogue = {name: value for name, value in asdict(entry).items() if name != "raw"} if entry else None
     end = ckan_model.Session.rollback if run["dry_run"] else ckan_model.Session.commit
     named, unknown = _bodies(source, spool)
-    for number, (body, names) in enumerate(named, 1):
-        ledger.check_epoch(run)
-        path, rows = spool.join(names)
-        _table(run, source, domain, body, path, rows, catalogue, report)
-        end()
-        progress("check", number, len(named))
+    tables = [(ids.dataset_id(domain.name, body["id"]), body, *spool.join(names)) for body, names in named]
+    ledger.check_epoch(run)
+    known = again.unchanged(run, f"source:{source.name}", pipeline.read_by(domain, _options(source), _scope(source)),
+                            {dataset: _fingerprint(path) for dataset, _, path, _ in tables})
+    end()
+    for number, (dataset, body, path, rows) in enumerate(tables, 1):
+        if dataset in known:
+            report.add(known[dataset], body["name"])
+        else:
+            ledger.check_epoch(run)
+            _table(run, source, domain, body, path, rows, catalogue, report)
+            end()
+        progress("check", number, len(tables))
     ledger.check_epoch(run)
     if source.complete and source.organization_column:
         _absent(source, domain, {body["id"] for body, _ in named}, report)
     report.set_aside(reports.set_aside(run["id"], unknown))
     end()
+
+
+def _options(source: Source) -> Options:
+    return Options(mapping=source.mapping, units=source.units, constants=source.constants)
+
+
+def _scope(source: Source) -> changesets.Scope:
+    return "complete" if source.complete else "changes"
 
 
 def _bodies(source: Source, spool: Spool) -> tuple[list[tuple[dict[str, Any], list[str]]], dict[str, Path]]:
@@ -218,9 +246,7 @@ def _table(run: dict[str, Any], source: Source, domain: Domain, body: dict[str, 
         domain=source.domain, body=body, path=path, filename=f"{source.name}.jsonl", source=f"source:{source.name}",
         submitted_by=f"source:{source.name}", run_id=run["id"],
         idempotency_key=f"{run['id']}/{body['id']}/{_fingerprint(path)}",
-        options=Options(mapping=source.mapping, units=source.units, constants=source.constants),
-        scope="complete" if source.complete else "changes",
-        metadata=default_metadata(domain, body, catalogue)))
+        options=_options(source), scope=_scope(source), metadata=default_metadata(domain, body, catalogue)))
     if outcome.state in ("held", "frozen"):
         contract.keep(dataset_id, run, now, outcome.submission_id)
     report.add(outcome, body["name"])

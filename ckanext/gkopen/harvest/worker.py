@@ -19,7 +19,6 @@ from typing import Any
 import psycopg2
 import sqlalchemy as sa
 from ckan import model as ckan_model
-from sqlalchemy.exc import InterfaceError, OperationalError, PendingRollbackError
 
 from ckanext.gkopen import model
 from ckanext.gkopen.harvest import ledger, run
@@ -28,9 +27,6 @@ from ckanext.gkopen.publish import files, outbox, table
 from ckanext.gkopen.push import queue
 
 log = logging.getLogger(__name__)
-
-LOST = (OperationalError, InterfaceError, PendingRollbackError, psycopg2.OperationalError, psycopg2.InterfaceError)
-"""How a connection says that it is gone, depending on who asks it first: SQLAlchemy, its session, or psycopg2."""
 
 TICK_LOCK = 0x676B6F70_7469636B       # "gkoptick"
 MEMORY_LIMIT = 1 << 30
@@ -107,7 +103,7 @@ def _round(stop: threading.Event) -> bool | None:
     except ledger.Fenced as fenced:
         ckan_model.Session.rollback()
         log.warning("run %s was taken over by another worker", fenced)
-    except LOST as error:
+    except ledger.LOST as error:
         log.exception("the disk of the database is full: make room; nothing is half written, and the worker goes on"
                       " trying" if _no_room(error) else "the database does not answer; the worker goes on trying")
         return None
@@ -161,7 +157,7 @@ class _Doorbell:
             select.select([raw], [], [], seconds)
             raw.poll()
             raw.notifies.clear()
-        except (*LOST, OSError, ValueError, psycopg2.Error):
+        except (*ledger.LOST, OSError, ValueError, psycopg2.Error):
             self.hang_up()
             threading.Event().wait(seconds)
 
