@@ -43,7 +43,7 @@ check: $(DEVELOPMENT) ## lint, types, domain files, translations
 	@$(VENV)/bin/python -m ckanext.gkopen.domains
 	@$(VENV)/bin/python -m ckanext.gkopen.i18n check
 
-torture: $(DEVELOPMENT) ## the long tests: kills, cut connections, races
+torture: $(DEVELOPMENT) ## the acceptance rows in their long forms, half an hour, with a table
 	@$(RUN) test -m torture $(ARGS)
 
 search: $(RUNTIME) ## a CKAN with only gkopen's search, to judge it by a corpus of your own
