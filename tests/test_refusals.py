@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
@@ -20,6 +21,40 @@ def test_a_nul_character_is_a_bad_request(app: Any, address: str) -> None:
 
 def test_a_nul_character_in_json_is_a_bad_request(app: Any) -> None:
     app.post("/api/3/action/datastore_search", json={"resource_id": "x", "q": "\x00"}, status=400)
+
+
+@pytest.mark.parametrize("half", ["\ud800", "a\udfff"])
+def test_half_of_a_character_in_json_is_a_bad_request(app: Any, half: str) -> None:
+    for action in ("datastore_search", "gkopen_row_history", "package_show"):
+        app.post(f"/api/3/action/{action}", json={"resource_id": half, "id": half, "key": half}, status=400)
+    app.post("/api/3/action/package_search", json={"q": "\U0001f600"}, status=200)
+
+
+def cursor_of(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+@pytest.mark.parametrize("text", ["[" * 3000, '["\\ud800"]', '["\\u0000"]', "{}", "1", "null",
+                                  '[1, 1, "\\ud800", 0, ""]'])
+def test_a_cursor_that_no_answer_gave_is_no_error_of_the_portal(app: Any, text: str) -> None:
+    cast, cursor = make_cast(), cursor_of(text)
+    for address in ("/open/changes.jsonl", "/open/changes.atom", "/oversight"):
+        assert app.get(f"{address}?cursor={cursor}").status_code in (400, 404), address
+    for action, data in (("gkopen_rows", {"domain": "procurement"}), ("gkopen_change_list", {}),
+                         ("gkopen_oversight_list", {}), ("gkopen_message_list", {}), ("gkopen_revision_list", {}),
+                         ("gkopen_source_list", {}), ("gkopen_push_token_list", {})):
+        with pytest.raises(toolkit.ValidationError):
+            call(action, cast.admin, cursor=cursor, **data)
+
+
+def test_a_number_of_a_cursor_has_an_end(app: Any) -> None:
+    with pytest.raises(toolkit.ValidationError):
+        call("gkopen_message_list", make_cast().admin, cursor=cursor_of(f'["{10 ** 30}"]'))
+
+
+def test_a_key_that_nests_too_deeply_is_none(app: Any) -> None:
+    with pytest.raises((toolkit.ValidationError, toolkit.ObjectNotFound)):
+        call("gkopen_row_history", "", domain="project", key="[" * 5000)
 
 
 def test_a_form_of_the_catalogue_that_there_is_not(app: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -16,6 +17,7 @@ unknown length is not looked at: it could be without end."""
 RDF_FORMS = ("ttl", "xml", "jsonld", "n3", "rdf")
 
 
+HALF = "请求中有不完整的字符（\\ud800 一类），请改正。/ The request holds half of a character (\\ud800): mend it.\n"
 NUL = "请求中有 NUL 字符（%00），请去掉。/ The request holds a NUL character (%00): leave it out.\n"
 
 
@@ -31,9 +33,9 @@ def without_nul(application: WSGIApplication) -> WSGIApplication:
 
 
 def refuse() -> Response | None:
-    """For `before_request`: a NUL in a JSON body; an RDF form of the catalogue that there is not."""
-    if _nul_in_json():
-        return Response(NUL, status=400, mimetype="text/plain")
+    """For `before_request`: a NUL or half a character in a JSON body; a form of the catalogue that there is not."""
+    if wrong := _wrong_in_json():
+        return Response(wrong, status=400, mimetype="text/plain")
     form = (request.view_args or {}).get("_format")
     if (request.endpoint or "").startswith("dcat.") and form is not None and form not in RDF_FORMS:
         return Response(toolkit._("There is no form {form}; there are: {forms}.").format(
@@ -51,7 +53,18 @@ def not_authorized(_error: toolkit.NotAuthorized) -> Any:
     return current_app.handle_user_exception(Forbidden())
 
 
-def _nul_in_json() -> bool:
-    return (request.is_json and request.blueprint != "gkopen_push"             # which reads its body itself
-            and 0 < (request.content_length or 0) <= JSON_MOST
-            and (b"\\u0000" in request.get_data() or b"\x00" in request.get_data()))
+def _wrong_in_json() -> str | None:
+    if not (request.is_json and request.blueprint != "gkopen_push"             # which reads its body itself
+            and 0 < (request.content_length or 0) <= JSON_MOST):
+        return None
+    data = request.get_data()
+    if b"\\u0000" in data or b"\x00" in data:
+        return NUL
+    if b"\\ud" in data or b"\\uD" in data:
+        try:
+            json.dumps(json.loads(data), ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            return HALF
+        except (ValueError, RecursionError):
+            return None                                   # no JSON at all: said where it is read
+    return None

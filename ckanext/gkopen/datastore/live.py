@@ -6,7 +6,6 @@ named belong together.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from ckanext.datastore.backend.postgres import _where_clauses, get_read_engine
 from ckanext.datastore.filters import FilterOp, parse_query_filters
 from sqlalchemy.exc import DataError, OperationalError, ProgrammingError
 
+from ckanext.gkopen import cursors
 from ckanext.gkopen.datastore.chinese import conditions
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.publish.table_sql import SYSTEM_COLUMNS, TableSQL, quoted
@@ -220,15 +220,15 @@ class Order:
 
 def write_cursor(order: Order, asked: str, values: Sequence[str | None]) -> str:
     """A place in an order of the answers to one question."""
-    return base64.urlsafe_b64encode(json.dumps([asked, list(values)], ensure_ascii=False).encode()).decode()
+    return cursors.write([asked, list(values)])
 
 
 def read_cursor(order: Order, asked: str, text: str) -> list[str | None]:
     """Raises ValidationError for a cursor that no answer gave, or that belongs to another question."""
     try:
-        named, values = json.loads(base64.urlsafe_b64decode(text.encode()))
+        named, values = cursors.read(text)
         if named == asked and len(values) == len(order.columns) and all(
-                value is None or (isinstance(value, str) and "\x00" not in value) for value in values):
+                value is None or isinstance(value, str) for value in values):
             return values
     except (ValueError, TypeError):
         pass

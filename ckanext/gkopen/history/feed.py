@@ -7,7 +7,6 @@ one row for a reader who keeps a table by dataset and key. What a withdrawal has
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -15,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from ckanext.gkopen import blobs, model
+from ckanext.gkopen import blobs, cursors, model
 from ckanext.gkopen.domains import Domain, domains
 from ckanext.gkopen.history.difference import Difference, difference, objects
 from ckanext.gkopen.history.publications import PUBLICATION, kind_of, withdrawal_of
@@ -46,18 +45,18 @@ class Place:
 
     def __str__(self) -> str:
         inside = [] if self.step == DONE else [self.step, self.part, self.line, self.version]
-        return base64.urlsafe_b64encode(json.dumps([self.position, *inside], ensure_ascii=False).encode()).decode()
+        return cursors.write([self.position, *inside])
 
     @staticmethod
     def read(text: str) -> Place:
         """Raises UnknownCursor."""
         try:
-            values = json.loads(base64.urlsafe_b64decode(text.encode()))
+            values = cursors.read(text)
             place = Place(*values)
             kinds = [type(value) for value in values]
         except (ValueError, TypeError) as error:
             raise UnknownCursor(text) from error
-        if kinds not in ([int], [int, int, str, int, str]) or "\x00" in place.part + place.version or not (
+        if kinds not in ([int], [int, int, str, int, str]) or not (
                 0 <= place.position < 1 << 62 and 0 <= place.step <= DONE and 0 <= place.line < 1 << 62):
             raise UnknownCursor(text)
         return place

@@ -42,7 +42,7 @@ def from_request(domain: Domain, given: Any) -> Key:
     An object or a list may also be given as JSON text. Raises NotAKey.
     """
     if isinstance(given, str) and given[:1] in "[{":
-        with suppress(ValueError):  # a key may begin with a bracket
+        with suppress(ValueError, RecursionError):  # a key may begin with a bracket
             given = json.loads(given)
     if isinstance(given, Mapping):
         if set(given) != set(domain.key):

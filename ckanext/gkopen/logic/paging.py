@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import model
+from ckanext.gkopen import cursors, model
 
 MOST = 1000
 
@@ -26,8 +24,7 @@ def listed(data_dict: dict[str, Any], sql: str, place: Mapping[str, Callable[[st
     rows = model.every(sql, limit=wanted + 1, **start, **params)
     cursor = None
     if len(rows) > wanted:
-        last = json.dumps([str(rows[wanted - 1][name]) for name in place]).encode()
-        cursor = base64.urlsafe_b64encode(last).decode()
+        cursor = cursors.write([str(rows[wanted - 1][name]) for name in place])
     return {"results": [show(row) for row in rows[:wanted]], "cursor": cursor}
 
 
@@ -51,15 +48,21 @@ def moment(text: str) -> datetime:
     return found
 
 
+def number(text: str) -> int:
+    """A number of a cursor, as large as PostgreSQL has them."""
+    found = int(text)
+    if not 0 <= found < 1 << 63:
+        raise ValueError(text)
+    return found
+
+
 def _after(data_dict: dict[str, Any], place: Mapping[str, Callable[[str], Any]]) -> dict[str, Any]:
     """The parameters `after_<column>`. Raises ValidationError for a cursor that we did not give."""
     text = data_dict.get("cursor")
     if not text:
         return {f"after_{name}": None for name in place}
     try:
-        values = [str(value) for value in json.loads(base64.urlsafe_b64decode(str(text).encode()))]
-        if any("\x00" in value for value in values):
-            raise ValueError(text)
+        values = [str(value) for value in cursors.read(str(text))]
         return {f"after_{name}": read(value) for (name, read), value in zip(place.items(), values, strict=True)}
     except (ValueError, TypeError) as error:
         raise toolkit.ValidationError({"cursor": [

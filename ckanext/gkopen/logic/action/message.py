@@ -37,7 +37,8 @@ def gkopen_message_list(context: Any, data_dict: Any) -> dict[str, Any]:
     return paging.listed(
         data_dict, "select * from gkopen.message where (:all or body_id = any(:visible) or (:portal and body_id is"
         " null)) and (cast(:after_id as bigint) is null or id < :after_id) order by id desc limit :limit",
-        {"id": int}, shown, all=visible is None, visible=sorted(visible or ()), portal=roles.is_administrator(user))
+        {"id": paging.number}, shown, all=visible is None, visible=sorted(visible or ()),
+        portal=roles.is_administrator(user))
 
 
 def gkopen_feed_create(context: Any, data_dict: Any) -> dict[str, Any]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from datetime import date
 from typing import Any
 
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import bodies
+from ckanext.gkopen import bodies, cursors
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.logic import paging
 from ckanext.gkopen.logic.action.common import domain_of, need, speaking, user_of, uuid_of
@@ -42,7 +40,7 @@ def gkopen_oversight_list(context: Any, data_dict: Any) -> dict[str, Any]:
     start = _after(data_dict)
     rest = [entry for entry in chosen if start is None or ledger.place(entry) < start]
     page = rest[:wanted]
-    cursor = _cursor(ledger.place(page[-1])) if len(rest) > wanted else None
+    cursor = cursors.write(ledger.place(page[-1])) if len(rest) > wanted else None
     return {"results": list(ledger.described(page)), "cursor": cursor, "counts": counts, "unknown_years": years}
 
 
@@ -143,16 +141,12 @@ def _needed_day(data_dict: Any, name: str) -> date:
         raise toolkit.ValidationError({name: [toolkit._("Give a day such as 2026-01-31.")]}) from error
 
 
-def _cursor(values: tuple[str, ...]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(values).encode()).decode()
-
-
 def _after(data_dict: Any) -> tuple[str, ...] | None:
     text = data_dict.get("cursor")
     if not text:
         return None
     try:
-        values = json.loads(base64.urlsafe_b64decode(str(text).encode()))
+        values = cursors.read(str(text))
         if isinstance(values, list) and all(isinstance(value, str) for value in values):
             return tuple(values)
     except ValueError:

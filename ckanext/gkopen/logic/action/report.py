@@ -34,7 +34,7 @@ def gkopen_finding_list(context: Any, data_dict: Any) -> dict[str, Any]:
         data_dict, "select t.*, d.body_id from gkopen.finding t left join gkopen.dataset d on d.id = t.dataset_id"
         f" where t.run_id = :run{_OWN} and (cast(:after_id as bigint) is null or t.id > :after_id)"
         " order by t.id limit :limit",
-        {"id": int}, lambda row: _finding(row) | {
+        {"id": paging.number}, lambda row: _finding(row) | {
             "body": titles.get(row["body_id"], ""), "revision": str(row["revision_id"] or "") or None},
         default=FINDINGS, run=run["id"], **_seen_by(context))
 
@@ -48,10 +48,11 @@ def gkopen_revision_quarantine(context: Any, data_dict: Any) -> dict[str, Any]:
     row = visible_revision(context, data_dict)
     answer = paging.listed(
         data_dict, "select id, line, kind, row from gkopen.quarantine where revision_id = :revision"
-        " and (cast(:after_line as int) is null or (line, id) > (cast(:after_line as int), cast(:after_id as bigint)))"
+        " and (cast(:after_line as bigint) is null or (line, id) > (cast(:after_line as bigint),"
+        " cast(:after_id as bigint)))"
         " and (cast(:code as text) is null or exists (select 1 from gkopen.finding f where f.revision_id = :revision"
         " and f.line = quarantine.line and f.code = :code))"
-        " order by line, id limit :limit", {"line": int, "id": int}, dict, revision=row["id"],
+        " order by line, id limit :limit", {"line": paging.number, "id": paging.number}, dict, revision=row["id"],
         code=data_dict.get("code") or None)
     found = model.every("select * from gkopen.finding where revision_id = :id and line = any(:lines) order by id",
                         id=row["id"], lines=[entry["line"] for entry in answer["results"]])
@@ -85,7 +86,7 @@ def gkopen_run_quarantine(context: Any, data_dict: Any) -> dict[str, Any]:
         f" where t.run_id = :run{_OWN} and (cast(:after_id as bigint) is null or t.id > :after_id)"
         " and (cast(:code as text) is null or exists (select 1 from gkopen.finding f where f.run_id = t.run_id"
         " and f.line = t.line and f.dataset_id is not distinct from t.dataset_id and f.code = :code))"
-        " order by t.id limit :limit", {"id": int}, shown, default=FINDINGS, run=run["id"],
+        " order by t.id limit :limit", {"id": paging.number}, shown, default=FINDINGS, run=run["id"],
         code=data_dict.get("code") or None, **_seen_by(context))
     found: dict[tuple[Any, int], list[dict[str, Any]]] = {}
     for finding in model.every("select * from gkopen.finding where run_id = :run and line = any(:lines) order by id",
@@ -103,7 +104,7 @@ def findings_of_revision(revision_id: str, data_dict: Any) -> dict[str, Any]:
     return paging.listed(
         data_dict, "select * from gkopen.finding where revision_id = :revision"
         " and (cast(:after_id as bigint) is null or id > :after_id) order by id limit :limit",
-        {"id": int}, _finding, default=FINDINGS, revision=revision_id)
+        {"id": paging.number}, _finding, default=FINDINGS, revision=revision_id)
 
 
 def _seen_by(context: Any) -> dict[str, Any]:
