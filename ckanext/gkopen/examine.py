@@ -10,8 +10,10 @@ No database, no CKAN. Problems of data are findings; a file that cannot be read 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +62,21 @@ def examine(domain: Domain, path: Path, *, filename: str, options: Options) -> E
     keys = check_keys(domain, made.values, findings)
     rules.apply_between(domain, made, findings, ~findings.bad & ~keys.duplicates, labels)
     return _result(domain, made.values, rows, findings, keys)
+
+
+def rules_version(domain: Domain) -> str:
+    """Names everything that an examination hangs on beside its file and options: the domain, and this program."""
+    return f"{domain.version}-{_program()}"
+
+
+@cache
+def _program() -> str:
+    here = Path(__file__).parent
+    read = [*here.glob("*.py"), *(here / "normalise").glob("*"), *(here / "checks").glob("*")]
+    digest = hashlib.sha256()
+    for path in sorted(path for path in read if path.is_file()):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def _result(domain: Domain, values: dict[str, pa.Array], rows: Rows, findings: Findings, keys: Keys) -> Examined:
