@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from ckan.plugins import toolkit
 
 from ckanext.gkopen import model
+from ckanext.gkopen.oversight.ledger import facts
 from tests.oversight.world import approve, on_day, publish, row, states, submit
 from tests.people import Cast, call, make_cast
 
@@ -105,6 +107,15 @@ def test_a_table_that_is_whole_is_there_again_when_it_was_found_unchanged(cast: 
     on_day(monkeypatch, "2027-06-01")
     [entry] = ledger()["results"]
     assert entry["state"] in ("overdue", "unknown"), "2026 was owed by the first weeks of 2027"
+
+
+@pytest.mark.parametrize(("state", "told"), [("unchanged", 1), ("frozen", 0), ("held", 0)])
+def test_a_listing_that_was_frozen_says_nothing_of_a_table(cast: Cast, state: str, told: int) -> None:
+    publish(cast, row(1))
+    model.execute("insert into gkopen.submission (id, dataset_id, kind, source, idempotency_key, submitted_by, options)"
+                  " select cast(:id as uuid), id, 'data', 'source:x', 'k', 'source:x', cast(:options as jsonb)"
+                  " from gkopen.dataset", id=str(uuid4()), options=model.dump({"outcome": {"state": state}}))
+    assert sum(len(days) for days in facts().told.values()) == told
 
 
 @pytest.mark.parametrize(("change", "said"), [

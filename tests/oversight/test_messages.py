@@ -237,6 +237,9 @@ def test_metrics_tell_of_sources_and_queues(app: Any) -> None:
     cast = make_cast()
     ledger.save_source(load_source(SOURCE, "source.yaml"), cast.admin)
     ended("partly", rows_in=5, rows_quarantined=2)
+    for address in ("/metrics", "/en/metrics"):           # passed on by a proxy on the same machine
+        app.get(address, environ_overrides={"REMOTE_ADDR": "127.0.0.1"}, headers={"X-Forwarded-For": "203.0.113.7"},
+                status=404)
     text = app.get("/metrics", environ_overrides={"REMOTE_ADDR": "127.0.0.1"}).body
     assert f'gkopen_source_good{{source="{NAME}"}} 1\n' in text
     assert f'gkopen_source_rows_quarantined{{source="{NAME}"}} 2\n' in text

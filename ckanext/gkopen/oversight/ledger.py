@@ -64,8 +64,9 @@ def facts() -> Facts:
     for row in model.every(
             "select dataset_id, min(at) as at from (select u.dataset_id, u.at from gkopen.publication u"
             " join gkopen.revision_part p on p.revision_id = u.revision_id and p.part = 'whole'"
+            # A listing that was frozen has no revision either, and says nothing.
             " union all select s.dataset_id, s.received_at from gkopen.submission s where s.kind = 'data'"
-            " and not exists (select 1 from gkopen.revision r where r.submission_id = s.id)) t"
+            " and s.options -> 'outcome' ->> 'state' = 'unchanged') t"
             " group by dataset_id, date_trunc('day', at at time zone 'Asia/Shanghai') order by 2"):
         told.setdefault(str(row["dataset_id"]), []).append(_day(row["at"]))
     nil: dict[str, dict[str, date]] = {}

@@ -41,7 +41,10 @@ def _database() -> bool:
 
 @blueprint.route("/metrics")
 def metrics() -> Response:
-    """Gauges in Prometheus' text format."""
+    """Gauges in Prometheus' text format, for those who ask the program itself: what a proxy passes on comes from
+    anywhere, though it has the proxy's address, and /en/metrics is one more way to spell it."""
+    if "X-Forwarded-For" in request.headers:
+        return toolkit.abort(404)
     address = ipaddress.ip_address(request.remote_addr or "0.0.0.0")
     networks = toolkit.config["ckanext.gkopen.metrics_networks"]
     if not any(address in ipaddress.ip_network(network) for network in networks):
