@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
 
 from .encoding import to_utf8
 from .raw import MAX_COLUMNS, MAX_JSON_BYTES, Body, Collector, Sheet, Source, refuse
@@ -25,14 +29,12 @@ def open_json(path: Path) -> Source:
     if path.stat().st_size > MAX_JSON_BYTES:
         raise refuse("file-too-large", size=path.stat().st_size, limit=MAX_JSON_BYTES)
     buffer, encoding = to_utf8(path)
-    text = buffer.to_pybytes().decode("utf-8")
     notes: list[str] = []
-    lines = text.split("\n")
     records: Callable[[], Iterable[tuple[int, Any]]]
-    if _is_lines(lines):
-        records = partial(_json_lines, lines)  # parsed twice: all objects at once take ten times the text's memory
+    if _is_lines(buffer):
+        records = partial(_json_lines, buffer)  # parsed twice: all objects at once take ten times the text's memory
     else:
-        whole = list(enumerate(_rows_of(_parse(text, None)), 1))
+        whole = list(enumerate(_rows_of(_parse(buffer.to_pybytes().decode("utf-8"), None)), 1))
         records = partial(iter, whole)
         notes.append("JSON: line numbers are record numbers, from 1")
     labels: dict[str, None] = {}
@@ -60,23 +62,30 @@ def open_json(path: Path) -> Source:
     return Source([Sheet([(0, header)] if header else [], load, labelled=True)], encoding, notes=notes)
 
 
-def _is_lines(lines: list[str]) -> bool:
+def _lines(buffer: pa.Buffer) -> Iterator[tuple[int, str]]:
+    """Number and text of each line that is not blank, one at a time. Only \\n ends a line."""
+    with io.BufferedReader(pa.BufferReader(buffer)) as file:
+        for number, line in enumerate(file, 1):
+            text = line.decode("utf-8").removesuffix("\n")
+            if text.strip():
+                yield number, text
+
+
+def _is_lines(buffer: pa.Buffer) -> bool:
     """JSON Lines: the first line that is not blank is a whole object, and it is not the only value in the file."""
-    first = next((line.strip() for line in lines if line.strip()), "")
+    first, *others = [text.strip() for _, text in islice(_lines(buffer), 2)] or [""]
     if not (first.startswith("{") and first.endswith("}")):
         return False
     try:
-        json.loads(first)
+        record = json.loads(first)
     except (ValueError, RecursionError):
         return False
-    rest = sum(1 for line in lines if line.strip())
-    return rest > 1 or not any(isinstance(value, list | dict) for value in json.loads(first).values())
+    return bool(others) or not any(isinstance(value, list | dict) for value in record.values())
 
 
-def _json_lines(lines: list[str]) -> Iterator[tuple[int, Any]]:
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            yield number, _parse(line, number)
+def _json_lines(buffer: pa.Buffer) -> Iterator[tuple[int, Any]]:
+    for number, line in _lines(buffer):
+        yield number, _parse(line, number)
 
 
 def _parse(text: str, line: int | None) -> Any:
