@@ -149,6 +149,12 @@ def test_a_withdrawn_row_is_gone_and_says_why(cast: Cast, browser: CKANTestApp) 
     assert len(whole.findall("{http://www.w3.org/2005/Atom}entry")) == 3
 
 
+def test_a_reason_that_xml_cannot_hold_leaves_the_feed_readable(cast: Cast, browser: CKANTestApp) -> None:
+    call("gkopen_dataset_withdraw", cast.reviewer, id=f"{cast.body}-procurement", part="2024-05", reason="误\x0b发<")
+    told = ElementTree.fromstring(browser.get("/open/changes.atom").data)
+    assert "误\ufffd发<" in "".join(told.itertext())
+
+
 def test_rows_with_line_ends_and_quotes_are_found(site: Any) -> None:
     domain = get_domain("parking")
     cells = dict.fromkeys(domain.field_names, "")

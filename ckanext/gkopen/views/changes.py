@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
-from xml.etree import ElementTree
 
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
@@ -19,13 +18,14 @@ from ckanext.gkopen.history import feed, files, publications
 from ckanext.gkopen.logic.action.asked import limit_of
 from ckanext.gkopen.logic.action.change import asked
 from ckanext.gkopen.logic.clock import SHANGHAI
+from ckanext.gkopen.views import atom
 from ckanext.gkopen.views.answers import refused
+from ckanext.gkopen.views.atom import add
 from ckanext.gkopen.views.download import ONE_RANGE, Cacheable, cached, protect, said
 
 blueprint = Blueprint("gkopen_changes", __name__)
 MOST_LINES = 1_000_000
 MOST_ENTRIES = 200
-ATOM = "http://www.w3.org/2005/Atom"
 KINDS = {"first": ("首次发布", "First publication"), "addition": ("新增", "Rows added"), "update": ("更新", "Update"),
          "correction": ("更正", "Correction"), "rollback": ("恢复到以前的版本", "Brought back to an earlier revision"),
          "withdrawal": ("撤回", "Withdrawal"), "metadata": ("说明信息更新", "Metadata")}
@@ -66,7 +66,7 @@ def _stream(of: Any, until: feed.Place, wanted: int) -> Iterator[bytes]:
 
 
 @blueprint.get("/open/changes.atom", endpoint="atom")
-def atom() -> Response:
+def publications_feed() -> Response:
     """Publications, newest first, for feed readers. `domain`, `limit`."""
     try:
         wanted = limit_of(request.args, 50, MOST_ENTRIES)
@@ -80,15 +80,8 @@ def atom() -> Response:
 
 
 def _atom(rows: list[dict[str, Any]], domain: str | None) -> str:
-    ElementTree.register_namespace("", ATOM)
     site, titles = toolkit.config["ckan.site_url"].rstrip("/"), bodies.titles()
-    root = ElementTree.Element(f"{{{ATOM}}}feed")
-
-    def add(parent: ElementTree.Element, name: str, text: str = "", **attributes: str) -> ElementTree.Element:
-        made = ElementTree.SubElement(parent, f"{{{ATOM}}}{name}", attributes)
-        made.text = text or None
-        return made
-
+    root = atom.feed()
     here = f"{site}/open/changes.atom" + (f"?domain={domain}" if domain else "")
     add(root, "id", here)
     add(root, "title", f"{toolkit.config['ckan.site_title']} · {domains()[domain].title.zh if domain else '数据变更'}")
@@ -109,7 +102,7 @@ def _atom(rows: list[dict[str, Any]], domain: str | None) -> str:
         add(entry, "category", term=kind, label=f"{KINDS[kind][0]} / {KINDS[kind][1]}")
         add(entry, "category", term=row["domain"])
         add(entry, "summary", _summary(row, kind))
-    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True).decode()
+    return atom.written(root)
 
 
 def _summary(row: dict[str, Any], kind: str) -> str:

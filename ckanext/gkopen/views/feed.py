@@ -7,16 +7,16 @@ the address exists.
 from __future__ import annotations
 
 from typing import Any
-from xml.etree import ElementTree
 
 from ckan.plugins import toolkit
 from flask import Blueprint, Response
 
 from ckanext.gkopen.logic.action.message import owner_of
+from ckanext.gkopen.views import atom
+from ckanext.gkopen.views.atom import add
 
 blueprint = Blueprint("gkopen_feed", __name__)
 
-ATOM = "http://www.w3.org/2005/Atom"
 ENTRIES = 50
 
 
@@ -30,7 +30,7 @@ class Secret(Response):
 
 
 @blueprint.get("/office/feed.atom", endpoint="atom")
-def atom() -> Response:
+def read() -> Response:
     """The newest messages, in the language of the address, Chinese by default."""
     token = toolkit.request.args.get("token", "")
     user = owner_of(token) if token else None
@@ -44,13 +44,7 @@ def atom() -> Response:
         toolkit.abort(404)
     site = toolkit.config["ckan.site_url"].rstrip("/")
     lang = "en" if toolkit.h.gkopen_english() else "zh"
-    feed = ElementTree.Element("feed", xmlns=ATOM)
-
-    def add(parent: ElementTree.Element, name: str, text: str | None = None, **attributes: str) -> ElementTree.Element:
-        child = ElementTree.SubElement(parent, name, attributes)
-        child.text = text
-        return child
-
+    feed = atom.feed()
     add(feed, "id", f"{site}/office/feed.atom")
     add(feed, "title", f"{toolkit.h.gkopen_site_title()}: {toolkit._('Changes of state')}")
     add(feed, "updated", messages[0]["at"] if messages else "1970-01-01T00:00:00+08:00")
@@ -62,8 +56,7 @@ def atom() -> Response:
         add(entry, "updated", message["at"])
         add(entry, "link", href=f"{site}{message['path']}")
         add(entry, "summary", message["advice"][lang])
-    text = ElementTree.tostring(feed, encoding="utf-8", xml_declaration=True)
-    response = Secret(text, mimetype="application/atom+xml")
+    response = Secret(atom.written(feed), mimetype="application/atom+xml")
     response.headers["X-Robots-Tag"] = "noindex"
     response.headers["Referrer-Policy"] = "no-referrer"
     return response
