@@ -1,6 +1,7 @@
 """Addresses as people type them."""
 
 import re
+from typing import Any
 
 from gunicorn.http import message
 
@@ -12,4 +13,5 @@ def take_typed_addresses() -> None:
     for them, but gunicorn 27 answers 400 to every byte above 0x7F, with no setting for it. Blanks and controls stay
     refused.
     """
-    vars(message)["RFC9112_TARGET_INVALID"] = re.compile(r"[^\x21-\x7e\x80-\xff]")
+    parser: Any = message
+    parser.RFC9112_TARGET_INVALID = re.compile(r"[^\x21-\x7e\x80-\xff]")
