@@ -26,7 +26,7 @@ from ckanext.gkopen.normalise.cells import any_byte, by_distinct, flat, side_by_
 _STRIPPED = {"money": r"^(-?[0-9]+\.[0-9][0-9](?:[0-9]*[1-9])?)0*$", "other": r"^(-?[0-9]+(?:\.[0-9]*[1-9])?)\.?0*$"}
 
 
-_BATCH = 50_000
+_BATCH = 20_000
 _FEW_BYTES = 1 << 16
 _SMALLEST = Decimal(1).scaleb(-8)
 

@@ -16,33 +16,33 @@ from tests.harvest.city import SECRET, SOURCE, City, approve_all, harvest, revis
 from tests.people import call
 
 
-def test_rows_in_are_good_or_quarantined_or_duplicate(city: City) -> None:
+def test_rows_in_are_good_or_quarantined_or_duplicate(town: City) -> None:
     counts = harvest()["counts"]
     assert counts["rows_in"] == counts["rows_ok"] + counts["rows_quarantined"] + counts["rows_duplicate"] > 0
     assert counts["outcomes"][0]["state"] == "held"
     assert call("package_search", "", q="*:*")["count"] == 0
 
 
-def test_an_officers_change_is_exactly_what_the_reviewer_sees(city: City) -> None:
+def test_an_officers_change_is_exactly_what_the_reviewer_sees(town: City) -> None:
     harvest()
     approve_all()
     table = ids.table_id("parking")
     before = call("datastore_search", "", resource_id="parking", limit=1000)["records"]
     row = before[0]
-    city.edit(f"{row['name']},", f"{row['name']}（改）,")
+    town.edit(f"{row['name']},", f"{row['name']}（改）,")
     counts = harvest()["counts"]
     assert (counts["added"], counts["changed"], counts["removed"]) == (1, 0, 0), "the name is the key: a row more"
     assert counts["tombstones"][0]["rows"] == 1, "and the old one is gone from the source, but not yet from the portal"
     approve_all()
     after = {record["name"] for record in call("datastore_search", "", resource_id=table, limit=1000)["records"]}
     assert f"{row['name']}（改）" in after and row["name"] in after
-    city.edit("00:00-24:00,江海市城市停车管理中心,演示数据：停车场为虚构\n东洲区图书馆东路段",
+    town.edit("00:00-24:00,江海市城市停车管理中心,演示数据：停车场为虚构\n东洲区图书馆东路段",
               "00:00-22:00,江海市城市停车管理中心,演示数据：停车场为虚构\n东洲区图书馆东路段")
     counts = harvest()["counts"]
     assert (counts["added"], counts["changed"], counts["removed"]) == (0, 1, 0)
 
 
-def test_twice_unchanged_writes_no_revision(city: City) -> None:
+def test_twice_unchanged_writes_no_revision(town: City) -> None:
     harvest()
     approve_all()
     known = revisions()
@@ -50,43 +50,43 @@ def test_twice_unchanged_writes_no_revision(city: City) -> None:
     assert revisions() == known
 
 
-def test_an_undecided_revision_is_replaced_by_the_next_run(city: City) -> None:
+def test_an_undecided_revision_is_replaced_by_the_next_run(town: City) -> None:
     harvest()
     harvest()
     states = [row["state"] for row in model.every("select state from gkopen.revision order by created_at")]
     assert states == ["superseded", "held"]
 
 
-def test_a_dry_run_writes_nothing(city: City) -> None:
+def test_a_dry_run_writes_nothing(town: City) -> None:
     counts = harvest(dry_run=True)["counts"]
     assert counts["added"] > 0
     assert revisions() == 0
     assert model.value("select count(*) from gkopen.submission") == 0
 
 
-@pytest.mark.parametrize("fault", ["empty", "wrong_total", "truncated_json", "html", "wrong_sign"])
-def test_a_bad_night_deletes_nothing(city: City, fault: str) -> None:
+def test_a_bad_night_deletes_nothing(town: City) -> None:
     harvest()
     approve_all()
     before = shown()
-    city.fault(fault)
-    row = harvest()
-    assert shown() == before
-    assert not model.every("select 1 from gkopen.revision_part p join gkopen.revision r on r.id = p.revision_id"
-                           " where r.state = 'held'")
-    assert row["state"] == {"empty": "held", "wrong_total": "incomplete"}.get(fault, "failed")
-    if fault != "empty":
-        assert row["error"]["zh"] and row["error"]["en"]
-    city.fault()
-    assert harvest()["counts"]["outcomes"][0]["state"] == "unchanged"
+    for fault in ("empty", "wrong_total", "truncated_json", "html", "wrong_sign"):
+        town.fault(fault)
+        row = harvest()
+        assert shown() == before, fault
+        assert not model.every("select 1 from gkopen.revision_part p join gkopen.revision r on r.id = p.revision_id"
+                               " where r.state = 'held'"), fault
+        assert row["state"] == {"empty": "held", "wrong_total": "incomplete"}.get(fault, "failed"), fault
+        if fault != "empty":
+            assert row["error"]["zh"] and row["error"]["en"], fault
+        town.fault()
+        assert harvest()["counts"]["outcomes"][0]["state"] == "unchanged", fault
 
 
-def test_many_triggers_are_one_run(city: City) -> None:
+def test_many_triggers_are_one_run(town: City) -> None:
     source = ledger.find_source(SOURCE)
     assert len({ledger.enqueue(source, "manual", "test") for _ in range(20)}) == 1
 
 
-def test_a_run_whose_worker_died_is_claimable_at_once(city: City) -> None:
+def test_a_run_whose_worker_died_is_claimable_at_once(town: City) -> None:
     run_id = ledger.enqueue(ledger.find_source(SOURCE), "manual", "test")
     ckan_model.Session.commit()
     engine = ckan_model.ensure_engine()
@@ -111,7 +111,7 @@ def test_a_run_whose_worker_died_is_claimable_at_once(city: City) -> None:
     claim.release()
 
 
-def test_a_worker_that_was_overtaken_writes_nothing_more(city: City) -> None:
+def test_a_worker_that_was_overtaken_writes_nothing_more(town: City) -> None:
     run_id = ledger.enqueue(ledger.find_source(SOURCE), "manual", "test")
     ckan_model.Session.commit()
     first = ledger.claim(run_id)
@@ -128,7 +128,7 @@ def test_a_worker_that_was_overtaken_writes_nothing_more(city: City) -> None:
     assert revisions() == 1
 
 
-def test_the_worker_does_what_is_due(city: City) -> None:
+def test_the_worker_does_what_is_due(town: City) -> None:
     model.execute("update gkopen.source set state = 'paused' where name <> :name", name=SOURCE)
     ckan_model.Session.commit()
     worker.work(once=True)
