@@ -116,11 +116,11 @@ def work_one() -> bool:
 
 
 def _use(revision_id: str, standing_id: str) -> None:
+    revision = decide.lock(revision_id)                   # the dataset first, as `grant` locks them
     standing = model.one("select * from gkopen.standing where id = :id and revoked_at is null and ends_on >= :today"
                          " for update", id=standing_id, today=today())
     if standing is None:
         raise Refused("This standing approval was revoked already.")
-    revision = decide.lock(revision_id)
     if revision["state"] != "held":
         raise Refused(decide.NOT_WAITING, state=revision["state"])
     why = objections(revision, standing)
