@@ -82,7 +82,8 @@ def _content(sha256: str, row: Mapping[str, Any], *, sealed: bool) -> bytes:
 def reader(sha256s: Iterable[str]) -> Callable[[str], bytes]:
     """`read` for contents that are named in advance: they are looked up in one statement. Others are read as ever."""
     known = {row["sha256"]: row for row in model.every(
-        "select sha256, size, sealed_at from gkopen.blob where sha256 = any(:names)", names=sorted(set(sha256s)))}
+        "select sha256, size, sealed_at from gkopen.blob where sha256 = any(cast(:names as bpchar[]))",
+        names=sorted(set(sha256s)))}
 
     def read_known(sha256: str) -> bytes:
         return _content(sha256, known[sha256], sealed=False) if sha256 in known else read(sha256)

@@ -22,7 +22,7 @@ from ckan.plugins import toolkit
 from ckanext.gkopen import blobs, changesets, ids, model
 from ckanext.gkopen.domains import Domain, Text
 from ckanext.gkopen.publish import served, store
-from ckanext.gkopen.publish.forms.content import Content, PartRows
+from ckanext.gkopen.publish.forms.content import Content, PartRows, neighbours, together
 from ckanext.gkopen.publish.forms.make import FORMS, Made, make
 from ckanext.gkopen.publish.forms.streams import IDENTITY, MADE_BY, Damaged, Piece, chunks
 from ckanext.gkopen.publish.table_sql import lock_key
@@ -58,13 +58,13 @@ def bring_up_dataset(
         return []
     _share_storage()
     facts = _dataset_facts(dataset_id)
-    rows = tuple(PartRows(domain, part, sha, read_blob) for part, sha in sorted(parts.items()))
+    rows = together([PartRows(domain, part, sha, read_blob) for part, sha in sorted(parts.items())])
     content = Content(domain=domain, parts=rows, whole=False, **facts)
     return _make_all(content, f"{domain.name}/{facts['name']}", dataset_id, seq)
 
 
 def bring_up_bulk(
-    domain: Domain, seq: int, read_blob: Callable[[str], bytes] = blobs.read
+    domain: Domain, seq: int, read_blob: Callable[[str], bytes] | None = None
 ) -> list[PublishedFile]:
     """Makes all forms of a domain's table over all bodies, from what is public now. The caller commits.
 
@@ -86,8 +86,10 @@ def bring_up_bulk(
                   seq, it=domain.name)
         return []
     _share_storage()
-    parts = tuple(PartRows(domain, row["part"], row["sha256"], read_blob, row["id"], row["publisher"], row["rows"])
-                  for row in shown)
+    read_blob = read_blob or blobs.reader(row["sha256"] for row in shown)
+    parts = tuple(neighbours(
+        PartRows(domain, row["part"], row["sha256"], read_blob, row["id"], row["publisher"], row["rows"])
+        for row in shown))
     title = Text(f"全部机构{domain.title.zh}", f"All bodies: {domain.title.en}")
     content = Content(
         domain=domain, parts=parts, whole=True, name=domain.name, title=title,

@@ -27,8 +27,7 @@ def publish(revision: Mapping[str, Any], changes: list[dict[str, Any]], actor: s
     dataset_id, seq = str(dataset["id"]), dataset["seq"] + 1
     model.execute("insert into gkopen.publication (dataset_id, seq, revision_id, reason)"
                   " values (:d, :seq, :r, :reason)", d=dataset_id, seq=seq, r=revision["id"], reason=revision["reason"])
-    for change in changes:
-        _set_part(dataset_id, seq, change)
+    _set_parts(dataset_id, seq, changes)
     shown = model.every("select part, sha256, seq, rows from gkopen.public_part where dataset_id = :d", d=dataset_id)
     data_parts = [row for row in shown if row["part"] != changesets.METADATA]
     state = "published" if data_parts else "withdrawn"
@@ -48,18 +47,24 @@ def publish(revision: Mapping[str, Any], changes: list[dict[str, Any]], actor: s
     return seq
 
 
-def _set_part(dataset_id: str, seq: int, change: Mapping[str, Any]) -> None:
-    if change["new_sha256"] is None:
-        model.execute("delete from gkopen.public_part where dataset_id = :d and part = :p", d=dataset_id,
-                      p=change["part"])
+def _set_parts(dataset_id: str, seq: int, changes: list[dict[str, Any]]) -> None:
+    gone = [change["part"] for change in changes if change["new_sha256"] is None]
+    if gone:
+        model.execute("delete from gkopen.public_part where dataset_id = :d and part = any(:gone)", d=dataset_id,
+                      gone=gone)
+    new = [change for change in changes if change["new_sha256"] is not None]
+    if not new:
         return
+    sha256s = [change["new_sha256"] for change in new]
     model.execute("insert into gkopen.public_part (dataset_id, part, sha256, seq, rows)"
-                  " values (:d, :p, :sha, :seq, :rows)"
-                  " on conflict (dataset_id, part) do update set sha256 = :sha, seq = :seq, rows = :rows",
-                  d=dataset_id, p=change["part"], sha=change["new_sha256"], seq=seq, rows=change["rows"])
+                  " select :d, part, sha256, :seq, rows from unnest(cast(:parts as text[]), cast(:sha256s as text[]),"
+                  " cast(:rows as int[])) as new (part, sha256, rows) on conflict (dataset_id, part) do update"
+                  " set sha256 = excluded.sha256, seq = excluded.seq, rows = excluded.rows",
+                  d=dataset_id, seq=seq, parts=[change["part"] for change in new], sha256s=sha256s,
+                  rows=[change["rows"] for change in new])
     # What was withdrawn once and is approved anew is the same bytes, and the exits must be able to read them.
-    model.execute("update gkopen.blob set sealed_at = null where sha256 = :sha and sealed_at is not null",
-                  sha=change["new_sha256"])
+    model.execute("update gkopen.blob set sealed_at = null where sha256 = any(cast(:sha256s as bpchar[]))"
+                  " and sealed_at is not null", sha256s=sha256s)
 
 
 def _published(dataset: Mapping[str, Any], shown: list[dict[str, Any]], revision: Mapping[str, Any]) -> Published:

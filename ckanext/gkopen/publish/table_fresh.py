@@ -45,9 +45,8 @@ class Fresh:
             return None
         self._rows += rows
         for part in sorted(lines):
-            # Quoted: an empty name is an empty text, not an unknown one.
-            prefix = ",".join('"' + text.replace('"', '""') + '"' for text in (dataset_id, part, publisher)).encode()
-            self._copy.writelines(prefix + b"," + line + b"\n" for line in lines[part])
+            begin = prefix(dataset_id, part, publisher)
+            self._copy.writelines(begin + line + b"\n" for line in lines[part])
         self._datasets.append((dataset_id, publisher, seq, rows))
         self._parts += [(dataset_id, part, sha256, seq, len(lines[part])) for part, sha256 in parts.items()]
         return rows
@@ -83,6 +82,11 @@ class Fresh:
 
     def _insert(self, into: str, rows: Sequence[tuple[Any, ...]], conflict: str = "") -> None:
         execute_values(self.cursor, f"insert into {into} values %s{conflict}", rows, page_size=1000)
+
+
+def prefix(dataset_id: str, part: str, publisher: str) -> bytes:
+    """What stands before a record in a table over all bodies. Quoted: an empty name is a text, not an unknown one."""
+    return "".join('"' + text.replace('"', '""') + '",' for text in (dataset_id, part, publisher)).encode()
 
 
 def records(data: bytes) -> list[bytes]:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from ckanext.gkopen.domains import Domain, Text
+from ckanext.gkopen.publish.table_fresh import prefix, records
 from ckanext.gkopen.publish.table_sql import SYSTEM_COLUMNS
 
 BLOCK = 8 << 20
 """Bytes of CSV that are in memory at once; no row may be longer."""
+FEW_BYTES = 1 << 20
+"""A dataset of no more is written anew as a whole with every change."""
+FEW_ROWS = 100
+"""A part of no more stands together with its neighbours in the table over all bodies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,7 @@ class PartRows:
     """The rows of one public part. `read` brings the canonical CSV by its sha256, and only where it is needed.
 
     `dataset_id` and `publisher` are given where the rows stand in the table over all bodies; `rows`: how many, where
-    that is known.
+    that is known. `of`: the parts that stand together in it, instead of them.
     """
 
     domain: Domain
@@ -45,17 +51,28 @@ class PartRows:
     dataset_id: str = ""
     publisher: str = ""
     rows: int | None = None
+    of: tuple[PartRows, ...] = ()
 
     @property
     def key(self) -> str:
         """Names what these rows are made of: the same key is the same rows in the same columns."""
+        if self.of:
+            return hashlib.sha256("\n".join(part.key for part in self.of).encode()).hexdigest()
         if not self.dataset_id:
             return self.sha256
         whole = "\n".join((self.dataset_id, self.part, self.publisher, self.sha256))
         return hashlib.sha256(whole.encode()).hexdigest()
 
     def load(self) -> bytes:
-        return self.read(self.sha256)
+        if not self.of:
+            return self.read(self.sha256)
+        pieces = [",".join([*SYSTEM_COLUMNS, *self.domain.field_names]).encode()]
+        for part in self.of:
+            header, _, rows = part.read(part.sha256).partition(b"\n")
+            if header.decode().split(",") != self.domain.field_names:
+                return b""                                  # of an older version of the domain: one by one
+            pieces += [prefix(part.dataset_id, part.part, part.publisher) + row for row in records(rows)]
+        return b"\n".join([*pieces, b""])
 
     def count(self) -> int:
         if self.rows is not None:
@@ -71,6 +88,10 @@ class PartRows:
 
     def batches(self, data: bytes) -> Iterator[pa.RecordBatch]:
         """All cells as text, so that nothing can change their digits; empty cells as null; some megabytes at a time."""
+        if self.of and not data:
+            for part in self.of:
+                yield from part.batches(part.load())
+            return
         end = data.index(b"\n") + 1
         if len(data) == end:
             return
@@ -82,10 +103,44 @@ class PartRows:
         """In the columns that the domain has now: a part may be older than its version."""
         cells = {name: batch[name] if name in batch.schema.names else pa.nulls(len(batch), pa.string())
                  for name in self.domain.field_names}
-        if self.dataset_id:
+        if self.of:
+            cells = {name: batch[name] for name in SYSTEM_COLUMNS} | cells
+        elif self.dataset_id:
             constants = {"dataset_id": self.dataset_id, "part": self.part, "publisher": self.publisher}
             cells = {n: pa.repeat(pa.scalar(constants[n]), len(batch)) for n in SYSTEM_COLUMNS} | cells
         return pa.RecordBatch.from_pydict(cells)
+
+
+def together(parts: Sequence[PartRows]) -> tuple[PartRows, ...]:
+    """Few rows in many parts of one dataset as one part, in their order: a form takes a part's time, not its rows'.
+
+    Parts that are large together, or spelt in other columns than the domain has now, stay as they are.
+    """
+    pieces, size = [], 0
+    for part in parts:
+        data = part.load()
+        lines, size = part.lines(data), size + len(data)
+        if lines is None or size > FEW_BYTES:
+            return tuple(parts)
+        pieces.append(lines)
+    if len(parts) < 2:
+        return tuple(parts)
+    domain = parts[0].domain
+    whole = b"".join([(",".join(domain.field_names) + "\n").encode(), *pieces])
+    sha256 = hashlib.sha256(whole).hexdigest()
+    return (PartRows(domain, parts[0].part, sha256, {sha256: whole}.__getitem__),)
+
+
+def neighbours(parts: Iterable[PartRows]) -> Iterator[PartRows]:
+    """The parts of a table over all bodies, in their order: small ones that lie beside each other as one.
+
+    Where one ends hangs on the ids of the datasets alone, so that a change of one of them leaves the others' pieces.
+    """
+    for _, group in groupby(parts, lambda part: (
+            part.dataset_id[:2] if part.rows is not None and part.rows <= FEW_ROWS else part.key)):
+        several = tuple(group)
+        yield several[0] if len(several) == 1 else PartRows(
+            several[0].domain, "", "", several[0].read, rows=sum(part.rows or 0 for part in several), of=several)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,11 @@ import hashlib
 import io
 import json
 import zipfile
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from ckanext.gkopen.derive.dictionary import dictionary_rows
 from ckanext.gkopen.derive.tableschema import table_schema
+from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.publish.forms.content import Content
 from ckanext.gkopen.publish.forms.packing import add_stream, deflated
 from ckanext.gkopen.publish.forms.streams import Stream
@@ -20,7 +21,7 @@ from ckanext.gkopen.publish.table_sql import SYSTEM_COLUMNS
 def write(content: Content, csv_file: Stream, out: BinaryIO) -> None:
     """`csv_file` is the table's finished CSV: it goes in as it was compressed there."""
     data_path = f"data/{content.name}.csv"
-    texts = {"dictionary.csv": _dictionary(content), "LICENSE.txt": _licence(content)}
+    texts = {"dictionary.csv": _of_domain(content.domain, content.whole).dictionary, "LICENSE.txt": _licence(content)}
     sums = {path: hashlib.sha256(data).hexdigest() for path, data in texts.items()} | {data_path: csv_file.sha256}
     texts["datapackage.json"] = _described(content, data_path, csv_file.size, csv_file.sha256)
     sums["datapackage.json"] = hashlib.sha256(texts["datapackage.json"]).hexdigest()
@@ -32,11 +33,6 @@ def write(content: Content, csv_file: Stream, out: BinaryIO) -> None:
 
 
 def _described(content: Content, path: str, size: int, sha256: str) -> bytes:
-    schema = table_schema(content.domain)
-    if content.whole:
-        system = [{"name": name, "type": "string", "title": title.zh, "title_en": title.en}
-                  for name, title in SYSTEM_COLUMNS.items()]
-        schema |= {"fields": system + schema["fields"], "primaryKey": ["dataset_id", *schema["primaryKey"]]}
     package: dict[str, Any] = {
         "profile": "tabular-data-package", "name": content.name, "title": content.title.zh,
         "title_en": content.title.en, "description": content.domain.description.zh,
@@ -47,10 +43,39 @@ def _described(content: Content, path: str, size: int, sha256: str) -> bytes:
             "profile": "tabular-data-resource", "name": content.name, "path": path, "title": content.title.zh,
             "format": "csv", "mediatype": "text/csv", "encoding": "utf-8", "bytes": size,
             "hash": f"sha256:{sha256}", "dialect": {"delimiter": ",", "lineTerminator": "\n", "header": True},
-            "schema": schema,
         }],
     }
-    return (json.dumps(package, ensure_ascii=False, indent=2) + "\n").encode()
+    text = json.dumps(package, ensure_ascii=False, indent=2)
+    end = "\n    }\n  ]\n}"                               # of the resource, of the list, of the package
+    schema = _of_domain(content.domain, content.whole).schema
+    return f'{text.removesuffix(end)},\n      "schema": {schema}{end}\n'.encode()
+
+
+class _OfDomain(NamedTuple):
+    """What the packages of all datasets of a domain share: it takes longer to spell than the rows of most of them."""
+
+    domain: Domain
+    schema: str
+    dictionary: bytes
+
+
+_known: dict[tuple[int, bool], _OfDomain] = {}
+
+
+def _of_domain(domain: Domain, whole: bool) -> _OfDomain:
+    found = _known.get((id(domain), whole))                # the entry holds the domain: nothing else can have its id
+    if found is None:
+        found = _known[id(domain), whole] = _OfDomain(domain, _schema(domain, whole), _dictionary(domain, whole))
+    return found
+
+
+def _schema(domain: Domain, whole: bool) -> str:
+    schema = table_schema(domain)
+    if whole:
+        system = [{"name": name, "type": "string", "title": title.zh, "title_en": title.en}
+                  for name, title in SYSTEM_COLUMNS.items()]
+        schema |= {"fields": system + schema["fields"], "primaryKey": ["dataset_id", *schema["primaryKey"]]}
+    return json.dumps(schema, ensure_ascii=False, indent=2).replace("\n", "\n      ")
 
 
 def _license(content: Content) -> dict[str, str]:
@@ -66,14 +91,14 @@ def _licence(content: Content) -> bytes:
     ).encode()
 
 
-def _dictionary(content: Content) -> bytes:
+def _dictionary(domain: Domain, whole: bool) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["name", "title_zh", "title_en", "type", "unit", "need", "description_zh", "description_en",
                      "codes"])
-    for name, title in SYSTEM_COLUMNS.items() if content.whole else ():
+    for name, title in SYSTEM_COLUMNS.items() if whole else ():
         writer.writerow([name, title.zh, title.en, "文本", "", "", "", "", ""])
-    both = zip(dictionary_rows(content.domain, "zh"), dictionary_rows(content.domain, "en"), strict=True)
+    both = zip(dictionary_rows(domain, "zh"), dictionary_rows(domain, "en"), strict=True)
     for chinese, english in both:
         codes = "; ".join(f"{code['code']}={code['title']}" for code in chinese["codes"])
         writer.writerow([chinese["name"], chinese["title"], english["title"], chinese["type"], chinese["unit"],

@@ -1,0 +1,101 @@
+"""A table that a source sends again as it was is not read again, and its run says what it would have said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ckan import model as ckan_model
+
+from ckanext.gkopen import model, pipeline
+from ckanext.gkopen.harvest import ledger
+from tests.harvest.city import SOURCE, City, approve, harvest
+from tests.people import call
+
+
+def examined(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The files that are read from now on."""
+    seen: list[Any] = []
+    read = pipeline.examine
+    monkeypatch.setattr(pipeline, "examine", lambda *given, **more: (seen.append(given[1]), read(*given, **more))[1])
+    return seen
+
+
+def told(run: dict[str, Any]) -> Any:
+    """What an officer reads of a run, without the ids of its time."""
+    findings = call("gkopen_finding_list", "office", run=str(run["id"]), limit=1000)["results"]
+    rows = call("gkopen_run_quarantine", "office", id=str(run["id"]))["results"]
+    counts = {name: value for name, value in run["counts"].items() if name != "outcomes"}
+    return (run["state"], counts, [outcome["state"] for outcome in run["counts"]["outcomes"]],
+            sorted((f["code"], f["line"] or 0, f["field"] or "") for f in findings),
+            sorted((row["line"], row["kind"], str(row["row"]), row["codes"]) for row in rows))
+
+
+def with_a_bad_row(town: City) -> None:
+    header, first, *rest = town.lines()
+    town.write([header, first, first, *rest, first.replace(first.split(",")[0], "")])
+
+
+def read_in_full(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The same run where nothing is known of tables before."""
+    with monkeypatch.context() as patch:
+        patch.setattr("ckanext.gkopen.harvest.again.unchanged", lambda *given: {})
+        return told(harvest())
+
+
+def test_what_is_public_already_is_not_read_again(town: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_a_bad_row(town)
+    harvest()
+    approve()
+    seen = examined(monkeypatch)
+    after_publication = told(harvest())
+    assert seen == []
+    assert after_publication[2] == ["unchanged"]
+    assert after_publication[4], "rows set apart are listed"
+    in_full = read_in_full(monkeypatch)
+    assert len(seen) == 1
+    assert after_publication == in_full
+    assert told(harvest()) == in_full, "also of a table that changed nothing the last time"
+    assert len(seen) == 1
+    assert model.value("select count(*) from gkopen.submission where options ? 'seen'") == 2
+
+
+def test_what_may_have_changed_is_read(town: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    harvest()
+    seen = examined(monkeypatch)
+    harvest()
+    assert len(seen) == 1, "nobody has decided yet"
+    approve()
+    harvest()
+    assert len(seen) == 1
+    monkeypatch.setattr(pipeline, "rules_version", lambda domain: "newer")
+    harvest()
+    assert len(seen) == 2, "read by other rules"
+    harvest()
+    assert len(seen) == 2
+    source = ledger.find_source(SOURCE)
+    model.execute("update gkopen.source set config = jsonb_set(config, '{units}', '{\"x\": \"元\"}') where id = :id",
+                  id=source["id"])
+    ckan_model.Session.commit()
+    harvest()
+    assert len(seen) == 3, "told to be read otherwise"
+    header, *rows = town.lines()
+    town.write([header, *rows[1:]])
+    harvest()
+    harvest()
+    assert len(seen) == 5, "a row is missing: each run looks whether its days of grace are over"
+
+
+def test_a_dataset_that_was_withdrawn_is_read_again(public: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = model.value("select name from gkopen.dataset")
+    call("gkopen_dataset_withdraw", "office", id=dataset, reason="含有不应公开的内容")
+    seen = examined(monkeypatch)
+    harvest()
+    assert len(seen) == 1
+
+
+def test_a_dry_run_says_the_same_and_notes_nothing(public: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = examined(monkeypatch)
+    assert harvest(dry_run=True)["counts"]["outcomes"][0]["state"] == "unchanged"
+    assert seen == []
+    assert not model.value("select 1 from gkopen.submission where options ? 'seen'")
