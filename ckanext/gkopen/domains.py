@@ -329,6 +329,13 @@ class Domain:
         form = "%Y-%m" if self.part.kind == "month" else "%Y"  # slow to spell out, and days are few
         return pc.strftime(days.dictionary.cast(pa.timestamp("s")), format=form).take(days.indices)
 
+    def part_title(self, name: str) -> Text:
+        """A part's name with its last code in words: `2025-budget` is 2025 预算."""
+        codes = next((f.codes for f in self.fields if f.name in self.part.fields[-1:]), None)
+        head, _, last = name.rpartition("-")
+        code = codes.get(last) if codes else None
+        return Text(f"{head} {code.title.zh}".strip(), f"{head} {code.title.en}".strip()) if code else Text(name, name)
+
 
 _directory: Path | None = None
 

@@ -369,9 +369,9 @@ def gkopen_revision_title(revision: Mapping[str, Any]) -> str:
     return f"{body}: {domain.title.en}" if gkopen_english() else f"{body}{domain.title.zh}"
 
 
-def gkopen_part(name: str) -> str:
-    """The name of a part: a month, a year, or everything."""
-    return toolkit._("Everything") if name == "whole" else name
+def gkopen_part(name: str, domain: Domain | None) -> str:
+    """The name of a part: a month, a year and its phase, or everything."""
+    return toolkit._("Everything") if name == "whole" else gkopen_text(domain.part_title(name)) if domain else name
 
 
 # ---- the page and its reader -------------------------------------------------------------------------------------

@@ -26,12 +26,14 @@ class Example:
     snippets: tuple[Snippet, ...]
 
 
-def examples(site: str) -> list[Example]:
+def examples(site: str, published: tuple[str, int] | None) -> list[Example]:
+    """`published`: a dataset of the example's domain and its revision that can be asked for now, if there is one."""
     domain = example_domain()
+    dataset, seq = published or (dataset_name(domain), 1)
     row = example_row(domain)
     column = example_filter(domain)
     money = next((f.name for f in domain.fields if f.type == "money" and row[f.name] is not None), domain.key[0])
-    names = {"SITE": site, "DOMAIN": domain.name, "DATASET": dataset_name(domain), "COLUMN": column,
+    names = {"SITE": site, "DOMAIN": domain.name, "DATASET": dataset, "SEQ": str(seq), "COLUMN": column,
              "VALUE": str(row[column]), "MONEY": money, "KEY": domain.key[0]}
 
     def filled(language: str, name: str, code: str) -> Snippet:
@@ -157,6 +159,6 @@ for line in answer.iter_lines():
 print(len(table), cursor)
 """
 _CURL_HISTORY = """
-curl -fsS '<SITE>/open/<DOMAIN>/<DATASET>@1.csv'
+curl -fsS '<SITE>/open/<DOMAIN>/<DATASET>@<SEQ>.csv'
 curl -fsS '<SITE>/api/3/action/gkopen_publication_list?id=<DATASET>'
 """

@@ -5,7 +5,9 @@ from __future__ import annotations
 from ckan.plugins import toolkit
 from flask import Blueprint, Response, current_app, request
 
+from ckanext.gkopen import model
 from ckanext.gkopen.openapi import snippets
+from ckanext.gkopen.openapi.answers import example_domain
 from ckanext.gkopen.openapi.document import document
 from ckanext.gkopen.views.answers import json_of
 from ckanext.gkopen.views.download import cached
@@ -29,7 +31,15 @@ def openapi() -> Response:
 def page() -> str:
     """How to read the data with curl, Python, pandas, R and JavaScript."""
     site = toolkit.config["ckan.site_url"].rstrip("/")
-    return toolkit.render("gkopen/api/read.html", {"examples": snippets.examples(site)})
+    return toolkit.render("gkopen/api/read.html", {"examples": snippets.examples(site, _published())})
+
+
+def _published() -> tuple[str, int] | None:
+    """A dataset of the example's domain that has files now, and its revision."""
+    row = model.one("select d.name, d.seq from gkopen.dataset d where d.domain = :domain and exists"
+                    " (select from gkopen.file f where f.dataset_id = d.id and f.sha256 is not null)"
+                    " order by d.name limit 1", domain=example_domain().name)
+    return (row["name"], row["seq"]) if row else None
 
 
 @blueprint.after_app_request
