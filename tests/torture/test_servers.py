@@ -163,6 +163,19 @@ FULL = """create function gkopen.full() returns trigger language plpgsql as $$ b
  raise exception using errcode = 'disk_full', message = 'could not extend file: No space left on device'; end $$"""
 
 
+@contextmanager
+def no_room_in(table: str) -> Iterator[None]:
+    model.execute(FULL)
+    model.execute(f"create trigger full_disk before insert on gkopen.{table} execute function gkopen.full()")
+    ckan_model.Session.commit()
+    try:
+        yield
+    finally:
+        ckan_model.Session.remove()
+        model.execute("drop function gkopen.full() cascade")
+        ckan_model.Session.commit()
+
+
 def test_the_databases_disk_is_full(site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
                                     bulk_at_once: None) -> None:
     """The server answers with its own error of a full disk (53100), in turn in each table that a run writes."""
@@ -171,17 +184,13 @@ def test_the_databases_disk_is_full(site: Any, tmp_path: Path, monkeypatch: pyte
         workers.start()
         for table in tables:
             source.change(sorted(source.state)[:20], f"满{table}")
-            model.execute(FULL)
-            model.execute(f"create trigger full_disk before insert on gkopen.{table} execute function gkopen.full()")
-            ckan_model.Session.commit()
             before = model.value("select count(*) from gkopen.revision")
-            run_id = at.trigger()
-            epoch = at.epoch()
-            crew.until(lambda epoch=epoch: at.epoch() > epoch + 1, LONG)
-            assert not at.finished(run_id), "it is tried again until there is room"
-            assert model.value("select count(*) from gkopen.revision") == before, "nothing half-written"
-            model.execute("drop function gkopen.full() cascade")
-            ckan_model.Session.commit()
+            with no_room_in(table):
+                run_id = at.trigger()
+                epoch = at.epoch()
+                crew.until(lambda epoch=epoch: at.epoch() > epoch + 1, LONG)
+                assert not at.finished(run_id), "it is tried again until there is room"
+                assert model.value("select count(*) from gkopen.revision") == before, "nothing half-written"
             crew.until(lambda run_id=run_id: at.finished(run_id), LONG)
             assert at.approve_held() == 1
             crew.until(crew.nothing_waits, LONG)
