@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import logging
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from ckanext.gkopen.cli.common import FAILED, act, command, gkopen
 from ckanext.gkopen.harvest import ledger
 from ckanext.gkopen.harvest import run as harvest_run
 from ckanext.gkopen.harvesters.source import load_source
+from ckanext.gkopen.logs import events
 from ckanext.gkopen.records import Finding
 from ckanext.gkopen.review import decide
 from ckanext.gkopen.views.findings import safe
@@ -75,6 +78,8 @@ def harvest(source_name: str | None, everything: bool, dry_run: bool) -> None:
     """One run now, in the foreground. Exit 0 done, 1 held, stopped or partly quarantined, 2 failed or incomplete."""
     if bool(source_name) == everything:
         raise decide.Refused("Name one source, or give --all.")
+    if sys.stderr.isatty():
+        events.setLevel(logging.WARNING)    # the report says the same to a person
     names = [source_name] if source_name else [row["name"] for row in ledger.active_sources()]
     if not names:
         raise decide.Refused("There is no active source: add one with `ckan gkopen source add FILE.yaml`.")
@@ -92,18 +97,29 @@ def _harvest_one(name: str, dry_run: bool) -> int:
         raise decide.Refused(f"{name}: {error}") from error
     ckan_model.Session.commit()
     claim = ledger.claim(run_id)
-    if claim is None:
-        click.echo(f"{name}: another worker is at it (run {run_id}); see `ckan gkopen run show {run_id}`")
-        return 0
-    try:
-        report = harvest_run.carry_out(claim, _progress(name))
-    finally:
-        claim.release()
-    _print_report(act("gkopen_run_show", id=run_id))
-    if report.state in ledger.BAD:
+    if claim is None:                       # a worker was quicker: it does the work, the report is the same
+        run = _awaited(run_id)
+    else:
+        try:
+            harvest_run.carry_out(claim, _progress(name))
+        finally:
+            claim.release()
+        run = act("gkopen_run_show", id=run_id)
+    _print_report(run)
+    if run["state"] in ledger.BAD:
         return FAILED
-    waits = any(outcome["state"] == "held" for outcome in report.outcomes) and not dry_run
-    return 1 if waits or report.state != "done" else 0
+    waits = any(outcome["state"] == "held" for outcome in (run["counts"] or {}).get("outcomes", [])) and not dry_run
+    return 1 if waits or run["state"] != "done" else 0
+
+
+def _awaited(run_id: str) -> dict[str, Any]:
+    """The run once the worker that has it has ended it. Ctrl-C leaves it to the worker."""
+    while True:
+        run = act("gkopen_run_show", id=run_id)
+        ckan_model.Session.rollback()       # no transaction stays open while it waits
+        if run["state"] not in ("queued", "running"):
+            return run
+        time.sleep(0.5)
 
 
 def _progress(name: str) -> harvest_run.Progress:
@@ -126,7 +142,7 @@ def _print_report(run: dict[str, Any]) -> None:
     if run["decision"]:
         click.echo(f"  {run['decision']} by {run['decided_by']} at {run['decided_at']}")
     elif run["state"] in ("held", "stopped") and not run["dry_run"]:
-        ways = "release ID | discard ID" if run["state"] == "held" else "accept ID"
+        ways = f"release {run['id']} (or: discard)" if run["state"] == "held" else f"accept {run['id']}"
         click.echo(f"  waits for a person: ckan gkopen run {ways}, or its page in the portal")
     if run["error"]:
         click.echo(f"  {run['error']['zh']}\n  {run['error']['en']}")
@@ -149,6 +165,9 @@ def _print_report(run: dict[str, Any]) -> None:
             click.echo(f"  {entry['body']}: {entry['rows']} rows are gone from the source; public until {entry['due']}")
         for body, number in counts["unknown_bodies"].items():
             click.echo(f"  {number} rows of an unknown body {body!r} are quarantined: create it, then harvest again")
+        for body, number in counts.get("foreign_bodies", {}).items():
+            click.echo(f"  {number} rows of {body!r}, for which the source may not speak, are quarantined: check the"
+                       " source, or add the body to its organizations")
 
 
 def _alarm(alarm: dict[str, Any]) -> str:
