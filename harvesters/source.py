@@ -26,11 +26,11 @@ OPTIONAL = ("mapping", "units", "constants", "complete")
 TRANSPORTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "exchange": (
         ("url", "signer", "secret_env", "service"),
-        ("request", "envelope", "page_size", "catalogue", "organization_column"),
+        ("request", "envelope", "page_size", "catalogue", "organization_column", "organizations"),
     ),
     "database": (
         ("url", "secret_env", "table", "key"),
-        ("watermark", "columns", "page_size", "organization_column"),
+        ("watermark", "columns", "page_size", "organization_column", "organizations"),
     ),
     "filedrop": (("folder",), ("manifest",)),
 }
@@ -47,6 +47,7 @@ PLATFORM = "{platform}"
 class Source:
     """A source file, checked. `request`, `signer` and `envelope` are plain dicts with texts as written.
 
+    `organizations`: for which bodies, beside its own, a table of many may speak; `["all"]` for every one.
     What its transport does not use keeps its default.
     """
 
@@ -69,6 +70,7 @@ class Source:
     page_size: int = 500
     catalogue: str | None = None
     organization_column: str | None = None
+    organizations: list[str] = field(default_factory=list)
     table: str = ""
     key: list[str] = field(default_factory=list)
     watermark: str | None = None
@@ -152,7 +154,7 @@ class _Reader(LinedYaml):
                 return self.boolean(key, node)
             case "transport":
                 return self.choice(key, node, tuple(TRANSPORTS))
-            case "key" | "columns":
+            case "key" | "columns" | "organizations":
                 return self.names(key, node)
             case "table":
                 return self.table(node)
@@ -259,7 +261,7 @@ class _Reader(LinedYaml):
         nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
         names = [self.text(key, item) for item in nodes]
         if not names or len(set(names)) < len(names):
-            message = "需要列名，且不能重复 / name at least one column, none twice"
+            message = "至少写一个名称，且不能重复 / name at least one, none twice"
             raise self.error(node.start_mark.line + 1, key, message)
         return names
 
@@ -315,6 +317,7 @@ class _Reader(LinedYaml):
             raise self.error(line, "url", message)
 
     def consistent(self, result: dict[str, Any]) -> None:
+        self.consistent_bodies(result)
         match result["transport"]:
             case "exchange":
                 self.consistent_exchange(result)
@@ -329,6 +332,19 @@ class _Reader(LinedYaml):
                     raise self.error(self.lines["columns"], "columns", message)
             case _:
                 result.setdefault("complete", False)
+
+    def consistent_bodies(self, result: dict[str, Any]) -> None:
+        """Who may speak for others is said, never inferred from what the source sends."""
+        given = [key for key in ("organization_column", "organizations") if key in result]
+        if len(given) == 1:
+            message = (
+                "organization_column 与 organizations 须同时写：organizations 列出来源可代表的机构，或写 all / "
+                "organization_column and organizations go together: list the bodies that the source speaks for, or all"
+            )
+            raise self.error(self.lines[given[0]], given[0], message)
+        if "all" in result.get("organizations", ()) and len(result["organizations"]) > 1:
+            message = "all 应单独写 / all stands alone: it means every body"
+            raise self.error(self.lines["organizations"], "organizations", message)
 
     def consistent_exchange(self, result: dict[str, Any]) -> None:
         if "envelope" not in result:

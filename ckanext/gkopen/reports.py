@@ -17,6 +17,8 @@ from ckanext.gkopen.records import Examined, Finding
 
 BODY_UNKNOWN = "body-unknown"
 """The finding of a row that names a body which the portal does not know."""
+BODY_FOREIGN = "body-foreign"
+"""The finding of a row that names a body for which its source may not speak."""
 BATCH = 1000
 
 
@@ -52,24 +54,25 @@ def of_run(dataset_id: Any, run_id: str | None, findings: Sequence[Finding], exa
         store_rows(examined, dataset_id, None, run_id)
 
 
-def set_aside(run_id: str, tables: Mapping[str, Path]) -> dict[str, int]:
-    """Rows (JSON Lines) that name bodies which the portal does not know: quarantined under their run.
+def set_aside(run_id: str, apart: Mapping[str, Mapping[str, Path]]) -> dict[str, dict[str, int]]:
+    """Rows (finding code → body → JSON Lines) that belong to no dataset of their source: quarantined under their run.
 
-    Returns body → number of rows. A run that is resumed does it anew.
+    Returns code → body → number of rows. A run that is resumed does it anew.
     """
     for table in ("finding", "quarantine"):
         model.execute(f"delete from gkopen.{table} where run_id = :run and dataset_id is null and revision_id is null",
                       run=run_id)
-    return {body: _set_aside(run_id, body, path) for body, path in tables.items()}
+    return {code: {body: _set_aside(run_id, code, body, path) for body, path in tables.items()}
+            for code, tables in apart.items()}
 
 
-def _set_aside(run_id: str, body: str, path: Path) -> int:
+def _set_aside(run_id: str, code: str, body: str, path: Path) -> int:
     number = 0
     with path.open(encoding="utf-8") as lines:
         while batch := list(islice(enumerate(lines, number + 1), BATCH)):
             model.insert_many("quarantine", ("run_id", "kind", "line", "row"),
                               [(run_id, "bad", line, row) for line, row in batch])
             model.insert_many("finding", ("run_id", "code", "severity", "line", "value"),
-                              [(run_id, BODY_UNKNOWN, severity_of(BODY_UNKNOWN), line, body) for line, _ in batch])
+                              [(run_id, code, severity_of(code), line, body) for line, _ in batch])
             number = batch[-1][0]
     return number

@@ -55,7 +55,7 @@ def test_five_failures_open_it_for_everybody_and_one_probe_closes_it(site: Any) 
     assert rests("b") == []
     breaker.Breaker("b").succeeded(HOST)
     assert rests("a", "b", "a") == []
-    assert breaker.health(HOST, "a") == []
+    assert breaker.health({"a": HOST})["a"] == []
 
 
 def test_a_probe_that_died_is_made_by_another_one(site: Any) -> None:
@@ -83,7 +83,7 @@ def test_who_is_refused_rests_alone(site: Any) -> None:
     for _ in range(5):
         breaker.Breaker("a").failed(HOST, SourceRefused("签名错误", "wrong signature"))
     assert rests("a", "b") == ["a"]
-    [health] = breaker.health(HOST, "a")
+    [health] = breaker.health({"a": HOST, "b": HOST})["a"]
     assert health["error"]["zh"] == "签名错误" and health["failures"] == 5
     breaker.forget("a")
     ckan_model.Session.commit()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,10 @@ import pytest
 from ckan import model as ckan_model
 from ckan.cli.cli import ckan
 
-from ckanext.gkopen import model, pipeline, reports
+from ckanext.gkopen import demo, model, pipeline, reports
 from ckanext.gkopen.harvest import run as harvest_run
 from ckanext.gkopen.views.findings import rows_as_csv
-from tests.harvest.city import City, approve, harvest
+from tests.harvest.city import SOURCE, City, approve, harvest
 from tests.people import call
 
 
@@ -70,6 +71,35 @@ def test_rows_of_unknown_bodies_are_quarantined(town: City) -> None:
     shown = [entry for entry in rows_of(str(row["id"])) if entry["codes"] == [reports.BODY_UNKNOWN]]
     assert len(shown) == rows
     assert {entry["row"]["区"] for entry in shown} == set(counts["unknown_bodies"])
+
+
+def test_a_source_speaks_only_for_the_bodies_that_it_names(town: City) -> None:
+    """Of the source's own body and of one that is listed the rows are taken; another body's are set apart."""
+    lines = town.lines()
+    wall = "江海市城墙管理处"
+    demo.make_body("jianghai-wall", {"zh": wall, "en": "City Wall Office"})
+    assert lines[0].split(",")[2] == "区"
+    names = ["江海市城市管理局", "jianghai-czj", wall]
+    town.write([lines[0], *(",".join([*cells[:2], names[at % 3], *cells[3:]])
+                            for at, cells in enumerate(line.split(",") for line in lines[1:61]))])
+
+    def speaks_for(*others: str) -> dict[str, Any]:
+        model.execute("update gkopen.source set config = config || cast(:change as jsonb) where name = :s", s=SOURCE,
+                      change=json.dumps({"organization_column": "区", "organizations": others}))
+        ckan_model.Session.commit()
+        return harvest()
+
+    row = speaks_for("江海市财政局")
+    counts = row["counts"]
+    assert row["state"] == "partly" and counts["foreign_bodies"] == {wall: 20}
+    assert counts["findings"][reports.BODY_FOREIGN] == 20 and counts["unknown_bodies"] == {}
+    assert counts["rows_in"] == counts["rows_ok"] + counts["rows_quarantined"] + counts["rows_duplicate"] == 60
+    assert {outcome["body"] for outcome in counts["outcomes"]} == {"jianghai-cgj", "jianghai-czj"}
+    shown = [entry for entry in rows_of(str(row["id"])) if entry["codes"] == [reports.BODY_FOREIGN]]
+    assert {entry["row"]["区"] for entry in shown} == {wall} and len(shown) == 20
+    assert speaks_for()["counts"]["foreign_bodies"] == {"jianghai-czj": 20, wall: 20}, "its own body only"
+    assert speaks_for("all")["counts"]["foreign_bodies"] == {}
+    assert speaks_for("nobody")["error"]["kind"] == "UnknownBody"
 
 
 def test_the_commands_file_holds_all_findings_of_a_run(public: City, cli: Any, tmp_path: Path) -> None:

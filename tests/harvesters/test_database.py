@@ -189,7 +189,7 @@ MISTAKES = [
     ({"key": "idd"}, "idd", "near it: id"),
     ({"watermark": "更新时间"}, "更新时间", "it has"),
     ({"columns": "[id, 项目名]"}, "项目名", "near it: 项目名称"),
-    ({"organization_column": "责任主体"}, "责任主体", "check the source file"),
+    ({"organization_column": "责任主体", "organizations": "all"}, "责任主体", "check the source file"),
 ]
 
 

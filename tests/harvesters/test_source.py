@@ -52,6 +52,7 @@ def test_optional_keys_and_custom_paths():
     source = load_source(
         changed(11, "envelope: {paths: {rows: data.list, total: data.total, code: code, ok: 0, refused: [401, 403]}}")
         + "\nconstants: {阶段: 预算}\ncatalogue: /catalogue/006012\norganization_column: 承办单位\n"
+        + "organizations: [市财政局, 南通市交通运输局]\n"
     )
     assert source.envelope == {
         "paths": {"rows": "data.list", "total": "data.total", "code": "code", "ok": ("0",), "refused": ("401", "403")}
@@ -59,6 +60,7 @@ def test_optional_keys_and_custom_paths():
     assert source.constants == {"阶段": "预算"}
     assert source.catalogue == "/catalogue/006012"
     assert source.organization_column == "承办单位"
+    assert source.organizations == ["市财政局", "南通市交通运输局"]
 
 
 @pytest.mark.parametrize("family", ["zhejiang", "header", "bearer"])
@@ -206,6 +208,8 @@ OTHER_MISTAKES = [
     (DATABASE, 9, "key: [id, id]", "key", "none twice"),
     (DATABASE, 9, "key: [id, 编号]", "columns", "lacks the key column 编号"),
     (DATABASE, 10, "folder: x", "folder", "does not use folder"),
+    (DATABASE, 11, "organization_column: 单位", "organization_column", "go together"),
+    (DATABASE, 11, "organizations: all", "organizations", "go together"),
     (DATABASE, 10, "page_size: 2000", "complete", "needs watermark"),
     (DROP, 6, "folder: /etc", "folder", "below the drop root"),
     (DROP, 6, "folder: a/../../b", "folder", "below the drop root"),

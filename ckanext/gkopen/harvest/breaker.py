@@ -10,6 +10,7 @@ Each answer is told in a transaction of its own, so that a run that is rolled ba
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -103,8 +104,10 @@ def forget(source: str) -> None:
     model.execute("delete from gkopen.breaker where source = :source", source=source)
 
 
-def health(host: str, source: str) -> list[dict[str, Any]]:
-    """The breakers in front of a source that have counted failures: source ('' is the whole host), failures,
-    open_until, error."""
-    return model.every("select source, failures, open_until, error from gkopen.breaker where host = :host and source in"
-                       " ('', :source) and failures > 0 order by source", host=host, source=source)
+def health(sources: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
+    """Source (name → host) → the breakers in front of it that have counted failures, in one query: source ('' is the
+    whole host), failures, open_until, error."""
+    found = model.every("select host, source, failures, open_until, error from gkopen.breaker where failures > 0"
+                        " and host = any(:hosts) order by source", hosts=sorted(set(sources.values())))
+    return {name: [{key: value for key, value in row.items() if key != "host"} for row in found
+                   if row["host"] == host and row["source"] in ("", name)] for name, host in sources.items()}

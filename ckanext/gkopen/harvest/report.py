@@ -40,6 +40,7 @@ class Report:
     outcomes: list[dict[str, Any]] = field(default_factory=list)
     findings: dict[str, int] = field(default_factory=dict)
     unknown_bodies: dict[str, int] = field(default_factory=dict)
+    foreign_bodies: dict[str, int] = field(default_factory=dict)
     vanished: dict[str, int] = field(default_factory=dict)
     held: list[dict[str, Any]] = field(default_factory=list)
     stopped: list[dict[str, Any]] = field(default_factory=list)
@@ -87,15 +88,17 @@ class Report:
             self.tombstones.append({"body": body, "rows": len(buried), "due": buried[0]["due"],
                                     "last_due": buried[-1]["due"], "named": buried[:NAMED]})
 
-    def set_aside(self, unknown_bodies: dict[str, int]) -> None:
-        """All rows of bodies that the portal does not know are quarantined."""
-        rows = sum(unknown_bodies.values())
-        if rows:
-            self.unknown_bodies = unknown_bodies
-            self.rows_in += rows
-            self.rows_quarantined += rows
-            self.findings[reports.BODY_UNKNOWN] = rows
-            self.at_least("partly")
+    def set_aside(self, apart: Mapping[str, dict[str, int]]) -> None:
+        """Finding code → body → rows: of bodies that the portal does not know, or for which the source may not speak.
+        """
+        self.unknown_bodies = apart.get(reports.BODY_UNKNOWN, {})
+        self.foreign_bodies = apart.get(reports.BODY_FOREIGN, {})
+        for code, named in apart.items():
+            if rows := sum(named.values()):
+                self.rows_in += rows
+                self.rows_quarantined += rows
+                self.findings[code] = rows
+                self.at_least("partly")
 
     def counts(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "state"}

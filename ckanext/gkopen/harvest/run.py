@@ -184,7 +184,7 @@ def _submit(run: dict[str, Any], source: Source, spool: Spool, entry: Any, repor
     domain = get_domain(source.domain)
     catalogue = {name: value for name, value in asdict(entry).items() if name != "raw"} if entry else None
     end = ckan_model.Session.rollback if run["dry_run"] else ckan_model.Session.commit
-    named, unknown = _bodies(source, spool)
+    named, apart = _bodies(source, spool)
     tables = [(ids.dataset_id(domain.name, body["id"]), body, *spool.join(names)) for body, names in named]
     ledger.check_epoch(run)
     known = again.unchanged(run, f"source:{source.name}", pipeline.read_by(domain, _options(source), _scope(source)),
@@ -201,7 +201,7 @@ def _submit(run: dict[str, Any], source: Source, spool: Spool, entry: Any, repor
     ledger.check_epoch(run)
     if source.complete and source.organization_column:
         _absent(source, domain, {body["id"] for body, _ in named}, report)
-    report.set_aside(reports.set_aside(run["id"], unknown))
+    report.set_aside(reports.set_aside(run["id"], apart))
     end()
 
 
@@ -213,21 +213,30 @@ def _scope(source: Source) -> changesets.Scope:
     return "complete" if source.complete else "changes"
 
 
-def _bodies(source: Source, spool: Spool) -> tuple[list[tuple[dict[str, Any], list[str]]], dict[str, Path]]:
-    """Each body with the names that rows give it (a title here, a code there are one table), and unknown names."""
+def _bodies(source: Source,
+            spool: Spool) -> tuple[list[tuple[dict[str, Any], list[str]]], dict[str, dict[str, Path]]]:
+    """Each body with the names that rows give it (a title here, a code there are one table), and what is set aside.
+
+    That is finding code → name → rows: of names that nobody has, and of bodies for which the source may not speak.
+    """
     found: dict[str, tuple[dict[str, Any], list[str]]] = {}
-    unknown: dict[str, Path] = {}
+    apart: dict[str, dict[str, Path]] = {reports.BODY_UNKNOWN: {}, reports.BODY_FOREIGN: {}}
     find = bodies.finder()
+    free = source.organization_column is None or source.organizations == ["all"]
+    allowed = set() if free else {find(name)["id"] for name in (source.organization, *source.organizations)}
     for name, path in spool.paths.items():
         try:
             body = find(name)
         except bodies.UnknownBody:
             if source.organization_column is None:
                 raise
-            unknown[name] = path
+            apart[reports.BODY_UNKNOWN][name] = path
             continue
-        found.setdefault(body["id"], (body, []))[1].append(name)
-    return list(found.values()), unknown
+        if free or body["id"] in allowed:
+            found.setdefault(body["id"], (body, []))[1].append(name)
+        else:
+            apart[reports.BODY_FOREIGN][name] = path
+    return list(found.values()), apart
 
 
 def _table(run: dict[str, Any], source: Source, domain: Domain, body: dict[str, Any], path: Path, rows: int,

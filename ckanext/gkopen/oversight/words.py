@@ -81,6 +81,10 @@ RUN_ADVICE: Mapping[str, Text] = {
     "bodies": Text("有责任主体未在门户登记：请门户管理员登记，或由来源更正名称。",
                    "Some bodies are not known to the portal: the administrator adds them, or the source mends the"
                    " name."),
+    "foreign": Text("有些行写的责任主体不归该来源提供，没有采用：请核对来源；确应由它提供的，由门户管理员写入来源文件的"
+                    " organizations。",
+                    "Some rows name a body for which the source may not speak; they were not taken over. Check the"
+                    " source; if it does speak for it, the administrator adds the body to its organizations."),
     "held": Text("变化异常，没有采用，公开数据不变。请核对来源后选择放行或放弃。",
                  "The change is unusual and was not taken over; what is public stays. Ask the source, then let it"
                  " through or discard it."),
@@ -108,7 +112,10 @@ def run_advice(run: Mapping[str, Any]) -> list[Text]:
         keys.append("dry")
     if counts.get("unknown_bodies"):
         keys.append("bodies")
-    if counts.get("rows_quarantined", 0) > sum((counts.get("unknown_bodies") or {}).values()):
+    if counts.get("foreign_bodies"):
+        keys.append("foreign")
+    apart = {**(counts.get("unknown_bodies") or {}), **(counts.get("foreign_bodies") or {})}
+    if counts.get("rows_quarantined", 0) > sum(apart.values()):
         keys.append("corrections")
     if not run["dry_run"] and any(outcome.get("state") == "held" for outcome in counts.get("outcomes", [])):
         keys.append("review")

@@ -16,7 +16,7 @@ from ckanext.gkopen.views.session import act, attachment, signed_in, telling, wo
 blueprint = Blueprint("gkopen_review", __name__, url_prefix="/review")
 blueprint.before_request(signed_in)
 
-STATES = ("held", "stale", "returned", "published", "superseded", "recalled", "withdrawn")
+STATES = ("held", "frozen", "stale", "returned", "published", "superseded", "discarded", "recalled", "withdrawn")
 PER_PAGE = 25
 DIFFERENCE_ROWS = 200
 

@@ -23,20 +23,22 @@ from ckanext.gkopen.review import roles
 @toolkit.side_effect_free
 def gkopen_source_list(context: Any, data_dict: Any) -> dict[str, Any]:
     """Sources of the bodies that the caller may see, with their health. :param cursor: :param limit:"""
-    return _listed(
+    listed = _listed(
         context, data_dict,
         "select s.*, r.id as last_run, r.state as last_state, r.finished_at as last_finished, r.counts as last_counts"
         " from gkopen.source s left join lateral (select * from gkopen.run r where r.source_id = s.id"
         " order by r.queued_at desc limit 1) r on true"
         " where (:all or s.organization = any(:names)) and (cast(:after_name as text) is null or s.name > :after_name)"
         " order by s.name limit :limit", {"name": str}, _source)
+    _with_breakers(listed["results"])
+    return listed
 
 
 @toolkit.side_effect_free
 def gkopen_source_show(context: Any, data_dict: Any) -> dict[str, Any]:
     """One source with its settings (the secret's name, never the secret). :param id: name or id"""
     with speaking():
-        return _source(_own(context, data_dict, "gkopen_see"))
+        return _told(_own(context, data_dict, "gkopen_see"))
 
 
 def gkopen_source_create(context: Any, data_dict: Any) -> dict[str, Any]:
@@ -106,13 +108,15 @@ def _save(context: Any, data_dict: Any, *, replace: bool) -> dict[str, Any]:
                              platform=data_dict.get("platform"))
         get_domain(source.domain)
         body = bodies.find(source.organization)
+        for name in source.organizations if source.organizations != ["all"] else ():
+            bodies.find(name)
         try:
             source_id = ledger.save_source(source, user_of(context), replace=replace)
         except ValueError as error:
             raise toolkit.ValidationError({"source": [str(error)]}) from error
         model.execute("update gkopen.source set organization = :name where id = :id", name=body["name"], id=source_id)
         ckan_model.Session.commit()
-        return _source(ledger.find_source(source_id))
+        return _told(ledger.find_source(source_id))
 
 
 def _set_state(context: Any, data_dict: Any, state: str) -> dict[str, Any]:
@@ -122,7 +126,7 @@ def _set_state(context: Any, data_dict: Any, state: str) -> dict[str, Any]:
         if state == "active":
             breaker.forget(source["name"])
         ckan_model.Session.commit()
-        return _source(ledger.find_source(source["name"]))
+        return _told(ledger.find_source(source["name"]))
 
 
 def _own(context: Any, data_dict: Any, auth: str) -> dict[str, Any]:
@@ -151,14 +155,25 @@ def _listed(context: Any, data_dict: Any, sql: str, place: dict[str, Any],
     return paging.listed(data_dict, sql, place, show, all=names is None, names=sorted(names or ()), **params)
 
 
+def _told(row: dict[str, Any]) -> dict[str, Any]:
+    result = _source(row)
+    _with_breakers([result])
+    return result
+
+
+def _with_breakers(sources: list[dict[str, Any]]) -> None:
+    """What rests, for all of them in one query."""
+    found = breaker.health({one["name"]: urlsplit(one["config"].get("url") or "").netloc for one in sources})
+    for one in sources:
+        one["breakers"] = [{**each, "open_until": clock.told(each["open_until"])} for each in found[one["name"]]]
+
+
 def _source(row: dict[str, Any]) -> dict[str, Any]:
     result = {key: row[key] for key in ("name", "domain", "organization", "config", "state", "failures")}
     result |= {"id": str(row["id"])}
     for key in ("next_run_at", "last_good_at", "created_at", "last_finished"):
         result[key] = clock.told(row.get(key))
     result["health"] = health.of_source(row)
-    result["breakers"] = [{**found, "open_until": clock.told(found["open_until"])} for found in breaker.health(
-        urlsplit(row["config"].get("url") or "").netloc, row["name"])]
     result |= {"last_run": str(row["last_run"]) if row.get("last_run") else None, "last_state": row.get("last_state"),
                "last_counts": row.get("last_counts")}
     return result
