@@ -26,6 +26,7 @@ title: {{zh: 基准测试, en: Benchmark}}
 domain: procurement
 organization: bench-0
 organization_column: 采购单位
+organizations: all
 transport: exchange
 url: "{{platform}}/national/gateway"
 signer: {{family: national, prefix: gjgxjhpt, requester: bench}}
