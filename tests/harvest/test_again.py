@@ -9,6 +9,8 @@ from ckan import model as ckan_model
 
 from ckanext.gkopen import model, pipeline
 from ckanext.gkopen.harvest import ledger
+from ckanext.gkopen.oversight import duties
+from ckanext.gkopen.oversight.ledger import facts
 from tests.harvest.city import SOURCE, City, approve, harvest
 from tests.people import call
 
@@ -58,6 +60,11 @@ def test_what_is_public_already_is_not_read_again(town: City, monkeypatch: pytes
     assert told(harvest()) == in_full, "also of a table that changed nothing the last time"
     assert len(seen) == 1
     assert model.value("select count(*) from gkopen.submission where options ? 'seen'") == 2
+    on = duties.today()
+    [seen_in] = {str(row["days"]) for row in model.every(
+        "select options -> 'seen_in' as days from gkopen.submission where options ? 'seen'")}
+    assert seen_in == str({on.isoformat()[:7]: on.isoformat()})
+    assert {day for days in facts().told.values() for day in days} == {on}
 
 
 def test_what_may_have_changed_is_read(town: City, monkeypatch: pytest.MonkeyPatch) -> None:

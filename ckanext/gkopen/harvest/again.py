@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ckanext.gkopen import model
+from ckanext.gkopen.oversight import duties
 from ckanext.gkopen.pipeline import Outcome
 
 # The last table of the source was the same and read alike, and what is public is what it asked for: it was published,
@@ -47,9 +48,12 @@ def unchanged(run: Mapping[str, Any], source: str, read_by: str,
                        fingerprints=list(fingerprints.values()))
     if not rows:
         return {}
+    # The first day of each month is kept: the ledger asks when in a period a table was there (oversight/ledger.py).
+    day = duties.today().isoformat()
     model.execute("update gkopen.submission set options = options || jsonb_build_object('seen', jsonb_build_object("
-                  "'run', cast(:run as text), 'at', now())) where id = any(:ids)", run=str(run["id"]),
-                  ids=[row["id"] for row in rows])
+                  "'run', cast(:run as text), 'at', now()), 'seen_in', jsonb_build_object(cast(:month as text),"
+                  " cast(:day as text)) || coalesce(options -> 'seen_in', '{}')) where id = any(:ids)",
+                  run=str(run["id"]), month=day[:7], day=day, ids=[row["id"] for row in rows])
     counts = _refer(run, [row["dataset_id"] for row in rows],
                     [row["revision_id"] for row in rows if row["revision_id"]])
     found = {}

@@ -66,7 +66,10 @@ def facts() -> Facts:
             " join gkopen.revision_part p on p.revision_id = u.revision_id and p.part = 'whole'"
             # A listing that was frozen has no revision either, and says nothing.
             " union all select s.dataset_id, s.received_at from gkopen.submission s where s.kind = 'data'"
-            " and s.options -> 'outcome' ->> 'state' = 'unchanged') t"
+            " and s.options -> 'outcome' ->> 'state' = 'unchanged'"
+            # Found unchanged again without being read (harvest/again.py): month → its first such day.
+            " union all select s.dataset_id, cast(e.value as date)::timestamp at time zone 'Asia/Shanghai'"
+            " from gkopen.submission s, jsonb_each_text(s.options -> 'seen_in') e where s.kind = 'data') t"
             " group by dataset_id, date_trunc('day', at at time zone 'Asia/Shanghai') order by 2"):
         told.setdefault(str(row["dataset_id"]), []).append(_day(row["at"]))
     nil: dict[str, dict[str, date]] = {}
