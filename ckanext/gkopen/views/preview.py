@@ -13,6 +13,7 @@ from ckan.lib.helpers import helper_functions as h
 from ckan.plugins import toolkit
 
 from ckanext.gkopen.domains import NUMERIC, Domain, Field
+from ckanext.gkopen.history import keys
 
 SYSTEM = ("dataset_id", "part")
 """Columns of every table that say nothing to a reader."""
@@ -33,14 +34,15 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """One page of rows. `rows`: texts in the order of `columns`. `hidden`: how many columns are left out because they
-    are empty on this page or technical.
+    """One page of rows. `rows`: texts in the order of `columns`; `links`: the address of each. `hidden`: how many
+    columns are left out because they are empty on this page or technical.
 
     `total` is exact up to `more_than`, which is set where counting stopped there.
     """
 
     columns: Sequence[Column]
     rows: Sequence[Sequence[str]]
+    links: Sequence[str]
     hidden: int
     all_columns: bool
     total: int
@@ -102,9 +104,16 @@ def _shown(domain: Domain, names: list[str], records: list[list[str]], found: Ma
     return Preview(
         columns=[column(names[place], fields.get(names[place])) for place in shown],
         rows=[[cell(fields.get(names[place]), record[place]) for place in shown] for record in records],
+        links=[_address(domain, dict(zip(names, record, strict=True))) for record in records],
         hidden=len(places) - len(shown), all_columns=all_columns, total=total,
         more_than=bool(found.get("total_was_estimated")), page=page,
         pages=max(1, min(-(-total // per_page), MOST_PAGES)), q=q, per_page=per_page)
+
+
+def _address(domain: Domain, record: Mapping[str, str]) -> str:
+    """The row's own page, with its history and its money trail."""
+    key = keys.to_path([record[name] or None for name in domain.key])
+    return h.url_for("gkopen_row.read", domain=domain.name, key=key)
 
 
 def unit(field: Field | None) -> str:
