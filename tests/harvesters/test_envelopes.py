@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ckanext.gkopen.harvesters import BadAnswer
 from ckanext.gkopen.harvesters.catalogue import parse_entry
-from ckanext.gkopen.harvesters.envelopes import Envelope, decode, rows_of, total_of
+from ckanext.gkopen.harvesters.envelopes import Envelope, decode, rows_of, told_time, total_of
 
 PLAIN = Envelope("rows", "total")
+
+
+NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("told", [
+    f'{{"code": "401", "timestamp": {int(NOW.timestamp())}}}',
+    f'{{"code": "401", "timestamp": "{int(NOW.timestamp())}"}}',
+    f'{{"code": "401", "data": {{"serverTime": {int(NOW.timestamp() * 1000)}}}}}',
+    '{"code": "401", "systemTime": "2026-11-22 17:30:00"}',
+    '{"code": "401", "time": "2026-11-22T09:30:00Z"}',
+])
+def test_the_platforms_time_is_read_from_its_answer(told):
+    assert told_time(told.encode()) == NOW
+
+
+@pytest.mark.parametrize("told", ["no JSON", '{"time": "12 ms"}', '{"timestamp": 5}', '{"time": {"now": 1}}', "[]"])
+def test_what_is_no_time_is_none(told):
+    assert told_time(told.encode()) is None
 
 
 def row(text: str) -> dict[str, str | None]:

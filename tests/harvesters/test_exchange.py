@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -206,6 +207,16 @@ def test_a_listing_without_a_total_ends_with_an_empty_page_or_never(gateway, con
     gateway.fault("endless_pages")
     with pytest.raises(InconsistentListing, match="7"):
         list(connect(source, limits=Limits(pages=7)).pages())
+
+
+def test_a_listing_that_takes_too_long_is_ended_between_two_pages(gateway, connect):
+    """A platform that is slow with each page, and in time with each call, would hold a worker for days."""
+    pages = connect(gateway.source("header"), limits=Limits(listing=0.01)).pages()
+    assert len(next(pages).rows) == 100
+    threading.Event().wait(0.02)
+    with pytest.raises(InconsistentListing, match="has not ended after 0 s") as caught:
+        next(pages)
+    assert "仍未取完" in caught.value.zh
 
 
 def test_a_wrong_envelope_names_the_path(gateway, connect):

@@ -6,11 +6,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from email.utils import format_datetime
 
 import pytest
 
 from ckanext.gkopen.harvesters import (
     BadAnswer,
+    ClockSkew,
     ForbiddenAddress,
     HarvestError,
     Limits,
@@ -102,6 +105,17 @@ def test_headers_that_trickle_are_cut_by_the_deadline(wire, text):
     with pytest.raises(SourceUnreachable, match="time limit"):
         wire.read()
     assert time.monotonic() - began < 2
+
+
+def test_a_gateways_own_clock_is_named_from_its_answer_in_seconds(wire):
+    """The front before it has the right time; only the answer tells that the gateway lives ten minutes ago."""
+    theirs = int(time.time()) - 600
+    wire.answers(http(b'{"errcode":401,"errmsg":"sign expired","timestamp":%d}' % theirs, "401 Unauthorized",
+                      Date=format_datetime(datetime.now(UTC), usegmt=True)))
+    with pytest.raises(ClockSkew) as caught:
+        wire.read()
+    assert abs(caught.value.seconds + 600) <= 3
+    assert len(wire.requests) == 1, "an answer that will not change is not asked for again"
 
 
 def test_an_address_on_the_same_host_is_followed(wire):
