@@ -19,7 +19,7 @@ from ckan.logic import _actions, get_action
 from ckan.plugins import toolkit
 
 from ckanext.gkopen import ids
-from tests.leaks.world import WITHDRAWN_BODY, World
+from tests.leaks.world import LATIN, WITHDRAWN_BODY, World
 from tests.people import call
 
 REFUSALS = (toolkit.NotAuthorized, toolkit.ObjectNotFound, toolkit.ValidationError, SearchError, SearchQueryError,
@@ -74,6 +74,24 @@ def identifiers(world: World) -> list[str]:
             world.revisions["meta"], world.run, world.source, body.id, world.cast.officer]
 
 
+def of_ours(world: World) -> list[str]:
+    """What only gkopen's own actions could know: pushes, approvals, keys and numbers of rows."""
+    return [*world.doors.pushes, world.doors.standing, f"{LATIN}-token", world.revisions["frozen"],
+            world.revisions["pushed"], "NTCG-2024-004", f"{LATIN}-400", *world.doors.keys]
+
+
+def asked_of_ours(value: str) -> Iterator[dict[str, Any]]:
+    """The requests that only gkopen's actions understand."""
+    yield {"id": value}
+    yield {"domain": "procurement", "key": value, "project_no": value}
+    yield {"domain": "procurement", "key": [value], "q": value, "filters": {"project_no": value}}
+    yield {"id": value, "revision": value, "name": value, "part": "2024-07"}
+    yield {"run": value}
+    yield {"project_no": value}
+    yield {"ocid": value}
+    yield {"project_code": value}
+
+
 def requests(value: str) -> Iterator[dict[str, Any]]:
     """The requests that ask any action for `value`: plain ones, and one that fills all it might call its arguments."""
     yield {"id": value}
@@ -100,7 +118,8 @@ def actions(world: World, user: str, names: Iterable[str]) -> Seen:
     """Each action, bare and with each identifier, as `user` ("" is nobody)."""
     seen, known = Seen(), identifiers(world)
     for name in sorted(names):
-        for data in ({}, {"all_fields": True}, *chain.from_iterable(map(requests, known))):
+        more = chain.from_iterable(map(asked_of_ours, of_ours(world))) if name.startswith("gkopen_") else ()
+        for data in ({}, {"all_fields": True}, *chain.from_iterable(map(requests, known)), *more):
             place = f"{name} {data}"
             try:
                 answer = call(name, user, **data)
@@ -129,11 +148,21 @@ def addresses(world: World, rules: Any) -> Iterator[tuple[str, str, frozenset[st
         "tag_name": ["政府采购"], "group_type": ["organization"], "part": ["2024-05"], "filename": ["a.csv"],
         "resource_id": [ids.resource_id(world.public), ids.resource_id(world.withdrawn),
                         ids.table_id("procurement")],
+        "key": [key + end for key in world.doors.keys for end in ("", ".json")],
+        "of": ["process", "project"], "number": ["NTCG-2024-004", f"{LATIN}-400.json", f"{LATIN}-400"],
     }
+    of_runs = ("gkopen_quarantine.run", "gkopen_quarantine.run_workbook", "gkopen_run.hold", "gkopen_office.run")
+    of_revisions = ("gkopen_quarantine.revision", "gkopen_quarantine.revision_csv", "gkopen_review.read",
+                    "gkopen_quarantine.revision_workbook")
+    revisions = [world.revisions[name] for name in ("held", "frozen", "pushed", "other", "gone")]
+    by_rule: dict[str, dict[str, list[Any]]] = {
+        "gkopen_push.status": {"id": world.doors.pushes}, **{endpoint: {"id": [world.run]} for endpoint in of_runs},
+        **{endpoint: {"id": revisions} for endpoint in of_revisions}}
     for rule in rules:
         if rule.endpoint in {"static", "webassets.index"} or rule.endpoint.endswith(".static"):
             continue
-        choices = [known.get(argument, [
+        fitting = known | by_rule.get(rule.endpoint, {})
+        choices = [fitting.get(argument, [
             world.public_name, world.withdrawn_name, world.unpublished_name, world.cast.body,
             world.revisions["held"], world.run, ids.resource_id(world.withdrawn), world.cast.officer])
             for argument in sorted(rule.arguments)]

@@ -41,14 +41,16 @@ from tests.leaks.world import (
 from tests.people import call
 
 OF_A_BODY = {"held", "second", "heldmeta", "quarantine", "finding", "returned", "returnedwhy", "recalled", "source",
-             "filename"}
+             "filename", "pushed", "frozen", "runrow", "runfinding", "message", "standing"}
+OF_ALL = OF_A_BODY | {"otherheld", "runother", "messageother"}
 SEES = {
     "": set(), "no-role": set(), "plain-member": set(),
-    "zhao-other": {"otherheld"},
+    "zhao-other": {"otherheld", "messageother"},
     "li-officer": OF_A_BODY, "wang-reviewer": OF_A_BODY,
-    "zwgk-office": OF_A_BODY | {"otherheld"}, "portal-admin": OF_A_BODY | {"otherheld"},
+    "zwgk-office": OF_ALL, "portal-admin": OF_ALL,
 }
-"""Who may see which canary through the actions. What no one may see is in no row: page, gone, goneold, gonetitle."""
+"""Who may see which canary through the actions. What no one may see is in no row: page, gone, goneold, gonetitle, the
+raw bytes of pushes, and what the tables behind harvests and mails remember."""
 NOTHING_SEEN = ("", "no-role", "plain-member")
 STOCK = {"group_autocomplete": "KeyError: 'q'", "organization_autocomplete": "KeyError: 'q'",
          "task_status_update_many": "KeyError: 'data'", "user_invite": "KeyError: 'group_id'",
@@ -128,7 +130,7 @@ def test_routes_show_nothing(world: World, visitor: Any, token: str) -> None:
 @pytest.mark.torture
 def test_routes_of_a_person_of_another_body(world: World, visitor: Any) -> None:
     seen = crawl.routes(world, visitor, headers={"Authorization": world.tokens[world.cast.stranger]})
-    assert kinds(seen) <= {"otherheld"}
+    assert kinds(seen) <= {"otherheld", "messageother"}
     assert unexpected(seen) == {}
 
 
@@ -268,3 +270,29 @@ def test_a_wrong_or_old_token_is_nobody(world: World, visitor: Any) -> None:
         answer = visitor.get("/api/3/action/gkopen_revision_list", headers={"Authorization": token})
         assert answer.status_code == 403
         assert not re.search(f"{CHINESE}|{LATIN}", answer.body)
+
+
+def test_a_feed_shows_what_its_owner_may_see_and_opens_nothing_else(world: World, visitor: Any) -> None:
+    told = {name: visitor.get(f"/office/feed.atom?token={token}").body for name, token in world.doors.feeds.items()}
+    assert canary("message") in told[world.cast.officer] and canary("messageother") not in told[world.cast.officer]
+    assert canary("messageother") in told[world.cast.stranger] and canary("message") not in told[world.cast.stranger]
+    for token in ("", "x", world.doors.push_token, world.tokens[world.cast.officer]):
+        assert visitor.get(f"/office/feed.atom?token={token}").status_code == 404
+    token = world.doors.feeds[world.cast.officer]
+    for way in ({"Authorization": token}, {"Authorization": f"Bearer {token}"}):
+        for path in ("/api/3/action/gkopen_revision_list", "/api/3/action/gkopen_message_list", "/office/feed.atom",
+                     f"/api/gkopen/push/procurement/{world.doors.pushes[0]}"):
+            assert visitor.get(path, headers=way, follow_redirects=False).status_code in (401, 403, 404), path
+
+
+def test_a_push_token_opens_its_own_door_only(world: World, visitor: Any) -> None:
+    headers = {"Authorization": f"Bearer {world.doors.push_token}"}
+    seen = Seen()
+    for name in sorted(name for name in crawl.action_names() if name.startswith("gkopen_") and crawl.reads(name)):
+        crawl.ask(seen, world, visitor, f"/api/3/action/{name}?id={world.public_name}", "GET", name, headers=headers)
+    for path in ("/office/", f"/review/{world.revisions['pushed']}", "/office/tokens/", "/office/feed.atom"):
+        crawl.ask(seen, world, visitor, path, headers=headers)
+    assert (seen.leaks, seen.broken) == ({}, {})
+    states = [visitor.get(f"/api/gkopen/push/procurement/{push}", headers=headers).json["state"]
+              for push in world.doors.pushes]
+    assert states == ["held", "queued", "failed"]

@@ -6,11 +6,13 @@ transliterated names, escapes).
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 from ckan import model as ckan_model
 from werkzeug.datastructures import FileStorage
@@ -20,13 +22,17 @@ from ckanext.gkopen.demo import act, make_body
 from ckanext.gkopen.harvest import ledger
 from ckanext.gkopen.harvesters.source import load_source
 from ckanext.gkopen.publish import outbox
+from ckanext.gkopen.push import queue, tokens
+from ckanext.gkopen.push.contents import Said
 from tests.people import Cast, call, make_cast
 
 HEADER = ("公告编号,公告类型,发布时间,项目编号,项目名称,采购单位,采购方式,采购类别,预算金额(万元),"
           "中标供应商,中标金额(元),计价方式,标段")
 CHINESE, LATIN = "鸑鷟", "qzxv"
 KINDS = ("held", "heldmeta", "quarantine", "finding", "returned", "returnedwhy", "recalled", "page", "source",
-         "goneold", "gone", "gonetitle", "second", "otherheld", "filename")
+         "goneold", "gone", "gonetitle", "second", "otherheld", "filename", "pushed", "pushqueued", "pushfailed",
+         "frozen", "runrow", "runfinding", "runother", "message", "messageother", "mail", "standing", "dropped",
+         "profile", "tomb")
 WITHDRAWN_BODY = "nantong-slj"
 PUBLIC_REASON = "经复核不宜公开"
 PUBLIC_ROW = "公开样本停车场"
@@ -63,6 +69,18 @@ def drain() -> None:
 
 
 @dataclass(frozen=True)
+class Doors:
+    """What came in by the doors of systems, and what oversight keeps. `feeds`: user → token of the feed;
+    `keys`: of rows that wait or were withdrawn."""
+
+    pushes: list[str]
+    push_token: str
+    standing: str
+    feeds: dict[str, str]
+    keys: list[str]
+
+
+@dataclass(frozen=True)
 class World:
     """Names and ids of what was planted. `secret_ids` are themselves not public."""
 
@@ -75,6 +93,7 @@ class World:
     tokens: dict[str, str]
     withdrawn: str
     public: str
+    doors: Doors
 
     @property
     def public_name(self) -> str:
@@ -93,7 +112,9 @@ class World:
         """What a stranger must not even learn to exist, by what it is."""
         return {CHINESE: "a canary", LATIN: "a canary", self.run: "the run", self.source: "the source",
                 self.unpublished_name: "the dataset that was never published",
-                **{self.revisions[name]: f"revision {name}" for name in ("held", "returned", "recalled", "other")}}
+                **{self.revisions[name]: f"revision {name}" for name in ("held", "returned", "recalled", "other",
+                                                                         "frozen", "pushed")},
+                **dict.fromkeys(self.doors.pushes, "a push"), self.doors.standing: "the standing approval"}
 
 
 def build() -> World:
@@ -105,7 +126,8 @@ def build() -> World:
     revisions["other"] = submit(cast.stranger, cast.other, row(300, canary("otherheld")))["revision_id"]
     revisions["gone"] = _withdrawn(cast)
     run = _harvested(cast)
-    tokens = {name: act("api_token_create", user=name, name="test")["token"]
+    doors = _doors(cast, revisions, run)
+    accounts = {name: act("api_token_create", user=name, name="test")["token"]
               for name in (cast.officer, cast.stranger, "plain-member", "no-role")}
     ckan_model.Session.commit()
 
@@ -114,8 +136,8 @@ def build() -> World:
         assert group is not None
         return ids.dataset_id("procurement", group.id)
 
-    return World(cast, "plain-member", "no-role", revisions, run, f"src-{LATIN}", tokens, dataset(WITHDRAWN_BODY),
-                 dataset(cast.body))
+    return World(cast, "plain-member", "no-role", revisions, run, f"src-{LATIN}", accounts, dataset(WITHDRAWN_BODY),
+                 dataset(cast.body), doors)
 
 
 def _published_and_waiting(cast: Cast) -> dict[str, str]:
@@ -185,3 +207,67 @@ complete: true
                   error=model.dump({"zh": canary("source"), "en": canary("source")}))
     model.execute("update gkopen.source set state = 'paused' where id = :id", id=source_id)
     return run
+
+
+def _doors(cast: Cast, revisions: dict[str, str], run: str) -> Doors:
+    """Pushes in every state, a frozen revision, what a run set aside, messages, mails, a standing approval, and what
+    the tables behind harvests remember."""
+    made = call("gkopen_push_token_create", cast.officer, name=f"{LATIN}-token", domain="procurement",
+                organization=cast.body)
+    pushes = [_pushed(made["token"], name) for name in ("pushed", "pushqueued", "pushfailed")]
+    model.execute("update gkopen.push set not_before = 'infinity' where id = :id", id=pushes[1])
+    model.execute("update gkopen.push set state = 'failed', outcome = cast(:outcome as jsonb) where id = :id",
+                  id=pushes[2], outcome=model.dump({"zh": canary("pushfailed"), "en": canary("pushfailed")}))
+    ckan_model.Session.commit()
+    assert queue.work_one()
+    revisions["pushed"] = model.value("select r.id::text from gkopen.revision r join gkopen.push p using"
+                                      " (submission_id) where p.id = :id", id=pushes[0])
+    revisions["frozen"] = submit(cast.officer, cast.body, row(6, canary("frozen"), month=7))["revision_id"]
+    model.execute("update gkopen.revision set state = 'frozen' where id = :id", id=revisions["frozen"])
+    _remembered(cast, run)
+    shown = {name: call("gkopen_feed_create", name)["token"] for name in (cast.officer, cast.stranger)}
+    standing = str(uuid4())
+    model.execute("insert into gkopen.standing (id, dataset_id, reason, granted_by, ends_on) select :id, d.id, :reason,"
+                  " :by, current_date + 30 from gkopen.dataset d where d.name = :name", id=standing, by=cast.reviewer,
+                  reason=canary("standing"), name=f"{cast.body}-procurement")
+    ckan_model.Session.commit()
+    return Doors(pushes, made["token"], standing, shown, [*_keys(revisions["held"]), *_keys(revisions["gone"])])
+
+
+def _keys(revision: str) -> list[str]:
+    rows = model.every("select new_sha256 from gkopen.revision_part where revision_id = :id and part <> '~metadata'",
+                       id=revision)
+    return [cells["record_id"] for row in rows
+            for cells in csv.DictReader(io.StringIO(blobs.read(row["new_sha256"], sealed=True).decode()))]
+
+
+def _pushed(token: str, name: str) -> str:
+    data = "\r\n".join((HEADER, row(7, canary(name), month=7), "")).encode()
+    found = queue.accept(tokens.find(token), name, name, data, "text/csv", f"{name}.csv", Said())
+    ckan_model.Session.commit()
+    return str(found["id"])
+
+
+def _remembered(cast: Cast, run: str) -> None:
+    bodies = {name: ckan_model.Group.get(name) for name in (cast.body, cast.other)}
+    own, other = (group.id for group in bodies.values() if group is not None)
+    for dataset, name in ((None, "runrow"), (ids.dataset_id("procurement", other), "runother")):
+        model.execute("insert into gkopen.quarantine (run_id, dataset_id, kind, line, row) values (:run, :d, 'bad', 1,"
+                      " cast(:row as jsonb))", run=run, d=dataset, row=model.dump({"项目名称": canary(name)}))
+        model.execute("insert into gkopen.finding (run_id, dataset_id, code, severity, line, value) values (:run, :d,"
+                      " 'body-unknown', 'error', 1, :value)", run=run, d=dataset,
+                      value=canary("runother" if dataset else "runfinding"))
+    for body, name in ((own, "message"), (other, "messageother")):
+        message = model.value("insert into gkopen.message (kind, body_id, subject, params) values ('source_failing',"
+                              " :body, 'x', cast(:params as jsonb)) returning id", body=body,
+                              params=model.dump({"source": canary(name)}))
+        model.execute("insert into gkopen.mail (message_id, user_id, error) values (:id, :user, :error)", id=message,
+                      user=cast.officer, error=canary("mail"))
+    model.execute("insert into gkopen.dropped (source_id, sha256, name, size, modified_ns, submission_id)"
+                  " select r.source_id, repeat('0', 64), :name, 1, 1, s.id from gkopen.run r, gkopen.submission s"
+                  " where r.id = :run limit 1", name=canary("dropped"), run=run)
+    model.execute("insert into gkopen.profile (dataset_id, source_id, run_id, columns) select :d, r.source_id, r.id,"
+                  " cast(:columns as jsonb) from gkopen.run r where r.id = :run", run=run,
+                  d=ids.dataset_id("procurement", own), columns=model.dump({"labels": [canary("profile")]}))
+    model.execute("insert into gkopen.tombstone (dataset_id, source, key, part) values (:d, 'source:x', :key,"
+                  " '2024-05')", d=ids.dataset_id("procurement", own), key=canary("tomb"))
