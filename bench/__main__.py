@@ -1,13 +1,16 @@
-"""python -m bench [a | a1 | b | b1 | b2 | b3 | b4 | d1 ...] [--quick] [--rows N]
+"""python -m bench [a | a1 | a2 | f | b | b1 | b2 | b3 | b4 | d1 ...] [--quick] [--rows N]
 
-    a1  many small datasets from a source until they are checked and held
+    a1  many small datasets from a source until they are checked and held, beside ckanext-harvest's gather and fetch
+    a2  the same, approved and in every exit, beside ckanext-harvest's import stage
+    f   the same source again with 1 % changed and 1 % gone, beside ckanext-harvest's second harvest
     b1  1 M rows × 12 columns to a typed, keyed DataStore table, beside COPY + key
     b2  the same with the filter indexes and the Chinese GIN index
     b3  the same from the department's CSV: read, check, canonical CSV, table; with the peak of memory
     b4  95 rows of a month change: in the table, and through every exit
     d1  a dataset's page behind nginx at 1, 8 and 32 connections, beside stock CKAN's
 
-Without a name, all of them. --quick takes 2 rounds in place of 5 and 500 datasets in place of 5,000.
+Without a name, all of them. a1, a2 and f are one run, whichever of them is asked for.
+--quick takes 2 rounds in place of 5 and 300 datasets in place of 5,000.
 The table is printed, and written as JSON to <GKOPEN_HOME>/bench/results/. What it has to be: docs/benchmarks.md.
 """
 
@@ -25,24 +28,24 @@ from bench.running import bench_home, empty_site
 from ckanext.gkopen.embedded.places import StartError
 from ckanext.gkopen.embedded.screen import Screen
 
-NAMES = ("a1", "b1", "b2", "b3", "b4", "d1")
+NAMES = ("a1", "a2", "f", "b1", "b2", "b3", "b4", "d1")
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser("python -m bench", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="a, b, or single ones; all without")
-    parser.add_argument("--quick", action="store_true", help="2 rounds, 500 datasets")
+    parser.add_argument("--quick", action="store_true", help="2 rounds, 300 datasets")
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the large table")
     given = parser.parse_args(arguments)
     wanted = [name for name in NAMES if not given.names or any(name.startswith(part) for part in given.names)]
     if not wanted or any(not any(name.startswith(part) for name in NAMES) for part in given.names):
-        parser.error(f"there is no such benchmark; use a, b, d, or of {', '.join(NAMES)}")
+        parser.error(f"there is no such benchmark; use a, b, d, f, or of {', '.join(NAMES)}")
     screen = Screen()
     began = load()
     try:
         figures = measured(wanted, rounds=2 if given.quick else 5, rows=given.rows,
-                           datasets=500 if given.quick else 5000, screen=screen)
+                           datasets=300 if given.quick else 5000, screen=screen)
     except (StartError, Wrong) as error:
         print(f"\nbench: {error}", file=sys.stderr)
         return 1
@@ -59,11 +62,11 @@ def main(arguments: list[str]) -> int:
 def measured(wanted: list[str], *, rounds: int, rows: int, datasets: int, screen: Screen) -> list[Figure]:
     home, figures = bench_home(), []
     with empty_site(screen) as ini:
-        if "a1" in wanted:
-            from bench.harvest import a1  # these modules load CKAN, which needs libmagic to be found first
+        if {"a1", "a2", "f"} & set(wanted):
+            from bench.harvest import many  # these modules load CKAN, which needs libmagic to be found first
 
-            with screen.step("a1"):
-                figures += a1(datasets, home / "platform", screen)
+            with screen.step("a1, a2, f"):
+                figures += many(datasets, rounds, home / "platform", screen)
         if "d1" in wanted:
             from bench.pages import d1
 

@@ -1,12 +1,14 @@
 """Stock CKAN beside ours: CKAN 2.12 with ckanext-harvest, on the same servers, in databases and a process of its own.
 
-    python -m bench.stock harvest SOURCE.yaml PLATFORM     prints seconds by stage as JSON
+    python -m bench.stock harvest SOURCE.yaml PLATFORM CHANGED
+                                    prints seconds by stage as JSON; when the file CHANGED is there, harvests again
     python -m bench.stock dataset INI                      makes the dataset `stock`
 
 ckanext-harvest is put into a folder below `<GKOPEN_HOME>/bench` and is never part of the project's environment.
 The peer is treated kindly: it reads the pages of the platform with our transport, its queue is left out (the stages
 are called in one process, one after the other, as `harvester run-test` does), Solr is not asked to commit, and each
-record is one package with a resource, without rows in the DataStore.
+record is one package with a resource, without rows in the DataStore. The second harvest compares each record with the
+one before, as good harvesters do, writes only what changed, and leaves alone what is gone.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -36,6 +40,26 @@ def measure(*arguments: str | Path) -> dict[str, Any]:
     done = subprocess.run([sys.executable, "-m", "bench.stock", *arguments], check=True, text=True,
                           stdout=subprocess.PIPE, env={**os.environ, **environment()})
     return json.loads(done.stdout.splitlines()[-1])
+
+
+@contextmanager
+def started(*arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
+    """This module in a process that sees the peer, while it works."""
+    with subprocess.Popen([sys.executable, "-m", "bench.stock", *arguments], text=True, stdout=subprocess.PIPE,
+                          env={**os.environ, **environment()}) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+
+
+def answer(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """The next line of JSON that the process prints."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("{"):
+            return json.loads(line)
+    raise RuntimeError("the peer ended without an answer: see what it printed")
 
 
 def environment() -> dict[str, str]:
@@ -74,13 +98,13 @@ def site() -> Path:
     return ini
 
 
-def harvest(source_file: Path, platform: str) -> dict[str, Any]:
-    """Seconds of gather and fetch, and of import, of every record of the source.
+def harvest(source_file: Path, platform: str, changed: Path) -> Iterator[dict[str, Any]]:
+    """Seconds by the clock and (`_cpu`) of this process: gather and fetch, import; then of a second harvest (`again`).
 
-    `datasets` is what the database holds at the end, `cpu` the seconds of this process.
+    `datasets` is what the database holds at the end, `written` how many packages the second harvest wrote.
     """
     with loaded(site()):
-        return _stages(source_file, platform)
+        yield from _stages(source_file, platform, changed)
 
 
 def dataset(ini: Path) -> dict[str, Any]:
@@ -96,7 +120,7 @@ def dataset(ini: Path) -> dict[str, Any]:
         return {"id": made["id"]}
 
 
-def _stages(source_file: Path, platform: str) -> dict[str, Any]:
+def _stages(source_file: Path, platform: str, changed: Path) -> Iterator[dict[str, Any]]:
     from ckan import model
     from ckanext.harvest import queue  # pyright: ignore[reportMissingImports]
     from ckanext.harvest.harvesters import HarvesterBase  # pyright: ignore[reportMissingImports]
@@ -122,9 +146,12 @@ def _stages(source_file: Path, platform: str) -> dict[str, Any]:
         def fetch_stage(self, harvest_object: Any) -> bool:
             return True
 
-        def import_stage(self, harvest_object: Any) -> bool:
-            nonlocal imported
-            imported -= time.perf_counter()
+        def import_stage(self, harvest_object: Any) -> Any:
+            imported.start()
+            if known.get(harvest_object.guid) == harvest_object.content:
+                return "unchanged"
+            known[harvest_object.guid] = harvest_object.content
+            written.append(harvest_object.guid)
             rows = json.loads(harvest_object.content)
             package = {
                 "id": str(uuid5(NAMESPACE_URL, harvest_object.guid)), "title": harvest_object.guid,
@@ -135,21 +162,47 @@ def _stages(source_file: Path, platform: str) -> dict[str, Any]:
             }
             return self._create_or_update_package(package, harvest_object, "package_show")
 
+    def once() -> Seconds:
+        imported.taken, whole = (0.0, 0.0), Seconds()
+        job = HarvestJob(source=source)
+        job.save()
+        whole.start()
+        for number in queue.gather_stage(peer, job):
+            queue.fetch_and_import_stages(peer, model.Session.get(HarvestObject, number))
+            imported.stop()                             # counted from the begin of the import stage
+        whole.stop()
+        return whole
+
     source = HarvestSource(url=platform, type="peer", title="peer")
     source.save()
-    job = HarvestJob(source=source)
-    job.save()
-    peer = Peer()
-    imported = 0.0
-    started = time.perf_counter(), time.process_time()
-    for number in queue.gather_stage(peer, job):
-        queue.fetch_and_import_stages(peer, model.Session.get(HarvestObject, number))
-        imported += time.perf_counter()  # counted from the begin of the import stage
-    ended = time.perf_counter(), time.process_time()
+    peer, imported = Peer(), Seconds()
+    known: dict[str, str] = {}
+    written: list[str] = []
+    whole = once()
     datasets = model.Session.query(model.Package).filter_by(state="active", type="dataset").count()
-    seconds = ended[0] - started[0]
-    return {"gather_fetch": seconds - imported, "import": imported, "seconds": seconds, "cpu": ended[1] - started[1],
-            "datasets": datasets}
+    fetched = whole.taken[0] - imported.taken[0], whole.taken[1] - imported.taken[1]
+    yield {"gather_fetch": fetched[0], "gather_fetch_cpu": fetched[1], "import": imported.taken[0],
+           "import_cpu": imported.taken[1], "datasets": datasets}
+    while not changed.exists():
+        time.sleep(0.1)
+    written.clear()
+    whole = once()
+    yield {"again": whole.taken[0], "again_cpu": whole.taken[1], "written": len(written)}
+
+
+class Seconds:
+    """By the clock and of this process, between `start` and `stop`, added up."""
+
+    def __init__(self) -> None:
+        self.taken = 0.0, 0.0
+        self._from = 0.0, 0.0
+
+    def start(self) -> None:
+        self._from = time.perf_counter(), time.process_time()
+
+    def stop(self) -> None:
+        self.taken = (self.taken[0] + time.perf_counter() - self._from[0],
+                      self.taken[1] + time.process_time() - self._from[1])
 
 
 def _rows(source_file: Path, platform: str) -> Any:
@@ -167,6 +220,7 @@ def _rows(source_file: Path, platform: str) -> Any:
 
 if __name__ == "__main__":
     if sys.argv[1] == "harvest":
-        print(json.dumps(harvest(Path(sys.argv[2]), sys.argv[3])))
+        for said in harvest(Path(sys.argv[2]), sys.argv[3], Path(sys.argv[4])):
+            print(json.dumps(said), flush=True)
     else:
         print(json.dumps(dataset(Path(sys.argv[2]))))
