@@ -14,6 +14,7 @@ from ckan.lib.plugins import DefaultTranslation
 from ckan.plugins import toolkit
 from flask import Blueprint
 from flask_login import user_logged_in
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from ckanext.gkopen import caching, csrf, domains, helpers, lockout, logs, malformed, views
 from ckanext.gkopen.cli import gkopen as command
@@ -104,7 +105,8 @@ class GkopenPlugin(SearchMixin, DatastoreMixin, DefaultTranslation, plugins.Sing
     def make_middleware(self, app: Any, config: Any) -> Any:
         csrf.exempt_per_request()
         alias.read_in_time()
-        app.wsgi_app = caching.say_how_long(malformed.without_nul(app.wsgi_app))
+        proxies = toolkit.config["ckanext.gkopen.proxies"]
+        app.wsgi_app = ProxyFix(caching.say_how_long(malformed.without_nul(app.wsgi_app)), x_for=proxies, x_proto=0)
         app.before_request(malformed.refuse)
         app.before_request(caching.answer_unchanged)
         app.register_error_handler(toolkit.ObjectNotFound, malformed.not_found)
