@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from ckan.tests import helpers
 
 from ckanext.gkopen import model
 from ckanext.gkopen.harvest import ledger
+from ckanext.gkopen.views.review import STATES
 from tests.harvest.city import SOURCE, City, harvest, run_of
 
 
@@ -41,6 +43,18 @@ def test_one_page_says_what_would_change_and_has_two_buttons(public: City, offic
     assert run_of(run["id"])["decision"] == "discarded"
     assert 'name="do"' not in office(f"/office/runs/{run['id']}/hold").body
     assert "officer 已放弃" in office(f"/office/runs/{run['id']}").body
+
+
+def test_every_state_of_a_revision_and_of_a_run_can_be_listed_by_its_name(public: City, office: Any) -> None:
+    lines = public.lines()
+    public.write(lines[:-10])
+    harvest()
+    queue = office("/review?state=frozen").body
+    tabs = dict(re.findall(r'href="[^"]*/review/?\?state=(\w+)"[^>]*>([^<]*)</a>', queue))
+    assert set(tabs) == set(STATES) and all(tabs.values()), tabs
+    assert tabs["frozen"] == "暂停，待决定" and tabs["discarded"] == "已放弃"
+    runs = office("/office/runs?state=incomplete").body
+    assert "不完整" in runs and "已停止：列有变化" in runs
 
 
 def test_a_stopped_run_shows_its_proposal_and_goes_on_when_accepted(public: City, office: Any) -> None:
