@@ -155,7 +155,7 @@ def test_the_keyboard_reaches_everything(published: Portal, visit: Callable[...,
         page.keyboard.press("Enter")
         assert page.evaluate("document.activeElement.id") == "content"
         seen = []
-        for _ in range(14):
+        for _ in range(20):
             page.keyboard.press("Tab")
             name, style, width = page.evaluate(focus)
             seen.append(name)
