@@ -1,4 +1,4 @@
-"""python -m bench [a | a1 | a2 | f | b | b1 | b2 | b3 | b4 | d1 ...] [--quick] [--rows N]
+"""python -m bench [a | a1 | a2 | f | b | b1 | b2 | b3 | b4 | c3 | d1 | d2 ...] [--quick] [--rows N]
 
     a1  many small datasets from a source until they are checked and held, beside ckanext-harvest's gather and fetch
     a2  the same, approved and in every exit, beside ckanext-harvest's import stage
@@ -7,7 +7,9 @@
     b2  the same with the filter indexes and the Chinese GIN index
     b3  the same from the department's CSV: read, check, canonical CSV, table; with the peak of memory
     b4  95 rows of a month change: in the table, and through every exit
+    c3  every form of the large table from nothing and with one part changed; the workbook alone
     d1  a dataset's page behind nginx at 1, 8 and 32 connections, beside stock CKAN's
+    d2  searches of rows over HTTP on the large table, filters beside stock CKAN's own
 
 Without a name, all of them. a1, a2 and f are one run, whichever of them is asked for.
 --quick takes 2 rounds in place of 5 and 300 datasets in place of 5,000.
@@ -28,7 +30,7 @@ from bench.running import bench_home, empty_site
 from ckanext.gkopen.embedded.places import StartError
 from ckanext.gkopen.embedded.screen import Screen
 
-NAMES = ("a1", "a2", "f", "b1", "b2", "b3", "b4", "d1")
+NAMES = ("a1", "a2", "f", "b1", "b2", "b3", "b4", "c3", "d1", "d2")
 
 
 def main(arguments: list[str]) -> int:
@@ -61,9 +63,15 @@ def main(arguments: list[str]) -> int:
 
 def measured(wanted: list[str], *, rounds: int, rows: int, datasets: int, screen: Screen) -> list[Figure]:
     home, figures = bench_home(), []
+    if "d2" in wanted:
+        from bench import live  # these modules load CKAN, which needs libmagic to be found first
+
+        figures += live.measured(rows, rounds, screen)
+    if wanted == ["d2"]:
+        return figures
     with empty_site(screen) as ini:
         if {"a1", "a2", "f"} & set(wanted):
-            from bench.harvest import many  # these modules load CKAN, which needs libmagic to be found first
+            from bench.harvest import many
 
             with screen.step("a1, a2, f"):
                 figures += many(datasets, rounds, home / "platform", screen)
@@ -72,9 +80,9 @@ def measured(wanted: list[str], *, rounds: int, rows: int, datasets: int, screen
 
             with screen.step("d1"):
                 figures += d1(ini, rounds, screen)
-        if not any(name.startswith("b") for name in wanted):
+        if not any(name.startswith(("b", "c")) for name in wanted):
             return figures
-        from bench import exits, tables, whole
+        from bench import exits, files, tables, whole
         from bench.notices import write_source
 
         with screen.step(f"a table of {rows} rows"):
@@ -96,6 +104,10 @@ def measured(wanted: list[str], *, rounds: int, rows: int, datasets: int, screen
                 with screen.step(name):
                     figures += tables.b4(content, rounds, screen)
                     figures += exits.b4(source, min(rounds, 3), screen)
+            elif name == "c3":
+                with screen.step(name):
+                    figures += files.c3(content, min(rounds, 3), home / "forms", screen)
+                    figures += files.workbook_alone(content, min(rounds, 3), home / "forms", screen)
     return figures
 
 

@@ -1,18 +1,13 @@
-"""c1, c3: the published files of the large table: downloads from nginx and from gunicorn, rows of a workbook a second.
-
-The comparison with stock CKAN's dump is bench's whole run (`python -m bench c`); these are the own sides of it.
-"""
+"""c3: the published files of the large table: all forms from nothing and with one part changed, the workbook alone."""
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import requests
 from python_calamine import CalamineWorkbook
 
 from bench.measure import Contender, Figure, in_turn, must_equal
@@ -121,38 +116,3 @@ def workbook_alone(content: Table, rounds: int, folder: Path, screen: Screen) ->
     [figure] = in_turn("c3", [Contender("XLSX alone", work, check=check)], rounds, screen)
     figure.note = f"{content.rows / figure.median:,.0f} rows/s"
     return [figure]
-
-
-def downloads(addresses: Mapping[str, str], sha256: str, rounds: int, screen: Screen) -> list[Figure]:
-    """c1: one published file from several servers (name → whole URL), in turn; the first byte's time in the note.
-
-    Every download is compared by its sha256 with the file's, after it was unpacked where it came compressed.
-    """
-    first: dict[str, list[float]] = {name: [] for name in addresses}
-    figures = in_turn("c1", [_download(name, url, sha256, first[name]) for name, url in addresses.items()], rounds,
-                      screen)
-    for figure in figures:
-        figure.note = f"first byte {sorted(first[figure.name])[len(first[figure.name]) // 2] * 1000:.1f} ms"
-    return figures
-
-
-def _download(name: str, url: str, sha256: str, first: list[float]) -> Contender:
-    found: list[str] = []
-
-    def work() -> float:
-        digest = hashlib.sha256()
-        began = time.perf_counter()
-        with requests.get(url, headers={"Accept-Encoding": "identity"}, stream=True, timeout=120) as answer:
-            answer.raise_for_status()
-            pieces = answer.iter_content(1 << 18)
-            digest.update(next(pieces))
-            first.append(time.perf_counter() - began)
-            waited = 0.0
-            for piece in pieces:
-                at = time.perf_counter()
-                digest.update(piece)
-                waited += time.perf_counter() - at
-        found.append(digest.hexdigest())
-        return time.perf_counter() - began - waited
-
-    return Contender(name, work, check=lambda: must_equal(f"what {name} sent", found[-1], sha256))

@@ -1,6 +1,4 @@
-"""python -m bench.live [--rows N] [--rounds N]
-
-d2: `datastore_search` over HTTP on the million-row table, and sums, pages by cursor, a row's past and the change feed.
+"""d2: `datastore_search` over HTTP on the large table, and sums, pages by cursor, a row's past and the feed.
 
 Hits and totals are compared with counts in plain SQL (totals of words: exact to 10,000). For filters CKAN's own search
 runs in turn with ours, on the same table over the same HTTP server; it knows no Chinese substring.
@@ -8,11 +6,9 @@ runs in turn with ours, on the same table over the same HTTP server; it knows no
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 import random
-import sys
 import threading
 import time
 import urllib.parse
@@ -29,7 +25,7 @@ from ckanext.datastore.backend.postgres import get_read_engine
 from werkzeug.serving import make_server
 
 from bench import exits
-from bench.measure import Figure, as_table, load, must_equal, rows_of
+from bench.measure import Figure, must_equal
 from bench.notices import write_source
 from bench.running import bench_home, empty_site
 from ckanext.gkopen import ids
@@ -194,26 +190,15 @@ def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - started, result
 
 
-def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser("python -m bench.live")
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=5)
-    given = parser.parse_args(arguments)
-    screen = Screen()
-    began = load()
+def measured(rows: int, rounds: int, screen: Screen) -> list[Figure]:
+    """Publish the large table on an empty site, and ask it over HTTP."""
     with empty_site(screen):
         from ckan.tests import helpers
 
         with screen.step("the table is published"):
             make_body(exits.BODY, {"zh": "基准测试财政局", "en": "Finance Bureau of the benchmark"})
             ckan_model.Session.commit()
-            exits.publish(exits.submit(write_source(given.rows, bench_home() / "sources"), "complete"))
+            exits.publish(exits.submit(write_source(rows, bench_home() / "sources"), "complete"))
         with served(helpers._get_test_app().app) as site:
             _search(site, {})
-            figures = d2(site, given.rounds, screen) + further(site, min(given.rounds, 3), screen)
-    print(f"\n{as_table(rows_of(figures))}\n\n{began} at the start, {load()} at the end")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+            return d2(site, rounds, screen) + further(site, min(rounds, 3), screen)

@@ -105,8 +105,8 @@ def _wait(address: str) -> None:
 
 def _wrk(address: str, connections: int) -> tuple[float, float]:
     """Requests a second, and the middle latency in seconds. Any answer but 200 is Wrong."""
-    done = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{SECONDS}s", "--latency", "--timeout", "30s", address], check=True,
-                          capture_output=True, text=True).stdout
+    done = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{SECONDS}s", "--latency", "--timeout", "30s", address],
+                          check=True, capture_output=True, text=True).stdout
     if "Non-2xx" in done or "Socket errors" in done:
         raise Wrong(f"{address}: {done}")
     rate, middle = re.search(r"Requests/sec:\s+([\d.]+)", done), re.search(r"50%\s+([\d.]+)(us|ms|s)", done)
