@@ -94,7 +94,7 @@ def test_taken_back_is_not_withdrawn(portal: Portal, visit: Callable[..., Any]) 
         for prefix in ("", "/zh_Hant_TW", "/en"):
             page.goto(f"{prefix}/review")
             tabs = page.locator(".gk-tabs").first.locator("a").all_inner_texts()
-            assert len(set(tabs)) == len(tabs) == 7, tabs
+            assert len(set(tabs)) == len(tabs) == 9, tabs
 
 
 def test_a_nil_report_is_recorded_and_a_wrong_part_is_told(portal: Portal, visit: Callable[..., Any]) -> None:
@@ -118,7 +118,7 @@ def test_a_source_is_paused_and_resumed(source: str, portal: Portal, visit: Call
         expect(page.locator("[role=status]")).to_contain_text("已暂停")
         assert call("gkopen_source_show", portal.cast.officer, id=source)["state"] == "paused"
         page.click("button:text-is('恢复')")
-        expect(page.locator("tbody .gk-tag").first).to_have_text("启用")
+        expect(page.locator("tbody .gk-tag").first).to_have_text("尚未归集")     # it is active again, and has not run yet
     ckan_model.Session.rollback()
     assert call("gkopen_source_show", portal.cast.officer, id=source)["state"] == "active"
 

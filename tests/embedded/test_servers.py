@@ -228,7 +228,9 @@ def test_a_closed_parent_is_said_and_not_opened(home):
 
 
 def test_interrupted_start_leaves_nothing(home):
-    owner = subprocess.Popen([sys.executable, "-c", OWNER, str(home)], stderr=subprocess.PIPE)
+    # What runs in the background of a shell is started with Ctrl-C ignored.
+    owner = subprocess.Popen([sys.executable, "-c", OWNER, str(home)], stderr=subprocess.PIPE,
+                             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     running: list[psutil.Process] = []
     while not any("postgres" in " ".join(process.info["cmdline"]) for process in running):
         running = processes_of(home)
