@@ -89,7 +89,7 @@ def many_kills(kills: int, log: Path) -> None:
 
 
 def test_killed_workers_lose_nothing(city: City, tmp_path: Path) -> None:
-    many_kills(8, tmp_path / "workers.log")
+    many_kills(3, tmp_path / "workers.log")
 
 
 @pytest.mark.torture
