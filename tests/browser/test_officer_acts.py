@@ -118,7 +118,7 @@ def test_a_source_is_paused_and_resumed(source: str, portal: Portal, visit: Call
         expect(page.locator("[role=status]")).to_contain_text("已暂停")
         assert call("gkopen_source_show", portal.cast.officer, id=source)["state"] == "paused"
         page.click("button:text-is('恢复')")
-        expect(page.locator("tbody .gk-tag").first).to_have_text("尚未归集")     # it is active again, and has not run yet
+        expect(page.locator("tbody .gk-tag").first).to_have_text("尚未归集")  # active, and it has not run yet
     ckan_model.Session.rollback()
     assert call("gkopen_source_show", portal.cast.officer, id=source)["state"] == "active"
 

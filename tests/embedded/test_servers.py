@@ -22,6 +22,8 @@ from ckanext.gkopen.embedded.server import Server
 from ckanext.gkopen.embedded.servers import ELSEWHERE, Servers
 from ckanext.gkopen.embedded.valkey import Valkey
 
+HEARS_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+"""What runs in the background of a shell is started with Ctrl-C ignored."""
 OWNER = """
 import sys, time
 from ckanext.gkopen.embedded.servers import Servers
@@ -228,9 +230,7 @@ def test_a_closed_parent_is_said_and_not_opened(home):
 
 
 def test_interrupted_start_leaves_nothing(home):
-    # What runs in the background of a shell is started with Ctrl-C ignored.
-    owner = subprocess.Popen([sys.executable, "-c", OWNER, str(home)], stderr=subprocess.PIPE,
-                             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    owner = subprocess.Popen([sys.executable, "-c", HEARS_CTRL_C + OWNER, str(home)], stderr=subprocess.PIPE)
     running: list[psutil.Process] = []
     while not any("postgres" in " ".join(process.info["cmdline"]) for process in running):
         running = processes_of(home)
