@@ -77,6 +77,7 @@ def visitor(world: World, web: Any) -> helpers.CKANTestApp:
     """Without cookies: a message that CKAN keeps in the session would repeat a caller's own words later."""
     app = helpers.CKANTestApp(web)
     app.client = app.test_client(use_cookies=False)
+    app.client.environ_base["REMOTE_ADDR"] = "203.0.113.9"         # from outside the networks that /metrics answers
     return app
 
 
