@@ -59,7 +59,7 @@ def kills_of_a_run(folder: Path, rows: int, kills: int, monkeypatch: pytest.Monk
         wanted = {"harvesting": kills - kills // 3, "publishing": kills // 3}
         while killed.total() < kills:
             rounds += 1
-            assert rounds <= kills + 10, killed
+            assert rounds <= 6 * kills + 10, killed       # on an idle machine a short run often ends before the kill
             if rounds > 1:
                 source.change(dice.sample(sorted(source.state), rows // 20), f"第{rounds}轮")
             run_id = at.trigger()
@@ -89,7 +89,7 @@ def kills_of_a_run(folder: Path, rows: int, kills: int, monkeypatch: pytest.Monk
 
 def test_killed_at_random_points_of_a_run(site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
                                           bulk_at_once: None) -> None:
-    kills_of_a_run(tmp_path, 200, 5, monkeypatch)
+    kills_of_a_run(tmp_path, 600, 4, monkeypatch)
 
 
 @pytest.mark.torture
