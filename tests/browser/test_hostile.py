@@ -33,7 +33,11 @@ class Trap:
     def __init__(self, page: Page) -> None:
         self.page, self.ran, self.seen = page, [], 0
         page.expose_function("xss", lambda: self.ran.append(page.url))
-        page.on("dialog", lambda dialog: (self.ran.append(dialog.message), dialog.dismiss()))
+        page.on("dialog", self._dismiss)
+
+    def _dismiss(self, dialog: Dialog) -> None:
+        self.ran.append(dialog.message)
+        dialog.dismiss()
 
     def look(self, address: str) -> None:
         """Open a page and do what a curious person does: unfold, hover, focus."""

@@ -38,7 +38,7 @@ def organisation_titles(organisation: str | None) -> list[str]:
     group = model.Group.get(organisation) if organisation else None
     if group is None:
         return []
-    extras: dict[str, str] = group.extras or {}         # null where nobody has set one
+    extras: dict[str, str] = getattr(group, "extras", None) or {}         # null where nobody has set one
     names = [group.title, extras.get("title_en")]
     for key in ("short_names", "former_names"):
         names += _several(extras.get(key))
