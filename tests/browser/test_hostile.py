@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Dialog, Page
 from werkzeug.datastructures import FileStorage
 
 from tests.browser.conftest import HEADER, Portal
