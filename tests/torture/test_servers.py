@@ -176,6 +176,7 @@ def no_room_in(table: str) -> Iterator[None]:
         ckan_model.Session.commit()
 
 
+@pytest.mark.torture
 def test_the_databases_disk_is_full(site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
                                     bulk_at_once: None) -> None:
     """The server answers with its own error of a full disk (53100), in turn in each table that a run writes."""
