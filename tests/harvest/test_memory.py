@@ -21,21 +21,10 @@ from ckanext.gkopen.simulator.server import running
 from tests.harvest.city import SECRET
 from tests.races import crew
 from tests.races.nursery import nursery
+from tests.torture.source import YAML
 
 MOST = 500 << 20
-SOURCE = """
-name: gen-procurement
-title: 生成数据
-domain: procurement
-organization: demo-0
-transport: exchange
-url: "{platform}/national/gateway"
-signer: {family: national, requester: gkopen-demo}
-secret_env: GKOPEN_SECRET_DEMO
-service: gen-procurement
-page_size: 500
-update_cycle: never
-"""
+SOURCE = YAML.replace("page_size: 100", "page_size: 500")
 
 
 def peak(pid: int) -> int:
