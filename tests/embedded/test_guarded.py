@@ -1,13 +1,17 @@
 """No child outlives its owner, whoever is killed and however."""
 
 import signal
+import socket
 import subprocess
 import sys
+import urllib.request
+from contextlib import closing
 
 import psutil
 import pytest
 
 from ckanext.gkopen.embedded.guarded import Guarded
+from ckanext.gkopen.embedded.keeping import free_port, listener_from
 
 SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
 OWNER = """
@@ -80,3 +84,22 @@ def test_log_keeps_this_run_and_the_one_before(tmp_path):
 
 def test_exit_code_is_the_commands(tmp_path):
     assert Guarded([sys.executable, "-c", "raise SystemExit(7)"], tmp_path / "log").process.wait(SECONDS) == 7
+
+
+def test_a_port_is_kept_for_the_server_that_comes_later(tmp_path):
+    """The demo's address goes into what it publishes, minutes before it is served."""
+    port = free_port()
+    with listener_from(port) as kept, listener_from(port) as beside:
+        assert kept.getsockname()[1] == port < beside.getsockname()[1]
+        waiting = socket.create_connection(("127.0.0.1", port), timeout=SECONDS)
+        serve = ("import sys, http.server, socket; s = http.server.HTTPServer(('127.0.0.1', 0), "
+                 "http.server.SimpleHTTPRequestHandler, bind_and_activate=False); "
+                 "s.socket = socket.socket(fileno=int(sys.argv[1])); s.serve_forever()")
+        child = Guarded([sys.executable, "-c", serve, str(kept.fileno())], tmp_path / "log", inherits=kept.fileno())
+        try:
+            with closing(waiting):
+                waiting.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                assert waiting.recv(12) == b"HTTP/1.0 200"
+            assert urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=SECONDS).status == 200
+        finally:
+            child.stop()

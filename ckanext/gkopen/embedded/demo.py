@@ -5,6 +5,7 @@ platform.
 import os
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from .accounts import Accounts
 from .guarded import Guarded
-from .keeping import JsonFile, free_port, secret
+from .keeping import JsonFile, free_port, listener_from, secret
 from .places import StartError, gkopen_home, make_folder, require_libmagic
 from .screen import Screen
 from .servers import Servers
@@ -52,6 +53,7 @@ class Demo:
         self.children: dict[str, Callable[[], Guarded]] = {}
         self.running: dict[str, Guarded] = {}
         self.ports: dict[str, int] = {}
+        self.web_socket: socket.socket | None = None
         self.platform_moved = False
         self.ini = Path()
         self.command = home / "gkopen"
@@ -94,6 +96,8 @@ class Demo:
         for child in self.running.values():
             child.stop()
         self.running.clear()
+        if self.web_socket is not None:
+            self.web_socket.close()
         self.servers.stop()
 
     @property
@@ -105,9 +109,14 @@ class Demo:
         return f"http://127.0.0.1:{self.ports['exchange']}"
 
     def _choose_ports(self) -> None:
-        """The ports of the last start where they are free, so that a bookmark keeps working."""
+        """The ports of the last start where they are free, so that a bookmark keeps working.
+
+        The site's own address goes into all that it publishes, minutes before it is served: the port is held from
+        here on, so that no other program takes it meanwhile. Who asks early waits until there is an answer.
+        """
         kept = self.kept.read()
-        self.ports["web"] = free_port_from(kept.get("web_port", FIRST_WEB_PORT))
+        self.web_socket = listener_from(kept.get("web_port", FIRST_WEB_PORT))
+        self.ports["web"] = self.web_socket.getsockname()[1]
         self.ports["exchange"] = free_port(kept.get("exchange_port"))
         self.platform_moved = kept.get("exchange_port") not in (None, self.ports["exchange"])
         self.kept.change(web_port=self.ports["web"], exchange_port=self.ports["exchange"])
@@ -172,6 +181,7 @@ class Demo:
         self._start("worker", self._worker)
 
     def _web(self) -> Guarded:
+        assert self.web_socket is not None
         return Guarded(
             [
                 sys.executable,
@@ -182,10 +192,11 @@ class Demo:
                 "--timeout",
                 "120",
                 "--bind",
-                f"127.0.0.1:{self.ports['web']}",
+                f"fd://{self.web_socket.fileno()}",
                 "ckanext.gkopen.embedded.wsgi",
             ],
             self.home / "web.log",
+            inherits=self.web_socket.fileno(),
         )
 
     def _worker(self) -> Guarded:
@@ -292,13 +303,6 @@ class Demo:
                     f"({child.log}.1 has its last words)"
                 )
                 self.running[name] = self.children[name]()
-
-
-def free_port_from(port: int) -> int:
-    """The first free port at or above this one."""
-    while free_port(port) != port:
-        port += 1
-    return port
 
 
 def demo() -> None:

@@ -1,10 +1,11 @@
-"""guard.py SIGNAL GRACE USER COMMAND...: run one server, and end it when whoever started it is gone.
+"""guard.py SIGNAL GRACE USER SOCKET COMMAND...: run one server, and end it when whoever started it is gone.
 
 Started by guarded.py as a plain script with nothing but the standard library, so that it is small and quick.
 Its standard input is a pipe whose other end the owner holds: the pipe closes when the owner stops the
 server, and also when the owner crashes or is killed with -9. The server then gets SIGNAL, after GRACE
-seconds SIGKILL, and all that it left in its process group too. USER is `-` or an account to run as. Should
-the guard itself be killed, Linux passes SIGNAL on to the server.
+seconds SIGKILL, and all that it left in its process group too. USER is `-` or an account to run as, SOCKET
+`-` or the descriptor that the server inherits. Should the guard itself be killed, Linux passes SIGNAL on to
+the server.
 """
 
 import contextlib
@@ -46,13 +47,14 @@ def wait_for_owner(owner: int) -> None:
 
 
 def main() -> int:
-    number, grace, user, *command = int(sys.argv[1]), float(sys.argv[2]), *sys.argv[3:]
+    number, grace, user, inherited, *command = int(sys.argv[1]), float(sys.argv[2]), *sys.argv[3:]
     owner = os.getppid()
     account = {} if user == "-" else {"user": user, "group": user, "extra_groups": []}
     server = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
         process_group=0,
+        pass_fds=() if inherited == "-" else (int(inherited),),
         preexec_fn=follow_parent(number),  # noqa: PLW1509  (no thread runs yet)
         **account,
     )

@@ -17,7 +17,7 @@ class Guarded:
     """One running command; its output goes to `log`, and the run before that stays as `<log>.1`.
 
     `grace` is in seconds: how long the command may take to end by itself. `keep_open` are file descriptors
-    that the guard holds until the command has ended.
+    that the guard holds until the command has ended; `inherits` is one that the command gets.
     """
 
     def __init__(
@@ -30,6 +30,7 @@ class Guarded:
         user: str | None = None,
         env: Mapping[str, str] | None = None,
         keep_open: Sequence[int] = (),
+        inherits: int | None = None,
     ) -> None:
         self.log = log
         self.began = time.monotonic()
@@ -46,6 +47,7 @@ class Guarded:
                     str(int(stop_signal)),
                     str(grace),
                     user or "-",
+                    "-" if inherits is None else str(inherits),
                     *map(str, command),
                 ],
                 stdin=subprocess.PIPE,
@@ -53,7 +55,7 @@ class Guarded:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 env={**os.environ, **(env or {})},
-                pass_fds=tuple(keep_open),
+                pass_fds=(*keep_open, *(() if inherits is None else (inherits,))),
             )
 
     def age(self) -> float:

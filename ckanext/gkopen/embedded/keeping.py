@@ -10,6 +10,8 @@ from typing import Any
 
 from .places import StartError
 
+LAST_PORT = 65535
+
 
 class JsonFile:
     """A small dictionary in a file that only its owner can read; each change replaces the file as a whole."""
@@ -56,6 +58,23 @@ def free_port(preferred: int | None = None) -> int:
                 continue
             return probe.getsockname()[1]
     raise StartError("No free port was found on 127.0.0.1: stop programs that hold very many connections open.")
+
+
+def listener_from(port: int) -> socket.socket:
+    """A socket that listens on the first free port of the loopback address at or above this one, for a server yet to
+    come. Raises StartError.
+    """
+    for candidate in range(port, LAST_PORT + 1):
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", candidate))
+            listener.listen()
+        except OSError:
+            listener.close()
+            continue
+        return listener
+    raise StartError(f"No port from {port} on is free on 127.0.0.1: stop a program that listens there.")
 
 
 class HomeLock:
