@@ -53,7 +53,8 @@ def test_printed_forms(text, yuan, value, unit):
     ("", "missing"),
     ("96元/延米", "unit_price"), ("设计费下浮率20%，建安工程费下浮率7%", "formula"), ("12", "unit_missing"),
     ("1,23.4元", "number_format"), ("1.5E+08", "number_format"), ("5万美元", "foreign"),
-    ("0.000000001元", "too_precise"),
+    ("0.000000001元", "too_precise"), ("99999999999999999999.123456789元", "too_precise"),
+    ("84.6000000000000000000000000000001万元", "too_precise"),
     ("90031980.52元(其中建安费89443980.52元，设计费588000.00元）", "parts"),
     ("107958291.72元 = 壹亿零柒佰玖拾伍万捌仟贰佰玖拾壹元柒角叁分", "words_differ"),
 ])
@@ -61,6 +62,12 @@ def test_what_is_no_amount(text, form):
     found = parse(text)
     assert isinstance(found, Other)
     assert found.form == form
+
+
+@pytest.mark.parametrize("text", ["¥ " * 60 + "x", "约1" + "一 " * 400 + "x", "约1" + "一 " * 200_000 + "x"])
+def test_a_cell_that_is_made_to_hang_is_a_text_like_others(text):
+    """Patterns that try every way to cut such a cell would not come back for hours."""
+    assert isinstance(parse(text, "元"), Other)
 
 
 def test_the_unit_is_never_assumed():

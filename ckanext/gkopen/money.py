@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 from .labels import money_power, narrow, tidy_unit
 
+LONGEST = 1_000
+"""Characters of a cell that is looked at: a longer one is a text, and no pattern is tried on it."""
 SCALE = 8
 """Digits after the point of a published amount in yuan (万元 with seven decimals is printed by real sources)."""
 INTEGER_DIGITS = 20
@@ -63,7 +65,7 @@ _NUMBER = r"[-+−]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
 _SIGN = r"(?:[¥￥]|rmb|cny|人民币)"
 _UNIT = r"(?:万亿|千亿|百亿|十亿|千万|百万|十万|亿|万|千|百|十)?元|圆|万亿|亿|万|千万|百万"
 _PLAIN = re.compile(
-    rf"^(?P<sign>{_SIGN}\s*[::]?\s*)*(?P<open>\()?(?P<number>{_NUMBER})(?P<close>\))?\s*"
+    rf"^(?P<sign>(?:{_SIGN}\s*(?::\s*)?)*+)(?P<open>\()?(?P<number>{_NUMBER})(?P<close>\))?\s*"
     rf"\(?\s*(?P<unit>{_UNIT})?\s*\)?\s*整?\s*(?P<cny>\(?\s*(?:人民币|rmb|cny)\s*\)?)?$",
     re.I,
 )
@@ -76,7 +78,8 @@ _APPROX = re.compile(r"^(?:约|大约|近|概算|估算|预计|暂估|暂定)|�
 _RANGE = re.compile(rf"^{_NUMBER}\s*(?:{_UNIT})?\s*(?:-|~|—|–|至|到)\s*{_NUMBER}")
 _UNIT_PRICE = re.compile(r"元\s*/\s*\S|每(?:平方米|延米|吨|人|年|月|公里)")
 _FOREIGN = re.compile(r"美元|欧元|港元|港币|日元|英镑|usd|eur|hkd|[$€£]", re.I)
-_WORDS = re.compile(r"[零〇一二三四五六七八九十百千万亿壹贰叁肆伍陆柒捌玖拾佰仟萬億两貳參陸圆元角分整正\s]{3,}")
+_WORD_CHARACTERS = "零〇一二三四五六七八九十百千万亿壹贰叁肆伍陆柒捌玖拾佰仟萬億两貳參陸圆元角分整正 "
+_BEFORE_WORDS = re.compile(r" ?[(=,;]? ?(?:大写)?:? ?(?:人民币)?$")
 _PART_SPLIT = re.compile(rf"({_NUMBER})\s*({_UNIT})?")
 _DIGIT = re.compile(r"\d")
 
@@ -137,6 +140,8 @@ def parse(text: str, unit: str | None = None) -> Amount | Other:
     A figure without any stated unit is Other("unit_missing"): 元 is never assumed.
     """
     flat = narrow(text).replace("−", "-").replace("﹣", "-")
+    if len(flat) > LONGEST:
+        return Other("text", text)
     if not flat or _MISSING.match(flat):
         return Other("missing", text)
     match = _PLAIN.match(flat)
@@ -179,19 +184,16 @@ def shift(number: str, power: int) -> Decimal | None:
     sign, digits, exponent = value.as_tuple()
     if not isinstance(exponent, int):
         return None
-    value = Decimal((sign, digits, exponent + power))
     exponent += power
-    stripped = str(abs(value.normalize()) if value else Decimal(0))
-    if "E" in stripped:
-        stripped = format(Decimal(stripped), "f")
-    whole, _, fraction = stripped.partition(".")
+    value = Decimal((sign, digits, exponent))
+    with localcontext(prec=max(len(digits), 1)):          # the usual one rounds to 28 digits
+        stripped = format(value.normalize(), "f") if value else "0"
+    whole, _, fraction = stripped.lstrip("-").partition(".")
     if len(fraction) > SCALE or len(whole) > INTEGER_DIGITS:
         return None
     if exponent > 0:
         return Decimal(format(value, "f"))
-    if exponent < -SCALE:
-        return Decimal(format(value.normalize(), "f"))
-    return value
+    return Decimal(stripped) if exponent < -SCALE else value
 
 
 def _odd(flat: str, text: str, unit: str | None) -> Amount | Other:
@@ -240,10 +242,12 @@ def _words_amount(flat: str) -> Amount | Other | None:
     alone = capital_amount(flat)
     if alone is not None and re.search(r"[元圆万亿整]", flat):
         return Amount(alone, flat, "元")
-    pair = re.fullmatch(rf"(?P<a>.*?)\s*[(=,;]?\s*(?:大写)?[::]?\s*(?P<w>(?:人民币)?{_WORDS.pattern})\)?", flat)
-    if pair is None or not _DIGIT.search(pair.group("a")):
+    closed = flat.removesuffix(")")
+    before = closed.rstrip(_WORD_CHARACTERS)
+    words, figures = closed[len(before):], _BEFORE_WORDS.sub("", before)
+    if len(words) < 3 or not _DIGIT.search(figures):
         return None
-    spoken, written = capital_amount(pair.group("w")), _PLAIN.match(pair.group("a").strip("(=,;: "))
+    spoken, written = capital_amount(words), _PLAIN.match(figures.strip("(=,;: "))
     if spoken is None or written is None:
         return None
     figure = _plain(written, flat, "元" if written.group("unit") is None else None)
