@@ -94,15 +94,23 @@ def parse_datetime(text: str) -> datetime | None:
     if day is None:
         return None
     hour, minute, second = int(match["h"]), int(match["m"] or 0), int(match["s"] or 0)
-    if match["half"] and match["half"].lower() in ("下午", "晚上", "pm") and hour < 12:
+    half = (match["half"] or "").lower()
+    if hour == 12 and half not in ("", "下午", "中午", "pm"):
+        return None                                       # 晚上12点, 上午12点: noon or midnight
+    if (half in ("下午", "晚上", "pm") and hour < 12) or (half == "中午" and hour < 3):
         hour += 12
     if minute > 59 or second > 59 or (hour > 23 and (hour, minute, second) != (24, 0, 0)):
         return None
     moment = datetime(day.year, day.month, day.day) + timedelta(hours=hour, minutes=minute, seconds=second)
-    if match["zone"]:
-        zone = UTC if match["zone"] in "Zz" else datetime.strptime(match["zone"], "%z").tzinfo
-        moment = moment.replace(tzinfo=zone).astimezone(SHANGHAI).replace(tzinfo=None)
-    return moment
+    return _in_shanghai(moment, match["zone"]) if match["zone"] else moment
+
+
+def _in_shanghai(moment: datetime, zone: str) -> datetime | None:
+    try:
+        offset = UTC if zone in "Zz" else datetime.strptime(zone, "%z").tzinfo
+    except ValueError:                                    # +25:00, +08:99
+        return None
+    return moment.replace(tzinfo=offset).astimezone(SHANGHAI).replace(tzinfo=None)
 
 
 def parse_year(text: str) -> int | None:
