@@ -14,7 +14,7 @@ from ckan.plugins import toolkit
 from ckanext.gkopen import model
 from ckanext.gkopen.demo import act
 from ckanext.gkopen.oversight import duties, standing
-from tests.oversight.world import HEADER, publish, row, submit
+from tests.oversight.world import HEADER, approve, publish, row, submit
 from tests.people import Cast, call, make_cast
 
 FIRST = tuple(row(number) for number in range(1, 9))
@@ -108,6 +108,33 @@ def test_metadata_roll_back_and_uploads_are_never_published_by_it(cast: Cast) ->
                "rows": [dict(zip(HEADER.split(","), each.split(","), strict=True)) for each in (*FIRST, row(10))]})
     work()
     assert state(by_hand["revision_id"]) == "held"
+
+
+def test_what_a_person_withdrew_does_not_come_back_by_itself(cast: Cast) -> None:
+    june = tuple(row(number, month=6) for number in range(20, 24))
+    publish(cast, *june)
+    grant(cast)
+    call("gkopen_dataset_withdraw", cast.reviewer, id=NAME, part="2026-06", reason="误公开")
+    again = submit(cast, *june)["revision_id"]
+    work()
+    assert (state(again), why(again)) == ("held", {"withdrawn"})
+    approve(cast, again)                                  # a person may
+    publish(cast, *june[1:])
+    call("gkopen_dataset_withdraw", cast.reviewer, id=NAME, part="2026-06", reason="还是误公开")
+    publish(cast, *june[:3])
+    sealed = submit(cast, *june[1:])["revision_id"]       # other bytes are public in this part: these are sealed
+    work()
+    assert (state(sealed), why(sealed)) == ("held", {"withdrawn"})
+
+
+def test_one_that_has_become_stale_is_not_counted_as_published(cast: Cast) -> None:
+    grant(cast)
+    stale = submit(cast, *FIRST, row(9), user=cast.admin)["revision_id"]
+    publish(cast, *FIRST, row(10))
+    work()
+    assert state(stale) == "stale"
+    assert not model.value("select 1 from gkopen.standing_use where revision_id = :id", id=stale)
+    assert not model.value("select 1 from gkopen.audit where action = 'standing.used' and object = :id", id=stale)
 
 
 def test_nobody_publishes_an_own_submission_by_it(cast: Cast) -> None:

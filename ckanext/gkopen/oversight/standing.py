@@ -40,6 +40,7 @@ WORDS = {
     "kind": N_("Only routine data is published under a standing approval, never metadata, withdrawals or roll-backs."),
     "first": N_("There is no earlier publication to compare with."),
     "part_goes": N_("A part that is public would go."),
+    "withdrawn": N_("What a person withdrew would be public again."),
     "contract": N_("The columns or the rules are not those of the last publication."),
     "privacy": N_("The privacy gate found something."),
     "worse": N_("Findings are worse than in the last publication: {codes}."),
@@ -124,13 +125,13 @@ def _use(revision_id: str, standing_id: str) -> None:
     if revision["state"] != "held":
         raise Refused(decide.NOT_WAITING, state=revision["state"])
     why = objections(revision, standing)
-    _note(revision_id, standing_id, why)
     if not why:
         actor = f"standing:{standing['granted_by']}"
+        decide.approve(revision_id, revision["digest"], actor)        # first: a stale one was not published under it
         audit.record(actor, "standing.used", revision_id, standing=standing_id, granted_by=standing["granted_by"],
                      ends_on=standing["ends_on"], digest=revision["digest"])
-        decide.approve(revision_id, revision["digest"], actor)
         logs.event("standing.used", revision=revision_id, standing=standing_id)
+    _note(revision_id, standing_id, why)
     ckan_model.Session.commit()
 
 
@@ -156,6 +157,8 @@ def objections(revision: Mapping[str, Any], standing: Mapping[str, Any]) -> list
         found.append({"why": "kind"})
     if any(change["new_sha256"] is None for change in changes):
         found.append({"why": "part_goes"})
+    if _comes_back(str(dataset["id"]), changes):
+        found.append({"why": "withdrawn"})
     last = _last(str(dataset["id"]))
     if last is None or dataset["state"] != "published":
         return [*found, {"why": "first"}]
@@ -171,6 +174,17 @@ def objections(revision: Mapping[str, Any], standing: Mapping[str, Any]) -> list
     if worse:
         found.append({"why": "worse", "codes": ", ".join(worse)})
     return found + _guard(revision, changes)
+
+
+def _comes_back(dataset_id: str, changes: list[dict[str, Any]]) -> bool:
+    """A part that was withdrawn and is not public since, or a content that is sealed: sources send both again."""
+    return bool(model.value(
+        "select exists (select from gkopen.publication u join gkopen.revision r on r.id = u.revision_id"
+        " and r.kind = 'withdraw' join gkopen.revision_part p on p.revision_id = r.id"
+        "  where u.dataset_id = :d and p.part = any(:new))"
+        " or exists (select from gkopen.blob where sha256 = any(cast(:contents as bpchar[])) and sealed_at is not null)",
+        d=dataset_id, new=[change["part"] for change in changes if change["base_sha256"] is None],
+        contents=[change["new_sha256"] for change in changes if change["new_sha256"]]))
 
 
 def _last(dataset_id: str) -> dict[str, Any] | None:
