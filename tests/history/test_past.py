@@ -111,7 +111,7 @@ def test_a_row_through_time(cast: Cast, browser: CKANTestApp) -> None:
         assert browser.get(wrong).status_code == status, wrong
 
 
-def test_a_row_that_moves_goes_and_comes_back(cast: Cast) -> None:
+def test_a_withdrawn_row_is_gone_from_the_parts_that_it_came_from(cast: Cast, browser: CKANTestApp) -> None:
     key = key_of("001")
     held = hold_whole(cast.officer, cast.body, [NEXT_MONTH, CORRECTED, FIRST[2]])
     assert held is not None
@@ -121,9 +121,68 @@ def test_a_row_that_moves_goes_and_comes_back(cast: Cast) -> None:
         ("added", 1, "2024-05"), ("changed", 3, "2024-07")]
     assert told["current"]["published_at"] == "2024-07-06T09:00:00+08:00"
     drain()
+    first = model.value("select revision_id from gkopen.publication where seq = 1")
+    assert call("gkopen_revision_diff", cast.officer, id=str(first), part="2024-05")["added"]
     call("gkopen_dataset_withdraw", cast.reviewer, id=f"{cast.body}-procurement", part="2024-07", reason=REASON)
+    drain()
     told = history(key)
-    assert (told["state"], [v["row"] is None for v in told["versions"]]) == ("withdrawn", [False, True, True])
+    assert (told["state"], [v["row"] for v in told["versions"]]) == ("withdrawn", [None, None, None])
+    assert {v["withdrawn"] for v in told["versions"]} == {REASON}
+    assert browser.get(f"/row/procurement/{keys.to_path([key])}.json").status_code == 410
+    address = f"/open/procurement/{cast.body}-procurement"
+    for seq in (1, 2, 3):
+        for form in ("csv", "jsonl"):
+            gone = browser.get(f"{address}@{seq}.{form}")
+            assert (gone.status_code, REASON in gone.text) == (410, True)
+    for shown in (f"{address}@4.csv", f"{address}.csv", "/open/changes.jsonl", "/open/changes.atom"):
+        answer = browser.get(shown)
+        assert (answer.status_code, "停车场" in answer.get_data(as_text=True)) == (200, False), shown
+    with pytest.raises(toolkit.ObjectNotFound):
+        call("gkopen_revision_diff", cast.officer, id=str(first), part="2024-05")
+    with pytest.raises(toolkit.ValidationError, match="sealed"):
+        call("gkopen_dataset_rollback", cast.officer, id=f"{cast.body}-procurement", seq=1, reason="恢复")
+    # What stood beside it and is public is read as before; of its past what only sealed contents hold is gone.
+    beside = history(key_of("002"))
+    assert (beside["state"], str(beside["current"]["award_amount"])) == ("published", "1189000.50")
+    assert [v["withdrawn"] for v in beside["versions"]] == [REASON, None]
+    assert [line["op"] for line in map(json.loads, browser.get("/open/changes.jsonl").text.splitlines())] == [
+        "withdrawn", "added", "withdrawn", "withdrawn", "withdrawn", "added", "withdrawn"]
+
+
+def test_of_a_withdrawn_dataset_no_earlier_part_stays(cast: Cast, browser: CKANTestApp) -> None:
+    """June was public once and is none of the parts that the withdrawal takes away."""
+    held = hold_whole(cast.officer, cast.body, [FIRST[0], CORRECTED])
+    assert held is not None
+    crew.approve(cast.office, held)
+    address = f"/open/procurement/{cast.body}-procurement"
+    assert "学校食堂" in browser.get(f"{address}@1.csv").text
+    call("gkopen_dataset_withdraw", cast.reviewer, id=f"{cast.body}-procurement", reason=REASON)
+    drain()
+    assert [browser.get(f"{address}@{seq}.csv").status_code for seq in (1, 2, 3, 4)] == [410] * 4
+    assert "学校食堂" not in browser.get("/open/changes.jsonl").text
+    assert not model.value("select count(*) from gkopen.blob b where sealed_at is null and exists"
+                           " (select from gkopen.revision_part p where p.new_sha256 = b.sha256)")
+
+
+def test_bytes_that_another_dataset_shows_are_gone_at_the_addresses_of_the_one_that_withdrew_them(
+        cast: Cast, browser: CKANTestApp) -> None:
+    crew.approve(cast.office, crew.submit(cast.stranger, cast.other, [*FIRST[:1], CORRECTED, *FIRST[2:]]))
+    drain()
+    own, other = (f"/open/procurement/{body}-procurement" for body in (cast.body, cast.other))
+    assert browser.get(f"{own}@2.csv").data == browser.get(f"{other}@1.csv").data
+    call("gkopen_dataset_withdraw", cast.reviewer, id=f"{cast.body}-procurement", reason=REASON)
+    drain()
+    answers = [(browser.get(f"{address}@{seq}.csv").status_code) for address, seq in ((own, 1), (own, 2), (other, 1))]
+    assert answers == [410, 410, 200]
+    lines = [json.loads(line) for line in browser.get("/open/changes.jsonl").text.splitlines()]
+    assert {(line["dataset"], line["op"]) for line in lines} == {
+        (f"{cast.body}-procurement", "withdrawn"), (f"{cast.other}-procurement", "added")}
+    with pytest.raises(toolkit.ValidationError, match="sealed"):
+        call("gkopen_dataset_rollback", cast.officer, id=f"{cast.body}-procurement", seq=2, reason="恢复")
+    first = model.value("select revision_id from gkopen.publication where seq = 2 and dataset_id = :d",
+                        d=crew.dataset_of(cast.body))
+    with pytest.raises(toolkit.ObjectNotFound):
+        call("gkopen_revision_diff", cast.officer, id=str(first), part="2024-05")
 
 
 def test_a_withdrawn_row_is_gone_and_says_why(cast: Cast, browser: CKANTestApp) -> None:

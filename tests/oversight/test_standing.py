@@ -137,6 +137,20 @@ def test_one_that_has_become_stale_is_not_counted_as_published(cast: Cast) -> No
     assert not model.value("select 1 from gkopen.audit where action = 'standing.used' and object = :id", id=stale)
 
 
+def test_what_was_withdrawn_does_not_come_back_by_it(cast: Cast) -> None:
+    """The source goes on sending the rows that a person took away."""
+    publish(cast, *FIRST, row(20, month=6))
+    call("gkopen_dataset_withdraw", cast.reviewer, id=NAME, part="2026-06", reason="不应公开")
+    grant(cast)
+    for rows in ((row(20, month=6).replace("838000.00", "838001.00"),), (row(20, month=7),)):
+        revision = submit(cast, *FIRST, *rows)["revision_id"]
+        work()
+        assert (state(revision), why(revision)) == ("held", {"withdrawn"})
+    other = submit(cast, *FIRST, row(21, month=6))["revision_id"]
+    work()
+    assert state(other) == "published"
+
+
 def test_nobody_publishes_an_own_submission_by_it(cast: Cast) -> None:
     grant(cast)
     revision = submit(cast, *FIRST, row(9), user=cast.reviewer)["revision_id"]

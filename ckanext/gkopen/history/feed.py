@@ -19,6 +19,7 @@ from ckanext.gkopen.domains import Domain, domains
 from ckanext.gkopen.history.difference import Difference, difference, objects
 from ckanext.gkopen.history.publications import PUBLICATION, kind_of, withdrawal_of
 from ckanext.gkopen.logic.clock import SHANGHAI
+from ckanext.gkopen.review import sealing
 
 BATCH = 2000
 """Lines that are made at once."""
@@ -109,25 +110,25 @@ class _Content:
             return step == (ADDED if self.old is None else REMOVED) and self.old != self.new
         return True
 
-    def difference(self, domain: Domain) -> Difference:
+    def difference(self, domain: Domain, dataset_id: str) -> Difference:
         """Raises blobs.Sealed for what was withdrawn since it was listed."""
-        old, new = (None if sha is None else blobs.read(sha) for sha in (self.old, self.new))
+        old, new = (None if sha is None else sealing.read(dataset_id, sha) for sha in (self.old, self.new))
         return difference(domain, old, new)
 
 
 def _contents(row: Mapping[str, Any]) -> list[_Content]:
     changed = model.every(
-        "select p.part, p.base_sha256 as old, p.new_sha256 as new, o.sealed_at is not null as old_sealed,"
-        " n.sealed_at is not null as new_sealed from gkopen.revision_part p"
-        " left join gkopen.blob o on o.sha256 = p.base_sha256 left join gkopen.blob n on n.sha256 = p.new_sha256"
-        " where p.revision_id = :id and p.part <> '~metadata' order by p.part collate \"C\"", id=row["revision"])
+        "select part, base_sha256 as old, new_sha256 as new, gkopen.is_sealed(:d, base_sha256) as old_sealed,"
+        " gkopen.is_sealed(:d, new_sha256) as new_sealed from gkopen.revision_part"
+        " where revision_id = :id and part <> '~metadata' order by part collate \"C\"", id=row["revision"],
+        d=row["dataset_id"])
     contents = []
     for part in changed:
         name, taken_back = part["part"], row["decision"] == "withdraw"
         if not (taken_back or part["old_sealed"] or part["new_sealed"]):
             contents.append(_Content(name, part["old"], part["new"]))
             continue
-        why = withdrawal_of(row["dataset_id"], [name], row["seq"]).reason
+        why = row["reason"] if taken_back else withdrawal_of(row["dataset_id"], [part["old"], part["new"]]).reason
         contents.append(_Content(name, None, None if part["new_sealed"] else part["new"], forget=why))
     return contents
 
@@ -160,7 +161,7 @@ def _lines_of(row: Mapping[str, Any], start: Place, money_as_text: bool) -> Iter
             if content.part not in kept:
                 kept.clear()  # one part at a time is in memory
                 try:
-                    kept[content.part] = content.difference(domain)
+                    kept[content.part] = content.difference(domain, row["dataset_id"])
                 except blobs.Sealed:  # just now: what is told of this publication has changed
                     yield from _lines_of(row, Place(row["position"], WITHDRAWN), money_as_text)
                     return

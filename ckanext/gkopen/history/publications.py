@@ -16,8 +16,9 @@ from ckanext.gkopen import model
 PUBLICATION = """
   select f.position, f.at as told_at, u.dataset_id::text as dataset_id, u.seq, u.at, u.reason, r.kind as decision,
     r.id::text as revision, d.name, d.domain, d.body_id, d.seq as newest, c.added, c.changed, c.removed, c.metadata,
-    exists (select from gkopen.revision_part p join gkopen.blob b on b.sha256 in (p.base_sha256, p.new_sha256)
-      where p.revision_id = u.revision_id and p.part <> '~metadata' and b.sealed_at is not null) as touches_sealed
+    exists (select from gkopen.revision_part p where p.revision_id = u.revision_id and p.part <> '~metadata'
+      and (gkopen.is_sealed(u.dataset_id, p.base_sha256) or gkopen.is_sealed(u.dataset_id, p.new_sha256)))
+      as touches_sealed
   from gkopen.publication u join gkopen.feed f using (dataset_id, seq)
   join gkopen.revision r on r.id = u.revision_id join gkopen.dataset d on d.id = u.dataset_id
   cross join lateral (
@@ -57,34 +58,33 @@ def kind_of(row: Mapping[str, Any]) -> str:
 def parts_at(dataset_id: str, seq: int) -> list[dict[str, Any]]:
     """Parts of a published state in order of name: part, sha256, rows, sealed. Empty: nothing was public then."""
     rows = model.every(
-        "select distinct on (p.part) p.part, p.new_sha256 as sha256, p.rows, b.sealed_at is not null as sealed"
+        "select distinct on (p.part) p.part, p.new_sha256 as sha256, p.rows,"
+        " gkopen.is_sealed(u.dataset_id, p.new_sha256) as sealed"
         " from gkopen.publication u join gkopen.revision_part p using (revision_id)"
-        " left join gkopen.blob b on b.sha256 = p.new_sha256"
         " where u.dataset_id = :d and u.seq <= :seq and p.part <> '~metadata' order by p.part, u.seq desc",
         d=dataset_id, seq=seq)
     return [row for row in rows if row["sha256"] is not None]
 
 
-def withdrawal_of(dataset_id: str, parts: Iterable[str], since: int) -> Withdrawal:
-    """The first withdrawal of one of these parts by publication `since` or a later one.
+def withdrawal_of(dataset_id: str, contents: Iterable[str | None]) -> Withdrawal:
+    """The withdrawal that sealed one of these contents of a dataset, the first of several.
 
     A content may also be sealed because another dataset that had the same one withdrew it; then no reason of this
     dataset says why.
     """
     row = model.one(
-        "select u.reason, u.at, u.seq from gkopen.publication u join gkopen.revision r on r.id = u.revision_id"
-        " where u.dataset_id = :d and u.seq >= :since and r.kind = 'withdraw' and exists"
-        " (select from gkopen.revision_part p where p.revision_id = r.id and p.part = any(:parts))"
-        " order by u.seq limit 1", d=dataset_id, since=since, parts=list(parts))
+        "select u.reason, u.at, u.seq from gkopen.sealed s join gkopen.publication u using (dataset_id, revision_id)"
+        " where s.dataset_id = :d and s.sha256 = any(cast(:contents as bpchar[])) order by u.seq limit 1",
+        d=dataset_id, contents=[sha for sha in contents if sha])
     return Withdrawal(row["reason"] or GONE, row["at"], row["seq"]) if row else Withdrawal(GONE)
 
 
 def state_of(dataset_id: str, seq: int) -> Withdrawal | list[dict[str, Any]]:
     """The parts of a published state, or why they can no longer be shown."""
     parts = parts_at(dataset_id, seq)
-    sealed = [part["part"] for part in parts if part["sealed"]]
+    sealed = [part["sha256"] for part in parts if part["sealed"]]
     if sealed:
-        return withdrawal_of(dataset_id, sealed, seq + 1)
+        return withdrawal_of(dataset_id, sealed)
     if not parts:
         row = model.one("select u.reason, u.at, u.seq from gkopen.publication u where u.dataset_id = :d"
                         " and u.seq = :seq", d=dataset_id, seq=seq)

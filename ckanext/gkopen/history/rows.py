@@ -132,10 +132,9 @@ def _in_removals(domain: Domain, key: Key, datasets: list[str]) -> Iterator[tupl
 def _versions(domain: Domain, key: Key, dataset_id: str, parts: list[str]) -> Iterator[Version]:
     """The publications that changed the row, in their order."""
     changes = model.every(
-        "select u.seq, p.part, p.base_sha256 as old, p.new_sha256 as new, p.rows, coalesce(b.sealed_at, n.sealed_at)"
-        " is not null as sealed, n.sealed_at is not null as new_sealed from gkopen.publication u"
-        " join gkopen.revision_part p using (revision_id) left join gkopen.blob b on b.sha256 = p.base_sha256"
-        " left join gkopen.blob n on n.sha256 = p.new_sha256"
+        "select u.seq, p.part, p.base_sha256 as old, p.new_sha256 as new, p.rows,"
+        " gkopen.is_sealed(u.dataset_id, p.new_sha256) as new_sealed"
+        " from gkopen.publication u join gkopen.revision_part p using (revision_id)"
         " where u.dataset_id = :d and p.part = any(:parts) order by u.seq, p.part", d=dataset_id, parts=parts)
     cells: dict[str, Cells | None] = {}
     by_seq: dict[int, list[dict[str, Any]]] = {}
@@ -143,6 +142,8 @@ def _versions(domain: Domain, key: Key, dataset_id: str, parts: list[str]) -> It
         by_seq.setdefault(change["seq"], []).append(change)
         if change["new"] is not None and change["new"] not in cells:
             cells[change["new"]] = find_row(domain, _read(change["new"]), key, change["rows"])
+    # A content is sealed as a whole: what of the row stands in one that is not sealed was not withdrawn.
+    open_cells = [cells[change["new"]] for change in changes if change["new"] and not change["new_sealed"]]
     for seq, touched in by_seq.items():
         olds = [(one, cells.get(one["old"])) for one in touched if one["old"]]
         news = [(one, cells.get(one["new"])) for one in touched if one["new"]]
@@ -152,20 +153,21 @@ def _versions(domain: Domain, key: Key, dataset_id: str, parts: list[str]) -> It
             continue
         publication = model.one(PUBLICATION + " where u.dataset_id = :d and u.seq = :seq", d=dataset_id, seq=seq)
         assert publication is not None
-        yield _version(publication, old, new)
+        yield _version(publication, old, new, open_cells)
 
 
 def _version(publication: dict[str, Any], old: tuple[dict[str, Any], Cells] | None,
-             new: tuple[dict[str, Any], Cells] | None) -> Version:
+             new: tuple[dict[str, Any], Cells] | None, open_cells: list[Cells | None]) -> Version:
     change = (new or old or ({},))[0]
     op = "changed" if old and new else "added" if new else "removed"
     if op == "removed" and publication["decision"] == "withdraw":
         op = "withdrawn"
+    old_hidden, new_hidden = (side is not None and side[1] not in open_cells for side in (old, new))
     gone = None
-    if change["sealed"] and (op == "withdrawn" or not new or change["new_sealed"]):
-        gone = withdrawal_of(publication["dataset_id"], [change["part"]], publication["seq"]).reason
+    if new_hidden if new else old_hidden:
+        gone = withdrawal_of(publication["dataset_id"], [change["new"], change["old"]]).reason
     fields: tuple[str, ...] = ()
-    if old and new and not (old[0]["sealed"] or new[0]["sealed"]):
+    if old and new and not (old_hidden or new_hidden):
         fields = tuple(name for name, value in new[1].items() if old[1].get(name) != value)
     return Version(op, publication["seq"], publication["at"], kind_of(publication), publication["revision"],
                    change["part"], publication["reason"], new[1] if new and not gone else None, fields, gone)

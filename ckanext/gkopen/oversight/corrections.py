@@ -72,7 +72,7 @@ def raw_of(revision_id: str) -> bytes | None:
         " where r.id = :id and s.raw_sha256 is not null and not exists"
         " (select 1 from gkopen.revision_part p join gkopen.revision_part other on other.part = p.part"
         "  join gkopen.revision o on o.id = other.revision_id and o.dataset_id = r.dataset_id"
-        "  join gkopen.blob b on b.sha256 = other.new_sha256 and b.sealed_at is not null where p.revision_id = r.id)"
+        "  where p.revision_id = r.id and gkopen.is_sealed(r.dataset_id, other.new_sha256))"
         " and not exists (select 1 from gkopen.dataset d where d.id = r.dataset_id and d.state = 'withdrawn')",
         id=revision_id)
     try:

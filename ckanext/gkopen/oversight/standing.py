@@ -18,9 +18,10 @@ from ckan import model as ckan_model
 
 from ckanext.gkopen import changesets, logs, model
 from ckanext.gkopen.blast import Limits
+from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.oversight.duties import today
 from ckanext.gkopen.push import tokens
-from ckanext.gkopen.review import audit, decide, roles
+from ckanext.gkopen.review import audit, decide, roles, sealing
 from ckanext.gkopen.review.decide import Refused
 
 log = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ WORDS = {
     "kind": N_("Only routine data is published under a standing approval, never metadata, withdrawals or roll-backs."),
     "first": N_("There is no earlier publication to compare with."),
     "part_goes": N_("A part that is public would go."),
-    "withdrawn": N_("What a person withdrew would be public again."),
+    "withdrawn": N_("Rows that were withdrawn would be public again."),
     "contract": N_("The columns or the rules are not those of the last publication."),
     "privacy": N_("The privacy gate found something."),
     "worse": N_("Findings are worse than in the last publication: {codes}."),
@@ -157,7 +158,7 @@ def objections(revision: Mapping[str, Any], standing: Mapping[str, Any]) -> list
         found.append({"why": "kind"})
     if any(change["new_sha256"] is None for change in changes):
         found.append({"why": "part_goes"})
-    if _comes_back(str(dataset["id"]), changes):
+    if sealing.brings_back(get_domain(dataset["domain"]), dataset["id"], changes):
         found.append({"why": "withdrawn"})
     last = _last(str(dataset["id"]))
     if last is None or dataset["state"] != "published":
@@ -174,17 +175,6 @@ def objections(revision: Mapping[str, Any], standing: Mapping[str, Any]) -> list
     if worse:
         found.append({"why": "worse", "codes": ", ".join(worse)})
     return found + _guard(revision, changes)
-
-
-def _comes_back(dataset_id: str, changes: list[dict[str, Any]]) -> bool:
-    """A part that was withdrawn and is not public since, or a content that is sealed: sources send both again."""
-    return bool(model.value(
-        "select exists (select from gkopen.publication u join gkopen.revision r on r.id = u.revision_id"
-        " and r.kind = 'withdraw' join gkopen.revision_part p on p.revision_id = r.id"
-        "  where u.dataset_id = :d and p.part = any(:new))"
-        " or exists (select from gkopen.blob where sha256 = any(cast(:contents as bpchar[])) and sealed_at is not null)",
-        d=dataset_id, new=[change["part"] for change in changes if change["base_sha256"] is None],
-        contents=[change["new_sha256"] for change in changes if change["new_sha256"]]))
 
 
 def _last(dataset_id: str) -> dict[str, Any] | None:

@@ -65,6 +65,8 @@ def _set_parts(dataset_id: str, seq: int, changes: list[dict[str, Any]]) -> None
     # What was withdrawn once and is approved anew is the same bytes, and the exits must be able to read them.
     model.execute("update gkopen.blob set sealed_at = null where sha256 = any(cast(:sha256s as bpchar[]))"
                   " and sealed_at is not null", sha256s=sha256s)
+    model.execute("delete from gkopen.sealed where dataset_id = :d and sha256 = any(cast(:sha256s as bpchar[]))",
+                  d=dataset_id, sha256s=sha256s)
 
 
 def _published(dataset: Mapping[str, Any], shown: list[dict[str, Any]], revision: Mapping[str, Any]) -> Published:

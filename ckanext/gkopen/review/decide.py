@@ -13,7 +13,7 @@ from ckanext.gkopen import blobs, changesets, model, parts, pipeline
 from ckanext.gkopen.domains import Domain, get_domain
 from ckanext.gkopen.publish import publication
 from ckanext.gkopen.push import tokens
-from ckanext.gkopen.review import audit
+from ckanext.gkopen.review import audit, sealing
 
 N_ = str          # marks a text for translation where it is not passed to Refused at once
 NOT_WAITING = N_("This revision is not waiting for a decision: it is {state}.")
@@ -147,7 +147,7 @@ def _compare_again(revision: Mapping[str, Any], changes: list[dict[str, Any]], p
 def _change(dataset: Mapping[str, Any], part: str, base: str | None, new: str | None) -> changesets.Change:
     """The change of one part between two stored contents. Raises Refused for one that was withdrawn."""
     try:
-        contents = [blobs.read(sha256) if sha256 else None for sha256 in (base, new)]
+        contents = [sealing.read(dataset["id"], sha256) if sha256 else None for sha256 in (base, new)]
     except blobs.Sealed as error:
         raise Refused("This content was withdrawn and is sealed: if it may be public after all, submit it anew."
                       ) from error
@@ -190,7 +190,7 @@ def rollback(dataset_id: str, seq: int, actor: str, reason: str) -> str:
 def withdraw(dataset_id: str, part: str | None, actor: str, reason: str) -> int:
     """Take a dataset, or one part of it, out of every exit at once. A withdrawal waits for nobody; it is recorded.
 
-    The contents that go are sealed unless another part or dataset still shows them.
+    The contents that go are sealed, and so are older ones in which their rows stood before.
     """
     if not reason.strip():
         raise Refused("The reason of a withdrawal is public: say why, in words that a citizen understands.")
@@ -203,18 +203,12 @@ def withdraw(dataset_id: str, part: str | None, actor: str, reason: str) -> int:
         raise Refused("Nothing of this dataset is public.")
     # Without its last rows a dataset is gone as a whole: its metadata must not stay behind as if it were public.
     gone = sorted(public) if part is None or rows == {part} else [part]
-    sealed = model.every(
-        "select distinct p.part, p.new_sha256 from gkopen.revision_part p join gkopen.publication u using (revision_id)"
-        " where u.dataset_id = :d and p.part = any(:parts) and p.new_sha256 is not null", d=dataset_id, parts=gone)
     changes = [_change(dataset, name, public[name], None) for name in gone]
-    submission_id = _submission(dataset_id, "withdraw", actor)
-    revision_id = changesets.hold_changes(get_domain(dataset["domain"]), dataset, submission_id, changes,
-                                        changesets.SYSTEM, kind="withdraw", reason=reason)
+    domain, submission_id = get_domain(dataset["domain"]), _submission(dataset_id, "withdraw", actor)
+    revision_id = changesets.hold_changes(domain, dataset, submission_id, changes, changesets.SYSTEM, kind="withdraw",
+                                          reason=reason)
     seq = carry_out(lock(revision_id), parts_of(revision_id), actor, reason)
-    model.execute(
-        "update gkopen.blob set sealed_at = now() where sha256 = any(:shas) and not exists"
-        " (select 1 from gkopen.public_part p where p.sha256 = blob.sha256)",
-        shas=[row["new_sha256"] for row in sealed])
+    sealing.seal(domain, dataset_id, gone, revision_id)
     return seq
 
 

@@ -17,7 +17,7 @@ from ckanext.gkopen.logic import clock, paging
 from ckanext.gkopen.logic.action.common import FINDING_COUNTS, dataset_row, need, speaking, user_of, visible_revision
 from ckanext.gkopen.logic.action.report import FINDINGS, findings_of_revision
 from ckanext.gkopen.push import tokens
-from ckanext.gkopen.review import decide, roles
+from ckanext.gkopen.review import decide, roles, sealing
 
 
 @toolkit.side_effect_free
@@ -178,8 +178,8 @@ def _contents(row: dict[str, Any], change: dict[str, Any]) -> tuple[bytes | None
     held = row["state"] == "held"
     base, new = change["base_sha256"], change["new_sha256"]
     try:
-        after = blobs.read(new, sealed=held) if new else None
-        before = blobs.read(base) if base else None
+        after = None if not new else blobs.read(new, sealed=True) if held else sealing.read(row["dataset_id"], new)
+        before = sealing.read(row["dataset_id"], base) if base else None
     except blobs.Sealed:
         return (None, after) if held else None
     return before, after
