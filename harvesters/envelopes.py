@@ -32,6 +32,10 @@ class Envelope:
 TIME_KEYS = ("timestamp", "serverTime", "server_time", "systemTime", "currentTime", "time")
 """Where platforms tell their time in an answer."""
 CHINA = timezone(timedelta(hours=8))
+CHINESE = ("gbk", "gb2312", "gb18030", "cp936", "x-gbk")
+HALF = re.compile(r"\\u[dD][89a-fA-F]")
+"""How the escape of a half of a surrogate pair begins."""
+LONE = re.compile("[\ud800-\udfff]")
 
 PRESETS: dict[str, Envelope] = {
     "national": Envelope("data.list", "data.total", "code", ("0", "200"), "message", ("401", "403", "404"), ("429",)),
@@ -46,30 +50,21 @@ def make_envelope(value: str | Mapping[str, Any]) -> Envelope:
     return PRESETS[value] if isinstance(value, str) else Envelope(**value["paths"])
 
 
-def decode(raw: bytes) -> dict[str, Any]:
-    """An answer's body as a dict; every number is the text that was printed.
+def decode(raw: bytes, charset: str = "") -> dict[str, Any]:
+    """An answer's body as a dict; every number is the text that was printed. `charset` is what its header says.
 
-    Floats would turn 90071992547409.93 into …94, so no number is ever parsed. Raises BadAnswer: not UTF-8,
+    Floats would turn 90071992547409.93 into …94, so no number is ever parsed. Half of a surrogate pair, which is no
+    character, becomes U+FFFD: the row it stands in is judged, not the whole answer. Raises BadAnswer: another encoding,
     HTML, cut JSON, a key given twice, NaN, nesting without end, anything but an object.
     """
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as exc:
-        if exc.reason == "unexpected end of data":
-            raise _cut(len(raw)) from None
-        raise BadAnswer(
-            f"应答不是 UTF-8 编码（第 {exc.start} 字节）。请平台运维单位核对接口编码。",
-            f"the answer is not UTF-8 (byte {exc.start}); ask the platform's operator about its encoding",
-        ) from None
+    text = _text_of(raw, charset)
     if text.lstrip()[:1] == "<":
         raise BadAnswer(
             "平台返回了网页（HTML/XML）而不是 JSON：可能是登录页或错误页。请核对 url 与 service。",
             "the answer is a web page (HTML or XML), not JSON: a login or error page; check url and service",
         )
     try:
-        answer = json.loads(
-            text, parse_float=_Number, parse_int=_Number, parse_constant=_no_number, object_pairs_hook=_once
-        )
+        answer = _parsed(text)
     except json.JSONDecodeError as exc:
         if exc.pos >= len(text.rstrip()) - 1 or exc.msg.startswith("Unterminated"):
             raise _cut(len(raw)) from None
@@ -90,6 +85,43 @@ def decode(raw: bytes) -> dict[str, Any]:
     return answer
 
 
+def _parsed(text: str) -> Any:
+    """Raises json.JSONDecodeError, RecursionError, BadAnswer."""
+    parsed = json.loads(text, parse_float=_Number, parse_int=_Number, parse_constant=_no_number, object_pairs_hook=_once)
+    return _whole(parsed) if HALF.search(text) else parsed
+
+
+def _text_of(raw: bytes, charset: str) -> str:
+    """UTF-8 where it is, since some platforms name a charset that they do not send; else the Chinese encoding that the
+    header names. None is ever guessed."""
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        wrong = exc
+    if charset.lower() in CHINESE:
+        try:
+            return raw.decode("gb18030")
+        except UnicodeDecodeError as exc:
+            wrong = exc
+    if wrong.reason in ("unexpected end of data", "incomplete multibyte sequence"):
+        raise _cut(len(raw)) from None
+    named = f"，应答头写明 {_short(charset)}" if charset else ""
+    raise BadAnswer(
+        f"应答不是 UTF-8 编码（第 {wrong.start} 字节{named}）。请平台运维单位改为 UTF-8，或在应答头写明 charset=GBK。",
+        f"the answer is not UTF-8 (byte {wrong.start}{f'; its header says {_short(charset)}' if charset else ''}); "
+        "ask the platform's operator to send UTF-8, or to say charset=GBK in the header",
+    ) from None
+
+
+def _whole(value: Any) -> Any:
+    """A decoded value without halves of surrogate pairs; numbers stay numbers."""
+    if isinstance(value, dict):
+        return {_whole(key): _whole(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    return LONE.sub("\ufffd", value) if type(value) is str else value
+
+
 def _cut(length: int) -> BadAnswer:
     return BadAnswer(
         f"应答在第 {length} 字节处中断，JSON 不完整。请稍后重试。",
@@ -107,7 +139,7 @@ def unwrap(answer: Mapping[str, Any], envelope: Envelope) -> None:
         return
     said = _said(answer, envelope)
     if code in envelope.limited:
-        raise RateLimited(None)
+        raise RateLimited(None, f"{envelope.code}={code} {said}".strip())
     if code in envelope.refused:
         raise refused(f"{envelope.code}={code} {said}".strip())
     raise BadAnswer(
@@ -117,10 +149,10 @@ def unwrap(answer: Mapping[str, Any], envelope: Envelope) -> None:
     )
 
 
-def words(raw: bytes, envelope: Envelope) -> str:
+def words(raw: bytes, envelope: Envelope, charset: str = "") -> str:
     """What the platform says in the body of an error answer, shortened; empty when that is no envelope."""
     try:
-        return _said(decode(raw), envelope)
+        return _said(decode(raw, charset), envelope)
     except BadAnswer:
         return ""
 
@@ -135,14 +167,20 @@ def told_time(raw: bytes) -> datetime | None:
     levels = [answer, answer.get("data")]
     for text in (printed(level[key]) for level in levels if isinstance(level, dict) for key in TIME_KEYS if key in level
                  and isinstance(level[key], str)):
-        if re.fullmatch(r"1\d{12}|1\d{9}", text, re.ASCII):
-            return datetime.fromtimestamp(int(text) / (1000 if len(text) == 13 else 1), UTC)
-        try:
-            when = datetime.fromisoformat(text)
-        except ValueError:
-            continue
-        return when if when.tzinfo else when.replace(tzinfo=CHINA)
+        if (when := moment(text)) is not None:
+            return when
     return None
+
+
+def moment(text: str) -> datetime | None:
+    """A time as platforms print it: ms or s since 1970, or a text, in Beijing time where it names no other."""
+    if re.fullmatch(r"[1-9]\d{12}|[1-9]\d{9}", text, re.ASCII):
+        return datetime.fromtimestamp(int(text) / (1000 if len(text) == 13 else 1), UTC)
+    try:
+        when = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    return when if when.tzinfo else when.replace(tzinfo=CHINA)
 
 
 def refused(said: str) -> SourceRefused:
@@ -154,8 +192,11 @@ def refused(said: str) -> SourceRefused:
 
 
 def rows_of(answer: Mapping[str, Any], envelope: Envelope) -> list[dict[str, str | None]]:
-    """The rows as texts. Raises BadAnswer when the path holds no list of objects."""
+    """The rows as texts; many platforms send null for an empty list. Raises BadAnswer when the path holds no list of
+    objects."""
     found = _at(answer, envelope.rows)
+    if found is None and _names(answer, envelope.rows):
+        return []
     if not isinstance(found, list):
         raise BadAnswer(
             f"应答中 {envelope.rows} 处没有行列表。请核对来源文件中的 envelope。",
@@ -179,12 +220,16 @@ def total_of(answer: Mapping[str, Any], envelope: Envelope) -> int | None:
     if envelope.total is None:
         return None
     total = _at(answer, envelope.total)
-    if not isinstance(total, str) or not total.isascii() or not total.isdecimal() or len(total) > 12:
+    if total is None and _names(answer, envelope.total) and not rows_of(answer, envelope):
+        return 0
+    if not isinstance(total, str) or not re.fullmatch(r"\d{1,12}(\.0+)?", total, re.ASCII):
+        found = f"（{_short(total)}）" if isinstance(total, str) else ""
         raise BadAnswer(
-            f"应答中 {envelope.total} 处没有总条数。请核对来源文件中的 envelope。",
-            f"there is no number of rows at {envelope.total}; check envelope in the source file",
+            f"应答中 {envelope.total} 处没有总条数{found}。请核对来源文件中的 envelope。",
+            f"there is no number of rows at {envelope.total}{f' but {_short(total)!r}' if found else ''}; "
+            "check envelope in the source file",
         )
-    return int(total)
+    return int(total.partition(".")[0])                    # some platforms print every number as 60.0
 
 
 class _Number(str):
@@ -214,9 +259,26 @@ def _said(answer: Mapping[str, Any], envelope: Envelope) -> str:
 
 
 def _at(answer: Any, path: str) -> Any:
+    """What stands at a dotted path. Some platforms send an object or a list as a text that holds JSON: it is opened."""
     for step in path.split("."):
         answer = answer.get(step) if isinstance(answer, dict) else None
+        if type(answer) is str and answer.lstrip()[:1] in ("{", "["):
+            answer = _opened(answer)
     return answer
+
+
+def _opened(text: str) -> Any:
+    try:
+        return _parsed(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def _names(answer: Any, path: str) -> bool:
+    """Whether the last step of a path is there, be it null; what is above it may not be missing."""
+    above, _, last = path.rpartition(".")
+    found = _at(answer, above) if above else answer
+    return isinstance(found, dict) and last in found
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -46,33 +46,35 @@ class SourceRefused(HarvestError):
 class ClockSkew(SourceRefused):
     """The platform refused the call and its clock differs from ours by more than a minute.
 
-    `seconds` is the platform's time minus ours, measured by the Date header. Set this machine's clock (NTP).
+    `seconds` is the platform's time minus ours, by its Date header or its answer; `said` is what it said.
+    Set this machine's clock (NTP).
     """
 
-    def __init__(self, seconds: int):
+    def __init__(self, seconds: int, said: str = ""):
+        words = f"（{said}）" if said else ""
         ahead_zh, ahead_en = ("快", "ahead of") if seconds > 0 else ("慢", "behind")
         super().__init__(
-            f"平台拒绝了请求：平台时钟比本机{ahead_zh} {abs(seconds)} 秒。请校准本机时间（NTP）后重试。",
-            f"the platform refused the call: its clock is {abs(seconds)} s {ahead_en} this machine's; "
-            "set this machine's clock (NTP) and harvest again",
+            f"平台拒绝了请求{words}：平台时钟比本机{ahead_zh} {abs(seconds)} 秒。请校准本机时间（NTP）后重试。",
+            f"the platform refused the call{f' ({said})' if said else ''}: its clock is {abs(seconds)} s {ahead_en} "
+            "this machine's; set this machine's clock (NTP) and harvest again",
         )
         self.seconds = seconds
 
 
 class RateLimited(HarvestError):
-    """The platform asks to come back later (429) and keeps asking, or for longer than a run may wait.
+    """The platform asks to come back later and keeps asking, or for longer than a run may wait.
 
-    `retry_after` is the number of seconds it last named, or None.
+    `retry_after` is the number of seconds it last named, or None. `said` is what it said: 429 unless a code and words.
     """
 
     retryable = True
 
-    def __init__(self, retry_after: float | None):
+    def __init__(self, retry_after: float | None, said: str = "429"):
         wait_zh = f"{retry_after:.0f} 秒后" if retry_after is not None else "稍后"
         wait_en = f"in {retry_after:.0f} s" if retry_after is not None else "later"
         super().__init__(
-            f"平台限制访问频率（429）。请{wait_zh}再采集，或请平台运维单位提高调用额度。",
-            f"the platform limits the rate of calls (429); harvest again {wait_en}, "
+            f"平台限制访问频率（{said}）。请{wait_zh}再采集，或请平台运维单位提高调用额度。",
+            f"the platform limits the rate of calls ({said}); harvest again {wait_en}, "
             "or ask its operator for a higher quota",
         )
         self.retry_after = retry_after
@@ -130,8 +132,8 @@ class InconsistentListing(HarvestError):
 
     def __init__(self, zh: str, en: str, page: int):
         super().__init__(
-            f"第 {page} 页：{zh}。本次采集不完整，没有删除任何数据；请稍后重试，仍然如此则联系数据提供部门。",
+            f"第 {page} 页：{zh}。本次采集不完整，没有删除任何数据；请稍后重试，仍然如此则核对 envelope 的 total，并联系数据提供部门。",
             f"page {page}: {en}; the run is incomplete and nothing was deleted; "
-            "harvest again later, and ask the department if it stays so",
+            "harvest again later; if it stays so, check total in the source file's envelope and ask the department",
         )
         self.page = page

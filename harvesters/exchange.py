@@ -8,6 +8,7 @@ request), not here.
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
@@ -226,27 +227,33 @@ class ExchangeTransport:
             raise unreachable(host, exc) from None
 
     def _judge(self, response: requests.Response, raw: bytes) -> dict[str, Any]:
-        status = response.status_code
+        status, charset = response.status_code, _charset(response)
         host = urlsplit(response.url).netloc
+        said = f"HTTP {status} {envelopes.words(raw, self._envelope, charset)}".strip() if status >= 400 else ""
         if status == 429:
-            raise RateLimited(self._retry_after(response))
+            raise RateLimited(self._retry_after(response), said.removeprefix("HTTP "))
         if status >= 500 or status == 408:
             raise SourceUnreachable(
-                f"平台 {host} 出错（HTTP {status}）。请稍后重试或联系平台运维单位。",
-                f"the platform {host} failed (HTTP {status}); harvest again later or ask its operator",
+                f"平台 {host} 出错（{said}）。请稍后重试或联系平台运维单位。",
+                f"the platform {host} failed ({said}); harvest again later or ask its operator",
                 self._retry_after(response),
             )
+        if status >= 400:
+            self._blame_clock(response, raw, said)
+            raise envelopes.refused(said)
+        answer = envelopes.decode(raw, charset)
         try:
-            if status >= 400:
-                raise envelopes.refused(f"HTTP {status} {envelopes.words(raw, self._envelope)}".strip())
-            answer = envelopes.decode(raw)
             envelopes.unwrap(answer, self._envelope)
-            return answer
-        except SourceRefused:
-            for skew in (self._skew(response), self._told_skew(raw)):
-                if skew is not None and abs(skew) > SKEW_SECONDS:
-                    raise ClockSkew(skew) from None
+        except (SourceRefused, BadAnswer):                 # a code that the source file does not know may mean it too
+            self._blame_clock(response, raw, envelopes.words(raw, self._envelope, charset))
             raise
+        return answer
+
+    def _blame_clock(self, response: requests.Response, raw: bytes, said: str) -> None:
+        """Raises ClockSkew where the clocks differ: that is why such a call is refused."""
+        for skew in (self._skew(response), self._told_skew(raw)):
+            if skew is not None and abs(skew) > SKEW_SECONDS:
+                raise ClockSkew(skew, said) from None
 
     def _redirected(self, call: Call, response: requests.Response) -> Call:
         target = urljoin(call.url, response.headers.get("Location", ""))
@@ -280,6 +287,12 @@ class ExchangeTransport:
         """A front may send the right Date while the gateway behind it has its own clock, and tells it in its answer."""
         theirs = envelopes.told_time(raw)
         return round((theirs - self._clock()).total_seconds()) if theirs else None
+
+
+def _charset(response: requests.Response) -> str:
+    """What the header says of the body's encoding, else the empty text."""
+    named = re.search(r"charset\s*=\s*[\"']?([\w.:-]+)", response.headers.get("Content-Type", ""), re.ASCII)
+    return named[1] if named else ""
 
 
 def _http_date(text: str) -> datetime | None:

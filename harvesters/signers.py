@@ -12,10 +12,11 @@ import hmac
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 from urllib.parse import urljoin
 
+from ckanext.gkopen.harvesters.envelopes import moment
 from ckanext.gkopen.harvesters.errors import BadAnswer
 
 # family -> key of `signer:` in the source file -> whether it must be there; `family` itself is understood.
@@ -34,6 +35,8 @@ HEADER_NAMES = {
 }
 # A refreshed secret is renewed this long before its end, so that it does not end on the way.
 RENEW_BEFORE = timedelta(seconds=60)
+SECRET_KEYS = ("secret", "requestSecret")
+"""Under `data`: the working secret, and with EndTime after it the time at which it ends."""
 
 
 @dataclass
@@ -80,7 +83,7 @@ class National:
     """National gateway family: base64(HMAC-SHA256(secret, sid + rid + rtime)), rtime in ms, four headers.
 
     With `refresh` (an address) the standing secret only fetches a working secret with an end time
-    (`data.secret`, `data.secretEndTime` in ms), and that one signs the calls.
+    (`data.secret`, `data.secretEndTime`; some call it `requestSecret`), and that one signs the calls.
     """
 
     def __init__(self, secret: str, service: str, url: str, options: Mapping[str, Any]):
@@ -117,15 +120,18 @@ class National:
 
     def learn(self, answer: Mapping[str, Any]) -> None:
         data = answer.get("data")
-        secret = data.get("secret") if isinstance(data, dict) else None
-        end = data.get("secretEndTime") if isinstance(data, dict) else None
-        if not isinstance(secret, str) or not isinstance(end, str) or not end.isdecimal() or len(end) > 14:
-            raise BadAnswer(
-                "刷新密钥的应答缺少 data.secret 或 data.secretEndTime（毫秒）。请核对 signer.refresh 地址。",
-                "the answer with the refreshed secret lacks data.secret or data.secretEndTime (ms); "
-                "check the address signer.refresh",
-            )
-        self._working = (secret, datetime.fromtimestamp(int(end) / 1000, UTC))
+        told = data if isinstance(data, dict) else {}
+        for name in SECRET_KEYS:
+            secret, end = told.get(name), told.get(f"{name}EndTime")
+            until = moment(end) if isinstance(end, str) else None
+            if isinstance(secret, str) and secret and until is not None:
+                self._working = (secret, until)
+                return
+        raise BadAnswer(
+            "刷新密钥的应答缺少 data.secret 或 data.secretEndTime（时间）。请核对 signer.refresh 地址。",
+            "the answer with the refreshed secret lacks data.secret or data.secretEndTime (a time); "
+            "check the address signer.refresh",
+        )
 
     def forget(self) -> bool:
         held, self._working = self._working, None

@@ -89,6 +89,19 @@ def test_a_refreshed_secret_is_asked_for_used_and_renewed_in_time():
     assert signer.before(NOW) is not None
 
 
+@pytest.mark.parametrize("answer", [
+    {"secret": "working", "secretEndTime": "1780000000"},
+    {"secret": "working", "secretEndTime": "2026-05-29 04:26:40"},
+    {"requestSecret": "working", "requestSecretEndTime": "1780000000000", "refreshSecret": "other"},
+])
+def test_the_end_of_a_working_secret_is_told_in_several_ways(answer):
+    signer = make_signer({"family": "national", "requester": "rid", "refresh": "/t"}, "s", "svc", "https://x/")
+    end = datetime.fromtimestamp(1780000000, UTC)
+    signer.learn({"data": answer})
+    assert signer.before(end - timedelta(minutes=2)) is None
+    assert signer.before(end - timedelta(seconds=30)) is not None
+
+
 @pytest.mark.parametrize(
     "answer", [{}, {"data": None}, {"data": {"secret": "a"}}, {"data": {"secret": "a", "secretEndTime": "soon"}}]
 )

@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
@@ -18,6 +18,8 @@ from ckanext.gkopen.harvesters import (
     HarvestError,
     Limits,
     Page,
+    RateLimited,
+    SourceRefused,
     SourceUnreachable,
     load_source,
     open_transport,
@@ -116,6 +118,28 @@ def test_a_gateways_own_clock_is_named_from_its_answer_in_seconds(wire):
         wire.read()
     assert abs(caught.value.seconds + 600) <= 3
     assert len(wire.requests) == 1, "an answer that will not change is not asked for again"
+
+
+def test_a_code_that_is_not_known_is_blamed_on_the_clock_where_that_is_wrong(wire):
+    wire.answers(http('{"errcode":14,"result":"请求时间失效"}'.encode(),
+                      Date=format_datetime(datetime.now(UTC) - timedelta(hours=1), usegmt=True)))
+    with pytest.raises(ClockSkew, match="请求时间失效"):
+        wire.read()
+
+
+@pytest.mark.parametrize(("status", "kind"), [("500 Error", SourceUnreachable), ("403 Forbidden", SourceRefused),
+                                              ("429 Too Many", RateLimited)])
+def test_what_the_platform_says_is_told_in_the_encoding_that_it_names(wire, status, kind):
+    wire.answers(http('{"errcode":9,"result":"额度已用完"}'.encode("gbk"), status,
+                      Content_Type="application/json;charset=GBK"))
+    with pytest.raises(kind, match=f"{status[:3]} 额度已用完"):
+        wire.read()
+
+
+def test_rows_in_the_encoding_that_the_header_names_are_read(wire):
+    wire.answers(http('{"errcode":0,"totalrecords":1,"data":[{"a":"江海市"}]}'.encode("gb18030"),
+                      Content_Type="text/html; charset=gb2312"), http(GOOD.replace(b'{"a":"1"}', b"")))
+    assert [row for page in wire.read() for row in page.rows] == [{"a": "江海市"}]
 
 
 def test_an_address_on_the_same_host_is_followed(wire):
