@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -80,13 +80,16 @@ def empty(dataset_id: str) -> dict[str, Any] | None:
     return {"kind": "empty", "rows": 0, "public": int(rows)} if rows else None
 
 
-def buried(dataset_id: str, source: str) -> list[dict[str, Any]]:
-    """Rows that are gone from the source and still public: part, key, due; those that go first come first."""
+def buried(datasets: Sequence[str], source: str) -> dict[str, list[dict[str, Any]]]:
+    """Dataset → rows that are gone from the source and still public: part, key, due; those that go first come first."""
     days = timedelta(days=Limits.configured().grace_days)
-    rows = model.every("select part, key, missing_since from gkopen.tombstone where dataset_id = :d and source = :s"
-                       " order by missing_since, key", d=dataset_id, s=source)
-    return [{"part": row["part"], "key": json.loads(row["key"]), "due": (row["missing_since"] + days).isoformat()}
-            for row in rows]
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in model.every("select dataset_id, part, key, missing_since from gkopen.tombstone"
+                           " where dataset_id = any(cast(:datasets as uuid[])) and source = :s"
+                           " order by missing_since, key", datasets=list(datasets), s=source):
+        found.setdefault(str(row["dataset_id"]), []).append({
+            "part": row["part"], "key": json.loads(row["key"]), "due": (row["missing_since"] + days).isoformat()})
+    return found
 
 
 def _missing(domain: Domain, changes: list[changesets.Change], contents: Mapping[str, bytes | None],

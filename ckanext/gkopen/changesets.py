@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 from uuid import uuid4
@@ -27,6 +27,10 @@ METADATA = "~metadata"
 
 SYSTEM = "system:gkopen"
 """The name under which the program itself decides; no account can have it, since account names hold no colon."""
+
+NOTHING_LEFT = "检查发现的问题使本次提交没有可发布的数据 / The findings leave nothing to publish"
+
+COUNTS = ("rows_in", "rows_ok", "rows_quarantined", "rows_duplicate")
 
 Scope = Literal["parts", "complete", "changes"]
 """What a file speaks for: the parts that occur in it; the whole dataset; or only the rows that changed."""
@@ -53,11 +57,23 @@ def stored_change(row: Mapping[str, Any]) -> Change:
 
 def open_dataset(domain: Domain, body: Mapping[str, Any]) -> dict[str, Any]:
     """The dataset of a body in a domain, made when it is the first, locked for this transaction."""
-    dataset_id = ids.dataset_id(domain.name, body["id"])
-    model.execute("insert into gkopen.dataset (id, domain, body_id, name) values (:id, :domain, :body, :name)"
-                  " on conflict (id) do nothing", id=dataset_id, domain=domain.name, body=body["id"],
-                  name=f"{body['name']}-{domain.name.replace('_', '-')}")
-    return lock_dataset(dataset_id)
+    return open_datasets(domain, [body])[0]
+
+
+def open_datasets(domain: Domain, bodies: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The datasets of different bodies in a domain, in their order, made where they are the first, and locked.
+
+    They are made and locked by id: two transactions that want the same ones wait for each other, not in a circle.
+    """
+    wanted = [ids.dataset_id(domain.name, body["id"]) for body in bodies]
+    model.execute(
+        "insert into gkopen.dataset (id, domain, body_id, name) select id, :domain, body, name from unnest("
+        "cast(:ids as uuid[]), cast(:bodies as text[]), cast(:names as text[])) made (id, body, name) order by id"
+        " on conflict (id) do nothing", ids=wanted, domain=domain.name, bodies=[body["id"] for body in bodies],
+        names=[f"{body['name']}-{domain.name.replace('_', '-')}" for body in bodies])
+    locked = {str(row["id"]): row for row in model.every(
+        "select * from gkopen.dataset where id = any(cast(:ids as uuid[])) order by id for update", ids=wanted)}
+    return [locked[dataset] for dataset in wanted]
 
 
 def lock_dataset(dataset_id: str) -> dict[str, Any]:
@@ -69,42 +85,78 @@ def lock_dataset(dataset_id: str) -> dict[str, Any]:
 
 def public_parts(dataset_id: str) -> dict[str, str]:
     """Part → sha256 of what is public now."""
-    return {row["part"]: row["sha256"] for row in
-            model.every("select part, sha256 from gkopen.public_part where dataset_id = :id", id=dataset_id)}
+    return public_parts_of([dataset_id])[dataset_id]
+
+
+def public_parts_of(datasets: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Dataset → part → sha256 of what is public now."""
+    found: dict[str, dict[str, str]] = {dataset: {} for dataset in datasets}
+    for row in model.every("select dataset_id, part, sha256 from gkopen.public_part"
+                           " where dataset_id = any(cast(:ids as uuid[]))", ids=list(datasets)):
+        found[str(row["dataset_id"])][row["part"]] = row["sha256"]
+    return found
 
 
 def canonical_json(data: Mapping[str, Any]) -> bytes:
     return json.dumps(data, ensure_ascii=False, sort_keys=True, indent=1).encode()
 
 
-def contents(domain: Domain, examined: Examined, base: Mapping[str, str], scope: Scope,
-             carried: Sequence[Mapping[str, Any]] = ()) -> tuple[dict[str, bytes | None], set[str]]:
-    """Part → canonical bytes that the file asks for, None where a part goes; and the parts that it speaks for.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a file asks a dataset to hold. `base`: part → sha256 that is public; `carried`: earlier lists of changes
+    (rows of revision_part, oldest first) that nobody has decided yet, since their source does not send them again."""
+
+    examined: Examined
+    base: Mapping[str, str]
+    scope: Scope
+    carried: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(slots=True)
+class Contents:
+    """`parts`: part → its new bytes, None where it goes; `counted`: rows and sums of those that were just written;
+    `spoken`: the parts that the file speaks for."""
+
+    parts: dict[str, bytes | None]
+    counted: Mapping[str, parts.Counted]
+    spoken: set[str]
+
+
+def contents(domain: Domain, asked: Sequence[Asked]) -> list[Contents]:
+    """What each of several datasets shall hold. The rows of all of them are written together.
 
     A complete listing speaks for every part. Of a list of changes the rows are put over what is public, together with
-    those of `carried`: earlier lists (rows of revision_part, oldest first) that nobody has decided yet, since their
-    source does not send them again. A row whose key is public in a part that the file does not speak for has moved:
-    it leaves that part, so that a key is public once.
+    those of `carried`. A row whose key is public in a part that the file does not speak for has moved: it leaves that
+    part, so that a key is public once.
     """
-    rows = examined.table
-    if scope == "changes":
-        for change in reversed(carried):
+    listed = [asking.examined.table if asking.scope != "changes" else domain.arrow_schema.empty_table()
+              for asking in asked]
+    return [_contents(domain, asking, written)
+            for asking, written in zip(asked, parts.write_split(domain, listed), strict=True)]
+
+
+def _contents(domain: Domain, asked: Asked, written: dict[str, parts.Written]) -> Contents:
+    rows, base = asked.examined.table, asked.base
+    tables: dict[str, pa.Table] = {}
+    if asked.scope == "changes":
+        for change in reversed(asked.carried):
             rows = parts.overlay(domain, _delta(domain, change), rows)
-    tables = parts.split_parts(domain, rows)
-    spoken = set(tables)
-    moved = {} if scope == "complete" else _moved(domain, rows, base, base.keys() - tables.keys() - {METADATA})
-    if scope == "changes":
-        for part in base.keys() & tables.keys():
-            public = parts.read_part(domain, blobs.read(base[part]))
-            # Also without what moves on to another part; what stays here is put back by the overlay.
-            kept = _without(domain, public, parts.row_keys(domain, rows))
-            tables[part] = parts.overlay(domain, public if kept is None else kept, tables[part])
+        tables = parts.split_parts(domain, rows)
+    spoken = {*written, *tables}
+    moved = {} if asked.scope == "complete" else _moved(domain, rows, base, base.keys() - spoken - {METADATA})
+    for part in base.keys() & tables.keys():
+        public = parts.read_part(domain, blobs.read(base[part]))
+        # Also without what moves on to another part; what stays here is put back by the overlay.
+        kept = _without(domain, public, parts.row_keys(domain, rows))
+        tables[part] = parts.overlay(domain, public if kept is None else kept, tables[part])
     tables |= {part: table for part, table in moved.items() if table.num_rows}
-    contents: dict[str, bytes | None] = {**parts.write_parts(domain, tables)}
-    contents |= {part: None for part, table in moved.items() if not table.num_rows}
-    if scope == "complete" and examined.rows_ok:
-        contents |= {part: None for part in base if part not in contents and part != METADATA}
-    return contents, spoken
+    found: dict[str, bytes | None] = {part: each.data for part, each in written.items()}
+    if tables:
+        found |= parts.write_parts(domain, tables)
+    found |= {part: None for part, table in moved.items() if not table.num_rows}
+    if asked.scope == "complete" and asked.examined.rows_ok:
+        found |= {part: None for part in base if part not in found and part != METADATA}
+    return Contents(found, {part: each.counted for part, each in written.items()}, spoken)
 
 
 def _delta(domain: Domain, change: Mapping[str, Any]) -> pa.Table:
@@ -136,24 +188,27 @@ def compare(domain: Domain, part: str, base: str | None, data: bytes | None) -> 
     """The change of one part; its new content is stored."""
     change = change_of(domain, part, base, data)
     if change is not None:
-        keep([change], {part: data})
+        keep_all([([change], {part: data})])
     return change
 
 
-def keep(changes: Sequence[Change], contents: Mapping[str, bytes | None]) -> None:
-    """Store the new contents of changes (part → bytes)."""
+def keep_all(found: Iterable[tuple[Sequence[Change], Mapping[str, bytes | None]]]) -> None:
+    """Store the new contents of changes (each with part → bytes), all in one go."""
     blobs.put_many((data, "application/json" if change.part == METADATA else "text/csv")
-                   for change in changes if (data := contents[change.part]) is not None)
+                   for changes, contents in found for change in changes
+                   if (data := contents[change.part]) is not None)
 
 
-def change_of(domain: Domain, part: str, base: str | None, data: bytes | None) -> Change | None:
+def change_of(domain: Domain, part: str, base: str | None, data: bytes | None,
+              counted: parts.Counted | None = None) -> Change | None:
+    """The change of one part from a public content to bytes; None for none. `counted`: of them, where it is known."""
     new = hashlib.sha256(data).hexdigest() if data is not None else None
     if new == base:
         return None
     if part == METADATA:
         return Change(part, base, new, None, changed=1 if base else 0, added=0 if base else 1)
     if base is None and data is not None:  # nothing to compare with
-        rows, sums = parts.count_part(domain, data)
+        rows, sums = counted or parts.count_part(domain, data)
         totals = {name: (None, None if after is None else str(after)) for name, after in sums.items()}
         return Change(part, None, new, rows, added=rows, totals=totals)
     old_table = parts.read_part(domain, blobs.read(base)) if base else None
@@ -171,52 +226,92 @@ def change_between(domain: Domain, part: str, old: tuple[str | None, pa.Table | 
                   difference.changed.num_rows, difference.removed.num_rows, totals)
 
 
-def digest(dataset_id: str, kind: str, changes: list[Change]) -> str:
+def changes_of(domain: Domain, base: Mapping[str, str], found: Contents) -> list[Change]:
+    """The changes from what is public (part → sha256) to new contents, a part each; parts that stay are left out."""
+    return [change for part, data in found.parts.items()
+            if (change := change_of(domain, part, base.get(part), data, found.counted.get(part)))]
+
+
+def digest(dataset_id: str, kind: str, changes: Sequence[Change]) -> str:
     """What a reviewer approves: the exact change-set, not a name."""
     text = json.dumps([str(dataset_id), kind, sorted([c.part, c.base, c.new] for c in changes)])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """A revision that is to be held. `counts`: rows_in, rows_ok …; `header`: the labels of the file; `alarms`: what
+    the blast-radius guard says, and the revision is then frozen, not held; `returned`: nothing in it can be published.
+    """
+
+    dataset: Mapping[str, Any]
+    submission_id: str | None
+    changes: Sequence[Change]
+    submitted_by: str
+    kind: str = "publish"
+    counts: Mapping[str, int] = field(default_factory=dict)
+    header: Sequence[str] | None = None
+    reason: str | None = None
+    alarms: Sequence[Mapping[str, Any]] = ()
+    returned: bool = False
+
+
 def hold_changes(domain: Domain, dataset: Mapping[str, Any], submission_id: str | None, changes: list[Change],
                  submitted_by: str, *, kind: str, counts: Mapping[str, int] | None = None,
-                 header: list[str] | None = None, reason: str | None = None,
-                 alarms: Sequence[Mapping[str, Any]] = ()) -> str:
-    """Write a held revision, in the place of one that waits with the same digest. Returns the revision's id.
+                 header: list[str] | None = None, reason: str | None = None) -> str:
+    """Write a held revision, in the place of one that waits with the same digest. Returns the revision's id."""
+    return hold(domain, [Proposed(dataset, submission_id, changes, submitted_by, kind, counts or {}, header,
+                                  reason)])[0]
 
-    `alarms`: what the blast-radius guard says; the revision is then frozen, not held.
+
+def hold(domain: Domain, proposed: Sequence[Proposed]) -> list[str]:
+    """Write held revisions of different datasets, each in the place of one that waits with the same digest.
+
+    Returns their ids, in the same order. The chain of decisions comes last: whoever waits for it waits shortly.
     """
-    sha = digest(str(dataset["id"]), kind, changes)
-    same = model.value("select id from gkopen.revision where dataset_id = :d and digest = :sha and state = 'held'",
-                       d=dataset["id"], sha=sha)
-    if same:
-        model.execute("update gkopen.revision set state = 'superseded' where id = :id", id=same)
-    revision_id = str(uuid4())
+    digests = [digest(str(each.dataset["id"]), each.kind, each.changes) for each in proposed]
+    datasets = [str(each.dataset["id"]) for each in proposed]
+    model.execute("update gkopen.revision r set state = 'superseded' from unnest(cast(:datasets as uuid[]),"
+                  " cast(:digests as text[])) same (dataset_id, digest) where r.dataset_id = same.dataset_id"
+                  " and r.digest = same.digest and r.state = 'held'", datasets=datasets, digests=digests)
+    revisions = [str(uuid4()) for _ in proposed]
+    model.insert_many(
+        "revision", ("id", "dataset_id", "submission_id", "kind", "schema_version", "rules_version", "digest", *COUNTS,
+                     "header", "summary", "submitted_by", "reason", "state"),
+        [(revision_id, dataset, each.submission_id, each.kind, domain.version, domain.version, sha,
+          *(each.counts.get(name, 0) for name in COUNTS),
+          model.dump(list(each.header)) if each.header is not None else None, model.dump(_summary(each)),
+          each.submitted_by, each.reason, "frozen" if each.alarms else "held")
+         for revision_id, dataset, sha, each in zip(revisions, datasets, digests, proposed, strict=True)])
+    returned = [revision_id for revision_id, each in zip(revisions, proposed, strict=True) if each.returned]
+    if returned:
+        model.execute("update gkopen.revision set state = 'returned', decided_by = :by, decided_at = now(),"
+                      " reason = :reason where id = any(cast(:ids as uuid[]))", ids=returned, by=SYSTEM,
+                      reason=NOTHING_LEFT)
+    model.insert_many("revision_part", ("revision_id", "part", "base_sha256", "new_sha256", "rows", "added", "changed",
+                                        "removed"),
+                      [(revision_id, c.part, c.base, c.new, c.rows, c.added, c.changed, c.removed)
+                       for revision_id, each in zip(revisions, proposed, strict=True) for c in each.changes])
+    audit.record_all(audit.Entry(each.submitted_by, f"{each.kind}.submitted", revision_id,
+                                 {"dataset": dataset, "digest": sha})
+                     for revision_id, dataset, sha, each in zip(revisions, datasets, digests, proposed, strict=True))
+    return revisions
+
+
+def _summary(proposed: Proposed) -> dict[str, Any]:
     totals: dict[str, dict[str, str | None]] = {}
-    for change in changes:
+    for change in proposed.changes:
         for name, (before, after) in (change.totals or {}).items():
             if before is None and after is None:          # the table has no amount in this column
                 continue
             entry = totals.setdefault(name, {"before": "0", "after": "0"})
             entry["before"] = _add(entry["before"], before)
             entry["after"] = _add(entry["after"], after)
-    summary = {"added": sum(c.added for c in changes if c.part != METADATA),
-               "changed": sum(c.changed for c in changes if c.part != METADATA),
-               "removed": sum(c.removed for c in changes), "totals": totals,
-               "metadata": any(c.part == METADATA for c in changes)} | ({"alarms": list(alarms)} if alarms else {})
-    model.execute(
-        "insert into gkopen.revision (id, dataset_id, submission_id, kind, schema_version, rules_version, digest,"
-        " rows_in, rows_ok, rows_quarantined, rows_duplicate, header, summary, submitted_by, reason, state) values"
-        " (:id, :d, :s, :kind, :version, :version, :digest, :rows_in, :rows_ok, :rows_quarantined, :rows_duplicate,"
-        " cast(:header as jsonb), cast(:summary as jsonb), :by, :reason, :state)",
-        id=revision_id, d=dataset["id"], s=submission_id, kind=kind, version=domain.version, digest=sha,
-        by=submitted_by, header=model.dump(header) if header is not None else None, summary=model.dump(summary),
-        reason=reason, state="frozen" if alarms else "held",
-        **({"rows_in": 0, "rows_ok": 0, "rows_quarantined": 0, "rows_duplicate": 0} | dict(counts or {})))
-    model.insert_many("revision_part", ("revision_id", "part", "base_sha256", "new_sha256", "rows", "added", "changed",
-                                        "removed"),
-                      [(revision_id, c.part, c.base, c.new, c.rows, c.added, c.changed, c.removed) for c in changes])
-    audit.record(submitted_by, f"{kind}.submitted", revision_id, dataset=str(dataset["id"]), digest=sha)
-    return revision_id
+    rows = [change for change in proposed.changes if change.part != METADATA]
+    said = {"added": sum(c.added for c in rows), "changed": sum(c.changed for c in rows),
+            "removed": sum(c.removed for c in proposed.changes), "totals": totals,
+            "metadata": len(rows) < len(proposed.changes)}
+    return said | ({"alarms": list(proposed.alarms)} if proposed.alarms else {})
 
 
 def _add(left: str | None, right: str | None) -> str:

@@ -1,4 +1,4 @@
-"""One file → typed rows, findings, and the rows set apart. Read this to see what happens to a table.
+"""Files → typed rows, findings, and the rows set apart. Read this to see what happens to a table.
 
     open, find the header and the end, columns to fields, wide to long      normalise.rows
     → types, derived fields                                                 normalise.table
@@ -13,6 +13,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -27,18 +29,31 @@ from ckanext.gkopen.checks.fields import check_fields
 from ckanext.gkopen.checks.keys import Keys, check_keys
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.normalise.cells import MANY, side_by_side
-from ckanext.gkopen.normalise.rows import Rows, read_rows
+from ckanext.gkopen.normalise.opened import Headers, Opened, open_rows
+from ckanext.gkopen.normalise.raw import Apart
+from ckanext.gkopen.normalise.rows import Rows, rows_of
 from ckanext.gkopen.normalise.table import make
-from ckanext.gkopen.records import Examined, Options
+from ckanext.gkopen.records import Examined, Options, Unreadable
 
 ROW_SCHEMA = pa.schema([pa.field("line", pa.int32()), pa.field("row", pa.string())])
 _BATCH = 20_000
+_FEW = 2_000
+"""Files of up to so many rows are examined together: their number of columns costs more than their rows."""
 
 if "jemalloc" in pa.supported_memory_backends() and "ARROW_DEFAULT_MEMORY_POOL" not in os.environ:
     # A million rows: 3.7 s of processor and 900 MB, where Arrow's own choice takes 4.9 s and 950 to 1,100 MB.
     pa.set_memory_pool(pa.jemalloc_memory_pool())
 
-__all__ = ["examine", "render"]
+__all__ = ["File", "examine", "examine_all", "render"]
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file that is to be examined. `filename`: as the officer knows it."""
+
+    path: Path
+    filename: str
+    options: Options
 
 
 def examine(domain: Domain, path: Path, *, filename: str, options: Options) -> Examined:
@@ -46,22 +61,77 @@ def examine(domain: Domain, path: Path, *, filename: str, options: Options) -> E
 
     A row of a wide table counts once for each figure that it holds. Raises Unreadable.
     """
-    rows = read_rows(domain, path, filename, options)
-    findings = Findings(rows.lines[rows.take], rows.sheet)
-    findings.extend(rows.findings)
+    return _together(domain, [open_rows(domain, path, filename, options)])[0]
+
+
+def examine_all(domain: Domain, files: Sequence[File]) -> list[Examined | Unreadable]:
+    """`examine` for several files, in their order. Small ones that bring the same columns go together.
+
+    For each file the result is what it is alone: what is looked at between rows is looked at within a file.
+    """
+    found: dict[int, Examined | Unreadable] = {}
+    alike: dict[object, list[tuple[int, Opened]]] = {}
+    headers: Headers = {}
+    for number, file in enumerate(files):
+        try:
+            opened = open_rows(domain, file.path, file.filename, file.options, headers)
+        except Unreadable as error:
+            found[number] = error
+            continue
+        if len(files) > 1 and len(opened.body.lines) <= _FEW:
+            alike.setdefault(opened.alike(), []).append((number, opened))
+        else:
+            found[number] = _alone(domain, opened)
+    for group in alike.values():
+        found |= _group(domain, files, group)
+    return [found[number] for number in range(len(files))]
+
+
+def _alone(domain: Domain, opened: Opened) -> Examined | Unreadable:
+    try:
+        return _together(domain, [opened])[0]
+    except Unreadable as error:
+        return error
+
+
+def _group(domain: Domain, files: Sequence[File],
+           group: list[tuple[int, Opened]]) -> dict[int, Examined | Unreadable]:
+    """Number of a file → its result. Files that cannot go with the others are opened anew, and examined alone."""
+    if len(group) == 1:
+        return {group[0][0]: _alone(domain, group[0][1])}
+    try:
+        return dict(zip((number for number, _ in group), _together(domain, [opened for _, opened in group]),
+                        strict=True))
+    except Apart as apart:
+        alone = {group[place][0] for place in apart.files}
+    except Unreadable:
+        alone = {number for number, _ in group}
+    again = [(number, open_rows(domain, file.path, file.filename, file.options))
+             for number, _ in group for file in (files[number],)]
+    found = {number: _alone(domain, opened) for number, opened in again if number in alone}
+    rest = [(number, opened) for number, opened in again if number not in alone]
+    return found | _group(domain, files, rest) if rest else found
+
+
+def _together(domain: Domain, files: list[Opened]) -> list[Examined]:
+    """Files that are alike. Raises Unreadable; of several files Apart."""
+    rows = rows_of(domain, files)
+    findings = Findings(rows.lines[rows.take], rows.sheet, rows.bounds)
+    for number, file in enumerate(files):
+        findings.extend(file.findings, number)
     for code, damaged in rows.structure.items():
         findings.rows(code, np.isin(rows.take, damaged), params={"columns": len(rows.columns.labels)})
     findings.uncut = findings.bad.copy()
     readable = ~findings.bad
     labels = rows.labels()
     made = make(domain, rows.text, rows.units, rows.row_units, findings, labels)
-    check_contents(domain, made, findings, labels, options)
+    check_contents(domain, made, findings, labels, [file.options for file in files])
     check_fields(domain, made, findings, labels)
     rules.apply_within(domain, made, findings, readable, labels)
     privacy.gate(domain, rows, made, findings)
     keys = check_keys(domain, made.values, findings)
     rules.apply_between(domain, made, findings, ~findings.bad & ~keys.duplicates, labels)
-    return _result(domain, made.values, rows, findings, keys)
+    return _results(domain, made.values, rows, findings, keys)
 
 
 def rules_version(domain: Domain) -> str:
@@ -79,17 +149,28 @@ def _program() -> str:
     return digest.hexdigest()[:16]
 
 
-def _result(domain: Domain, values: dict[str, pa.Array], rows: Rows, findings: Findings, keys: Keys) -> Examined:
+def _results(domain: Domain, values: dict[str, pa.Array], rows: Rows, findings: Findings, keys: Keys) -> list[Examined]:
     duplicates = keys.duplicates & ~findings.bad
     good = ~findings.bad & ~duplicates
     quarantine = _as_printed(rows, np.flatnonzero(findings.bad))
     repeated = _as_printed(rows, np.flatnonzero(duplicates))
-    header, encoding, notes = rows.columns.header(), rows.encoding, rows.notes
     rows.texts, rows.text = [], {}
     table = _in_key_order(domain, values, good, keys.order)
     if len(good) > MANY:
         pa.default_memory_pool().release_unused()  # what is written next needs it, perhaps in another library
-    return Examined(table, findings.list(), quarantine, repeated, len(good), header, encoding, notes)
+    cut = [_cut(whole, findings.of_files(mask)) for whole, mask in ((table, good), (quarantine, findings.bad),
+                                                                    (repeated, duplicates))]
+    each = zip(rows.files, *cut, np.diff(findings.bounds).tolist(), strict=True)
+    return [Examined(mine, findings.of(number), bad, twice, count, rows.columns.header(), file.encoding, file.notes)
+            for number, (file, mine, bad, twice, count) in enumerate(each)]
+
+
+def _cut(table: pa.Table, rows: np.ndarray) -> list[pa.Table]:
+    """Each file's own rows; `rows`: how many it has."""
+    if len(rows) == 1:
+        return [table]
+    ends = np.cumsum(rows)
+    return [table.slice(int(end - count), int(count)) for end, count in zip(ends, rows, strict=True)]
 
 
 def _in_key_order(domain: Domain, values: dict[str, pa.Array], good: np.ndarray, order: np.ndarray) -> pa.Table:

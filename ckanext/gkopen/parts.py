@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 
@@ -31,6 +31,18 @@ _FEW_BYTES = 1 << 16
 _SMALLEST = Decimal(1).scaleb(-8)
 
 
+Counted = tuple[int, dict[str, Decimal | None]]
+"""Rows of a part, and the sum of each money field (None where no amount is)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The canonical bytes of a part, and what is in them."""
+
+    data: bytes
+    counted: Counted
+
+
 class NotCanonical(ValueError):
     """Bytes that no `write_part` wrote: wrong header, or a value that is not of its field's type."""
 
@@ -42,7 +54,7 @@ def write_part(domain: Domain, table: pa.Table) -> bytes:
 
 def write_parts(domain: Domain, tables: Mapping[str, pa.Table]) -> dict[str, bytes]:
     """Part → its canonical bytes. Many small parts are spelt out together: columns cost more than rows here."""
-    header = ",".join(domain.field_names).encode() + b"\n"
+    header = _header(domain)
     written = dict.fromkeys(tables, header)
     left = {part: table.num_rows for part, table in tables.items()}
     pieces: list[bytes | memoryview] = [header]
@@ -56,12 +68,79 @@ def write_parts(domain: Domain, tables: Mapping[str, pa.Table]) -> dict[str, byt
     return written
 
 
+def write_split(domain: Domain, tables: Sequence[pa.Table]) -> list[dict[str, Written]]:
+    """Of each table part → what is written for it, parts in order of name. Rows are in key order, as `examine` leaves
+    them. Tables of a few rows are cut and spelt out together, however many parts they fall into."""
+    written: list[dict[str, Written]] = [{} for _ in tables]
+    few: list[int] = []
+    room = _BATCH
+    for place, table in enumerate(tables):
+        if table.num_rows > _BATCH:
+            cut = split_parts(domain, table)
+            written[place] = {part: Written(data, _counted(domain, cut[part]))
+                              for part, data in write_parts(domain, cut).items()}
+        elif table.num_rows:
+            if table.num_rows > room:
+                _write_few(domain, tables, few, written)
+                few, room = [], _BATCH
+            few.append(place)
+            room -= table.num_rows
+    if few:
+        _write_few(domain, tables, few, written)
+    return written
+
+
+def _write_few(domain: Domain, tables: Sequence[pa.Table], places: list[int],
+               written: list[dict[str, Written]]) -> None:
+    rows = pa.concat_tables([tables[place] for place in places]).combine_chunks()
+    names = flat(domain.part_of(rows)).dictionary_encode()
+    labels = names.dictionary.to_pylist()
+    rank = np.argsort(np.argsort(np.array(labels, object)))
+    piece = np.repeat(np.arange(len(places)), [tables[place].num_rows for place in places]) * len(labels) + rank[
+        names.indices.to_numpy(zero_copy_only=False)]
+    if (np.diff(piece) < 0).any():
+        order = np.argsort(piece, kind="stable")
+        piece, rows = piece[order], rows.take(pa.array(order))
+    data, offsets = _lines(domain, rows)
+    bounds = np.flatnonzero(np.concatenate([[True], piece[1:] != piece[:-1], [True]]))
+    sums = _sums(domain, rows, piece)
+    header, labels = _header(domain), sorted(labels)
+    for number, (start, end) in enumerate(itertools.pairwise(bounds.tolist())):
+        owner, part = divmod(int(piece[start]), len(labels))
+        counted = end - start, {name: each[number] for name, each in sums.items()}
+        written[places[owner]][labels[part]] = Written(
+            header + data[offsets[start]:offsets[end]].tobytes(), counted)
+
+
+def _sums(domain: Domain, rows: pa.Table, piece: np.ndarray) -> dict[str, list[Decimal | None]]:
+    """Money field → its sum in each piece (number of the piece of each row, ascending)."""
+    names = [field.name for field in domain.money_fields]
+    if not names:
+        return {}
+    grouped = rows.select(names).append_column("piece", pa.array(piece)).group_by("piece", use_threads=False)
+    summed = grouped.aggregate([(name, "sum") for name in names])
+    return {name: summed[f"{name}_sum"].to_pylist() for name in names}
+
+
+def _counted(domain: Domain, table: pa.Table) -> Counted:
+    return table.num_rows, {field.name: _total(table, field.name) for field in domain.money_fields}
+
+
+def _header(domain: Domain) -> bytes:
+    return ",".join(domain.field_names).encode() + b"\n"
+
+
+def _lines(domain: Domain, rows: pa.Table) -> tuple[np.ndarray, np.ndarray]:
+    """The bytes of all rows as lines, and the offsets of the lines in them."""
+    cells = [_cells(field, flat(rows[field.name])) for field in domain.fields]
+    cells[-1] = pc.binary_join_element_wise(cells[-1], "\n", "")
+    return text_bytes(pc.binary_join_element_wise(*cells, ","))  # the bytes of the joined lines are the file
+
+
 def _spelt(domain: Domain, group: list[tuple[str, pa.Table]]) -> list[tuple[str, int, memoryview]]:
     """Part, number of rows and lines of each piece."""
     rows = group[0][1] if len(group) == 1 else pa.concat_tables([piece for _, piece in group])
-    cells = [_cells(field, flat(rows[field.name])) for field in domain.fields]
-    cells[-1] = pc.binary_join_element_wise(cells[-1], "\n", "")
-    data, offsets = text_bytes(pc.binary_join_element_wise(*cells, ","))  # the bytes of the joined lines are the file
+    data, offsets = _lines(domain, rows)
     ends = np.cumsum([0, *(piece.num_rows for _, piece in group)])
     return [(part, piece.num_rows, data[offsets[start]:offsets[end]].data)
             for (part, piece), (start, end) in zip(group, itertools.pairwise(ends), strict=True)]
@@ -116,8 +195,8 @@ def _text(field: Field, values: pa.Array) -> pa.Array:
     return pc.replace_substring_regex(text, _STRIPPED[kind], r"\1")
 
 
-def count_part(domain: Domain, data: bytes) -> tuple[int, dict[str, Decimal | None]]:
-    """Rows of canonical bytes, and the sum of each money field (None where no amount is). Nothing else is read."""
+def count_part(domain: Domain, data: bytes) -> Counted:
+    """What is in canonical bytes. Nothing but keys and amounts is read."""
     if len(data) < _FEW_BYTES:
         return _count_few(domain, data)
     names = tuple(dict.fromkeys([*domain.key, *(field.name for field in domain.money_fields)]))
@@ -125,7 +204,7 @@ def count_part(domain: Domain, data: bytes) -> tuple[int, dict[str, Decimal | No
     return table.num_rows, {field.name: _total(table, field.name) for field in domain.money_fields}
 
 
-def _count_few(domain: Domain, data: bytes) -> tuple[int, dict[str, Decimal | None]]:
+def _count_few(domain: Domain, data: bytes) -> Counted:
     """The same of a few rows, where Arrow's reader takes twenty times as long to make ready as to read."""
     header, *rows = csv.reader(io.StringIO(data.decode("utf-8"), newline=""))
     sums: dict[str, Decimal | None] = {}

@@ -7,6 +7,7 @@ already, or names a body that the portal does not know. Every row of a source is
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,36 +23,50 @@ BODY_FOREIGN = "body-foreign"
 BATCH = 1000
 
 
-def store_findings(findings: Sequence[Finding], dataset_id: Any, revision_id: str | None,
-                   run_id: str | None) -> None:
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is to be stored of one dataset: findings, and the rows that were set apart (`examined`)."""
+
+    dataset_id: Any
+    revision_id: str | None
+    run_id: str | None
+    findings: Sequence[Finding]
+    examined: Examined | None = None
+
+
+def store(told: Sequence[Told]) -> None:
+    """Findings and rows of several datasets, in their order."""
     model.insert_many("finding", ("dataset_id", "revision_id", "run_id", "code", "severity", "line", "field", "label",
                                   "value", "params", "sheet"),
-                      [(dataset_id, revision_id, run_id, f.code, f.severity, f.line, f.field, f.label, f.value,
-                        model.dump(dict(f.params)), f.sheet) for f in findings])
+                      [(each.dataset_id, each.revision_id, each.run_id, f.code, f.severity, f.line, f.field, f.label,
+                        f.value, model.dump(dict(f.params)), f.sheet) for each in told for f in each.findings])
+    model.insert_many("quarantine", ("dataset_id", "revision_id", "run_id", "kind", "line", "row"),
+                      [(each.dataset_id, each.revision_id, each.run_id, kind, line, row)
+                       for each in told if (examined := each.examined) is not None
+                       for kind, table in (("bad", examined.quarantine), ("duplicate", examined.duplicates))
+                       if table.num_rows
+                       for line, row in zip(table["line"].to_pylist(), table["row"].to_pylist(), strict=True)])
 
 
-def store_rows(examined: Examined, dataset_id: Any, revision_id: str | None, run_id: str | None) -> None:
-    for kind, table in (("bad", examined.quarantine), ("duplicate", examined.duplicates)):
-        model.insert_many("quarantine", ("dataset_id", "revision_id", "run_id", "kind", "line", "row"),
-                          [(dataset_id, revision_id, run_id, kind, line, row) for line, row in
-                           zip(table["line"].to_pylist(), table["row"].to_pylist(), strict=True)])
+def store_findings(findings: Sequence[Finding], dataset_id: Any, revision_id: str | None,
+                   run_id: str | None) -> None:
+    store([Told(dataset_id, revision_id, run_id, findings)])
 
 
-def of_run(dataset_id: Any, run_id: str | None, findings: Sequence[Finding], examined: Examined | None = None) -> None:
-    """What a run found in a dataset of which it holds nothing new: its findings, and the rows that it set apart.
+def of_run(run_id: str | None, told: Sequence[Told]) -> None:
+    """What a run found in datasets of which it holds nothing new: findings, and the rows that it set apart.
 
     A source that is bad in the same way every day would fill the disk: only the newest such run of a dataset keeps
     them.
     """
-    if run_id is None:
+    if run_id is None or not told:
         return
     for table in ("finding", "quarantine"):
         model.execute(f"delete from gkopen.{table} t using gkopen.run r, gkopen.run mine where t.run_id = r.id"
-                      " and r.source_id = mine.source_id and mine.id = :run and t.dataset_id = :d"
-                      " and t.revision_id is null", run=run_id, d=dataset_id)
-    store_findings(findings, dataset_id, None, run_id)
-    if examined is not None:
-        store_rows(examined, dataset_id, None, run_id)
+                      " and r.source_id = mine.source_id and mine.id = :run"
+                      " and t.dataset_id = any(cast(:datasets as uuid[])) and t.revision_id is null",
+                      run=run_id, datasets=[str(each.dataset_id) for each in told])
+    store(told)
 
 
 def set_aside(run_id: str, apart: Mapping[str, Mapping[str, Path]]) -> dict[str, dict[str, int]]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from ckan import model as ckan_model
 
-from ckanext.gkopen import model, pipeline
+from ckanext.gkopen import intake, model, pipeline
 from ckanext.gkopen.harvest import ledger
 from ckanext.gkopen.oversight import duties
 from ckanext.gkopen.oversight.ledger import facts
@@ -18,8 +18,8 @@ from tests.people import call
 def examined(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The files that are read from now on."""
     seen: list[Any] = []
-    read = pipeline.examine
-    monkeypatch.setattr(pipeline, "examine", lambda *given, **more: (seen.append(given[1]), read(*given, **more))[1])
+    read = intake.examine_all
+    monkeypatch.setattr(intake, "examine_all", lambda domain, files: (seen.extend(files), read(domain, files))[1])
     return seen
 
 

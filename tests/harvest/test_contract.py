@@ -81,7 +81,7 @@ def test_numbers_as_text_are_the_same_table(public: City) -> None:
 def columns(folder: Path, rows: list[dict[str, str]]) -> contract.Profile:
     path = folder / "rows.jsonl"
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
-    return contract.profile(get_domain("procurement"), path, {}, "salt")
+    return contract.Profiler(get_domain("procurement"), {}).profile(contract.first_rows(path), "salt")
 
 
 def test_two_columns_of_texts_that_are_exchanged(tmp_path: Path) -> None:

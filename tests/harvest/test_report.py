@@ -46,13 +46,13 @@ def test_a_run_that_changes_nothing_still_has_its_bad_rows(town: City) -> None:
 
 def test_an_unchanged_table_that_is_resumed_reports_the_same(public: City, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[pipeline.Outcome] = []
-    submit = pipeline.submit
+    submit = pipeline.submit_all
 
-    def twice(submission: pipeline.Submission) -> pipeline.Outcome:
-        seen.extend((submit(submission), submit(submission)))
-        return seen[-1]
+    def twice(submissions: list[pipeline.Submission]) -> list[pipeline.Outcome]:
+        seen.extend((*submit(submissions), *submit(submissions)))
+        return seen[1:]
 
-    monkeypatch.setattr(harvest_run.pipeline, "submit", twice)
+    monkeypatch.setattr(harvest_run.pipeline, "submit_all", twice)
     monkeypatch.setattr(harvest_run.again, "unchanged", lambda *_: {})     # else it is not even submitted
     harvest()
     assert seen[0] == seen[1] and seen[0].state == "unchanged" and seen[0].rows_in > 0

@@ -224,7 +224,7 @@ def period_gaps(rule: Rule, context: Context) -> None:
     known = as_mask(pc.is_valid(context.values(period))) & context.good
     if len(context.values(period).filter(pa.array(known)).unique()) < 2:
         return
-    said: set[tuple[str, ...]] = set()
+    said: set[tuple[int | str, ...]] = set()
     for group in groups(context, rule.params["group"], [period], known, optional=True):
         by_kind: dict[str, dict[Any, int]] = {}
         for row, text in zip(group.rows, group.columns[period], strict=True):
@@ -233,8 +233,8 @@ def period_gaps(rule: Rule, context: Context) -> None:
                 by_kind.setdefault(found.kind, {}).setdefault(found.start, int(row))
         for kind, starts in by_kind.items():
             missing = tuple(_between(kind, min(starts), max(starts), starts))
-            if missing and (kind, *missing) not in said:
-                said.add((kind, *missing))  # the same gap in every category is one gap
+            if missing and (group.file, kind, *missing) not in said:
+                said.add((group.file, kind, *missing))  # the same gap in every category of a file is one gap
                 context.say(rule, "period-gap", np.array([starts[max(starts)]]), period, missing=list(missing[:24]),
                             group=group.name)
 

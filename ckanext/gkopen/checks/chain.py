@@ -46,9 +46,17 @@ def project(rule: Rule, context: Context) -> None:
                         **contradictions.params(found, group.name))
 
 
+def _numbers(context: Context, name: str) -> pa.Array:
+    """The number of each row's process: the same one in two files is two processes."""
+    numbers = context.made.strings(name)
+    if not context.findings.several:
+        return numbers
+    return pc.binary_join_element_wise(pa.array(context.findings.file).cast(pa.string()), numbers, "\x1f")
+
+
 def _suspect(context: Context, number: str) -> np.ndarray:
     """Rows of processes whose awards or contracts add up to more than the least amount stated as a limit of them."""
-    table = pa.table({"number": context.made.strings(number),
+    table = pa.table({"number": _numbers(context, number),
                       **{name: context.values(name) for name in (*UPPER, *LOWER)}})
     kinds = pc.fill_null(context.made.strings("notice_type"), "")
     limits = table.filter(pa.array(context.good)).group_by("number").aggregate(

@@ -1,10 +1,14 @@
-"""Collects findings while a file is examined, and knows which rows are bad. Whole in number, bounded in memory."""
+"""Collects findings while files are examined, and knows which rows are bad. Whole in number, bounded in memory.
+
+The rows of several small files may stand one below the other: what is said of a file is said of each for itself.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,32 +26,51 @@ _NAMED_LINES = 10
 class Findings:
     """`lines`: line of each row. `bad[row]` becomes true with the first error of a row.
 
+    `bounds`: first row of each file, and the number of all rows; `several`: the rows are of more than one file.
     `uncut[row]`: the row could not be cut into cells, so nothing is said about what stands in which.
     `secret[row]`: the row holds personal data, so no finding about it shows a value.
     """
 
-    def __init__(self, lines: np.ndarray, sheet: str | None = None):
+    def __init__(self, lines: np.ndarray, sheet: str | None = None, bounds: np.ndarray | None = None):
         self.lines = lines
         self.sheet = sheet
+        self.bounds = np.array([0, len(lines)]) if bounds is None else bounds
+        self.several = len(self.bounds) > 2
         self.bad = np.zeros(len(lines), bool)
         self.secret = np.zeros(len(lines), bool)
         self.uncut = np.zeros(len(lines), bool)
         self._cells: dict[str, np.ndarray] = {}
-        self._kept: list[Finding] = []
-        self._count: Counter[str] = Counter()
-        self._worst: dict[str, Severity] = {}
+        self._kept: list[list[Finding]] = [[] for _ in range(len(self.bounds) - 1)]
+        self._count: list[Counter[str]] = [Counter() for _ in self._kept]
+        self._worst: dict[tuple[int, str], Severity] = {}
 
-    def add(self, code: str, **details: Any) -> None:
-        """One finding about the file, a column or a line that is no row of the table."""
+    @cached_property
+    def file(self) -> np.ndarray:
+        """The file (its number, from 0) of each row."""
+        return np.repeat(np.arange(len(self.bounds) - 1), np.diff(self.bounds))
+
+    def of_files(self, where: np.ndarray) -> np.ndarray:
+        """How many rows of a mask each file has."""
+        if not self.several:
+            return np.array([np.count_nonzero(where)])
+        return np.bincount(self.file[where], minlength=len(self.bounds) - 1)
+
+    def add(self, code: str, file: int, **details: Any) -> None:
+        """One finding about a file, a column of it or a line that is no row of the table."""
         details.setdefault("severity", severity_of(code))
         details.setdefault("sheet", self.sheet)
-        self.extend([Finding(code, **details)])
+        self.extend([Finding(code, **details)], file)
 
-    def extend(self, findings: Iterable[Finding]) -> None:
+    def add_each(self, code: str, files: Iterable[int] | None = None, **details: Any) -> None:
+        """The same finding about several files; about all without `files`."""
+        for file in range(len(self._kept)) if files is None else files:
+            self.add(code, file, **details)
+
+    def extend(self, findings: Iterable[Finding], file: int) -> None:
         for finding in findings:
-            self._note(finding.code, finding.severity, 1)
-            if self._count[finding.code] <= LIMIT:
-                self._kept.append(finding)
+            self._note(file, finding.code, finding.severity, 1)
+            if self._count[file][finding.code] <= LIMIT:
+                self._kept[file].append(finding)
 
     def rows(self, code: str, where: np.ndarray, *, field: str | None = None, label: str | None = None,
              values: pa.Array | None = None, severity: Severity | None = None,
@@ -63,43 +86,59 @@ class Findings:
             self.bad[rows] = True
         if field is not None and severity != "info":
             self._cells.setdefault(field, np.zeros(len(self.lines), bool))[rows] = True
-        room = max(0, LIMIT - self._count[code])
-        self._note(code, severity, len(rows))
-        shown = rows[:room]
-        texts = values.take(pa.array(shown)).to_pylist() if values is not None else [None] * len(shown)
-        for row, text in zip(shown, texts, strict=True):
-            value = None if text is None else str(text)[:_LONGEST_VALUE]
-            self._kept.append(Finding(code, severity, line=int(self.lines[row]), field=field, label=label,
-                                      value=value, params=params or {}, sheet=self.sheet))
+        for file, mine in self._by_file(rows):
+            room = max(0, LIMIT - self._count[file][code])
+            self._note(file, code, severity, len(mine))
+            shown = mine[:room]
+            texts = values.take(pa.array(shown)).to_pylist() if values is not None else [None] * len(shown)
+            for row, text in zip(shown, texts, strict=True):
+                value = None if text is None else str(text)[:_LONGEST_VALUE]
+                self._kept[file].append(Finding(code, severity, line=int(self.lines[row]), field=field, label=label,
+                                                value=value, params=params or {}, sheet=self.sheet))
+
+    def _by_file(self, rows: np.ndarray) -> Iterable[tuple[int, np.ndarray]]:
+        """Each file that has some of the rows, with them; in the order in which the rows come."""
+        if not self.several:
+            return [(0, rows)]
+        files = self.file[rows]
+        cuts = np.flatnonzero(np.diff(files)) + 1
+        return [(int(self.file[mine[0]]), mine) for mine in np.split(rows, cuts)]
 
     def of_column(self, code: str, where: np.ndarray, *, field: str, label: str | None,
-                  params: Mapping[str, Any]) -> None:
-        """One finding for many rows of a column, naming the first lines: what an officer mends at one go."""
+                  params: Mapping[str, Any], counted: str | None = None) -> None:
+        """One finding a file for many rows of a column, naming the first lines: what an officer mends at one go.
+
+        `counted`: the parameter that tells the number of all rows of `where`.
+        """
         rows = np.flatnonzero(where & ~self.uncut)
         if not len(rows):
             return
         if severity_of(code) != "info":
             self._cells.setdefault(field, np.zeros(len(self.lines), bool))[rows] = True
-        first = np.unique(self.lines[rows[:_NAMED_LINES * 4]])[:_NAMED_LINES].tolist()
-        more = {"zh": " 等", "en": " and more"} if len(rows) > len(first) else {"zh": "", "en": ""}
-        self.add(code, field=field, label=label, params={**params, "lines": first, "more": more})
+        number = self.of_files(where)
+        for file, mine in self._by_file(rows):
+            first = np.unique(self.lines[mine[:_NAMED_LINES * 4]])[:_NAMED_LINES].tolist()
+            more = {"zh": " 等", "en": " and more"} if len(mine) > len(first) else {"zh": "", "en": ""}
+            said = {**params, counted: int(number[file])} if counted else params
+            self.add(code, file, field=field, label=label, params={**said, "lines": first, "more": more})
 
     def bad_cells(self, field: str) -> np.ndarray:
         """Rows for which something was said about this field already: one cell needs no second finding."""
         return self._cells.get(field, np.zeros(len(self.lines), bool))
 
-    def _note(self, code: str, severity: Severity, count: int) -> None:
-        self._count[code] += count
-        if self._worst.get(code) != "error":
-            self._worst[code] = severity
+    def _note(self, file: int, code: str, severity: Severity, count: int) -> None:
+        self._count[file][code] += count
+        if self._worst.get((file, code)) != "error":
+            self._worst[file, code] = severity
 
-    def list(self) -> list[Finding]:
-        """All findings: those about the file first, then by line."""
-        secret = set(self.lines[self.secret].tolist())
-        kept = [replace(f, value=None) if f.line in secret and f.value is not None else f for f in self._kept]
+    def of(self, file: int) -> list[Finding]:
+        """All findings of a file: those about it as a whole first, then by line."""
+        mine = slice(self.bounds[file], self.bounds[file + 1])
+        secret = set(self.lines[mine][self.secret[mine]].tolist())
+        kept = [replace(f, value=None) if f.line in secret and f.value is not None else f for f in self._kept[file]]
         found = sorted(kept, key=lambda f: (f.line is not None, f.line or 0, f.code, f.field or ""))
-        for code, count in sorted(self._count.items()):
+        for code, count in sorted(self._count[file].items()):
             if count > LIMIT:
-                found.append(Finding("findings-more", self._worst[code], sheet=self.sheet,
+                found.append(Finding("findings-more", self._worst[file, code], sheet=self.sheet,
                                      params={"code": code, "count": count, "shown": LIMIT}))
         return found

@@ -47,12 +47,14 @@ def _missing(field: Field, missing: np.ndarray, made: Made, findings: Findings, 
         findings.rows("value-missing", wanted & ~findings.bad_cells(field.name), field=field.name, label=label)
     if field.expected or field.expected_if:
         wanted = missing & holds_all(field.expected_if, made) & ~findings.bad_cells(field.name)
-        said: dict[str, object] = {"count": int(wanted.sum())}
-        if not in_source and wanted.any():
+        if not in_source:
             title = {"zh": field.title.zh, "en": field.title.en}
-            findings.add("column-expected", field=field.name, label=field.title.zh, params=said | {"title": title})
+            number = findings.of_files(wanted)
+            for file in np.flatnonzero(number):
+                findings.add("column-expected", int(file), field=field.name, label=field.title.zh,
+                             params={"count": int(number[file]), "title": title})
         else:
-            findings.of_column("value-expected", wanted, field=field.name, label=label, params=said)
+            findings.of_column("value-expected", wanted, field=field.name, label=label, params={}, counted="count")
 
 
 def holds_all(conditions: tuple[Condition, ...], made: Made) -> np.ndarray:

@@ -16,11 +16,13 @@ from ckanext.gkopen.checks.ruleset import Context
 
 @dataclass(slots=True)
 class Group:
-    """`rows`: positions in the table, in the file's order; `columns`: name → values in the same order."""
+    """`rows`: positions in the table, in the file's order; `columns`: name → values in the same order; `file`: of which
+    file they are."""
 
     rows: np.ndarray
     columns: dict[str, list]
     name: str
+    file: int = 0
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -28,7 +30,8 @@ class Group:
 
 def groups(context: Context, by: list[str], names: list[str], where: np.ndarray,
            at_least_one: np.ndarray | None = None, optional: bool = False) -> Iterator[Group]:
-    """The groups of the rows `where` by the fields `by`; only those that hold a row of `at_least_one`.
+    """The groups of the rows `where` by the fields `by`, each of one file; only those that hold a row of
+    `at_least_one`. They come in the order of their first rows.
 
     A row without any value in `by` belongs to no group (`optional`: it does).
     """
@@ -41,6 +44,8 @@ def groups(context: Context, by: list[str], names: list[str], where: np.ndarray,
     encoded = keys.dictionary_encode()
     index = encoded.indices.to_numpy(zero_copy_only=False)
     labels = encoded.dictionary.to_pylist()
+    if context.findings.several:
+        index, labels = _of_each_file(index, labels, context.findings.file[rows])
     wanted = np.ones(len(labels), bool)
     if at_least_one is not None:
         wanted[:] = False
@@ -55,7 +60,17 @@ def groups(context: Context, by: list[str], names: list[str], where: np.ndarray,
     bounds = np.flatnonzero(np.concatenate([[True], index[1:] != index[:-1], [True]])) if len(index) else []
     for start, end in itertools.pairwise(bounds):
         shown = " ".join(part for part in labels[index[start]].split("\x1f") if part)
-        yield Group(rows[start:end], {name: values[start:end] for name, values in columns.items()}, shown)
+        file = int(context.findings.file[rows[start]]) if context.findings.several else 0
+        yield Group(rows[start:end], {name: values[start:end] for name, values in columns.items()}, shown, file)
+
+
+def _of_each_file(index: np.ndarray, labels: list[str], files: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Groups over several files (number of each row's group; label of each group) → those of each file for itself."""
+    _, first, inverse = np.unique(files * len(labels) + index, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    number = np.empty(len(order), np.int64)
+    number[order] = np.arange(len(order))
+    return number[inverse], [labels[place] for place in index[first[order]]]
 
 
 def digits_printed(text: str | None) -> int:

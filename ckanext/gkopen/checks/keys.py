@@ -1,4 +1,4 @@
-"""Keys over the whole file: a row that repeats another exactly is a duplicate, one that contradicts it is bad."""
+"""Keys over a whole file: a row that repeats another exactly is a duplicate, one that contradicts it is bad."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from ckanext.gkopen.normalise.cells import as_mask
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """`duplicates`: mask of the rows that repeat an earlier one exactly. `order`: rows with a key, in key order."""
+    """`duplicates`: mask of the rows that repeat an earlier one exactly. `order`: rows with a key, in key order file by
+    file."""
 
     duplicates: np.ndarray
     order: np.ndarray
@@ -28,7 +29,10 @@ def check_keys(domain: Domain, values: dict[str, pa.Array], findings: Findings) 
                       label=domain.field(name).title.zh)
     duplicates = np.zeros(len(findings.lines), bool)
     rows = np.flatnonzero(~findings.bad)
-    keys = [values[name] if len(rows) == len(duplicates) else values[name].take(pa.array(rows)) for name in domain.key]
+    columns = [values[name] for name in domain.key]
+    if findings.several:          # a key is one of its file
+        columns = [pa.array(findings.file), *columns]
+    keys = [column if len(rows) == len(duplicates) else column.take(pa.array(rows)) for column in columns]
     order = _order(keys)
     if order is None:
         return Keys(duplicates, rows)

@@ -14,7 +14,9 @@ _MOBILE = re.compile(r"(?<![0-9A-Za-z.\-])(?:\(?(?:\+|00)?86\)?[ \-]?)?"
                      r"(1[3-9]\d[ \-.]?\d{4}[ \-.]?\d{4})(?![0-9A-Za-z\-])")
 _EMAIL = re.compile(r"[A-Za-z0-9._%+\-]{1,64}@[A-Za-z0-9\-]+(?:\.[A-Za-z0-9\-]+)*\.[A-Za-z]{2,}")
 _PASSPORT = re.compile(r"(?<![0-9A-Za-z])(?:[EeGgPpSsDd][A-HJ-NP-Za-hj-np-z]?\d{7,8}|[HhMm]\d{8,10})(?![0-9A-Za-z])")
-_PASSPORT_CONTEXT = re.compile(r"护照|通行证|港澳|证件|passport", re.I)
+PASSPORT_SAID = ("护照", "通行证", "港澳", "证件", "passport", "Passport", "PASSPORT")
+"""One of these words stands beside the number of a passport or permit."""
+_PASSPORT_CONTEXT = re.compile("|".join(PASSPORT_SAID))
 PERSON_LABEL = re.compile(r"姓名|联系人|经办人|法定代表人|负责人|身份证|证件号|手机|电话|"
                            r"电子邮箱|邮箱|住址|家庭|银行卡|账号|开户|"
                            r"出生|民族|性别|户籍|contact|phone|mobile|e-?mail|name_of_person")

@@ -16,11 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ckanext.gkopen.checks.collect import Findings
-from ckanext.gkopen.checks.personal import DASHES, PERSON_LABEL, context_of, judge, named
+from ckanext.gkopen.checks.personal import DASHES, PASSPORT_SAID, PERSON_LABEL, context_of, judge, named
 from ckanext.gkopen.domains import Domain, Field
 from ckanext.gkopen.labels import INVISIBLE, fold
 from ckanext.gkopen.normalise.cells import as_mask, has_text, side_by_side
 from ckanext.gkopen.normalise.derived import Made
+from ckanext.gkopen.normalise.opened import Opened
 from ckanext.gkopen.normalise.raw import refuse
 from ckanext.gkopen.normalise.rows import Rows
 
@@ -51,7 +52,7 @@ _PLACES = {
 
 
 def gate(domain: Domain, rows: Rows, made: Made, findings: Findings) -> None:
-    """Scans every column of the source; a row with a hit is quarantined. A crash of the scan refuses the whole file.
+    """Scans every column of the source; a row with a hit is quarantined. A crash of the scan refuses the files.
 
     A cell that was read as a date, a figure or a code of a list is no text: it is left out.
     """
@@ -66,8 +67,9 @@ def gate(domain: Domain, rows: Rows, made: Made, findings: Findings) -> None:
                 findings.secret |= mask[rows.take]
             if (field and field.privacy in ("person_name", "contact")) or (
                     field is None and PERSON_LABEL.search(fold(label))):
-                findings.add("personal-column", field=name, label=label, severity="warning" if field else "info")
-        _outside(rows, findings)
+                findings.add_each("personal-column", field=name, label=label, severity="warning" if field else "info")
+        for number, file in enumerate(rows.files):
+            _outside(file, number, findings)
     except MemoryError:
         raise
     except Exception as error:
@@ -101,21 +103,21 @@ def _first_look(columns: list[pa.Array]) -> list[np.ndarray]:
     return np.split(hits, np.cumsum([len(column) for column in columns])[:-1])
 
 
-def _outside(rows: Rows, findings: Findings) -> None:
+def _outside(file: Opened, number: int, findings: Findings) -> None:
     """Title lines, footnotes, hidden sheets: what is found is said without its text, and the text goes into no note."""
     said: set[tuple[object, ...]] = set()
-    for item in rows.beside:
+    for item in file.beside:
         kinds = sorted(judge(item.text))
         if item.place == "footnote" and not kinds and PERSON_LABEL.search(fold(item.text)):
             kinds = ["contact"]
         if not kinds:
             if item.note:
-                rows.notes.append(item.note)
+                file.notes.append(item.note)
             continue
         place = (item.place, item.sheet, *kinds)
         if place not in said:  # a hidden list of a thousand numbers is one finding
             said.add(place)
-            findings.add("personal-outside", sheet=item.sheet,
+            findings.add("personal-outside", number, sheet=item.sheet,
                          params={"place": _PLACES[item.place], "kind": named(kinds), "at": item.line})
 
 
@@ -130,7 +132,7 @@ def scan(column: pa.Array, label: str = "", privacy: str = "none",
     encoded = column.dictionary_encode() if look is None and _repeats(column) else None
     words = encoded.dictionary if encoded is not None else column
     suspicious = as_mask(pc.match_substring_regex(words, _CANDIDATE)) if look is None else look.copy()
-    if context.person or has_text(words, "护照") or has_text(words, "通行证"):
+    if context.person or any(has_text(words, said) for said in PASSPORT_SAID):
         suspicious |= as_mask(pc.match_substring_regex(words, _PERMIT_CANDIDATE))
     places = np.flatnonzero(suspicious)
     if not len(places):

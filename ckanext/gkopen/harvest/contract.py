@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from difflib import SequenceMatcher
 from itertools import combinations, islice
@@ -56,6 +56,9 @@ class Column:
     length: float
     values: tuple[str, ...]
 
+    def as_dict(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
     @property
     def kind(self) -> str | None:
         """What nearly all cells are, or None."""
@@ -86,35 +89,63 @@ Profile = dict[str, Column]
 """Folded label → column."""
 
 
-def profile(domain: Domain, path: Path, mapping: Mapping[str, str], salt: str) -> Profile:
-    """The columns of a listing (JSON Lines of texts). Empty where it has no rows, or two columns claim one field."""
+class Profiler:
+    """Takes profiles of listings of one source: what a header means is worked out once for all that bring it."""
+
+    def __init__(self, domain: Domain, mapping: Mapping[str, str]):
+        self._domain = domain
+        self._mapping = mapping
+        self._headers: dict[tuple[str, ...], list[tuple[str, str, str | None, Callable[[str], str]]] | None] = {}
+
+    def profile(self, rows: Sequence[Mapping[str, str]], salt: str) -> Profile:
+        """The columns of the first rows of a listing. Empty where it has none, or two columns claim one field."""
+        labels = tuple(dict.fromkeys(label for row in rows for label in row))
+        if labels not in self._headers:
+            self._headers[labels] = self._header(labels)
+        found: Profile = {}
+        for label, folded, name, kind_of in self._headers[labels] or ():
+            cells = [text for row in rows if (cell := row.get(label)) and (text := cell.strip())]
+            kinds = Counter(map(kind_of, cells))
+            found[folded] = Column(
+                label, name, len(rows), len(cells), {kind: count / len(cells) for kind, count in kinds.items()},
+                median(map(len, cells)) if cells else 0,
+                tuple(sorted(_digest(cell, salt) for cell in set(cells))[:SKETCH]))
+        return found
+
+    def _header(self, labels: tuple[str, ...]) -> list[tuple[str, str, str | None, Callable[[str], str]]] | None:
+        """Label, folded label, field and kind of a cell, for each column; None where two claim one field."""
+        try:
+            columns = match_columns(self._domain, list(labels), [], Options(mapping=self._mapping)) if labels else None
+        except Unreadable:
+            return None
+        turned = shape_labels(self._domain)
+        return [(label, fold(label), name or ("~" if fold(label) in turned else None),
+                 _kinds(self._domain.field(name) if name else None))
+                for label, name in zip(labels, columns.field_at if columns else (), strict=True)]
+
+
+def first_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a listing (JSON Lines of texts) that are looked at."""
     with path.open(encoding="utf-8") as lines:
-        rows = [json.loads(line) for line in islice(lines, SAMPLE)]
-    labels = list(dict.fromkeys(label for row in rows for label in row))
-    try:
-        fields = match_columns(domain, labels, [], Options(mapping=mapping)).field_at if labels else []
-    except Unreadable:
-        return {}
-    turned = shape_labels(domain)
-    found: Profile = {}
-    for label, name in zip(labels, fields, strict=True):
-        cells = [cell.strip() for row in rows if (cell := row.get(label)) and cell.strip()]
-        kinds = Counter(_kind(cell, domain.field(name) if name else None) for cell in cells)
-        found[fold(label)] = Column(
-            label, name or ("~" if fold(label) in turned else None), len(rows), len(cells),
-            {kind: count / len(cells) for kind, count in kinds.items()}, median(map(len, cells)) if cells else 0,
-            tuple(sorted({_digest(cell, salt) for cell in cells})[:SKETCH]))
-    return found
+        return [json.loads(line) for line in islice(lines, SAMPLE)]
 
 
-def _kind(cell: str, field: Field | None) -> str:
-    if field is not None and field.codes is not None and field.codes.find(cell) is not None:
-        return "code"
-    if _DATE.fullmatch(cell):
-        return "date"
-    if _NUMBER.fullmatch(cell):
-        return "number"
-    return "text"
+def _kinds(field: Field | None) -> Callable[[str], str]:
+    """Cell → what it looks like. Codes are few: each is looked up once."""
+    codes = field.codes if field is not None else None
+    known: dict[str, bool] = {}
+
+    def kind(cell: str) -> str:
+        if codes is not None:
+            if cell not in known:
+                known[cell] = codes.find(cell) is not None
+            if known[cell]:
+                return "code"
+        if _DATE.fullmatch(cell):
+            return "date"
+        return "number" if _NUMBER.fullmatch(cell) else "text"
+
+    return kind
 
 
 def _digest(cell: str, salt: str) -> str:
@@ -209,14 +240,12 @@ def _plain(column: Column) -> str:
     return "text" if column.kind == "code" else column.kind or ""
 
 
-def foreign_rows(path: Path, before: Profile) -> int:
+def foreign_rows(rows: Iterable[Mapping[str, str]], before: Profile) -> int:
     """Rows of another table among the first ones: they have less than half of the columns that were always filled."""
     always = [column.label for column in before.values() if column.field and column.filled == column.rows]
     known = set(before)
     if len(always) < FEW:
         return 0
-    with path.open(encoding="utf-8") as lines:
-        rows = [json.loads(line) for line in islice(lines, SAMPLE)]
     return sum(1 for row in rows if sum(label in row for label in always) * 2 < len(always)
                and any(fold(label) not in known for label in row))
 
@@ -241,39 +270,50 @@ KINDS = {"number": {"zh": "数值", "en": "numbers"}, "date": {"zh": "日期", "
          "code": {"zh": "代码", "en": "codes"}, "text": {"zh": "文字", "en": "texts"}}
 
 
-def accepted(dataset_id: str, source_id: str) -> Profile:
-    """The profile that holds: of the last listing that was published, or that an officer accepted. Empty for none."""
-    row = model.one(
-        "select p.columns from gkopen.profile p where p.dataset_id = :d and p.source_id = :s and (p.accepted_by is not"
-        " null or p.submission_id is not null and exists (select 1 from gkopen.publication u join gkopen.revision r"
-        " on r.id = u.revision_id where u.dataset_id = p.dataset_id and u.at >= p.at"
-        " and r.header @> (p.columns->'labels') and (p.columns->'labels') @> r.header))"
-        " order by p.id desc limit 1", d=dataset_id, s=source_id)
-    if row is None:
-        return {}
-    columns = (Column(**{**column, "values": tuple(column["values"])}) for column in row["columns"]["columns"])
-    return {fold(column.label): column for column in columns}
+def accepted(datasets: Sequence[str], source_id: str) -> dict[str, Profile]:
+    """Dataset → the profile that holds: of the last listing that was published, or that an officer accepted. Empty for
+    none."""
+    found: dict[str, Profile] = {dataset: {} for dataset in datasets}
+    for row in model.every(
+            "select distinct on (p.dataset_id) p.dataset_id, p.columns from gkopen.profile p"
+            " where p.dataset_id = any(cast(:datasets as uuid[])) and p.source_id = :s and (p.accepted_by is not"
+            " null or p.submission_id is not null and exists (select 1 from gkopen.publication u join gkopen.revision r"
+            " on r.id = u.revision_id where u.dataset_id = p.dataset_id and u.at >= p.at"
+            " and r.header @> (p.columns->'labels') and (p.columns->'labels') @> r.header))"
+            " order by p.dataset_id, p.id desc", datasets=list(datasets), s=source_id):
+        columns = (Column(**{**column, "values": tuple(column["values"])}) for column in row["columns"]["columns"])
+        found[str(row["dataset_id"])] = {fold(column.label): column for column in columns}
+    return found
 
 
-def keep(dataset_id: str, run: Mapping[str, Any], now: Profile, submission_id: str | None,
-         drifts: Iterable[Drift] = ()) -> None:
-    """Store a listing's profile; it holds from its publication on, or when an officer accepts it."""
-    columns = [asdict(column) for column in now.values()]
-    model.execute("insert into gkopen.profile (dataset_id, source_id, run_id, submission_id, columns, drift) values"
-                  " (:d, :s, :run, :submission, cast(:columns as jsonb), cast(:drift as jsonb))", d=dataset_id,
-                  s=run["source_id"], run=run["id"], submission=submission_id,
-                  columns=model.dump({"labels": [column["label"] for column in columns], "columns": columns}),
-                  drift=model.dump([drift.as_dict() for drift in drifts]))
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A listing's profile; it holds from the publication of its submission on, or when an officer accepts it."""
+
+    dataset_id: str
+    profile: Profile
+    submission_id: str | None
+    drifts: Sequence[Drift] = ()
+
+
+def keep(run: Mapping[str, Any], seen: Sequence[Seen]) -> None:
+    """Store profiles."""
+    model.insert_many(
+        "profile", ("dataset_id", "source_id", "run_id", "submission_id", "columns", "drift"),
+        [(each.dataset_id, run["source_id"], run["id"], each.submission_id,
+          model.dump({"labels": [column.label for column in each.profile.values()],
+                      "columns": [column.as_dict() for column in each.profile.values()]}),
+          model.dump([drift.as_dict() for drift in each.drifts])) for each in seen])
 
 
 def stop(dataset_id: str, domain: Domain, body: Mapping[str, Any], run: Mapping[str, Any], now: Profile,
-         drifts: Iterable[Drift], found: list[Finding]) -> None:
+         drifts: Sequence[Drift], found: list[Finding]) -> None:
     """Keep what stopped a table: its columns, the proposals and the findings. A run that is resumed does it anew."""
     changesets.open_dataset(domain, body)
     for table in ("profile", "finding"):
         model.execute(f"delete from gkopen.{table} where run_id = :run and dataset_id = :d", run=run["id"],
                       d=dataset_id)
-    keep(dataset_id, run, now, None, drifts)
+    keep(run, [Seen(dataset_id, now, None, drifts)])
     reports.store_findings(found, dataset_id, None, str(run["id"]))
 
 

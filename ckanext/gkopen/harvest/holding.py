@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ckanext.gkopen import changesets, model, pipeline
+from ckanext.gkopen import changesets, intake, model
 from ckanext.gkopen.harvest import contract
 from ckanext.gkopen.review import audit, decide
 
@@ -24,7 +24,8 @@ def release(run_id: str, by: str) -> list[str]:
         model.execute("update gkopen.submission set options = options || '{\"released\": true}' where id = :id",
                       id=row["submission_id"])
         touched = {part["part"] for part in decide.parts_of(str(row["id"]))}
-        pipeline.supersede(row["dataset_id"], str(row["submission_id"]), str(row["id"]), touched, row["scope"])
+        intake.supersede([intake.Replaced(str(row["dataset_id"]), str(row["submission_id"]), str(row["id"]), touched,
+                                          row["scope"])])
         audit.record(by, "revision.released", str(row["id"]), run=run_id)
     _close(run_id, "released", by)
     return released

@@ -7,7 +7,6 @@ nothing (docs/decisions/blast-radius.md).
 from __future__ import annotations
 
 import errno
-import hashlib
 import logging
 import os
 import tempfile
@@ -21,17 +20,15 @@ from typing import Any
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import blast, bodies, changesets, ids, model, pipeline, reports
+from ckanext.gkopen import blast, bodies, ids, model, pipeline, reports
 from ckanext.gkopen.domains import Domain, get_domain
-from ckanext.gkopen.harvest import again, breaker, contract, drops, ledger
+from ckanext.gkopen.harvest import again, breaker, drops, ledger, tables
 from ckanext.gkopen.harvest.report import Report
 from ckanext.gkopen.harvest.spool import Spool
 from ckanext.gkopen.harvesters import Limits, open_transport
 from ckanext.gkopen.harvesters.errors import HarvestError
 from ckanext.gkopen.harvesters.lines import SourceError
 from ckanext.gkopen.harvesters.source import Source
-from ckanext.gkopen.metadata.package import default_metadata
-from ckanext.gkopen.records import Options
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +38,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """How the system says that a file finds no room: on the disk, in a quota, below a limit."""
 
 Progress = Callable[[str, int, int | None], None]
-"""(stage, done, total or None): called after each page and each body."""
+"""(stage, done, total or None): called after each page, and when tables are done."""
 
 
 def source_of(row: Mapping[str, Any]) -> Source:
@@ -173,44 +170,33 @@ def _since(run: dict[str, Any]) -> Any:
         s=run["source_id"])
 
 
-def _fingerprint(path: Path) -> str:
-    """What a run that is resumed sees again is the same submission; what the source changed meanwhile is another."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _submit(run: dict[str, Any], source: Source, spool: Spool, entry: Any, report: Report,
             progress: Progress) -> None:
     domain = get_domain(source.domain)
     catalogue = {name: value for name, value in asdict(entry).items() if name != "raw"} if entry else None
     end = ckan_model.Session.rollback if run["dry_run"] else ckan_model.Session.commit
     named, apart = _bodies(source, spool)
-    tables = [(ids.dataset_id(domain.name, body["id"]), body, *spool.join(names)) for body, names in named]
+    listed = [tables.Table(ids.dataset_id(domain.name, body["id"]), body, *spool.join(names)) for body, names in named]
     ledger.check_epoch(run)
-    known = again.unchanged(run, f"source:{source.name}", pipeline.read_by(domain, _options(source), _scope(source)),
-                            {dataset: _fingerprint(path) for dataset, _, path, _ in tables})
+    read_by = pipeline.read_by(domain, tables.options(source), tables.scope(source))
+    known = again.unchanged(run, f"source:{source.name}", read_by,
+                            {table.dataset_id: table.fingerprint for table in listed})
     end()
-    for number, (dataset, body, path, rows) in enumerate(tables, 1):
-        if dataset in known:
-            report.add(known[dataset], body["name"])
+    together: list[tables.Table] = []
+    for number, table in enumerate(listed, 1):
+        if table.dataset_id in known:
+            report.add(known[table.dataset_id], table.body["name"])
         else:
-            ledger.check_epoch(run)
-            _table(run, source, domain, body, path, rows, catalogue, report)
-            end()
-        progress("check", number, len(tables))
+            together.append(table)
+        if tables.enough(together) or number == len(listed):
+            tables.carry_out(run, source, domain, together, catalogue, report, end)
+            together = []
+        progress("check", number - len(together), len(listed))
     ledger.check_epoch(run)
     if source.complete and source.organization_column:
         _absent(source, domain, {body["id"] for body, _ in named}, report)
     report.set_aside(reports.set_aside(run["id"], apart))
     end()
-
-
-def _options(source: Source) -> Options:
-    return Options(mapping=source.mapping, units=source.units, constants=source.constants)
-
-
-def _scope(source: Source) -> changesets.Scope:
-    return "complete" if source.complete else "changes"
 
 
 def _bodies(source: Source,
@@ -237,29 +223,6 @@ def _bodies(source: Source,
         else:
             apart[reports.BODY_FOREIGN][name] = path
     return list(found.values()), apart
-
-
-def _table(run: dict[str, Any], source: Source, domain: Domain, body: dict[str, Any], path: Path, rows: int,
-           catalogue: dict[str, Any] | None, report: Report) -> None:
-    """One body's table: held to the schema contract, then submitted."""
-    dataset_id = ids.dataset_id(domain.name, body["id"])
-    before = contract.accepted(dataset_id, str(run["source_id"]))
-    now = contract.profile(domain, path, source.mapping, salt=dataset_id)
-    drifts = contract.compare(before, now, source.mapping, contract.foreign_rows(path, before))
-    if drifts:
-        found = contract.findings(drifts)
-        contract.stop(dataset_id, domain, body, run, now, drifts, found)
-        report.stop(body["name"], dataset_id, rows, drifts, found)
-        return
-    outcome = pipeline.submit(pipeline.Submission(
-        domain=source.domain, body=body, path=path, filename=f"{source.name}.jsonl", source=f"source:{source.name}",
-        submitted_by=f"source:{source.name}", run_id=run["id"],
-        idempotency_key=f"{run['id']}/{body['id']}/{_fingerprint(path)}",
-        options=_options(source), scope=_scope(source), metadata=default_metadata(domain, body, catalogue)))
-    if outcome.state in ("held", "frozen"):
-        contract.keep(dataset_id, run, now, outcome.submission_id)
-    report.add(outcome, body["name"])
-    report.bury(body["name"], blast.buried(dataset_id, f"source:{source.name}"))
 
 
 def _absent(source: Source, domain: Domain, listed: set[str], report: Report) -> None:

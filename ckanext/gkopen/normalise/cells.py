@@ -40,19 +40,20 @@ def flat(column: pa.ChunkedArray | pa.Array) -> pa.Array:
     return column
 
 
-def tidy(column: pa.Array, keep_lines: bool = False) -> tuple[pa.Array, bool]:
+def tidy(column: pa.Array, keep_lines: bool = False) -> tuple[pa.Array, np.ndarray | None]:
     """Invisible marks and outer spaces gone; inner white space becomes one space unless `keep_lines`.
 
-    Also says whether anything but outer spaces was changed. Looks at bytes first: a clean column costs nothing.
+    Also says of which cells anything but outer spaces was changed (None: of none). Looks at bytes first: a clean
+    column costs nothing.
     """
     if not _is_odd(column):
-        return column, False
+        return column, None
     if keep_lines:
         cleaned = by_distinct(column, _clean_lines, pa.string())
     else:
         cleaned = by_distinct(column, lambda text: clean(text.translate(_MARKS)), pa.string())
     trimmed = pc.utf8_trim_whitespace(column)
-    return cleaned, bool(pc.any(pc.not_equal(cleaned, trimmed)).as_py())
+    return cleaned, as_mask(pc.not_equal(cleaned, trimmed))
 
 
 def _clean_lines(text: str) -> str:

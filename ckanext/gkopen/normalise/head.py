@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -116,40 +117,55 @@ def _head(rows: list[list[str]], line: int, skip: int, unit: str | None, above: 
 
 @dataclass(slots=True)
 class Trimmed:
-    """Rows that are data (`keep`, ascending indexes), what was left out, and the footnotes."""
+    """Rows that are data (`keep`, ascending indexes); what was left out and the footnotes, of each file."""
 
     keep: np.ndarray
-    notes: list[str]
-    footnotes: list[Beside]
+    notes: list[list[str]]
+    footnotes: list[list[Beside]]
 
 
-def trim_body(body: Body, labels: list[str]) -> Trimmed:
-    """Takes blank rows, footnotes at the end and headers repeated on every printed page out of the body."""
-    rows = len(body.lines)
-    drop = np.zeros(rows, bool)
-    notes: list[str] = []
-    footnotes: list[Beside] = []
-    if rows:
-        blank = _all_empty(body.columns)
-        drop |= blank
-        first = body.columns[0]
-        repeated = pc.equal(pc.utf8_trim_whitespace(first), labels[0]).to_numpy()
+def trim_body(body: Body, labels: list[str], bounds: np.ndarray) -> Trimmed:
+    """Takes blank rows, footnotes at the end and headers repeated on every printed page out of the body.
+
+    `bounds`: first row of each file in it, and the number of all rows.
+    """
+    drop = np.zeros(len(body.lines), bool)
+    notes: list[list[str]] = [[] for _ in bounds[1:]]
+    footnotes: list[list[Beside]] = [[] for _ in bounds[1:]]
+    if len(drop):
+        drop |= _all_empty(body.columns)
+        repeated = pc.equal(pc.utf8_trim_whitespace(body.columns[0]), labels[0]).to_numpy()
         for index in np.flatnonzero(repeated):
             if [clean(column[int(index)].as_py()) for column in body.columns] == labels:
                 drop[index] = True
                 line = body.lines[index]
-                notes.append(f"第{line}行重复表头，已略过 / line {line}: repeated header left out")
-        for index in range(rows - 1, max(-1, rows - _TAIL), -1):
-            if drop[index]:
-                continue
-            filled = [text for text in dict.fromkeys(clean(column[index].as_py()) for column in body.columns) if text]
-            filled += [text for text in map(clean, body.surplus.get(index, [])) if text]
-            if index in body.broken or not filled or not _FOOTNOTE.match(filled[0]):
-                break
-            drop[index] = True
-            line, said = int(body.lines[index]), " ".join(filled)
-            footnotes.append(Beside("footnote", said, line, f"第{line}行表注 / line {line}, footnote: {said[:300]}"))
+                notes[int(np.searchsorted(bounds, index, side="right")) - 1].append(
+                    f"第{line}行重复表头，已略过 / line {line}: repeated header left out")
+        for file, (start, end) in enumerate(itertools.pairwise(bounds.tolist())):
+            footnotes[file] = list(_footnotes(body, start, end, drop))
     return Trimmed(np.flatnonzero(~drop), notes, footnotes)
+
+
+def _footnotes(body: Body, start: int, end: int, drop: np.ndarray) -> Iterator[Beside]:
+    """From the end of a file upwards; each one is dropped."""
+    for index in range(end - 1, max(start - 1, end - _TAIL), -1):
+        if drop[index]:
+            continue
+        if index in body.broken or not _FOOTNOTE.match(_first_text(body, index)):
+            return
+        filled = [text for text in dict.fromkeys(clean(column[index].as_py()) for column in body.columns) if text]
+        filled += [text for text in map(clean, body.surplus.get(index, [])) if text]
+        drop[index] = True
+        line, said = int(body.lines[index]), " ".join(filled)
+        yield Beside("footnote", said, line, f"第{line}行表注 / line {line}, footnote: {said[:300]}")
+
+
+def _first_text(body: Body, index: int) -> str:
+    """The first cell of a row that is not empty."""
+    for column in body.columns:
+        if text := clean(column[index].as_py()):
+            return text
+    return next((text for text in map(clean, body.surplus.get(index, [])) if text), "")
 
 
 def _all_empty(columns: list[pa.ChunkedArray]) -> np.ndarray:

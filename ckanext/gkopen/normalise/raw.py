@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,6 +24,14 @@ def refuse(code: str, **details: object) -> Unreadable:
     label = details.pop("label", None)
     return Unreadable(Finding(code, "error", line=line if isinstance(line, int) else None, params=details,
                               sheet=str(sheet) if sheet else None, label=str(label) if label else None))
+
+
+class Apart(Exception):
+    """Some of several files cannot be read together with the others: `files` are their numbers."""
+
+    def __init__(self, files: Iterable[int]):
+        super().__init__()
+        self.files = frozenset(files)
 
 
 @dataclass(slots=True)

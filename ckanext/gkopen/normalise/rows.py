@@ -1,4 +1,4 @@
-"""An opened file → the rows that are data, under the fields of the domain, as text."""
+"""Opened files → the rows that are data, under the fields of the domain, as text."""
 
 from __future__ import annotations
 
@@ -9,30 +9,18 @@ import numpy as np
 import pyarrow as pa
 
 from ckanext.gkopen.checks.catalogue import severity_of
-from ckanext.gkopen.checks.personal import judge, named
-from ckanext.gkopen.derive.sheets import ASIDE
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.labels import fold
 from ckanext.gkopen.normalise.amounts import Units
 from ckanext.gkopen.normalise.cells import empty, flat, side_by_side
-from ckanext.gkopen.normalise.columns import (
-    Columns,
-    contract,
-    ignored_labels,
-    known_labels,
-    match_columns,
-    require_columns,
-    shape_labels,
-)
-from ckanext.gkopen.normalise.head import Head, find_head, trim_body
-from ckanext.gkopen.normalise.jsonrows import open_json
-from ckanext.gkopen.normalise.raw import Beside, Body, Sheet, Source, refuse
+from ckanext.gkopen.normalise.columns import Columns, contract, ignored_labels, require_columns
+from ckanext.gkopen.normalise.head import Head, trim_body
+from ckanext.gkopen.normalise.opened import Opened, open_rows
+from ckanext.gkopen.normalise.raw import Apart, Body, refuse
 from ckanext.gkopen.normalise.shapes import Long, find_shape, turn
-from ckanext.gkopen.normalise.text import open_text
 from ckanext.gkopen.normalise.titles import from_title
 from ckanext.gkopen.normalise.totals import take_totals
-from ckanext.gkopen.normalise.workbook import OLE_MAGIC, ZIP_MAGIC, open_workbook
-from ckanext.gkopen.records import Finding, Options, Unreadable
+from ckanext.gkopen.records import Finding, Options
 
 
 @dataclass(slots=True)
@@ -42,6 +30,7 @@ class Rows:
     `text`: field → cells by row to be typed; `row_units`: field → unit by row.
     `units`: money field → what its label and the table say.
     `structure`: finding code → source rows that cannot be trusted as cut; `surplus`: source row → its further cells.
+    `files`: whose rows they are, one below the other; `bounds`: first row to be typed of each, and their number.
     """
 
     columns: Columns
@@ -55,79 +44,68 @@ class Rows:
     surplus: dict[int, list[str]] = field(default_factory=dict)
     long: Long | None = None
     sheet: str | None = None
-    encoding: str | None = None
-    findings: list[Finding] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    beside: list[Beside] = field(default_factory=list)
+    files: list[Opened] = field(default_factory=list)
+    bounds: np.ndarray = field(default_factory=lambda: np.zeros(1, np.int64))
 
     def labels(self) -> dict[str, str]:
         """Field → label of the column that brought it."""
         return {name: label for label, name in self.columns.header().items() if name is not None}
 
 
-def open_file(path: Path, filename: str) -> Source:
-    """Opened by what the bytes are; the file name only tells JSON and text apart."""
-    if path.stat().st_size == 0:
-        raise refuse("file-empty")
-    with path.open("rb") as file:
-        start = file.read(4096)
-    if start[:8] == OLE_MAGIC or start[:4] == ZIP_MAGIC:
-        return open_workbook(path)
-    suffix = Path(filename).suffix.casefold()
-    opening = start.lstrip(b"\xef\xbb\xbf \t\r\n")
-    markup = (b"<html", b"<table", b"<!doctype", b"<?xml")
-    if opening[:1] == b"<" and any(tag in opening[:2048].lower() for tag in markup):
-        raise refuse("markup-as-table", name=filename)
-    if suffix in (".xlsx", ".xlsm", ".xls") and b"\0" in start:
-        raise refuse("workbook-broken", reason="neither XLSX nor XLS inside")
-    if suffix in (".json", ".jsonl", ".ndjson") or opening[:2] in (b'{"', b"[{", b"{}", b"[]") or opening[:1] == b"{":
-        return open_json(path)
-    return open_text(path)
-
-
 def read_rows(domain: Domain, path: Path, filename: str, options: Options) -> Rows:
-    """Raises Unreadable: what `open_file` refuses, no header, no such sheet, required columns missing."""
-    source = open_file(path, filename)
-    findings, notes = list(source.findings), list(source.notes)
-    sheet, head = _choose(domain, source, options, findings)
-    beside = [*source.beside, *head.above]
-    _no_person(head)
-    columns = match_columns(domain, head.labels, head.duplicates, options)
-    body = sheet.load(head.skip, len(head.labels))
-    sheet_name = sheet.name
-    del sheet
-    trimmed = trim_body(body, head.labels)
-    keep, notes, beside = trimmed.keep, notes + trimmed.notes, beside + trimmed.footnotes
-    if not len(keep):
-        raise refuse("no-rows", sheet=sheet_name)
+    """Raises Unreadable: what `open_rows` refuses, no rows, required columns missing."""
+    return rows_of(domain, [open_rows(domain, path, filename, options)])
+
+
+def rows_of(domain: Domain, files: list[Opened]) -> Rows:
+    """The rows of files that are `alike`, one file below the other. Raises Unreadable; of several files Apart."""
+    body, bounds = joined(files)
+    first = files[0]
+    columns, head, options = first.columns, first.head, first.options
+    trimmed = trim_body(body, head.labels, bounds)
+    keep = trimmed.keep
+    for number, file in enumerate(files):
+        file.notes += trimmed.notes[number]
+        file.beside += trimmed.footnotes[number]
+    if (empty_ones := np.flatnonzero(_counted(keep, bounds) == 0)).size:
+        if len(files) > 1:
+            raise Apart(map(int, empty_ones))
+        raise refuse("no-rows", sheet=first.sheet)
     whole = len(keep) == len(body.lines)
-    source.sheets.clear()
     columns_left = dict(enumerate(body.columns))
     body.columns.clear()
 
-    def joined(index: int) -> pa.Array:
+    def joined_column(index: int) -> pa.Array:
         column = flat(columns_left.pop(index))  # the chunks are let go as soon as they are joined
         return column if whole else column.take(pa.array(keep))
 
-    texts = list(side_by_side(joined, list(columns_left), len(keep)))
+    texts = list(side_by_side(joined_column, list(columns_left), len(keep)))
     lines = body.lines[keep]
-    totals = take_totals(domain, columns, texts, lines, notes)
+    bounds = np.concatenate([[0], np.cumsum(_counted(keep, bounds))])
+    totals = take_totals(domain, columns, texts, lines, first.notes, bounds)
     if len(totals.drop):
         left = np.setdiff1d(np.arange(len(lines)), totals.drop)
         texts, lines, keep = [text.take(pa.array(left)) for text in texts], lines[left], keep[left]
+        bounds = np.array([0, len(lines)])
     structure, surplus = _structure(body, keep, len(columns.labels))
     found = find_shape(domain, columns)
     if found is not None:
+        if len(files) > 1:
+            raise Apart(range(len(files)))
         for index in found[1]:
             columns.field_at[index] = found[0].value
-    findings += [*body.findings, *columns.findings, *_unknown(domain, columns, texts), *totals.findings,
-                 *contract(columns, domain, options)]
-    rows = Rows(columns, texts, lines, np.arange(len(lines)), {}, {}, {}, structure, surplus, None, sheet_name,
-                source.encoding, findings, notes, beside)
+    first.findings += body.findings
+    unknown_columns = _unknown(domain, columns, texts, bounds)
+    for number, file in enumerate(files):
+        file.findings += [*columns.findings, *unknown_columns[number], *(totals.findings if not number else ()),
+                          *contract(columns, domain, file.options)]
+    rows = Rows(columns, texts, lines, np.arange(len(lines)), {}, {}, {}, structure, surplus, None, first.sheet,
+                files, bounds)
     if found is not None:
         whole_rows = np.unique(np.concatenate(list(structure.values()))) if structure else np.empty(0, np.int64)
         rows.long = turn(found[0], found[1], columns, texts, whole_rows)
         rows.take = rows.long.take
+        rows.bounds = np.array([0, len(rows.take)])
     _under_fields(domain, rows, options)
     if totals.marks is not None:
         rows.text["is_total"] = totals.marks if rows.long is None else totals.marks.take(pa.array(rows.take))
@@ -138,38 +116,25 @@ def read_rows(domain: Domain, path: Path, filename: str, options: Options) -> Ro
     return rows
 
 
-def _no_person(head: Head) -> None:
-    """A label is shown and published: a row of data that was taken for the header must not bring a person's data."""
-    kinds = sorted(set().union(*map(judge, head.labels)))
-    if kinds:
-        raise refuse("personal-in-header", line=head.line, kind=named(kinds))
+def joined(files: list[Opened]) -> tuple[Body, np.ndarray]:
+    """The bodies of files of the same columns as one, and the first row of each (and the number of all rows)."""
+    bodies = [file.body for file in files]
+    bounds = np.cumsum([0, *(len(body.lines) for body in bodies)])
+    if len(bodies) == 1:
+        return bodies[0], bounds
+    shift = list(zip(bounds.tolist(), bodies, strict=False))
+    return Body([pa.chunked_array([chunk for body in bodies for chunk in body.columns[index].chunks], pa.string())
+                 for index in range(len(bodies[0].columns))],
+                np.concatenate([body.lines for body in bodies]),
+                {start + row: cells for start, body in shift for row, cells in body.surplus.items()},
+                {start + row: cells for start, body in shift for row, cells in body.short.items()},
+                {start + row for start, body in shift for row in body.broken},
+                {start + row: label for start, body in shift for row, label in body.nested.items()}), bounds
 
 
-def _choose(domain: Domain, source: Source, options: Options, findings: list[Finding]) -> tuple[Sheet, Head]:
-    """The sheet that was asked for, else the one whose header names the most columns; others are reported."""
-    known = set(known_labels(domain, options.mapping)) | ignored_labels(domain) | shape_labels(domain)
-    sheets = [sheet for sheet in source.sheets if sheet.name == options.sheet
-              or (options.sheet is None and sheet.name not in ASIDE)]
-    if not sheets:
-        names = [sheet.name or "" for sheet in source.sheets]
-        raise refuse("sheet-missing", name=options.sheet or "", sheets=names) if names else refuse("file-empty")
-    candidates: list[tuple[int, Sheet, Head]] = []
-    refused: list[Unreadable] = []
-    for sheet in sheets:
-        try:
-            head = find_head(sheet, known)
-        except Unreadable as error:
-            refused.append(error)
-            continue
-        candidates.append((sum(fold(label) in known for label in head.labels), sheet, head))
-    if not candidates:
-        raise refused[0]
-    best = max(candidates, key=lambda item: item[0])
-    for sheet in source.sheets:
-        if sheet is not best[1] and sheet.name not in ASIDE:
-            findings.append(Finding("sheet-left-out", severity_of("sheet-left-out"), sheet=sheet.name,
-                                    params={"name": sheet.name or "", "used": best[1].name or ""}))
-    return best[1], best[2]
+def _counted(keep: np.ndarray, bounds: np.ndarray) -> np.ndarray:
+    """How many of the rows that are kept each file has."""
+    return np.diff(np.searchsorted(keep, bounds))
 
 
 def _structure(body: Body, keep: np.ndarray, width: int) -> tuple[dict[str, np.ndarray], dict[int, list[str]]]:
@@ -184,17 +149,16 @@ def _structure(body: Body, keep: np.ndarray, width: int) -> tuple[dict[str, np.n
     return {code: np.array(rows, np.int64) for code, rows in found.items() if rows}, surplus
 
 
-def _unknown(domain: Domain, columns: Columns, texts: list[pa.Array]) -> list[Finding]:
-    """Columns that no field claims are kept out and said; a nameless empty one is a trailing comma."""
+def _unknown(domain: Domain, columns: Columns, texts: list[pa.Array], bounds: np.ndarray) -> list[list[Finding]]:
+    """Columns that no field claims are kept out and said, file by file; a nameless empty one is a trailing comma."""
     ignored = ignored_labels(domain)
-    findings = []
+    findings: list[list[Finding]] = [[] for _ in bounds[1:]]
     for index, (label, name) in enumerate(zip(columns.labels, columns.field_at, strict=True)):
         if name is not None or fold(label) in ignored:
             continue
-        if empty(texts[index]).all():
-            continue
         code = "header-empty" if label == f"第{index + 1}列" else "column-unknown"
-        findings.append(Finding(code, severity_of(code), label=label))
+        for file in np.flatnonzero(_counted(np.flatnonzero(~empty(texts[index])), bounds)):
+            findings[file].append(Finding(code, severity_of(code), label=label))
     return findings
 
 

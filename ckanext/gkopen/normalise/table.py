@@ -59,8 +59,9 @@ def make(domain: Domain, text: dict[str, pa.Array], units: dict[str, Units], row
 def _tidied(field: Field, cells: pa.Array, findings: Findings, labels: dict[str, str]) -> pa.Array:
     cleaned, changed = tidy(cells, keep_lines=field.type == "text")
     label = labels.get(field.name)
-    if changed:
-        findings.add("invisible-removed", field=field.name, label=label)
+    if changed is not None:
+        findings.add_each("invisible-removed", map(int, np.flatnonzero(findings.of_files(changed))), field=field.name,
+                          label=label)
     if has_text(cleaned, REPLACEMENT):
         findings.rows("replacement-character", as_mask(pc.match_substring(cleaned, REPLACEMENT)), field=field.name,
                       label=label, values=cleaned)
@@ -171,8 +172,7 @@ def _stated(field: Field, text: pa.Array, values: pa.Array, findings: Findings, 
     if not pc.any(silent).as_py():
         return values
     label = labels.get(field.name) or field.title.zh
-    mask = as_mask(silent)
-    findings.of_column("not-stated", mask, field=field.name, label=label, params={"count": int(mask.sum())})
+    findings.of_column("not-stated", as_mask(silent), field=field.name, label=label, params={}, counted="count")
     return pc.if_else(silent, pa.scalar(None, pa.string()), values)
 
 

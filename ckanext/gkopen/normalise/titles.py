@@ -26,7 +26,7 @@ _CUMULATIVE, _OF_MONTH, _SO_FAR = "累计|累积", "当月|本月", "累计|累�
 
 def from_title(domain: Domain, rows: Rows, options: Options) -> None:
     """Fills a year and a period that no column and no constant gives, where the lines above name exactly one."""
-    titles = [numerals(item.text) for item in rows.beside if item.place == "title"]
+    titles = [numerals(item.text) for item in rows.files[0].beside if item.place == "title"]
     titles = [text for text in titles if not _NO_TITLE.search(text)]
     years = {year for text in titles for year in _YEAR.findall(text)}
     periods = {re.sub(r"\s", "", span) for text in titles for span in _PERIOD.findall(text)}
@@ -71,5 +71,6 @@ def _period_of_columns(rows: Rows, field: Field, span: str) -> None:
 def _fill(rows: Rows, field: Field, text: pa.Array, taken: str) -> None:
     rows.text[field.name] = text
     title = {"zh": field.title.zh, "en": field.title.en}
-    rows.findings.append(Finding("taken-from-title", severity_of("taken-from-title"), field=field.name,
-                                 label=field.title.zh, params={"title": title, "taken": taken}))
+    for file in rows.files:
+        file.findings.append(Finding("taken-from-title", severity_of("taken-from-title"), field=field.name,
+                                     label=field.title.zh, params={"title": title, "taken": taken}))

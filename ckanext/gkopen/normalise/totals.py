@@ -14,6 +14,7 @@ from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.normalise.amounts import YUAN, amounts
 from ckanext.gkopen.normalise.cells import as_mask, may_hold
 from ckanext.gkopen.normalise.columns import Columns
+from ckanext.gkopen.normalise.raw import Apart
 from ckanext.gkopen.records import Finding
 
 _TOTAL = (r"^\s*[(（]?(?:[一二三四五六七八九十]+、)?\s*(?:合\s*计|总\s*计|共\s*计|"
@@ -33,13 +34,18 @@ class Totals:
 
 
 def take_totals(domain: Domain, columns: Columns, texts: list[pa.Array], lines: np.ndarray,
-                notes: list[str]) -> Totals:
+                notes: list[str], bounds: np.ndarray) -> Totals:
+    """`bounds`: first row of each file, and the number of all rows. Raises Apart for those of several that have
+    such lines: what they add up is a matter of one file."""
     none = Totals(np.empty(0, np.int64))
     if "is_total" in columns.field_at or not len(lines):
         return none
     total, subtotal = _lines(domain, columns, texts, _TOTAL), _lines(domain, columns, texts, _SUBTOTAL)
     if not total.any() and not subtotal.any():
         return none
+    if len(bounds) > 2:
+        found = np.flatnonzero(total | subtotal)
+        raise Apart(np.unique(np.searchsorted(bounds, found, side="right") - 1).tolist())
     if "is_total" in domain.field_names:
         marks = np.where(total, "true", np.where(_parts(domain, columns, texts) & ~subtotal, "false", ""))
         return Totals(none.drop, pa.array(marks.astype(object), pa.string()))

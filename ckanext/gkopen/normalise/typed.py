@@ -24,8 +24,10 @@ Result = tuple[pa.Array, np.ndarray]
 
 _TRUE = frozenset(["1", "是", "有", "对", "真", "true", "t", "yes", "y", "√", "✓", "✔"])
 _FALSE = frozenset(["0", "否", "无", "没有", "错", "假", "false", "f", "no", "n", "×", "✗", "✘"])
-_ISO_DATE = r"^[12][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
-_ISO_TIME = r"^[12][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[ T]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]$"
+_DAY = r"^(?:19|2[01])[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+_ISO_DATE = _DAY + "$"
+_ISO_TIME = _DAY + r"[ T]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]$"
+"""With the years that `dates` reads: a column of such cells alone is read as one where others stand among them."""
 _REMARK = re.compile(r"\s*[(\[【][^()\[\]【】]*[)\]】]$")  # 更正公告（第二次）, 预算（草案）
 _NUMBER = re.compile(r"^[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?$")
 

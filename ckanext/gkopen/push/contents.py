@@ -68,7 +68,7 @@ def problems(domain: Domain, path: Path, filename: str, options: Options) -> lis
         rows = read_rows(domain, path, filename, options)
     except Unreadable as error:
         return error.findings
-    return [finding for finding in rows.findings if finding.code == "column-unknown"]
+    return [finding for finding in rows.files[0].findings if finding.code == "column-unknown"]
 
 
 def _envelope(path: Path) -> dict[str, Any]:

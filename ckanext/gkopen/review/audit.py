@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,16 +15,31 @@ FIRST = "0" * 64
 LOCK = 0x676B6F70_61756469            # "gkopaudi": one writer of the chain at a time
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One decision: who did what to which thing."""
+
+    actor: str
+    action: str
+    target: str
+    detail: Mapping[str, Any]
+
+
 def record(actor: str, action: str, target: str, **detail: Any) -> str:
     """Append one decision in the caller's transaction; returns the chain's new head."""
+    return record_all([Entry(actor, action, target, detail)])
+
+
+def record_all(entries: Iterable[Entry]) -> str:
+    """Append decisions in their order, in the caller's transaction; returns the chain's new head."""
     model.execute("select pg_advisory_xact_lock(:key)", key=LOCK)
-    previous = head()
-    at = datetime.now(UTC)
-    digest = _hash(previous, at, actor, action, target, detail)
-    model.execute(
-        "insert into gkopen.audit (at, actor, action, object, detail, previous, hash)"
-        " values (:at, :actor, :action, :object, cast(:detail as jsonb), :previous, :hash)",
-        at=at, actor=actor, action=action, object=target, detail=model.dump(detail), previous=previous, hash=digest)
+    digest = head()
+    rows: list[tuple[Any, ...]] = []
+    for entry in entries:
+        previous, at = digest, datetime.now(UTC)
+        digest = _hash(previous, at, entry.actor, entry.action, entry.target, entry.detail)
+        rows.append((at, entry.actor, entry.action, entry.target, model.dump(entry.detail), previous, digest))
+    model.insert_many("audit", ("at", "actor", "action", "object", "detail", "previous", "hash"), rows)
     return digest
 
 

@@ -1,0 +1,142 @@
+"""Tables of the bodies of a listing, some hundred at a time: held to their schema contracts, then submitted.
+
+What goes together is one transaction. Where one of them fails, what they did is undone and each is tried alone, so
+that a table which cannot be taken in keeps none of the others out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ckan import model as ckan_model
+
+from ckanext.gkopen import blast, changesets, pipeline
+from ckanext.gkopen.domains import Domain
+from ckanext.gkopen.harvest import contract, ledger
+from ckanext.gkopen.harvest.report import Report
+from ckanext.gkopen.harvesters.source import Source
+from ckanext.gkopen.metadata.package import default_metadata
+from ckanext.gkopen.records import Options
+
+log = logging.getLogger(__name__)
+
+BODIES, ROWS = 200, 5_000
+"""Tables, and about so many rows, that go together."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows that a listing has for one body, as JSON Lines."""
+
+    dataset_id: str
+    body: dict[str, Any]
+    path: Path
+    rows: int
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What a run that is resumed sees again is the same submission; what the source changed meanwhile is another.
+        """
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def enough(tables: Sequence[Table]) -> bool:
+    return len(tables) >= BODIES or sum(table.rows for table in tables) >= ROWS
+
+
+def options(source: Source) -> Options:
+    return Options(mapping=source.mapping, units=source.units, constants=source.constants)
+
+
+def scope(source: Source) -> changesets.Scope:
+    return "complete" if source.complete else "changes"
+
+
+def carry_out(run: dict[str, Any], source: Source, domain: Domain, tables: Sequence[Table],
+              catalogue: Mapping[str, Any] | None, report: Report, end: Callable[[], object]) -> None:
+    """Take tables in and commit (`end`). Raises what one of them raised alone, after the others were taken in."""
+    if not tables:
+        return
+    try:
+        told = _together(run, source, domain, tables, catalogue)
+        end()
+    except (ledger.Fenced, ledger.Cancelled, *ledger.LOST):
+        raise
+    except Exception:
+        if len(tables) == 1:
+            raise
+        ckan_model.Session.rollback()
+        log.exception("%s tables of %s fail together: each is tried alone", len(tables), source.name)
+    else:
+        for tell in told:
+            tell(report)
+        return
+    failed: list[Exception] = []
+    for table in tables:
+        try:
+            carry_out(run, source, domain, [table], catalogue, report, end)
+        except (ledger.Fenced, ledger.Cancelled, *ledger.LOST):
+            raise
+        except Exception as error:
+            ckan_model.Session.rollback()
+            failed.append(error)
+    if failed:
+        raise failed[0]
+
+
+def _together(run: dict[str, Any], source: Source, domain: Domain, tables: Sequence[Table],
+              catalogue: Mapping[str, Any] | None) -> list[Callable[[Report], None]]:
+    """What is to be told of each table, once it is committed."""
+    ledger.check_epoch(run)
+    told: dict[str, Callable[[Report], None]] = {}
+    changesets.open_datasets(domain, [table.body for table in tables])     # all locks at once, in their one order
+    before = contract.accepted([table.dataset_id for table in tables], str(run["source_id"]))
+    profiles: dict[str, contract.Profile] = {}
+    fit: list[Table] = []
+    profiler = contract.Profiler(domain, source.mapping)
+    for table in tables:
+        rows = contract.first_rows(table.path)
+        was, now = before[table.dataset_id], profiler.profile(rows, salt=table.dataset_id)
+        drifts = contract.compare(was, now, source.mapping, contract.foreign_rows(rows, was))
+        if drifts:
+            found = contract.findings(drifts)
+            contract.stop(table.dataset_id, domain, table.body, run, now, drifts, found)
+            told[table.dataset_id] = _stopped(table, drifts, found)
+        else:
+            profiles[table.dataset_id] = now
+            fit.append(table)
+    outcomes = pipeline.submit_all([_submission(run, source, domain, table, catalogue) for table in fit]) if fit else []
+    contract.keep(run, [contract.Seen(outcome.dataset_id, profiles[outcome.dataset_id], outcome.submission_id)
+                        for outcome in outcomes if outcome.state in ("held", "frozen")])
+    buried = blast.buried([outcome.dataset_id for outcome in outcomes], f"source:{source.name}")
+    for table, outcome in zip(fit, outcomes, strict=True):
+        told[table.dataset_id] = _taken(table, outcome, buried.get(table.dataset_id, []))
+    return [told[table.dataset_id] for table in tables]
+
+
+def _stopped(table: Table, drifts: Sequence[contract.Drift], found: Sequence[Any]) -> Callable[[Report], None]:
+    return lambda report: report.stop(table.body["name"], table.dataset_id, table.rows, drifts, found)
+
+
+def _taken(table: Table, outcome: pipeline.Outcome, buried: list[dict[str, Any]]) -> Callable[[Report], None]:
+    def tell(report: Report) -> None:
+        report.add(outcome, table.body["name"])
+        report.bury(table.body["name"], buried)
+
+    return tell
+
+
+def _submission(run: dict[str, Any], source: Source, domain: Domain, table: Table,
+                catalogue: Mapping[str, Any] | None) -> pipeline.Submission:
+    return pipeline.Submission(
+        domain=source.domain, body=table.body, path=table.path, filename=f"{source.name}.jsonl",
+        source=f"source:{source.name}", submitted_by=f"source:{source.name}", run_id=run["id"],
+        idempotency_key=f"{run['id']}/{table.body['id']}/{table.fingerprint}", options=options(source),
+        scope=scope(source), metadata=default_metadata(domain, table.body, catalogue))
