@@ -55,18 +55,6 @@ def structured_data(original: Callable[..., str], dataset_dict: dict[str, Any], 
     return _keep_one(_key(dataset_dict, "schemaorg"), lambda: original(dataset_dict))
 
 
-def prepare(domain: str) -> None:
-    """Draw the triples of every package of a domain that has none yet, so that no reader of the feed waits for them."""
-    start, size = 0, 100
-    while True:
-        found = toolkit.get_action("package_search")({"ignore_auth": True}, {
-            "fq": f'domain:"{domain}"', "rows": size, "start": start, "sort": "id asc"})["results"]
-        _fragments(found, "ttl")
-        start += size
-        if len(found) < size:
-            return
-
-
 def _page(context: Any, data_dict: dict[str, Any], form: str) -> str:
     found = logic._search_ckan_datasets(context, data_dict)
     serializer = RDFSerializer()

@@ -19,7 +19,6 @@ from ckan.lib.search.common import make_connection
 from ckan.plugins import toolkit
 
 from ckanext.gkopen import blobs, changesets, ids, logs, model
-from ckanext.gkopen.dcat import kept
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.publish import publisher
 from ckanext.gkopen.publish.standards import STANDARDS
@@ -243,7 +242,6 @@ def _bulk(rows: list[dict[str, Any]]) -> None:
 
         publication.write_bulk_package(domain)
     _index([ids.bulk_id(domain.name)])
-    kept.prepare(domain.name)
 
 
 def _standards(rows: list[dict[str, Any]]) -> None:

@@ -21,6 +21,8 @@ FEW_BYTES = 1 << 20
 """A dataset of no more is written anew as a whole with every change."""
 FEW_ROWS = 100
 """A part of no more stands together with its neighbours in the table over all bodies."""
+FEW_PARTS = 5_000
+"""Of no more parts neighbours begin with one digit alike, of more with two: 16 or 256 pieces of a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +68,11 @@ class PartRows:
     def load(self) -> bytes:
         if not self.of:
             return self.read(self.sha256)
-        pieces = [",".join([*SYSTEM_COLUMNS, *self.domain.field_names]).encode()]
+        own = ",".join(self.domain.field_names).encode()
+        pieces = [",".join(SYSTEM_COLUMNS).encode() + b"," + own]
         for part in self.of:
             header, _, rows = part.read(part.sha256).partition(b"\n")
-            if header.decode().split(",") != self.domain.field_names:
+            if header != own:
                 return b""                                  # of an older version of the domain: one by one
             pieces += [prefix(part.dataset_id, part.part, part.publisher) + row for row in records(rows)]
         return b"\n".join([*pieces, b""])
@@ -134,10 +137,12 @@ def together(parts: Sequence[PartRows]) -> tuple[PartRows, ...]:
 def neighbours(parts: Iterable[PartRows]) -> Iterator[PartRows]:
     """The parts of a table over all bodies, in their order: small ones that lie beside each other as one.
 
-    Where one ends hangs on the ids of the datasets alone, so that a change of one of them leaves the others' pieces.
+    Where one ends hangs on the ids of the datasets, so that a change of one of them leaves the others' pieces.
     """
-    for _, group in groupby(parts, lambda part: (
-            part.dataset_id[:2] if part.rows is not None and part.rows <= FEW_ROWS else part.key)):
+    listed = list(parts)
+    digits = 1 if len(listed) <= FEW_PARTS else 2
+    for _, group in groupby(listed, lambda part: (
+            part.dataset_id[:digits] if part.rows is not None and part.rows <= FEW_ROWS else part.key)):
         several = tuple(group)
         yield several[0] if len(several) == 1 else PartRows(
             several[0].domain, "", "", several[0].read, rows=sum(part.rows or 0 for part in several), of=several)

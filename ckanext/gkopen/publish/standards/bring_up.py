@@ -9,6 +9,8 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from functools import cache
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -30,27 +32,32 @@ from ckanext.gkopen.publish.standards.packages import CODINGS, Package, closed
 from ckanext.gkopen.publish.standards.prefix import prefix
 
 JSON = "application/json"
+Gather = Callable[[str], Gathered]
+"""Domain → its rows over all bodies, read when they are asked for first."""
 
 
 def bring_up(domain: str) -> None:
     """Every standard that rows of this domain go into."""
-    for standard in STANDARDS.get(domain, ()):
+    standards = STANDARDS.get(domain, ())
+    for standard in sorted(standards):
         model.execute("select pg_advisory_xact_lock(hashtextextended(:turn, 0))", turn=f"gkopen/standards/{standard}")
-        _MAKE[standard]()
-
-
-def gathered(domain: str) -> Gathered:
-    return Gathered(get_domain(domain), _parts(domain))
+    with ExitStack() as opened:
+        # Read once for all standards, under the locks of all: who waited reads what is newest.
+        gathered = cache(lambda name: opened.enter_context(Gathered(get_domain(name), _parts(name))))
+        for standard in standards:
+            _MAKE[standard](gathered)
 
 
 def _parts(domain: str) -> Iterator[tuple[str, str, bytes]]:
-    for row in model.every(
-            "select d.id::text as id, p.sha256, u.at from gkopen.dataset d"
-            " join gkopen.public_part p on p.dataset_id = d.id and p.part <> :metadata"
-            " join gkopen.publication u on u.dataset_id = p.dataset_id and u.seq = p.seq"
-            " where d.domain = :domain and d.state = 'published' order by d.id, p.part",
-            domain=domain, metadata=changesets.METADATA):
-        yield row["id"], iso(row["at"]), blobs.read(row["sha256"])
+    shown = model.every(
+        "select d.id::text as id, p.sha256, u.at from gkopen.dataset d"
+        " join gkopen.public_part p on p.dataset_id = d.id and p.part <> :metadata"
+        " join gkopen.publication u on u.dataset_id = p.dataset_id and u.seq = p.seq"
+        " where d.domain = :domain and d.state = 'published' order by d.id, p.part",
+        domain=domain, metadata=changesets.METADATA)
+    read = blobs.reader(row["sha256"] for row in shown)
+    for row in shown:
+        yield row["id"], iso(row["at"]), read(row["sha256"])
 
 
 def site(path: str) -> str:
@@ -99,13 +106,14 @@ def _publish(made: Mapping[str, Made], form: str, media_type: str, domain: str) 
         files.publish_package(file, place, form, media_type, domain)
 
 
-def _make_ocds() -> None:
+def _make_ocds(gathered: Gather) -> None:
     start = prefix("ocds")
     if start is None:
         files.withdraw_packages("ocds.json", [])
         return
     kinds = Kinds(get_domain("procurement"))
-    with store.making() as folder, gathered("procurement") as rows, known.Ids("ocds") as seen:
+    rows = gathered("procurement")
+    with store.making() as folder, known.Ids("ocds") as seen:
         packages = _Packages(folder, "ocds", ocds.VERSION, "procurement")
         numbers, frameworks = rows.values("project_no"), rows.values("project_no", method="framework")
         for number, own in rows.by("project_no"):
@@ -123,16 +131,16 @@ def _make_ocds() -> None:
         packages.publish()
 
 
-def _make_oc4ids() -> None:
+def _make_oc4ids(gathered: Gather) -> None:
     start = prefix("oc4ids")
     if start is None:
         files.withdraw_packages("oc4ids.json", [])
         return
     domain = get_domain("project")
-    with store.making() as folder, gathered("project") as rows, gathered("project_event") as events, \
-            gathered("procurement") as notices, known.Ids("oc4ids") as seen:
-        said = projects_by_key(rows.rows())
-        processes = Processes.of(events.rows("ocid"), notices)
+    events = gathered("project_event")
+    with store.making() as folder, known.Ids("oc4ids") as seen:
+        said = projects_by_key(gathered("project").rows())
+        processes = Processes.of(events.rows("ocid"), gathered("procurement"))
         packages = _Packages(folder, "oc4ids", oc4ids.VERSION, "project")
         for key, own, named in _joined(said, events):
             name = oc4ids.identifier(start, key)
@@ -202,11 +210,11 @@ def newest(rows: list[Row]) -> str:
     return max((row.get("public_at") or "" for row in rows), default="")
 
 
-def _make_fiscal() -> None:
+def _make_fiscal(gathered: Gather) -> None:
     domain = get_domain("budget")
-    with store.making() as folder, gathered("budget") as rows:
+    with store.making() as folder:
         tables: dict[str, fiscal.Table] = {}
-        for year, own in rows.by("fiscal_year"):
+        for year, own in gathered("budget").by("fiscal_year"):
             for name in ("budget.csv", f"budget-{year}.csv"):
                 if name not in tables:
                     tables[name] = fiscal.Table(domain, folder / name)
@@ -238,4 +246,4 @@ def _written(path: Path, data: dict[str, Any]) -> Made:
     return closed(stream, 0)
 
 
-_MAKE: dict[str, Callable[[], None]] = {"ocds": _make_ocds, "oc4ids": _make_oc4ids, "fiscal": _make_fiscal}
+_MAKE: dict[str, Callable[[Gather], None]] = {"ocds": _make_ocds, "oc4ids": _make_oc4ids, "fiscal": _make_fiscal}

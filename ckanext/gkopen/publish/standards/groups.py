@@ -7,14 +7,18 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.publish.standards.exact import Row
+from ckanext.gkopen.publish.table_fresh import records
 
 _SLICE = 20_000
+_TOGETHER = 4 << 20
+"""Bytes of small parts that are read at once: Arrow's reader takes longer to make ready than to read a few rows."""
 SYSTEM = ("dataset_id", "public_at")
 """What a row says beside its domain's fields: whose it is, and since when its part is public (RFC 3339)."""
 
@@ -31,10 +35,12 @@ class Gathered:
         path = Path(self._folder.name) / "rows.arrow"
         schema = pa.schema([(name, pa.string()) for name in (*SYSTEM, *domain.field_names)])
         with pa.OSFile(str(path), "wb") as out, pa.ipc.new_file(out, schema) as writer:
-            for dataset_id, public_at, data in parts:
-                text = _text(data)
+            for header, several in _together(parts):
+                text = _text(b"\n".join([header, b"".join(rows for _, _, rows in several)]))
                 empty = pa.nulls(text.num_rows, pa.string())
-                said = [pa.repeat(pa.scalar(value), text.num_rows) for value in (dataset_id, public_at)]
+                of = np.repeat(np.arange(len(several)), [_count(rows) for _, _, rows in several])
+                said = [pa.array([part[place] for part in several], pa.string()).take(pa.array(of))
+                        for place in range(len(SYSTEM))]
                 writer.write_table(pa.table(said + [text[name] if name in text.column_names else empty
                                                     for name in domain.field_names], schema=schema))
         self._map = pa.memory_map(str(path))
@@ -76,6 +82,25 @@ class Gathered:
             self.table.take(order.slice(start, _SLICE)).to_pylist() for start in range(0, len(order), _SLICE))
         for value, group in itertools.groupby(rows, lambda row: row[name]):
             yield value, list(group)
+
+
+def _together(parts: Iterable[tuple[str, str, bytes]]) -> Iterator[tuple[bytes, list[tuple[str, str, bytes]]]]:
+    """Header, and the parts with it that follow each other: dataset id, time, lines of the rows."""
+    held, several, size = b"", [], 0
+    for dataset_id, public_at, data in parts:
+        header, _, rows = data.partition(b"\n")
+        if several and (header != held or size + len(rows) > _TOGETHER):
+            yield held, several
+            several, size = [], 0
+        held, size = header, size + len(rows)
+        several.append((dataset_id, public_at, rows))
+    if several:
+        yield held, several
+
+
+def _count(rows: bytes) -> int:
+    """Records of canonical CSV without its header; a quoted cell may hold line breaks."""
+    return len(records(rows)) if b'"' in rows else rows.count(b"\n")
 
 
 def _text(data: bytes) -> pa.Table:
