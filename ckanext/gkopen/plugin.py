@@ -24,7 +24,7 @@ from ckanext.gkopen.datastore.dump import blueprint as dump_blueprint
 from ckanext.gkopen.datastore.plugin import DatastoreMixin
 from ckanext.gkopen.dcat import kept
 from ckanext.gkopen.history import helpers as past
-from ckanext.gkopen.logic import action, auth, guard
+from ckanext.gkopen.logic import action, auth, guard, page
 from ckanext.gkopen.metadata import choices, licences, validators
 from ckanext.gkopen.metadata.facets import facets
 from ckanext.gkopen.normalise import derived
@@ -82,7 +82,7 @@ class GkopenPlugin(SearchMixin, DatastoreMixin, DefaultTranslation, plugins.Sing
         return [command]
 
     def get_actions(self) -> dict[str, Any]:
-        return action.functions() | guard.guarded() | datastore_actions.functions() | {
+        return action.functions() | guard.guarded() | datastore_actions.functions() | page.functions() | {
             "dcat_catalog_show": kept.dcat_catalog_show}
 
     def get_auth_functions(self) -> dict[str, Any]:
@@ -105,6 +105,7 @@ class GkopenPlugin(SearchMixin, DatastoreMixin, DefaultTranslation, plugins.Sing
     def make_middleware(self, app: Any, config: Any) -> Any:
         csrf.exempt_per_request()
         alias.read_in_time()
+        page.remember_assets()
         proxies = toolkit.config["ckanext.gkopen.proxies"]
         app.wsgi_app = ProxyFix(caching.say_how_long(malformed.without_nul(app.wsgi_app)), x_for=proxies, x_proto=0)
         app.before_request(malformed.refuse)

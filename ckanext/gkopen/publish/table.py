@@ -13,7 +13,7 @@ import io
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg2.errors
@@ -22,6 +22,7 @@ import pyarrow.csv as pacsv
 import sqlalchemy as sa
 from ckan.plugins.toolkit import config
 from ckanext.datastore.backend.postgres import get_write_engine
+from psycopg2.extras import execute_values
 
 from ckanext.gkopen import ids
 from ckanext.gkopen.domains import Domain
@@ -164,6 +165,8 @@ class _Load:
     gone: list[str]
     state: _State
     read_blob: ReadBlob
+    constants: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Table → the defaults that were set, so that each is set once."""
 
     def remove(self) -> Applied:
         """Rows of parts that are gone. It needs no bytes: a withdrawal waits for no blob and no rebuild."""
@@ -225,10 +228,17 @@ class _Load:
         header = data[: data.index(b"\n")].decode().split(",")
         if header != self.table.field_names:
             data, header = _fit(data, self.table.field_names)
-        self.cursor.execute(self.table.constants(name, dataset_id, part, publisher))
+        self._set_constants(name, {"dataset_id": dataset_id, "part": part, "publisher": publisher})
         statement = self.table.copy_in(name, header, freeze=freeze)
         self.cursor.copy_expert(statement, io.BytesIO(data), size=1 << 20)
         return self.cursor.rowcount
+
+    def _set_constants(self, name: str, values: dict[str, str]) -> None:
+        known = self.constants.setdefault(name, {})
+        new = {column: value for column, value in values.items() if known.get(column) != value}
+        if new:
+            self.cursor.execute(self.table.constants(name, new))
+            known |= new
 
     def rebuild(self) -> Applied:
         """All parts of all datasets into a table beside, which takes the old one's place in milliseconds."""
@@ -314,12 +324,11 @@ def _record(
         "insert into gkopen.applied_dataset (dataset_id, table_id, seq, publisher) values (%s, %s, %s, %s)"
         " on conflict (dataset_id) do update set seq = excluded.seq, publisher = excluded.publisher",
         (dataset_id, table.id, seq, publisher))
-    for part, (sha, rows) in parts.items():
-        cursor.execute(
-            "insert into gkopen.applied (dataset_id, part, sha256, seq, rows) values (%s, %s, %s, %s, %s)"
-            " on conflict (dataset_id, part) do update"
-            " set sha256 = excluded.sha256, seq = excluded.seq, rows = excluded.rows",
-            (dataset_id, part, sha, seq, rows))
+    execute_values(
+        cursor, "insert into gkopen.applied (dataset_id, part, sha256, seq, rows) values %s"
+        " on conflict (dataset_id, part) do update"
+        " set sha256 = excluded.sha256, seq = excluded.seq, rows = excluded.rows",
+        [(dataset_id, part, sha, seq, rows) for part, (sha, rows) in parts.items()], page_size=1000)
     if gone:
         statement = "delete from gkopen.applied where dataset_id = %s and part = any(%s)"
         cursor.execute(statement, (dataset_id, gone))

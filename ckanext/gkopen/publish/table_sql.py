@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ckanext.gkopen import ids
@@ -22,6 +22,8 @@ SYSTEM_COLUMNS: dict[str, Text] = {
     "publisher": Text("责任主体", "Responsible body"),
 }
 """What the published table says of each row beside the domain's own fields."""
+PLACE = ("dataset_id", "part")
+"""What a change of parts finds its rows by."""
 
 # Two-character pieces of a text, in both alignments: a Chinese substring of any length is a set of them, and
 # a GIN index finds it. A tsvector holds at most 1 MB: only a row's first 100,000 characters can be found.
@@ -130,15 +132,20 @@ class TableSQL:
         return ", ".join(system + own)
 
     def create_build(self) -> str:
-        return f"create table {self.build_name} (_id serial, _full_text tsvector, {self.definitions()})"
+        # A sequence that hands out many numbers at once writes as many fewer records of the log.
+        return (f"create table {self.build_name} (_id serial, _full_text tsvector, {self.definitions()});"
+                f" alter sequence {self._build_sequence} cache 10000")
+
+    @property
+    def _build_sequence(self) -> str:
+        return f"gkopen_build.{quoted(self.id + '__id_seq')}"
 
     def create_staged(self) -> str:
         return ("drop table if exists pg_temp.gkopen_staged;"
                 f" create temp table gkopen_staged ({self.definitions()}) on commit drop")
 
-    def constants(self, name: str, dataset_id: str, part: str, publisher: str) -> str:
+    def constants(self, name: str, values: Mapping[str, str]) -> str:
         """COPY fills the columns that it is not given from these defaults: no row passes through Python."""
-        values = {"dataset_id": dataset_id, "part": part, "publisher": publisher}
         return f"alter table {name} " + ", ".join(
             f"alter {quoted(column)} set default {literal(value)}" for column, value in values.items()
         )
@@ -175,10 +182,14 @@ class TableSQL:
     def finish_build(self) -> list[str]:
         """Keys, indexes, labels and trigger of the table that was built beside."""
         build = self.build_name
-        statements = [f"alter table {build} " + ", ".join(f"alter {c} drop default" for c in SYSTEM_COLUMNS)]
+        statements = [f"alter table {build} " + ", ".join(f"alter {c} drop default" for c in SYSTEM_COLUMNS),
+                      f"alter sequence {self._build_sequence} cache 1"]
         statements.append(f"alter table {build} add constraint {quoted(self.id + '_pkey')} primary key (_id)")
         statements.append(self._index(self.key_columns, unique="unique"))
-        statements.append(self._index(["dataset_id", "part"]))
+        # For the parts of a large dataset, which lie together: no sorting, a hundredth of the size of an index of rows.
+        # (`bloom`: a row that a change moved elsewhere makes no wide range of its new neighbours.)
+        statements.append(f"create index {quoted(self.index_name(PLACE))} on {build} using brin ("
+                          + ", ".join(f"{quoted(name)} text_bloom_ops" for name in PLACE) + ")")
         statements += [self._index([field.name]) for field in self.domain.filter_fields]
         searched = [field.name for field in self.domain.search_fields]
         if searched:
@@ -194,7 +205,8 @@ class TableSQL:
         )
         for name, comment in self.labels().items():
             statements.append(f"comment on column {build}.{quoted(name)} is {literal(comment)}")
-        statements.append(f"analyze {build}")
+        # A quick look for the first readers; autovacuum takes a long one as soon as the table is there.
+        statements.append(f"set local default_statistics_target = 30; analyze {build}")
         return statements
 
     def labels(self) -> dict[str, str]:
