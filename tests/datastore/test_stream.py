@@ -8,6 +8,8 @@ from typing import Any
 
 import psycopg2
 import pytest
+import sqlalchemy as sa
+from ckan.plugins.toolkit import config
 
 from ckanext.gkopen.datastore import spool
 from ckanext.gkopen.datastore.spool import stream_copy
@@ -75,3 +77,23 @@ def test_a_client_that_leaves_ends_the_copy(
 def test_an_error_of_the_database_is_not_the_end_of_a_file(revisions: tuple[Blobs, list[str]]) -> None:
     with pytest.raises(psycopg2.Error):
         b"".join(stream_copy("select 1 / (500 - n) from generate_series(1, 1000) n", {}, OPTIONS))
+
+
+def test_where_no_connection_is_free_the_reader_is_told(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader for whom nobody copies would wait for ever, and a thread of the web server with it."""
+    engine = sa.create_engine(config["ckan.datastore.read_url"], pool_size=1, max_overflow=0, pool_timeout=0.1)
+    monkeypatch.setattr(spool, "get_read_engine", lambda: engine)
+    told: list[Exception] = []
+
+    def read() -> None:
+        try:
+            list(stream_copy("select 1", {}, OPTIONS))
+        except sa.exc.TimeoutError as error:
+            told.append(error)
+
+    with engine.connect():
+        reader = threading.Thread(target=read, daemon=True)
+        reader.start()
+        reader.join(30)
+    engine.dispose()
+    assert told and not reader.is_alive()

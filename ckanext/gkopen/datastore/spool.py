@@ -6,6 +6,7 @@ import logging
 import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 from ckanext.datastore.backend.postgres import get_read_engine
@@ -61,6 +62,15 @@ class _Spool:
             return data
 
 
+def _copy(connection: Any, select: str, params: dict[str, Any], options: str, spool: _Spool) -> None:
+    try:
+        with connection.cursor() as cursor:
+            query = cursor.mogrify(select, params).decode()
+            cursor.copy_expert(f"copy ({query}) to stdout with ({options})", spool, size=CHUNK)
+    except BrokenPipeError:                               # the reader has gone: so goes the connection
+        connection.invalidate()
+
+
 def stream_copy(select: str, params: dict[str, Any], options: str) -> Iterator[bytes]:
     """Yields what `copy (select) to stdout` gives, all of one snapshot.
 
@@ -71,18 +81,13 @@ def stream_copy(select: str, params: dict[str, Any], options: str) -> Iterator[b
 
     def copy() -> None:
         error: Exception | None = None
-        connection: Any = get_read_engine().raw_connection()
-        try:
-            with connection.cursor() as cursor:
-                query = cursor.mogrify(select, params).decode()
-                cursor.copy_expert(f"copy ({query}) to stdout with ({options})", spool, size=CHUNK)
-        except BrokenPipeError:
-            connection.invalidate()
+        try:                                              # also around the connection: else the reader waits for ever
+            with closing(get_read_engine().raw_connection()) as connection:
+                _copy(connection, select, params, options, spool)
         except Exception as failed:
             log.exception("dump")
             error = failed
         finally:
-            connection.close()
             spool.end(error)
 
     threading.Thread(target=copy, name="gkopen-dump", daemon=True).start()
