@@ -9,7 +9,6 @@ from urllib.parse import quote
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
 from flask import Blueprint, Response, request, stream_with_context
-from werkzeug.exceptions import RequestedRangeNotSatisfiable
 from werkzeug.wsgi import wrap_file
 
 from ckanext.gkopen import blobs, bodies, model
@@ -21,7 +20,7 @@ from ckanext.gkopen.logic.clock import SHANGHAI
 from ckanext.gkopen.views import atom
 from ckanext.gkopen.views.answers import refused
 from ckanext.gkopen.views.atom import add
-from ckanext.gkopen.views.download import ONE_RANGE, Cacheable, cached, protect, said
+from ckanext.gkopen.views.download import Cacheable, cached, conditional, protect, said
 
 blueprint = Blueprint("gkopen_changes", __name__)
 MOST_LINES = 1_000_000
@@ -145,13 +144,4 @@ def revision(domain: str, dataset: str, seq: int, form: str) -> Response:
                                          d=row["id"], seq=seq)
     name = f"{dataset}@{seq}.{form}"
     response.headers["Content-Disposition"] = f"attachment; filename=\"{name}\"; filename*=UTF-8''{quote(name)}"
-    try:
-        environ = dict(request.environ)
-        if not ONE_RANGE.fullmatch(environ.get("HTTP_RANGE", "")):
-            environ.pop("HTTP_RANGE", None)
-        response.make_conditional(environ, accept_ranges=True, complete_length=size)
-    except RequestedRangeNotSatisfiable:
-        response.close()
-        response = said(416, "所请求的范围超出文件大小。", f"The range lies outside the file's {size} bytes.")
-        response.headers["Content-Range"] = f"bytes */{size}"
-    return response
+    return conditional(response, size)

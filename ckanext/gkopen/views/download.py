@@ -25,7 +25,8 @@ from ckanext.gkopen.publish.forms.streams import GZIP, IDENTITY, ZSTD
 
 CACHE = "public, max-age=60, must-revalidate"
 """Not longer: a withdrawal has to reach every cache within a minute."""
-ONE_RANGE = re.compile(r"\s*bytes\s*=\s*(?:(\d+)-(\d*)|-\d+)\s*", re.IGNORECASE | re.ASCII)
+ONE_RANGE = re.compile(r"\s*bytes\s*=\s*(?:(\d{1,18})-(\d{0,18})|-\d{1,18})\s*", re.IGNORECASE | re.ASCII)
+"""Of numbers that a file can have: Python refuses to read one of thousands of digits."""
 
 
 class Cacheable(Response):
@@ -63,6 +64,11 @@ def send(row: Mapping[str, Any]) -> Response:
         response.varies = "Accept-Encoding"
     if coding != IDENTITY:
         response.headers["Content-Encoding"] = coding
+    return conditional(response, size)
+
+
+def conditional(response: Response, size: int) -> Response:
+    """The whole file, one range of it, 304 or 416, as the request's conditions ask. `size`: of the file, in bytes."""
     try:
         response.make_conditional(_sensible(request.environ), accept_ranges=True, complete_length=size)
     except RequestedRangeNotSatisfiable:
