@@ -12,9 +12,8 @@ import simplejson
 from ckan.plugins import toolkit
 
 from ckanext.gkopen import bodies, model
-from ckanext.gkopen.domains import domains
 from ckanext.gkopen.history import feed, publications
-from ckanext.gkopen.logic.action.asked import limit_of, money_as_text, whole_number
+from ckanext.gkopen.logic.action.asked import domain_of, limit_of, money_as_text, whole_number
 from ckanext.gkopen.logic.action.common import need
 from ckanext.gkopen.logic.clock import SHANGHAI
 
@@ -32,11 +31,8 @@ class Asked:
 
 def asked(data_dict: Mapping[str, Any]) -> Asked:
     """Raises ValidationError that says what is allowed."""
-    domain, cursor = data_dict.get("domain") or None, data_dict.get("cursor")
-    if domain is not None and domain not in domains():
-        raise toolkit.ValidationError({"domain": [
-            f"没有领域 {str(domain)[:80]}，可用：{'、'.join(domains())} / there is no such domain; use one of:"
-            f" {', '.join(domains())}"]})
+    domain = domain_of(data_dict).name if data_dict.get("domain") else None
+    cursor = data_dict.get("cursor")
     try:
         place = feed.Place.read(str(cursor)) if cursor else feed.place_at(_since(data_dict.get("since")))
     except feed.UnknownCursor as error:
@@ -95,7 +91,7 @@ def gkopen_publication_list(context: Any, data_dict: Any) -> dict[str, Any]:
     toolkit.check_access("gkopen_public", context, {})
     need(data_dict, "id")
     wanted = limit_of(data_dict, 20, 1000)
-    before = whole_number(data_dict, "cursor", 1, 1 << 31 - 1) if data_dict.get("cursor") else None
+    before = whole_number(data_dict, "cursor", 1, (1 << 31) - 1) if data_dict.get("cursor") else None
     dataset = published(str(data_dict["id"]))
     rows = publications.publication_list(str(dataset["id"]), before, wanted + 1)
     return {"dataset": dataset["name"], "domain": dataset["domain"],
