@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ckan.lib.helpers import helper_functions as h
@@ -11,6 +13,7 @@ from ckan.plugins import toolkit
 from flask import Blueprint, Response
 
 from ckanext.gkopen.domains import domains
+from ckanext.gkopen.logic.action.oversight import whole_ledger
 from ckanext.gkopen.oversight.ledger import STATES
 from ckanext.gkopen.views.findings import safe
 from ckanext.gkopen.views.open import Cacheable
@@ -20,8 +23,6 @@ blueprint = Blueprint("gkopen_oversight", __name__)
 
 PER_PAGE = 50
 FILTERS = ("domain", "organization", "period", "state", "cursor")
-EACH = 1000
-"""Rows asked for at a time where a file holds all of them."""
 
 
 @blueprint.get("/oversight", strict_slashes=False, endpoint="index")
@@ -67,20 +68,20 @@ def as_csv() -> Response:
 
 
 def _all() -> dict[str, Any]:
-    chosen: dict[str, Any] = {name: toolkit.request.args[name] for name in FILTERS[:-1]
-                              if toolkit.request.args.get(name)}
-    answer = _ask({**chosen, "limit": EACH})
-    cursor = answer.pop("cursor")
-    while cursor:
-        more = _ask({**chosen, "limit": EACH, "cursor": cursor})
-        answer["results"] += more["results"]
-        cursor = more["cursor"]
-    return answer
+    chosen = {name: toolkit.request.args[name] for name in FILTERS[:-1] if toolkit.request.args.get(name)}
+    with _refusing():
+        return whole_ledger(chosen)
 
 
 def _ask(data: dict[str, Any]) -> dict[str, Any]:
     """As anyone would: who looks at the page makes no difference to what it shows."""
-    try:
+    with _refusing():
         return toolkit.get_action("gkopen_oversight_list")({"user": ""}, data)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    try:
+        yield
     except toolkit.ValidationError as error:
         toolkit.abort(404, " ".join(sentences(error)))

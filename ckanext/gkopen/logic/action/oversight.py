@@ -25,7 +25,23 @@ def gkopen_oversight_list(context: Any, data_dict: Any) -> dict[str, Any]:
     :returns: results, cursor, counts (state → number, of all periods and without the filter by state), unknown_years
     """
     toolkit.check_access("gkopen_public", context, {})
-    wanted, state = paging.limit(data_dict, 100), data_dict.get("state") or None
+    wanted, start = paging.limit(data_dict, 100), _after(data_dict)
+    chosen, told = _chosen(data_dict)
+    rest = [entry for entry in chosen if start is None or ledger.place(entry) < start]
+    page = rest[:wanted]
+    cursor = cursors.write(ledger.place(page[-1])) if len(rest) > wanted else None
+    return {"results": list(ledger.described(page)), "cursor": cursor, **told}
+
+
+def whole_ledger(data_dict: Any) -> dict[str, Any]:
+    """What all pages of `gkopen_oversight_list` say together, for the files: the ledger is counted once."""
+    chosen, told = _chosen(data_dict)
+    return {"results": list(ledger.described(chosen)), **told}
+
+
+def _chosen(data_dict: Any) -> tuple[list[ledger.Entry], dict[str, Any]]:
+    """The entries that the filters leave, newest first, and `counts` and `unknown_years`. Raises ValidationError."""
+    state = data_dict.get("state") or None
     if state is not None and state not in ledger.STATES:
         raise toolkit.ValidationError({"state": [toolkit._("state is one of {states}.").format(
             states=", ".join(ledger.STATES))]})
@@ -35,13 +51,8 @@ def gkopen_oversight_list(context: Any, data_dict: Any) -> dict[str, Any]:
         found = ledger.entries(duties.today(), domain=domain, body_id=body)
     if data_dict.get("period"):
         found = [entry for entry in found if entry.period.name == data_dict["period"]]
-    counts, years = ledger.counts(found), ledger.unknown_years(found)
     chosen = [entry for entry in found if state is None or entry.state == state]
-    start = _after(data_dict)
-    rest = [entry for entry in chosen if start is None or ledger.place(entry) < start]
-    page = rest[:wanted]
-    cursor = cursors.write(ledger.place(page[-1])) if len(rest) > wanted else None
-    return {"results": list(ledger.described(page)), "cursor": cursor, "counts": counts, "unknown_years": years}
+    return chosen, {"counts": ledger.counts(found), "unknown_years": ledger.unknown_years(found)}
 
 
 @toolkit.side_effect_free
