@@ -27,6 +27,10 @@ UNDECIDED = "?"
 """A paused source is neither good nor bad: it keeps the state that it was seen in."""
 
 
+Bodies = Mapping[str, Mapping[str, Any]]
+"""Organisation id → the body (`bodies.every`), read once for a look."""
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """A thing now. `kind`: the message when it comes into this state; `over`: the one when it leaves it for normal."""
@@ -87,11 +91,12 @@ def _compare(seen: Seen, before: str) -> int:
 
 
 def _everything() -> Iterator[Seen]:
+    known = bodies.every()
     yield from _sources()
     yield from _breakers()
-    yield from _revisions()
-    yield from _declined()
-    yield from _duties()
+    yield from _revisions(known)
+    yield from _declined(known)
+    yield from _duties(known)
 
 
 def _sources() -> Iterator[Seen]:
@@ -120,24 +125,24 @@ def _breakers() -> Iterator[Seen]:
                    {"host": row["subject"].removeprefix("breaker/")})
 
 
-def _revisions() -> Iterator[Seen]:
+def _revisions(known: Bodies) -> Iterator[Seen]:
     days = toolkit.config["ckanext.gkopen.notify.waiting_days"]
     for row in model.every("select r.id, d.domain, d.body_id from gkopen.revision r join gkopen.dataset d"
                            " on d.id = r.dataset_id where r.state = 'held' and r.created_at <"
                            " now() - make_interval(days => :days)", days=days):
         yield Seen(f"revision/{row['id']}", "waiting", "revision_waiting", None, row["body_id"],
-                   {**_named(row), "revision": str(row["id"]), "days": days})
+                   {**_named(row, known), "revision": str(row["id"]), "days": days})
 
 
-def _declined() -> Iterator[Seen]:
+def _declined(known: Bodies) -> Iterator[Seen]:
     for row in model.every("select r.id, d.domain, d.body_id from gkopen.standing_use u join gkopen.revision r"
                            " on r.id = u.revision_id join gkopen.dataset d on d.id = r.dataset_id"
                            " where not u.published and r.state = 'held'"):
         yield Seen(f"standing/{row['id']}", "declined", "standing_declined", None, row["body_id"],
-                   {**_named(row), "revision": str(row["id"])})
+                   {**_named(row, known), "revision": str(row["id"])})
 
 
-def _duties() -> Iterator[Seen]:
+def _duties(known: Bodies) -> Iterator[Seen]:
     entries = ledger.entries(duties.today())
     for year in ledger.unknown_years(entries):
         yield Seen(f"calendar/{year}", "unknown", "calendar_unknown", None, None, {"year": year})
@@ -148,14 +153,14 @@ def _duties() -> Iterator[Seen]:
     for entry in newest.values():
         assert entry.due.on is not None
         yield Seen(f"duty/{entry.duty.id}", entry.period.name, OVERDUE, None, entry.duty.body_id,
-                   {**_named({"domain": entry.duty.domain.name, "body_id": entry.duty.body_id}),
+                   {**_named({"domain": entry.duty.domain.name, "body_id": entry.duty.body_id}, known),
                     "period": entry.duty.part_of(entry.period) or entry.period.name,
                     "due_on": entry.due.on.isoformat()})
 
 
-def _named(row: Mapping[str, Any]) -> dict[str, str]:
+def _named(row: Mapping[str, Any], known: Bodies) -> dict[str, str]:
     """Body and domain in both languages."""
     title = domains()[row["domain"]].title if row["domain"] in domains() else Text(row["domain"], row["domain"])
-    body = bodies.every().get(row["body_id"], {"title": row["body_id"]})
+    body = known.get(row["body_id"], {"title": row["body_id"]})
     english = body.get("title_en") or body["title"]
     return {"dataset": f"{body['title']}{title.zh}", "dataset_en": f"{english}: {title.en}"}
