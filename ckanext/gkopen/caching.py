@@ -72,10 +72,14 @@ def _same_for_everyone() -> bool:
 
 def _tag() -> str:
     """Public state, day (deadlines pass at midnight), program, and form of the answer where one address has several."""
-    state = model.value("select generation from gkopen.public_state") or 0
     day = datetime.now(ZoneInfo("Asia/Shanghai")).strftime("%y%m%d")
     shape = request.accept_mimetypes.best_match(SHAPES, default=SHAPES[0]) or SHAPES[0]
-    return f"{state}-{day}-{PROGRAM}-{SHAPES.index(shape)}"
+    return f"{generation()}-{day}-{PROGRAM}-{SHAPES.index(shape)}"
+
+
+def generation() -> int:
+    """The number of the public state."""
+    return model.value("select generation from gkopen.public_state") or 0
 
 
 def _program() -> str:

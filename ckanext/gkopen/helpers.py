@@ -21,10 +21,10 @@ from ckan.lib.helpers import helper_functions as h
 from ckan.plugins import toolkit
 from flask import has_request_context
 
-from ckanext.gkopen import bodies, ids
+from ckanext.gkopen import bodies, caching, ids
 from ckanext.gkopen.domains import Domain, UnknownDomain, get_domain
 from ckanext.gkopen.metadata.codes import meta_codes
-from ckanext.gkopen.model import every, one
+from ckanext.gkopen.model import every
 from ckanext.gkopen.publish.publication import source_of
 from ckanext.gkopen.review import roles
 from ckanext.gkopen.views.change import cells as gkopen_changed_cells
@@ -87,23 +87,17 @@ R = TypeVar("R")
 
 def shortly(function: Callable[P, R]) -> Callable[P, R]:
     """Keep the answer a few seconds, or until something is published; a language each. Only for what all see alike."""
-    kept: dict[Any, tuple[float, Any, R]] = {}
+    kept: dict[Any, tuple[float, int, R]] = {}
 
     @wraps(function)
     def answer(*args: P.args, **kwargs: P.kwargs) -> R:
-        key, newest = (h.lang(), args, tuple(sorted(kwargs.items()))), _newest()
+        key, newest = (h.lang(), args, tuple(sorted(kwargs.items()))), caching.generation()
         found = kept.get(key)
         if found is None or found[1] != newest or time.monotonic() - found[0] > SHORTLY_SECONDS:
             found = kept[key] = (time.monotonic(), newest, function(*args, **kwargs))
         return found[2]
 
     return answer
-
-
-def _newest() -> Any:
-    """Changes with every publication."""
-    row = one("select count(*) as n, max(at) as at from gkopen.publication")
-    return (row["n"], row["at"]) if row else None
 
 
 # ---- language ----------------------------------------------------------------------------------------------------
