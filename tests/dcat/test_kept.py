@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from ckan.lib.redis import connect_to_redis
+from ckan.plugins import toolkit
 from ckanext.dcat import logic
 from rdflib import Graph
 from rdflib.compare import isomorphic
@@ -49,3 +50,14 @@ def test_a_publication_shows_in_the_feed(published: Any, app: Any) -> None:
     drain()
     after = app.get("/catalog.ttl").data.decode()
     assert "第 1 次发布" in before and "第 2 次发布" in after and "第 1 次发布" not in after
+
+
+def test_only_pages_that_everybody_asks_for_are_kept(published: Any, app: Any) -> None:
+    """Sessions live in the same memory: whoever asks a new question each time must not push them out."""
+    pages = f"gkopen/rdf/{toolkit.config['ckan.site_id']}/page/*"
+    connect_to_redis().flushdb()
+    for asked in ("q=a", "q=b", "fq=domain:parking", "modified_since=2020-01-01", "page=12345678"):
+        assert app.get(f"/catalog.ttl?{asked}").status_code == 200, asked
+    assert not connect_to_redis().keys(pages)
+    assert app.get("/catalog.ttl?page=1").data == app.get("/catalog.ttl").data
+    assert len(connect_to_redis().keys(pages)) == 1

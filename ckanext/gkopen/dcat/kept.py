@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 FORMS = {"ttl": "nt", "n3": "nt", "xml": "pretty-xml", "rdf": "pretty-xml", "jsonld": "json-ld"}
 """Form of an address → how a dataset's triples are written. N-Triples are Turtle, and may follow one another."""
 DAYS = 7
+_COMMON = re.compile(r"[1-9]\d{0,2}", re.ASCII)
+"""Numbers of pages that are kept."""
 _ROOT = re.compile(r"<rdf:RDF\s+(?P<names>[^>]*)>(?P<inside>.*)</rdf:RDF>", re.DOTALL)
 
 
@@ -40,11 +42,11 @@ def dcat_catalog_show(original: Callable[..., str], context: Any, data_dict: dic
     if data_dict.get("profiles") or form not in FORMS:
         return original(context, data_dict)
     toolkit.check_access("dcat_catalog_show", context, data_dict)
-    asked = {name: data_dict.get(name) for name in ("page", "modified_since", "q", "fq")}
-    tag = caching.tag_of_request()
-    if tag is None:
+    tag, page = caching.tag_of_request(), str(data_dict.get("page") or 1)
+    # Only what everybody asks for: the memory is that of the sessions, and questions are without number.
+    if tag is None or not _COMMON.fullmatch(page) or any(data_dict.get(name) for name in ("modified_since", "q", "fq")):
         return _page(context, data_dict, form)
-    return _keep_one(f"page/{form}/{json.dumps(asked, sort_keys=True)}/{tag}", lambda: _page(context, data_dict, form))
+    return _keep_one(f"page/{form}/{page}/{tag}", lambda: _page(context, data_dict, form))
 
 
 @toolkit.chained_helper
