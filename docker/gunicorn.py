@@ -12,4 +12,6 @@ max_requests_jitter = 200
 # nginx is the only neighbour that reaches this port.
 forwarded_allow_ips = "*"
 accesslog = "-"
+# Without queries and referrers: the keys of feeds and of forgotten passwords stand in addresses.
+access_log_format = '%({x-forwarded-for}i)s %(t)s "%(m)s %(U)s %(H)s" %(s)s %(b)s %(L)s'
 worker_tmp_dir = "/dev/shm"

@@ -81,6 +81,7 @@ def get(cast: Cast, tmp_path: Path) -> Iterator[Get]:
     text = CONF.read_text("utf-8").replace("/var/lib/ckan/public/served", folder)
     text = text.replace("server web:5000;", f"server 127.0.0.1:{portal.server_port};")
     text = text.replace("listen 8080;", f"listen 127.0.0.1:{port};").replace("/var/cache/nginx", str(tmp_path))
+    text = text.replace("/var/log/nginx", str(tmp_path))
     (tmp_path / "portal.conf").write_text(text, "utf-8")
     main = MAIN.format(folder=tmp_path, user="user root;" if os.geteuid() == 0 else "")
     (tmp_path / "nginx.conf").write_text(main, "utf-8")
@@ -151,6 +152,26 @@ def test_the_rest_is_ckans(get: Get, cast: Cast) -> None:
     for headers in ({"Accept_Encoding": "gzip;q=0.5, *;q=0"}, {"If_Range": '"x"', "Range": "bytes=0-3"},
                     {"If_Match": '"x"'}):
         assert get(path, **headers).headers.get("X-Asked") == path
+
+
+def test_keys_in_addresses_are_not_written_down(get: Get, tmp_path: Path) -> None:
+    for asked in ("/office/feed.atom?token=geheim", "/en/office/feed.atom?token=geheim", "/user/reset/7?key=geheim",
+                  "/zh_Hans_CN/user/reset/7?key=geheim", "/dataset/?q=office/"):
+        get(asked)
+    noted = (tmp_path / "access.log").read_text("utf-8")
+    assert "geheim" not in noted
+    for line in ("GET /office/feed.atom HTTP", "GET /en/office/feed.atom HTTP", "GET /user/reset/7 HTTP",
+                 "GET /zh_Hans_CN/user/reset/7 HTTP", "GET /dataset/?q=office/ HTTP"):
+        assert line in noted
+
+
+def test_the_addresses_of_another_language_have_the_same_limits(get: Get) -> None:
+    login = [get(f"{prefix}/user/login").status_code for prefix in ("", "/en", "/zh_Hans_CN") * 5]
+    assert login[:11] == [404] * 11
+    assert login[-1] == 429
+    assert "X-Cache" in get("/en/about").headers
+    for asked in ("/en/open/index.json", "/en/open/", "/en/api/3/action/status_show", "/datastore/dump/x"):
+        assert "X-Cache" not in get(asked).headers
 
 
 def test_a_withdrawal_takes_the_file_away_at_once_and_a_sweep_puts_the_folder_right(get: Get, cast: Cast) -> None:

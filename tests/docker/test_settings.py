@@ -77,7 +77,9 @@ def test_pages_of_somebody_are_never_kept() -> None:
 
 
 def test_published_files_and_the_interface_are_passed_through() -> None:
-    for name in ("/open", "@open", "/api/", "/user/login"):
+    language = "/[a-z]{2}(?:_[A-Za-z]+)*"
+    for name in ("/open", f'~ "^{language}/open(?:/|$)"', "@open", f'~ "^(?:{language})?/(?:api|datastore/dump)/"',
+                 f'~ "^(?:{language})?/user/login"'):
         assert "proxy_pass http://portal" in location(name)
         assert "proxy_cache off" in location(name)
     assert "return 404" in location("= /metrics")
