@@ -169,7 +169,8 @@ class _Reader(LinedYaml):
             case "domain":
                 return self.matching(key, node, r"[a-z][a-z0-9_]{1,39}", "a-z 0-9 _")
             case "secret_env":
-                return self.matching(key, node, r"[A-Z][A-Z0-9_]{2,99}", "A-Z 0-9 _")
+                # No other variable of the process may be sent to an address that a source file names.
+                return self.matching(key, node, r"GKOPEN_SECRET_[A-Z0-9_]{1,86}", "GKOPEN_SECRET_ + A-Z 0-9 _")
             case _:
                 return self.text(key, node)
 

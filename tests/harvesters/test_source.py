@@ -95,6 +95,7 @@ MISTAKES = [
     (7, "signer: {family: header, id: a, variant: sm3}", "signer.variant", "sha256, hmac"),
     (7, "signer: national", "signer", "keys with values"),
     (8, "secret_env: geheim", "secret_env", "A-Z 0-9 _"),
+    (8, "secret_env: CKAN_SQLALCHEMY_URL", "secret_env", "GKOPEN_SECRET_"),
     (10, "request: {methode: POST}", "request.methode", "did you mean method"),
     (10, "request: {method: GET, body: json}", "request.body", "use query"),
     (10, "request: {first_page: 7}", "request.first_page", "0 to 1"),

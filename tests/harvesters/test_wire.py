@@ -72,7 +72,7 @@ class Wire:
     def read(self) -> list[Page]:
         source = load_source(
             f"{{name: aa, title: t, domain: dd, organization: a, transport: exchange, service: s, update_cycle: daily,"
-            f" url: 'http://127.0.0.1:{self.port}/x', signer: {{family: bearer}}, secret_env: GKOPEN_S}}"
+            f" url: 'http://127.0.0.1:{self.port}/x', signer: {{family: bearer}}, secret_env: GKOPEN_SECRET_A}}"
         )
         transport = open_transport(source, "s", allowed_hosts=[f"127.0.0.1:{self.port}"], limits=LIMITS)
         try:

@@ -117,7 +117,7 @@ def test_nothing_is_served_unsigned(served, path):
 def test_a_call_made_twice_is_a_replay(served, monkeypatch, service, family, signer):
     url, _ = served
     text = f"""{{name: aa, title: t, domain: parking, organization: a, transport: exchange, service: {service},
-        url: '{url}/{family}/data/{{service}}', signer: {signer}, secret_env: GKOPEN_S, update_cycle: daily}}"""
+        url: '{url}/{family}/data/{{service}}', signer: {signer}, secret_env: GKOPEN_SECRET_A, update_cycle: daily}}"""
     sent: list[requests.PreparedRequest] = []
     send = requests.Session.send
     monkeypatch.setattr(
