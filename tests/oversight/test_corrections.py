@@ -195,3 +195,11 @@ def test_two_rows_of_headings_are_joined() -> None:
 def test_a_row_without_a_finding_of_the_gate_is_shown_as_it_is() -> None:
     row: Mapping[str, Any] = {"电话": "0513-12345", "空": None}
     assert corrections.shown_row(row, [finding(1, "电话")]) == {"电话": "0513-12345", "空": ""}
+
+
+@pytest.mark.parametrize("code", ["body-unknown", "body-foreign"])
+def test_what_the_gate_never_saw_is_looked_through_before_it_is_shown(code: str) -> None:
+    row: Mapping[str, Any] = {"采购人": "某局", "备注": "联系 13812345678", "+1": "a.b@example.com", "金额": 12.5}
+    shown = {"采购人": "某局", "备注": corrections.look.HIDDEN, "+1": corrections.look.HIDDEN, "金额": "12.5"}
+    assert corrections.shown_row(row, [finding(1, None, code=code)]) == shown
+    assert corrections.shown_row(row, [finding(1, "采购人")]) == shown | {"备注": row["备注"]}

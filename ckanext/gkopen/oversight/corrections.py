@@ -21,7 +21,8 @@ from openpyxl.utils import get_column_letter
 from openpyxl.workbook import Workbook
 from openpyxl.worksheet.datavalidation import DataValidationList
 
-from ckanext.gkopen import blobs, model
+from ckanext.gkopen import blobs, model, reports
+from ckanext.gkopen.checks.personal import context_of, judge
 from ckanext.gkopen.labels import fold
 from ckanext.gkopen.oversight import book as look
 
@@ -235,8 +236,18 @@ def in_order(row: Mapping[str, Any], header: Iterable[str] | None) -> dict[str, 
 
 
 def shown_row(row: Mapping[str, Any], findings: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """A row that was set aside without its personal data: the cells that the privacy gate named are hidden."""
-    hidden = {fold(finding["label"]) for finding in findings
+    """A row that was set aside without its personal data: the cells that the privacy gate named are hidden, and those
+    that it never saw (of a row that belongs to no dataset, or beyond the last column) are looked through here."""
+    here = list(findings)
+    hidden = {fold(finding["label"]) for finding in here
               if finding["code"].startswith(look.PERSONAL) and finding["label"]}
-    return {label: look.HIDDEN if fold(label) in hidden and value not in (None, "") else "" if value is None
-            else str(value) for label, value in row.items()}
+    unseen = any(finding["code"] in (reports.BODY_UNKNOWN, reports.BODY_FOREIGN) for finding in here)
+
+    def shown(label: str, value: Any) -> str:
+        if value in (None, ""):
+            return ""
+        secret = fold(label) in hidden or ((unseen or label.startswith("+")) and judge(
+            str(value), context_of(label, "none")))
+        return look.HIDDEN if secret else str(value)
+
+    return {label: shown(label, value) for label, value in row.items()}
