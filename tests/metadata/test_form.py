@@ -72,6 +72,21 @@ def test_an_officer_changes_what_waits(cast: Cast, sign_in: Callable[[str], CKAN
     assert filled(app.get(ADDRESS))["contact_name"] == ["政府采购监督管理科"]
 
 
+def test_an_old_form_does_not_put_old_values_back(cast: Cast, sign_in: Callable[[str], CKANTestApp]) -> None:
+    submit(cast, *FIRST)
+    app = sign_in(cast.officer)
+    old = filled(app.get(ADDRESS))
+    colleague = app.post(ADDRESS, data=filled(app.get(ADDRESS)) | {"contact_name": "政府采购监督管理科"})
+    held = metadata_of(cast, colleague)["after"]
+    told = app.post(ADDRESS, data=old | {"title": "南通市财政局政府采购公告"})
+    assert "您打开此表单之后" in told.text
+    assert call("gkopen_revision_list", cast.officer, state="held")["results"][0]["id"] in colleague.request.path
+    assert held["contact_name"] == "政府采购监督管理科"
+    again = app.post(ADDRESS, data=filled(told) | {"contact_name": "政府采购监督管理科"})
+    after = metadata_of(cast, again)["after"]
+    assert (after["title"], after["contact_name"]) == ("南通市财政局政府采购公告", "政府采购监督管理科")
+
+
 def test_only_what_was_edited_differs_from_what_is_public(cast: Cast, sign_in: Callable[[str], CKANTestApp]) -> None:
     approve(cast, submit(cast, *FIRST)["revision_id"])
     drain()

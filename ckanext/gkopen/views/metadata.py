@@ -6,6 +6,7 @@ else what is public, in the fields of schemas/dataset.yaml.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -15,6 +16,7 @@ from ckan.lib.helpers import helper_functions as h
 from ckan.plugins import toolkit
 from flask import Blueprint
 
+from ckanext.gkopen import changesets
 from ckanext.gkopen.checks.catalogue import render
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.logic import language
@@ -59,7 +61,7 @@ def edit(name: str) -> Any:
     """
     dataset, organization = _dataset(name)
     known, waiting = _known(name)
-    page = {"dataset": dataset, "organization": organization, "waiting": waiting}
+    page = {"dataset": dataset, "organization": organization, "waiting": waiting, "seen": _seen(known)}
     if toolkit.request.method == "GET":
         return _form(page, known, {}, review_findings(known))
     posted = _posted(known)
@@ -71,6 +73,10 @@ def edit(name: str) -> Any:
     for finding in found:
         if (finding.code, finding.field) not in before:
             errors.setdefault(finding.field or "", []).append(_sentence(finding))
+    if changes and toolkit.request.form.get("seen", page["seen"]) != page["seen"]:
+        errors.setdefault("", []).append(toolkit._(
+            "Somebody has changed the metadata since you opened this form. The fields show what you wrote: compare it"
+            " with what waits or is public now, then submit again."))
     if errors:
         return _form(page, known | posted, errors, found)
     try:
@@ -107,6 +113,11 @@ def _known(name: str) -> tuple[Metadata, str | None]:
     except (toolkit.ObjectNotFound, toolkit.NotAuthorized):
         toolkit.abort(404, toolkit._("Nothing of this dataset waits or is public: submit its rows first."))
     return {field: public[field] for field in APPROVED if public.get(field) not in (None, "", [])}, None
+
+
+def _seen(known: Metadata) -> str:
+    """What a form was drawn from: one that is older than a colleague's edit would put the old values back."""
+    return hashlib.sha256(changesets.canonical_json(known)).hexdigest()
 
 
 def _posted(known: Metadata) -> Metadata:
