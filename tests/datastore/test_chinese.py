@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from ckan.plugins.toolkit import ValidationError
 from ckanext.datastore.backend.postgres import get_read_engine
 
-from ckanext.gkopen.datastore.chinese import MAX_TERMS, Conditions, conditions
+from ckanext.gkopen.datastore.chinese import MAX_LETTERS, MAX_TERMS, Conditions, conditions
 from ckanext.gkopen.publish import table
 from tests.publish.conftest import blobs  # noqa: F401 a fixture
 from tests.publish.sample import Blobs, canonical, domain, row
@@ -84,5 +84,6 @@ def test_the_index_is_used(texts: dict[str, tuple[str, str]]) -> None:
 def test_nothing_asked_and_too_much_asked(site: Any) -> None:
     with get_read_engine().connect() as connection:
         assert conditions(SAMPLE, " \u3000 ", connection) is None
-        with pytest.raises(ValidationError):
-            conditions(SAMPLE, "字 " * (MAX_TERMS + 1), connection)
+        for much in ("字 " * (MAX_TERMS + 1), "字" * (MAX_LETTERS + 1)):
+            with pytest.raises(ValidationError):
+                conditions(SAMPLE, much, connection)

@@ -144,7 +144,8 @@ def test_values_are_those_of_the_files(rows: list[dict[str, str | None]]) -> Non
     ({"filters": [1]}, "operators"), ({"sort": "nothing"}, "award_amount"), ({"sort": "area sideways"}, "desc"),
     ({"sort": "area, area"}, "desc"), ({"cursor": "abc"}, "cursor"), ({"cursor": "W10="}, "cursor"),
     ({"fields": "nothing"}, "award_amount"), ({"money": "gold"}, "text"), ({"q": {"nothing": "a"}}, "project_name"),
-    ({"q": 5}, "project_name"), ({"filters": {"area": {"eq": {"a": 1}}}}, "operators")])
+    ({"q": 5}, "project_name"), ({"filters": {"area": {"eq": {"a": 1}}}}, "operators"),
+    ({"filters": '{"$or": [' * 300 + "{}" + "]}" * 300}, "nested"), ({"q": "字" * 20_000}, "200")])
 def test_what_cannot_be_asked(rows: list[dict[str, str | None]], wrong: dict[str, Any], said: str) -> None:
     with pytest.raises(toolkit.ValidationError) as refused:
         call("gkopen_rows", "", **{"domain": "sample"} | wrong)

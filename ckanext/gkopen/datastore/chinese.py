@@ -13,6 +13,7 @@ from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.publish.table_sql import quoted, search_expression
 
 MAX_TERMS = 16
+MAX_LETTERS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ def conditions(domain: Domain, q: str | Mapping[str, Any], connection: Any) -> C
         return None
     if len(words) > MAX_TERMS:
         raise ValidationError({"q": [f"检索词不得超过 {MAX_TERMS} 个 / at most {MAX_TERMS} words"]})
+    if any(len(word) > MAX_LETTERS for _, word in words):
+        raise ValidationError({"q": [f"检索词不得超过 {MAX_LETTERS} 字 / a word has at most {MAX_LETTERS} letters"]})
     folded = connection.execute(
         sa.text('select lower(unnest(cast(:words as text[])) collate "pg_c_utf8")'),
         {"words": [word for _, word in words]},

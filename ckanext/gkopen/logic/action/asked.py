@@ -10,6 +10,9 @@ from ckan.plugins import toolkit
 
 from ckanext.gkopen.domains import Domain, domains
 
+DEEPEST = 20
+"""Levels of a question in JSON; what reads it goes down by recursion."""
+
 
 def limit_of(data_dict: Mapping[str, Any], default: int, most: int) -> int:
     """`limit`, 1 to `most`: one that is larger is refused and never cut silently."""
@@ -64,9 +67,14 @@ def names_of(data_dict: Mapping[str, Any], name: str, allowed: Mapping[str, Any]
 
 def json_of(text: Any, name: str) -> Any:
     """A value that may be given as JSON text, as in an address."""
-    if not isinstance(text, str):
-        return text
     try:
-        return json.loads(text)
+        value = json.loads(text) if isinstance(text, str) else text
     except (ValueError, RecursionError) as error:
         raise toolkit.ValidationError({name: [f"{name} 不是 JSON / {name} is no JSON"]}) from error
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [inner for outer in level if isinstance(outer, dict | list)
+                 for inner in (outer.values() if isinstance(outer, dict) else outer)]
+    if level:
+        raise toolkit.ValidationError({name: [f"{name} 嵌套过深 / {name} is nested too deeply: {DEEPEST}"]})
+    return value
