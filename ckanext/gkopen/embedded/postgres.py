@@ -100,11 +100,12 @@ class Postgres(Server):
         """initdb into a folder beside and rename it, so that `postgres/` is whole or absent."""
         make_folder(self._half_made)
         password = self.home / ".postgres-password"
+        password.unlink(missing_ok=True)
+        password.touch(0o600)
         password.write_text(secret(self.home, "postgres"))
         if self.user:
             shutil.chown(self._half_made, self.user, self.user)
             shutil.chown(password, self.user, self.user)
-        password.chmod(0o600)
         # The builtin provider sorts by code point on every system and still folds the case of all letters.
         command = [
             self.programs / "initdb",

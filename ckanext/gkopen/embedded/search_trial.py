@@ -7,7 +7,7 @@ needs a site without the guard. It has a home of its own and holds nothing else.
 import sys
 import threading
 
-from .keeping import free_port
+from .keeping import free_port, secret
 from .places import StartError, gkopen_home, make_folder, require_libmagic
 from .servers import Servers
 from .site import make_site, run_ckan
@@ -31,7 +31,7 @@ def search_trial() -> None:
             "ckan.plugins": "gkopen_search", "ckan.auth.route_after_login": "dashboard.datasets"})
         token = home / "token"
         if not token.exists():
-            run_ckan(ini, "user", "add", USER, f"email={USER}@example.com", "password=not-for-people-9")
+            run_ckan(ini, "user", "add", USER, f"email={USER}@example.com", f"password={secret(home, 'searcher')}")
             run_ckan(ini, "sysadmin", "add", USER)
             lines = run_ckan(ini, "user", "token", "add", USER, "judge").split()
             if not lines:
