@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from ckan import model
@@ -10,6 +11,7 @@ from ckan.plugins import toolkit
 from flask import Blueprint, Response
 
 from ckanext.gkopen.domains import domains
+from ckanext.gkopen.oversight import duties, ledger
 from ckanext.gkopen.review import roles
 from ckanext.gkopen.views import kept, report
 from ckanext.gkopen.views.findings import as_csv, every, grouped, rows_as_csv
@@ -123,10 +125,10 @@ def nil() -> Any:
 def _owed() -> list[dict[str, Any]]:
     """What the person's bodies owe and have not sent, the longest overdue first."""
     mine = {body.id for body in _choices()["body_choices"]}
-    found = [entry for state in ("overdue", "due") for entry in
-             act("gkopen_oversight_list", {"state": state, "limit": 1000})["results"]
-             if entry["organization"]["id"] in mine]
-    return sorted(found, key=lambda entry: (entry["due_on"], entry["domain"]))[:DESK_ROWS]
+    owed = [entry for entry in ledger.entries(duties.today())
+            if entry.state in ("overdue", "due") and entry.duty.body_id in mine]
+    owed.sort(key=lambda entry: (entry.due.on or date.max, entry.duty.domain.name))
+    return list(ledger.described(owed[:DESK_ROWS]))
 
 
 def _sources(**more: Any) -> str:
