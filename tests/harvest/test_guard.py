@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ckan import model as ckan_model
 from ckan.plugins import toolkit
 
 from ckanext.gkopen import model
@@ -141,6 +142,13 @@ def test_an_empty_source_never_deletes(public: City) -> None:
     age_tombstones(30)
     assert harvest()["counts"]["removed"] == 0
     print(f"0 items listed with HTTP 200: {before} public before and after, run held")
+
+
+def test_a_body_that_is_deleted_does_not_end_the_runs_of_its_source(public: City) -> None:
+    public.fault("empty")
+    model.execute('update "group" set state = \'deleted\' where id = (select body_id from gkopen.dataset)')
+    ckan_model.Session.commit()
+    assert harvest()["state"] == "held"
 
 
 def test_a_listing_that_is_not_whole_changes_nothing(public: City) -> None:

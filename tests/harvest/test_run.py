@@ -57,6 +57,14 @@ def test_an_undecided_revision_is_replaced_by_the_next_run(town: City) -> None:
     assert states == ["superseded", "held"]
 
 
+def test_a_source_that_cannot_be_read_ends_its_run_and_not_the_worker(town: City) -> None:
+    model.execute("update gkopen.source set config = config || '{\"older\": 1}' where name = :s", s=SOURCE)
+    ckan_model.Session.commit()
+    row = harvest()
+    assert (row["state"], row["error"]["kind"]) == ("failed", "TypeError")
+    assert not model.value("select 1 from gkopen.run where state in ('queued', 'running')")
+
+
 def test_a_dry_run_writes_nothing(town: City) -> None:
     counts = harvest(dry_run=True)["counts"]
     assert counts["added"] > 0

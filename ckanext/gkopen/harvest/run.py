@@ -53,8 +53,14 @@ def carry_out(claim: ledger.Claim, progress: Progress = lambda *_: None) -> Repo
     run = claim.run
     row = model.one("select * from gkopen.source where id = :id", id=run["source_id"])
     assert row is not None
-    source = source_of(row)
     report, stages = Report(), {}
+    try:
+        source = source_of(row)
+    except TypeError as problem:                          # kept by a version that knew other keys
+        log.exception("the source %s of run %s cannot be read", row["name"], run["id"])
+        report.at_least("failed")
+        ledger.finish(run, report.state, report.counts(), stages, _own_fault(problem), None)
+        return report
     error: dict[str, Any] | None = None
     wait: float | None = None
     try:
@@ -227,10 +233,11 @@ def _bodies(source: Source,
 
 def _absent(source: Source, domain: Domain, listed: set[str], report: Report) -> None:
     """Bodies that this source fed before and that a complete listing does not name at all: an alarm each."""
+    known = bodies.every()                                # a body that was deleted since is among them
     for row in model.every(
             "select distinct d.id, d.body_id from gkopen.dataset d join gkopen.submission s on s.dataset_id = d.id"
             " and s.source = :source where d.domain = :domain and d.state = 'published' order by d.id",
             source=f"source:{source.name}", domain=domain.name):
-        alarm = blast.empty(str(row["id"]))
-        if row["body_id"] not in listed and alarm:
-            report.hold(bodies.find(row["body_id"])["name"], str(row["id"]), None, [alarm])
+        alarm = blast.empty(str(row["id"])) if row["body_id"] not in listed else None
+        if alarm:
+            report.hold(known[row["body_id"]]["name"], str(row["id"]), None, [alarm])
