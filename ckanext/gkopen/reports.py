@@ -6,10 +6,9 @@ already, or names a body that the portal does not know. Every row of a source is
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from ckanext.gkopen import model
@@ -69,25 +68,24 @@ def of_run(run_id: str | None, told: Sequence[Told]) -> None:
     store(told)
 
 
-def set_aside(run_id: str, apart: Mapping[str, Mapping[str, Path]]) -> dict[str, dict[str, int]]:
-    """Rows (finding code → body → JSON Lines) that belong to no dataset of their source: quarantined under their run.
+def set_aside(run_id: str, apart: Mapping[str, Mapping[str, Iterable[str]]]) -> dict[str, dict[str, int]]:
+    """Rows (finding code → body → lines of JSON) that belong to no dataset of their source, under their run.
 
     Returns code → body → number of rows. A run that is resumed does it anew.
     """
     for table in ("finding", "quarantine"):
         model.execute(f"delete from gkopen.{table} where run_id = :run and dataset_id is null and revision_id is null",
                       run=run_id)
-    return {code: {body: _set_aside(run_id, code, body, path) for body, path in tables.items()}
+    return {code: {body: _set_aside(run_id, code, body, rows) for body, rows in tables.items()}
             for code, tables in apart.items()}
 
 
-def _set_aside(run_id: str, code: str, body: str, path: Path) -> int:
-    number = 0
-    with path.open(encoding="utf-8") as lines:
-        while batch := list(islice(enumerate(lines, number + 1), BATCH)):
-            model.insert_many("quarantine", ("run_id", "kind", "line", "row"),
-                              [(run_id, "bad", line, row) for line, row in batch])
-            model.insert_many("finding", ("run_id", "code", "severity", "line", "value"),
-                              [(run_id, code, severity_of(code), line, body) for line, _ in batch])
-            number = batch[-1][0]
+def _set_aside(run_id: str, code: str, body: str, rows: Iterable[str]) -> int:
+    number, numbered = 0, enumerate(rows, 1)
+    while batch := list(islice(numbered, BATCH)):
+        model.insert_many("quarantine", ("run_id", "kind", "line", "row"),
+                          [(run_id, "bad", line, row) for line, row in batch])
+        model.insert_many("finding", ("run_id", "code", "severity", "line", "value"),
+                          [(run_id, code, severity_of(code), line, body) for line, _ in batch])
+        number = batch[-1][0]
     return number

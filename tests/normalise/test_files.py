@@ -14,8 +14,9 @@ import pytest
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.examine import examine
 from ckanext.gkopen.normalise import text as text_module
+from ckanext.gkopen.normalise.opened import open_file
 from ckanext.gkopen.normalise.raw import MAX_TEXT_BYTES
-from ckanext.gkopen.normalise.rows import open_file, read_rows
+from ckanext.gkopen.normalise.rows import read_rows
 from ckanext.gkopen.records import Options, Unreadable
 
 PARKING = get_domain("parking")

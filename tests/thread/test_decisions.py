@@ -8,10 +8,11 @@ import pytest
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import blobs, changesets, helpers, model
+from ckanext.gkopen import changesets, helpers, model
 from ckanext.gkopen import verify as checks
 from ckanext.gkopen.logic.action.common import speaking
 from tests.people import call, make_cast
+from tests.races import crew
 from tests.thread.test_thread import FIRST, approve, dataset_id, drain, submit
 
 
@@ -58,7 +59,7 @@ def test_verify_names_a_lost_content_and_goes_on(site: Any) -> None:
     approve(cast, submit(cast, *FIRST)["revision_id"])
     drain()
     sha256 = changesets.public_parts(dataset_id(cast))["2024-06"]
-    (site.storage / "private" / blobs.location(sha256)).unlink()
+    crew.take_away(sha256)
     said = list(checks.problems())
     assert any(sha256 in problem and "missing" in problem for problem in said)
     assert any(problem.startswith(f"{cast.body}-procurement") and sha256 in problem for problem in said)

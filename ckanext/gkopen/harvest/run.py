@@ -11,7 +11,7 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -70,7 +70,9 @@ def carry_out(claim: ledger.Claim, progress: Progress = lambda *_: None) -> Repo
             if source.transport == "filedrop":
                 drops.take(run, source, folder, report, progress)
             else:
-                spool, entry = _fetch(run, source, folder, report, progress)
+                spool = Spool(folder)
+                stack.callback(spool.close)
+                entry = _fetch(run, source, spool, report, progress)
                 stages["fetch"] = round(time.monotonic() - started, 3)
                 started = time.monotonic()
                 _submit(run, source, spool, entry, report, progress)
@@ -123,16 +125,14 @@ def _cancelled(asked: ledger.Cancelled, report: Report) -> dict[str, str]:
                   " done; the others were not touched, and nothing is half written"}
 
 
-def _fetch(run: dict[str, Any], source: Source, folder: Path, report: Report,
-           progress: Progress) -> tuple[Spool, Any]:
-    """All pages, spooled by body. Raises HarvestError where the listing is not whole."""
+def _fetch(run: dict[str, Any], source: Source, spool: Spool, report: Report, progress: Progress) -> Any:
+    """All pages into the spool, by body; the entry of the source's catalogue. Raises HarvestError where the listing is
+    not whole."""
     transport = open_transport(source, source.secret(os.environ), breaker=breaker.Breaker(source.name),
                                allowed_hosts=toolkit.config["ckanext.gkopen.harvest.allowed_hosts"],
                                limits=LIMITS, sleep=lambda seconds: _rest(run, seconds))
-    spool = Spool(folder)
     with ExitStack() as stack:
         stack.callback(transport.close)
-        stack.callback(spool.close)
         ledger.check_epoch(run)
         ckan_model.Session.commit()
         entry = transport.catalogue() if source.catalogue else None
@@ -148,10 +148,10 @@ def _fetch(run: dict[str, Any], source: Source, folder: Path, report: Report,
             report.pages += 1
             report.rows_fetched += len(page.rows)
             progress("fetch", report.rows_fetched, page.total)
-    if not spool.paths and source.organization_column is None:
+    if not spool.rows and source.organization_column is None:
         spool.write(source.organization, [])
-        spool.close()
-    return spool, entry
+    spool.flush()
+    return entry
 
 
 def _rest(run: dict[str, Any], seconds: float) -> None:
@@ -182,7 +182,7 @@ def _submit(run: dict[str, Any], source: Source, spool: Spool, entry: Any, repor
     catalogue = {name: value for name, value in asdict(entry).items() if name != "raw"} if entry else None
     end = ckan_model.Session.rollback if run["dry_run"] else ckan_model.Session.commit
     named, apart = _bodies(source, spool)
-    listed = [tables.Table(ids.dataset_id(domain.name, body["id"]), body, *spool.join(names)) for body, names in named]
+    listed = [tables.Table(ids.dataset_id(domain.name, body["id"]), body, tuple(names), spool) for body, names in named]
     ledger.check_epoch(run)
     read_by = pipeline.read_by(domain, tables.options(source), tables.scope(source))
     known = again.unchanged(run, f"source:{source.name}", read_by,
@@ -206,28 +206,28 @@ def _submit(run: dict[str, Any], source: Source, spool: Spool, entry: Any, repor
 
 
 def _bodies(source: Source,
-            spool: Spool) -> tuple[list[tuple[dict[str, Any], list[str]]], dict[str, dict[str, Path]]]:
+            spool: Spool) -> tuple[list[tuple[dict[str, Any], list[str]]], dict[str, dict[str, Iterable[str]]]]:
     """Each body with the names that rows give it (a title here, a code there are one table), and what is set aside.
 
     That is finding code → name → rows: of names that nobody has, and of bodies for which the source may not speak.
     """
     found: dict[str, tuple[dict[str, Any], list[str]]] = {}
-    apart: dict[str, dict[str, Path]] = {reports.BODY_UNKNOWN: {}, reports.BODY_FOREIGN: {}}
+    apart: dict[str, dict[str, Iterable[str]]] = {reports.BODY_UNKNOWN: {}, reports.BODY_FOREIGN: {}}
     find = bodies.finder()
     free = source.organization_column is None or source.organizations == ["all"]
     allowed = set() if free else {find(name)["id"] for name in (source.organization, *source.organizations)}
-    for name, path in spool.paths.items():
+    for name in spool.rows:
         try:
             body = find(name)
         except bodies.UnknownBody:
             if source.organization_column is None:
                 raise
-            apart[reports.BODY_UNKNOWN][name] = path
+            apart[reports.BODY_UNKNOWN][name] = spool.lines(name)
             continue
         if free or body["id"] in allowed:
             found.setdefault(body["id"], (body, []))[1].append(name)
         else:
-            apart[reports.BODY_FOREIGN][name] = path
+            apart[reports.BODY_FOREIGN][name] = spool.lines(name)
     return list(found.values()), apart
 
 

@@ -3,69 +3,65 @@
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TextIO
 
 from ckanext.gkopen.harvesters.base import Row
 
-OPEN = 64
-"""Files held open at once: a catalogue of all bodies of a province has more than a process may have open."""
 WAITING = 4 << 20
 """Characters that are held in memory before they are written."""
+_BLOCK = 4 << 20
+
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class Spool:
-    """One file of JSON Lines for each name that rows give as their body."""
+    """JSON Lines of the rows of each name that rows give as their body, all in one file: bodies may be thousands."""
 
     def __init__(self, folder: Path):
-        self._folder = folder
-        self._open: OrderedDict[str, TextIO] = OrderedDict()
+        self._file = (folder / "spool").open("w+b")
+        self._end = 0
         self._waiting: dict[str, list[str]] = {}
         self._characters = 0
-        self.paths: dict[str, Path] = {}
+        self._pieces: dict[str, list[tuple[int, int]]] = {}
         self.rows: dict[str, int] = {}
 
     def write(self, name: str, rows: Iterable[Row]) -> None:
-        """Rows that come mixed, as of thousands of bodies, are kept until a file has more than one of them to take."""
-        if name not in self.paths:
-            self.paths[name] = self._folder / f"{len(self.paths)}.jsonl"
-            self.rows[name] = 0
+        """Rows that come mixed, as of thousands of bodies, are kept until there is a piece of several to write."""
         waiting = self._waiting.setdefault(name, [])
+        before = len(waiting)
         for row in rows:
-            line = json.dumps(row, ensure_ascii=False) + "\n"
+            line = _encode(row) + "\n"
             waiting.append(line)
             self._characters += len(line)
-            self.rows[name] += 1
+        self.rows[name] = self.rows.get(name, 0) + len(waiting) - before
         if self._characters > WAITING:
-            self._flush()
+            self.flush()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write what waits: only then is it read."""
         for name, lines in self._waiting.items():
-            self._file(name).writelines(lines)
+            data = "".join(lines).encode()
+            self._pieces.setdefault(name, []).append((self._end, len(data)))
+            self._file.write(data)
+            self._end += len(data)
+        self._file.flush()
         self._waiting, self._characters = {}, 0
 
-    def join(self, names: list[str]) -> tuple[Path, int]:
-        """The rows of several names in one file, in the order of the names; the others are emptied of theirs."""
-        self.close()
-        first, *others = names
-        with self.paths[first].open("ab") as joined:
-            for name in others:
-                joined.write(self.paths[name].read_bytes())
-                self.paths[name].unlink()
-        return self.paths[first], sum(self.rows[name] for name in names)
+    def data(self, names: Sequence[str]) -> Iterator[bytes]:
+        """The lines of some names, in the order of the names, in pieces of a few megabytes."""
+        for name in names:
+            for start, length in self._pieces.get(name, ()):
+                for at in range(start, start + length, _BLOCK):
+                    yield os.pread(self._file.fileno(), min(_BLOCK, start + length - at), at)
+
+    def lines(self, name: str) -> Iterator[str]:
+        """The rows of a name, a line each."""
+        rest = b""
+        for data in self.data([name]):
+            *lines, rest = (rest + data).split(b"\n")
+            yield from (line.decode() for line in lines)
 
     def close(self) -> None:
-        self._flush()
-        while self._open:
-            self._open.popitem()[1].close()
-
-    def _file(self, name: str) -> TextIO:
-        if name in self._open:
-            self._open.move_to_end(name)
-            return self._open[name]
-        if len(self._open) >= OPEN:
-            self._open.popitem(last=False)[1].close()
-        self._open[name] = self.paths[name].open("a", encoding="utf-8")
-        return self._open[name]
+        self._file.close()

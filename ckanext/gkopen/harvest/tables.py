@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from ckan import model as ckan_model
@@ -20,6 +21,7 @@ from ckanext.gkopen import blast, changesets, pipeline
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.harvest import contract, ledger
 from ckanext.gkopen.harvest.report import Report
+from ckanext.gkopen.harvest.spool import Spool
 from ckanext.gkopen.harvesters.source import Source
 from ckanext.gkopen.metadata.package import default_metadata
 from ckanext.gkopen.records import Options
@@ -32,19 +34,31 @@ BODIES, ROWS = 200, 5_000
 
 @dataclass(frozen=True)
 class Table:
-    """The rows that a listing has for one body, as JSON Lines."""
+    """The rows that a listing has for one body, under the names that it gives the body."""
 
     dataset_id: str
     body: dict[str, Any]
-    path: Path
-    rows: int
+    names: tuple[str, ...]
+    spool: Spool
+
+    @cached_property
+    def rows(self) -> int:
+        return sum(self.spool.rows[name] for name in self.names)
 
     @cached_property
     def fingerprint(self) -> str:
         """What a run that is resumed sees again is the same submission; what the source changed meanwhile is another.
         """
-        with self.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        digest = hashlib.sha256()
+        for data in self.spool.data(self.names):
+            digest.update(data)
+        return digest.hexdigest()
+
+    def write(self, path: Path) -> Path:
+        """Its rows as JSON Lines."""
+        with path.open("wb") as file:
+            file.writelines(self.spool.data(self.names))
+        return path
 
 
 def enough(tables: Sequence[Table]) -> bool:
@@ -65,7 +79,9 @@ def carry_out(run: dict[str, Any], source: Source, domain: Domain, tables: Seque
     if not tables:
         return
     try:
-        told = _together(run, source, domain, tables, catalogue)
+        with TemporaryDirectory(prefix="gkopen-tables-") as folder:
+            told = _together(run, source, domain, [
+                (table, table.write(Path(folder) / str(number))) for number, table in enumerate(tables)], catalogue)
         end()
     except (ledger.Fenced, ledger.Cancelled, *ledger.LOST):
         raise
@@ -91,18 +107,19 @@ def carry_out(run: dict[str, Any], source: Source, domain: Domain, tables: Seque
         raise failed[0]
 
 
-def _together(run: dict[str, Any], source: Source, domain: Domain, tables: Sequence[Table],
+def _together(run: dict[str, Any], source: Source, domain: Domain, written: Sequence[tuple[Table, Path]],
               catalogue: Mapping[str, Any] | None) -> list[Callable[[Report], None]]:
-    """What is to be told of each table, once it is committed."""
+    """What is to be told of each table, once it is committed. `written`: tables with the files of their rows."""
+    tables = [table for table, _ in written]
     ledger.check_epoch(run)
     told: dict[str, Callable[[Report], None]] = {}
     changesets.open_datasets(domain, [table.body for table in tables])     # all locks at once, in their one order
     before = contract.accepted([table.dataset_id for table in tables], str(run["source_id"]))
     profiles: dict[str, contract.Profile] = {}
-    fit: list[Table] = []
+    fit: list[tuple[Table, Path]] = []
     profiler = contract.Profiler(domain, source.mapping)
-    for table in tables:
-        rows = contract.first_rows(table.path)
+    for table, path in written:
+        rows = contract.first_rows(path)
         was, now = before[table.dataset_id], profiler.profile(rows, salt=table.dataset_id)
         drifts = contract.compare(was, now, source.mapping, contract.foreign_rows(rows, was))
         if drifts:
@@ -111,12 +128,13 @@ def _together(run: dict[str, Any], source: Source, domain: Domain, tables: Seque
             told[table.dataset_id] = _stopped(table, drifts, found)
         else:
             profiles[table.dataset_id] = now
-            fit.append(table)
-    outcomes = pipeline.submit_all([_submission(run, source, domain, table, catalogue) for table in fit]) if fit else []
+            fit.append((table, path))
+    outcomes = pipeline.submit_all([
+        _submission(run, source, domain, table, path, catalogue) for table, path in fit]) if fit else []
     contract.keep(run, [contract.Seen(outcome.dataset_id, profiles[outcome.dataset_id], outcome.submission_id)
                         for outcome in outcomes if outcome.state in ("held", "frozen")])
     buried = blast.buried([outcome.dataset_id for outcome in outcomes], f"source:{source.name}")
-    for table, outcome in zip(fit, outcomes, strict=True):
+    for (table, _), outcome in zip(fit, outcomes, strict=True):
         told[table.dataset_id] = _taken(table, outcome, buried.get(table.dataset_id, []))
     return [told[table.dataset_id] for table in tables]
 
@@ -133,10 +151,10 @@ def _taken(table: Table, outcome: pipeline.Outcome, buried: list[dict[str, Any]]
     return tell
 
 
-def _submission(run: dict[str, Any], source: Source, domain: Domain, table: Table,
+def _submission(run: dict[str, Any], source: Source, domain: Domain, table: Table, path: Path,
                 catalogue: Mapping[str, Any] | None) -> pipeline.Submission:
     return pipeline.Submission(
-        domain=source.domain, body=table.body, path=table.path, filename=f"{source.name}.jsonl",
+        domain=source.domain, body=table.body, path=path, filename=f"{source.name}.jsonl",
         source=f"source:{source.name}", submitted_by=f"source:{source.name}", run_id=run["id"],
         idempotency_key=f"{run['id']}/{table.body['id']}/{table.fingerprint}", options=options(source),
         scope=scope(source), metadata=default_metadata(domain, table.body, catalogue))

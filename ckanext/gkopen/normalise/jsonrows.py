@@ -15,6 +15,9 @@ import pyarrow as pa
 from .encoding import to_utf8
 from .raw import MAX_COLUMNS, MAX_JSON_BYTES, Body, Collector, Sheet, Source, refuse
 
+_FEW_BYTES = 1 << 18
+"""Up to so many bytes all objects at once are no matter."""
+
 
 class _Nested(str):
     """Stands for an object inside a cell; its text is kept for the quarantine."""
@@ -33,6 +36,8 @@ def open_json(path: Path) -> Source:
     records: Callable[[], Iterable[tuple[int, Any]]]
     if _is_lines(buffer):
         records = partial(_json_lines, buffer)  # parsed twice: all objects at once take ten times the text's memory
+        if buffer.size <= _FEW_BYTES:
+            records = partial(iter, list(records()))
     else:
         whole = list(enumerate(_rows_of(_parse(buffer.to_pybytes().decode("utf-8"), None)), 1))
         records = partial(iter, whole)
@@ -50,12 +55,14 @@ def open_json(path: Path) -> Source:
         collector = Collector(width)
         for line, record in records():
             row = collector.count
-            cells = [_text(record.get(label)) for label in header]
+            cells = list(map(record.get, header))
             if isinstance(record, _Twice):
                 collector.body.broken.add(row)
-            for label, cell in zip(header, cells, strict=True):
-                if isinstance(cell, _Nested):
-                    collector.body.nested[row] = label
+            for place, cell in enumerate(cells):
+                if type(cell) is not str:
+                    cells[place] = _text(cell)
+                    if isinstance(cells[place], _Nested):
+                        collector.body.nested[row] = header[place]
             collector.add(line, cells)
         return collector.finish()
 
@@ -90,7 +97,7 @@ def _json_lines(buffer: pa.Buffer) -> Iterator[tuple[int, Any]]:
 
 def _parse(text: str, line: int | None) -> Any:
     try:
-        return json.loads(text, parse_float=str, parse_int=str, parse_constant=_no_constant, object_pairs_hook=_object)
+        return _DECODER.decode(text)
     except RecursionError:
         raise refuse("json-broken", line=line, reason="nested too deeply") from None
     except json.JSONDecodeError as error:
@@ -108,6 +115,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return record if len(record) == len(pairs) else _Twice(record)
 
 
+_DECODER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_no_constant, object_pairs_hook=_object)
+
+
 def _rows_of(value: Any) -> list[Any]:
     """The one list of objects in a document: itself, or below one or two levels of envelope."""
     if isinstance(value, list):
@@ -123,12 +133,11 @@ def _rows_of(value: Any) -> list[Any]:
 
 
 def _text(value: Any) -> str:
+    """A value that is no text."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, str):
-        return value
     if isinstance(value, list) and all(isinstance(item, str | None) for item in value):
         return ";".join(item or "" for item in value)
     return _Nested(json.dumps(value, ensure_ascii=False))
