@@ -51,7 +51,7 @@ def test_encodings_are_exact(tmp_path, encoding):
 
 
 def test_short_gb18030_is_not_taken_for_korean(tmp_path):
-    assert rows_of(put(tmp_path, f"{HEADER}\n{ROW}".encode("gb18030"))).encoding == "gb18030"
+    assert rows_of(put(tmp_path, f"{HEADER}\n{ROW}".encode("gb18030"))).files[0].encoding == "gb18030"
 
 
 def test_mixed_unknown_and_broken_encodings_are_refused_with_their_line(tmp_path):
@@ -113,7 +113,7 @@ def test_headers_that_are_long_full_width_or_double(tmp_path):
     rows = rows_of(path)
     assert rows.text["district"].to_pylist() == ["崇川区"]
     assert [label for label, name in rows.columns.header().items() if name is None] == [long, f"{long} (2)", "备用"]
-    assert sorted(f.code for f in rows.findings) == ["column-unknown"] * 3 + ["header-duplicate"]
+    assert sorted(f.code for f in rows.files[0].findings) == ["column-unknown"] * 3 + ["header-duplicate"]
     assert refused(put(tmp_path, f"{HEADER},区\n{ROW},x"))[0] == "header-duplicate"
 
 
@@ -166,7 +166,7 @@ def test_hidden_and_further_sheets_are_reported(tmp_path):
         book.create_sheet("说明").append(["随便写写"])
 
     data = workbook([HEADER.split(","), ROW.split(",")], more=sheets)
-    found = {(f.code, f.sheet) for f in rows_of(put(tmp_path, data, "a.xlsx")).findings}
+    found = {(f.code, f.sheet) for f in rows_of(put(tmp_path, data, "a.xlsx")).files[0].findings}
     assert found == {("sheet-hidden", "隐藏"), ("sheet-left-out", "说明")}
     assert refused_option(put(tmp_path, data, "a.xlsx"), sheet="没有") == "sheet-missing"
 

@@ -36,7 +36,8 @@ class Apart(Exception):
 
 @dataclass(slots=True)
 class Body:
-    """Rows below the header. `columns`: string arrays of one length; `lines`: int32, 1-based in the file.
+    """Rows below the header. `columns`: string arrays of one length, or where the rows are few `cells`, a list each:
+    such bodies are put into columns together (`in_columns`). `lines`: int32, 1-based in the file.
 
     `surplus`: row → cells beyond the header's width; `short`: row → cells that were there; `broken`: rows whose
     quoting is damaged; `nested`: row → label of a cell that holds an object. All of them are kept whole, none is read.
@@ -49,6 +50,28 @@ class Body:
     broken: set[int] = field(default_factory=set)
     nested: dict[int, str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    cells: list[list[str]] = field(default_factory=list)
+
+
+def in_columns(bodies: Iterable[Body], width: int) -> list[pa.ChunkedArray]:
+    """The columns of bodies of one width, one below the other. The bodies are emptied."""
+    chunks: list[list[pa.Array]] = [[] for _ in range(width)]
+    waiting: list[list[str]] = []
+    for body in bodies:
+        if body.columns and waiting:
+            _put(chunks, waiting)
+            waiting = []
+        for own, column in zip(chunks, body.columns, strict=False):
+            own.extend(column.chunks)
+        waiting += body.cells
+        body.columns, body.cells = [], []
+    _put(chunks, waiting)
+    return [pa.chunked_array(own, pa.string()) for own in chunks]
+
+
+def _put(chunks: list[list[pa.Array]], rows: list[list[str]]) -> None:
+    for own, cells in zip(chunks, zip(*rows, strict=True), strict=False):
+        own.append(pa.array(cells, pa.string()))
 
 
 @dataclass(slots=True)
@@ -118,16 +141,14 @@ class Collector:
         self._rows.append(cells)
         self._lines.append(line)
         if len(self._rows) == self.BATCH:
-            self._flush()
-
-    def _flush(self) -> None:
-        for index, cells in enumerate(zip(*self._rows, strict=True)):
-            self._chunks[index].append(pa.array(cells, pa.string()))
-        self._rows = []
+            _put(self._chunks, self._rows)
+            self._rows = []
 
     def finish(self) -> Body:
-        if self._rows or not self.count:
-            self._flush()
-        self.body.columns = [pa.chunked_array(chunks, pa.string()) for chunks in self._chunks]
+        if self.count < self.BATCH:
+            self.body.cells = self._rows
+        else:
+            _put(self._chunks, self._rows)
+            self.body.columns = [pa.chunked_array(chunks, pa.string()) for chunks in self._chunks]
         self.body.lines = np.asarray(self._lines, np.int32)
         return self.body

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from ckanext.gkopen.normalise.cells import empty, flat, side_by_side
 from ckanext.gkopen.normalise.columns import Columns, contract, ignored_labels, require_columns
 from ckanext.gkopen.normalise.head import Head, trim_body
 from ckanext.gkopen.normalise.opened import Opened, open_rows
-from ckanext.gkopen.normalise.raw import Apart, Body, refuse
+from ckanext.gkopen.normalise.raw import Apart, Body, in_columns, refuse
 from ckanext.gkopen.normalise.shapes import Long, find_shape, turn
 from ckanext.gkopen.normalise.titles import from_title
 from ckanext.gkopen.normalise.totals import take_totals
@@ -120,12 +120,11 @@ def joined(files: list[Opened]) -> tuple[Body, np.ndarray]:
     """The bodies of files of the same columns as one, and the first row of each (and the number of all rows)."""
     bodies = [file.body for file in files]
     bounds = np.cumsum([0, *(len(body.lines) for body in bodies)])
+    columns = in_columns(bodies, len(files[0].head.labels))
     if len(bodies) == 1:
-        return bodies[0], bounds
+        return replace(bodies[0], columns=columns), bounds
     shift = list(zip(bounds.tolist(), bodies, strict=False))
-    return Body([pa.chunked_array([chunk for body in bodies for chunk in body.columns[index].chunks], pa.string())
-                 for index in range(len(bodies[0].columns))],
-                np.concatenate([body.lines for body in bodies]),
+    return Body(columns, np.concatenate([body.lines for body in bodies]),
                 {start + row: cells for start, body in shift for row, cells in body.surplus.items()},
                 {start + row: cells for start, body in shift for row, cells in body.short.items()},
                 {start + row for start, body in shift for row in body.broken},
