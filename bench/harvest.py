@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from ckan.plugins import toolkit
 
 from bench import stock
 from bench.measure import Figure, must_equal
+from bench.processor import READER
 from bench.running import SECRET_ENV
 from ckanext.gkopen import ids, model
 from ckanext.gkopen.embedded.screen import Screen
@@ -54,7 +54,7 @@ WHAT = {"a1": ("source → checked and held", "gather and fetch", "gather_fetch"
         "f": ("again, 1 % changed, 1 % gone", "again, content compared in its import stage", "again", "≥ 8 ×")}
 
 Taken = dict[str, tuple[float, float]]
-"""What was done → seconds by the clock, seconds of processor of the process that did it."""
+"""What was done → seconds by the clock, seconds of processor of the process that did it and of the servers."""
 
 
 def many(datasets: int, rounds: int, folder: Path, screen: Screen) -> list[Figure]:
@@ -85,7 +85,7 @@ def _figures(bench: str, datasets: int, ours: list[Taken], peer: list[Taken]) ->
         more = {stage: [round(taken[stage][1], 3) for taken in side] for stage in side[0] if stage.startswith(bench)}
         yield Figure(bench, name, [taken[bench][0] for taken in side], floor=floor,
                      target=f"{target} ckanext-harvest" if floor else "",
-                     note=f"{each} ms of processor a dataset and round", more={"processor": more})
+                     note=f"{each} ms of processor (process and servers) a dataset, by round", more={"processor": more})
 
 
 def _ours(source_file: Path, address: str, datasets: int, change: Callable[[bool], None]) -> Taken:
@@ -191,12 +191,11 @@ class _Clock:
         self._started = 0.0, 0.0
 
     def start(self) -> None:
-        self._started = time.perf_counter(), time.process_time()
+        self._started = READER.now()
 
     def stop(self, name: str) -> None:
-        seconds, processor = self.taken.get(name, (0.0, 0.0))
-        self.taken[name] = (seconds + time.perf_counter() - self._started[0],
-                            processor + time.process_time() - self._started[1])
+        before, now = self.taken.get(name, (0.0, 0.0)), READER.now()
+        self.taken[name] = (before[0] + now[0] - self._started[0], before[1] + now[1] - self._started[1])
 
     def join(self, name: str) -> None:
         parts = [taken for part, taken in self.taken.items() if part.startswith(f"{name} ")]

@@ -236,8 +236,8 @@ def _absent(source: Source, domain: Domain, listed: set[str], report: Report) ->
     known = bodies.every()                                # a body that was deleted since is among them
     for row in model.every(
             "select distinct d.id, d.body_id from gkopen.dataset d join gkopen.submission s on s.dataset_id = d.id"
-            " and s.source = :source where d.domain = :domain and d.state = 'published' order by d.id",
-            source=f"source:{source.name}", domain=domain.name):
-        alarm = blast.empty(str(row["id"])) if row["body_id"] not in listed else None
-        if alarm:
+            " and s.source = :source where d.domain = :domain and d.state = 'published'"
+            " and not d.body_id = any(cast(:listed as text[])) order by d.id",
+            source=f"source:{source.name}", domain=domain.name, listed=sorted(listed)):
+        if alarm := blast.empty(str(row["id"])):
             report.hold(known[row["body_id"]]["name"], str(row["id"]), None, [alarm])
