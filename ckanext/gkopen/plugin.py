@@ -28,6 +28,7 @@ from ckanext.gkopen.logic import action, auth, guard, page
 from ckanext.gkopen.metadata import choices, licences, validators
 from ckanext.gkopen.metadata.facets import facets
 from ckanext.gkopen.normalise import derived
+from ckanext.gkopen.publish import behind
 from ckanext.gkopen.publish.standards import prefix
 from ckanext.gkopen.publish.storage_s3 import S3Storage
 from ckanext.gkopen.search.plugin import SearchMixin
@@ -61,6 +62,9 @@ class GkopenPlugin(SearchMixin, DatastoreMixin, DefaultTranslation, plugins.Sing
     plugins.implements(plugins.ISignal)
     plugins.implements(plugins.ITranslation)
     plugins.implements(plugins.IFiles, inherit=True)
+
+    def before_dataset_search(self, search_params: dict[str, Any]) -> dict[str, Any]:
+        return super().before_dataset_search(behind.packages_shown(search_params))
 
     def update_config(self, config: Any) -> None:
         logs.configure(config, as_json=toolkit.asbool(config.get("ckanext.gkopen.log_json")))

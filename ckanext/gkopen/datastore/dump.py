@@ -25,6 +25,7 @@ from ckanext.gkopen import ids
 from ckanext.gkopen.datastore.chinese import conditions
 from ckanext.gkopen.datastore.spool import stream_copy
 from ckanext.gkopen.datastore.target import Target, find
+from ckanext.gkopen.publish import behind
 from ckanext.gkopen.publish.table_sql import TableSQL, quoted
 
 blueprint = Blueprint("gkopen_dump", __name__)
@@ -101,6 +102,9 @@ def _select(target: Target, data: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     if own:
         where.append("dataset_id = :gk_dataset")
         params["gk_dataset"] = target.dataset_id
+    if gone := behind.rows_shown():
+        where.append(gone[0])
+        params |= gone[1]
     filters = parse_query_filters(data.get("filters"), {"fields": types})
     for clause, *values in _where_clauses({"filterops": filters}, types):
         where.append(clause)

@@ -24,6 +24,7 @@ from sqlalchemy.exc import DataError, OperationalError, ProgrammingError
 from ckanext.gkopen import cursors
 from ckanext.gkopen.datastore.chinese import conditions
 from ckanext.gkopen.domains import Domain
+from ckanext.gkopen.publish import behind
 from ckanext.gkopen.publish.table_sql import SYSTEM_COLUMNS, TableSQL, quoted
 
 OPERATORS = ("eq", "in", "gt", "gte", "lt", "lte")
@@ -95,6 +96,9 @@ def where_of(domain: Domain, filters: Any, q: Any, connection: sa.Connection) ->
     Raises ValidationError that says what is allowed.
     """
     types, clauses, params = types_of(domain), [], {}
+    if gone := behind.rows_shown():
+        clauses.append(gone[0])
+        params |= gone[1]
     if filters not in (None, "", {}):
         try:
             parsed = parse_query_filters(filters, {"fields": types})

@@ -12,6 +12,7 @@ from ckanext.gkopen import ids
 from ckanext.gkopen.datastore.chinese import Conditions, conditions
 from ckanext.gkopen.datastore.live import hold
 from ckanext.gkopen.datastore.target import domain_of_table
+from ckanext.gkopen.publish import behind
 from ckanext.gkopen.publish.table_sql import quoted
 
 CAP = 10_000
@@ -31,6 +32,9 @@ class DatastoreMixin(IDatastore):
         if domain is None:
             return query_dict
         hold(context["connection"], quoted(data_dict["resource_id"]), context.get("query_timeout", MILLISECONDS))
+        gone = behind.rows_shown()
+        if gone:
+            query_dict["where"].append(gone)
         dataset = context.get(DATASET)
         if dataset is not None:
             query_dict["where"].append(('"dataset_id" = :gk_dataset', {"gk_dataset": dataset}))
@@ -40,7 +44,7 @@ class DatastoreMixin(IDatastore):
             found = conditions(domain, _asked(data_dict), context["connection"])
         if found is not None:
             _search(context["connection"], data_dict, query_dict, found)
-        elif not query_dict["distinct"] and len(query_dict["where"]) == (dataset is not None):
+        elif not gone and not query_dict["distinct"] and len(query_dict["where"]) == (dataset is not None):
             _count_all(context["connection"], data_dict, dataset)
         return query_dict
 

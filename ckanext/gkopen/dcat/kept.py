@@ -57,6 +57,19 @@ def structured_data(original: Callable[..., str], dataset_dict: dict[str, Any], 
     return _keep_one(_key(dataset_dict, "schemaorg"), lambda: original(dataset_dict))
 
 
+def forget(package_ids: Iterable[str]) -> None:
+    """Take away what is kept of packages, in whatever state, and all pages of the feed, which may hold them.
+
+    Raises RedisError: what was withdrawn does not stay in Valkey, where nobody asks for it, until it is old.
+    """
+    redis: Any = connect_to_redis()
+    start, gone = _named(""), set(package_ids)
+    for key in redis.scan_iter(match=f"{start}*", count=1000):
+        written, _, rest = key.decode().removeprefix(start).partition("/")
+        if written == "page" or rest.partition("/")[0] in gone:
+            redis.unlink(key)
+
+
 def _page(context: Any, data_dict: dict[str, Any], form: str) -> str:
     found = logic._search_ckan_datasets(context, data_dict)
     serializer = RDFSerializer()

@@ -20,7 +20,8 @@ def tables() -> list[dict[str, Any]]:
         " from gkopen.file f left join gkopen.dataset d on d.id = f.dataset_id"
         " left join public.package p on p.id = coalesce(f.dataset_id::text, :none)"
         " left join public.\"group\" g on g.id = d.body_id where f.sha256 is not null"
-        " and f.form = any(:forms) order by f.address", none="", forms=list(FORMS))
+        " and coalesce(d.state, '') <> 'withdrawn' and f.form = any(:forms) order by f.address",
+        none="", forms=list(FORMS))
     order = list(FORMS)
     rows.sort(key=lambda row: order.index(row["form"]))
     listed = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,8 @@ OF_ALL_BODIES = ("bulk", "standards")
 """Exits that hold all bodies of a domain together: made at most once an interval."""
 TOGETHER = {"datastore": 100, "files": 20, "solr": 100}
 """Exit → datasets of one domain that are brought up in one transaction, at most. A withdrawal waits for no more."""
+LONGEST_PAUSE, LONGEST_URGENT_PAUSE = 60, 10
+"""Seconds between two tries of what fails, at most; urgent is what a withdrawal takes away."""
 CHANNEL = "gkopen"
 """LISTEN/NOTIFY channel: the doorbell of the workers."""
 
@@ -48,17 +50,19 @@ def enqueue(dataset_id: str, seq: int, domain: str, *, urgent: bool = False) -> 
     """Put every exit of a publication on the list.
 
     What holds all bodies of a domain is made at most once an interval; where something is withdrawn (`urgent`), at
-    once.
+    once, and before everything else.
     """
     interval = 0 if urgent else toolkit.config["ckanext.gkopen.bulk_interval"]
-    model.execute("insert into gkopen.outbox (dataset_id, seq, sink) select :d, :seq, unnest(cast(:sinks as text[]))",
-                  d=dataset_id, seq=seq, sinks=[s for s in SINKS if s not in OF_ALL_BODIES])
+    model.execute("insert into gkopen.outbox (dataset_id, seq, sink, urgent)"
+                  " select :d, :seq, unnest(cast(:sinks as text[])), :urgent", d=dataset_id, seq=seq, urgent=urgent,
+                  sinks=[s for s in SINKS if s not in OF_ALL_BODIES])
     model.execute(
-        "insert into gkopen.outbox (dataset_id, seq, sink, not_before) select :d, :seq, s.sink, greatest(now(), ("
+        "insert into gkopen.outbox (dataset_id, seq, sink, urgent, not_before)"
+        " select :d, :seq, s.sink, :urgent, greatest(now(), ("
         " select max(o.done_at) + make_interval(secs => :interval) from gkopen.outbox o"
         " join gkopen.dataset x on x.id = o.dataset_id where x.domain = :domain and o.sink = s.sink))"
         " from unnest(cast(:sinks as text[])) as s (sink)",
-        d=dataset_id, seq=seq, interval=interval, domain=domain,
+        d=dataset_id, seq=seq, urgent=urgent, interval=interval, domain=domain,
         sinks=[s for s in OF_ALL_BODIES if s != "standards" or domain in STANDARDS])
     model.execute("select pg_notify(:channel, 'outbox')", channel=CHANNEL)
 
@@ -69,13 +73,13 @@ def drain(dataset_id: str | None = None, *, until: float | None = None) -> Itera
         yield from done
 
 
-def work_batch(dataset_id: str | None = None) -> list[Done]:
+def work_batch(dataset_id: str | None = None, sinks: Sequence[str] = SINKS) -> list[Done]:
     """Claim due rows of one exit and domain, bring the exit to the newest seqs, commit. Empty when nothing is due.
 
     A failure is written to its row with the time of the next try, and logged; it is never raised, so that one broken
     exit does not stop the others. What fails together is done again one by one: a row waits only for its own failure.
     """
-    rows = _claim(dataset_id)
+    rows = _claim(dataset_id, sinks)
     if len(rows) < 2:
         return [done for row in rows if (done := _alone(row))]
     try:
@@ -86,15 +90,18 @@ def work_batch(dataset_id: str | None = None) -> list[Done]:
     return [done for row in rows if (done := _alone(_claim_again(row)))]
 
 
-_CLAIM = ("select o.dataset_id, o.seq, o.sink, o.attempts, d.domain, d.seq as newest, d.state, d.name"
+_CLAIM = ("select o.dataset_id, o.seq, o.sink, o.attempts, o.urgent, d.domain, d.seq as newest, d.state, d.name"
           " from gkopen.outbox o join gkopen.dataset d on d.id = o.dataset_id where o.done_at is null and ")
 
 
-def _claim(dataset_id: str | None) -> list[dict[str, Any]]:
+def _claim(dataset_id: str | None, sinks: Sequence[str]) -> list[dict[str, Any]]:
     """The row that is due first, and others of its exit and domain that never failed, each dataset once. Locked."""
-    first = model.one(
-        _CLAIM + "o.not_before <= now() and (cast(:d as uuid) is null or o.dataset_id = cast(:d as uuid))"
-        " order by o.not_before, o.dataset_id, o.seq limit 1 for update of o skip locked", d=dataset_id)
+    due = _CLAIM + ("o.not_before <= now() and o.sink = any(:sinks) and"
+                    " (cast(:d as uuid) is null or o.dataset_id = cast(:d as uuid))")
+    first = model.one(due + " and o.urgent order by array_position(cast(:sinks as text[]), o.sink), o.not_before"
+                      " limit 1 for update of o skip locked", d=dataset_id, sinks=list(sinks)) or model.one(
+        due + " order by o.not_before, o.dataset_id, o.seq limit 1 for update of o skip locked", d=dataset_id,
+        sinks=list(sinks))
     if first is None:
         ckan_model.Session.rollback()
         return []
@@ -124,7 +131,7 @@ def _alone(row: dict[str, Any] | None) -> Done | None:
     except Exception as error:
         ckan_model.Session.rollback()
         log.exception("exit %s of %s is behind; it will be tried again", row["sink"], row["name"])
-        delay = min(2 ** min(row["attempts"], 8), 300)
+        delay = min(2 ** min(row["attempts"], 8), LONGEST_URGENT_PAUSE if row["urgent"] else LONGEST_PAUSE)
         model.execute("update gkopen.outbox set attempts = attempts + 1, error = :error,"
                       " not_before = now() + make_interval(secs => :delay) where dataset_id = :d and seq = :seq"
                       " and sink = :sink and done_at is null", error=f"{type(error).__name__}: {error}"[:500],
@@ -254,6 +261,8 @@ def _solr(rows: list[dict[str, Any]]) -> None:
     bulk = ids.bulk_id(rows[0]["domain"])
     known = [bulk] if ckan_model.Package.get(bulk) is not None else []
     _index([*(str(row["dataset_id"]) for row in rows), *known])
+    if withdrawn := [str(row["dataset_id"]) for row in rows if row["urgent"]]:
+        kept.forget([*withdrawn, bulk])
 
 
 def _index(package_ids: list[str]) -> None:

@@ -138,6 +138,13 @@ def drop_dataset(domain: Domain, dataset_id: str, seq: int) -> Applied:
     return bring_up(domain, dataset_id, "", seq, {}, read_blob)
 
 
+def is_busy(domain: Domain) -> bool:
+    """Whether somebody is changing the domain's table just now; a rebuild may take minutes."""
+    with transaction() as cursor:
+        cursor.execute("select pg_try_advisory_xact_lock(%s)", (lock_key(TableSQL(domain).id),))
+        return not cursor.fetchone()[0]
+
+
 def sweep() -> list[str]:
     """Drops what was left in the build schema; returns the names. Live tables are never touched."""
     with transaction() as cursor:

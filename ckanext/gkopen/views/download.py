@@ -51,8 +51,7 @@ def send(row: Mapping[str, Any]) -> Response:
     try:
         held = store.open_file(row["sha256"], coding, size)
     except storages.exc.MissingFileError:  # taken away since the row was read; the commit that says so is on its way
-        text = "该文件正在更新，请稍后再试。\nThis file is just being replaced: try again in a moment.\n"
-        return Response(text, 503, {"Retry-After": "5"}, content_type="text/plain; charset=utf-8")
+        return replaced()
     response = Cacheable(wrap_file(request.environ, held, 1 << 18), direct_passthrough=True)  # type: ignore[arg-type]
     response.headers["Content-Type"] = row["media_type"]
     response.content_length = size
@@ -76,6 +75,13 @@ def conditional(response: Response, size: int) -> Response:
         response = said(416, "所请求的范围超出文件大小。", f"The range lies outside the file's {size} bytes.")
         response.headers["Content-Range"] = f"bytes */{size}"
     return response
+
+
+def replaced() -> Response:
+    """Nothing for a moment: what there is may not be shown any more, and the file that follows is being made."""
+    text = "该文件正在更新，请稍后再试。\nThis file is just being replaced: try again in a moment.\n"
+    return Response(text, 503, {"Retry-After": "5", "Cache-Control": "no-store"},
+                    content_type="text/plain; charset=utf-8")
 
 
 def coding_for(accepted: Accept, made: Iterable[str]) -> str:

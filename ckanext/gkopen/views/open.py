@@ -10,9 +10,9 @@ from flask import Blueprint, Response
 
 from ckanext.gkopen import model
 from ckanext.gkopen.domains import domains
-from ckanext.gkopen.publish import listing
+from ckanext.gkopen.publish import behind, listing
 from ckanext.gkopen.publish.forms.make import FORMS
-from ckanext.gkopen.views.download import Cacheable, cached, said, send
+from ckanext.gkopen.views.download import Cacheable, cached, replaced, said, send
 
 __all__ = ["Cacheable", "blueprint"]
 
@@ -53,12 +53,13 @@ def _file(domain: str, address: str, form: str) -> Response:
     if form not in FORMS:
         return said(404, f"没有 .{form} 这种格式，可用：{'、'.join(FORMS)}。",
                      f"There is no form .{form}; use one of: {', '.join(FORMS)}.")
-    row = model.one("select address, dataset_id, domain, form, sha256, size, media_type, variants,"
-                    " reason, updated_at from gkopen.file where address = :address", address=address)
+    row = model.one("select f.address, f.dataset_id, f.domain, f.form, f.sha256, f.size, f.media_type, f.variants,"
+                    " f.updated_at, d.state = 'withdrawn' as withdrawn, coalesce(d.reason, f.reason, '') as reason"
+                    " from gkopen.file f left join gkopen.dataset d on d.id = f.dataset_id where f.address = :address",
+                    address=address)
     if row is None:
         return said(404, "这里没有已发布的数据；全部数据见 /open/。",
                      "Nothing is published here; /open/ lists everything that is.")
-    if row["sha256"] is None:
-        reason = row["reason"] or ""
-        return said(410, f"该数据已撤回。{reason}", f"These data were withdrawn. {reason}")
-    return send(row)
+    if row["sha256"] is None or row["withdrawn"]:
+        return said(410, f"该数据已撤回。{row['reason']}", f"These data were withdrawn. {row['reason']}")
+    return replaced() if behind.file_is(row) else send(row)

@@ -10,9 +10,10 @@ from flask import Blueprint, Response
 
 from ckanext.gkopen import model
 from ckanext.gkopen.domains import Text
+from ckanext.gkopen.publish import behind
 from ckanext.gkopen.publish.standards import single
 from ckanext.gkopen.publish.standards.prefix import SAMPLES, missing, prefix
-from ckanext.gkopen.views.download import cached, said, send
+from ckanext.gkopen.views.download import cached, replaced, said, send
 
 blueprint = Blueprint("gkopen_standards", __name__)
 
@@ -69,7 +70,7 @@ def file(standard: str, file: str) -> Response:
         return refused
     row = model.one(f"select {FILES} from gkopen.file where address = :address", address=f"{standard}/{file}")
     if row is not None and row["sha256"] is not None:
-        return send(row)
+        return replaced() if behind.file_is(row) else send(row)
     if row is not None:
         return _gone(row["reason"])
     if standard in _ONE and file.endswith(".json"):

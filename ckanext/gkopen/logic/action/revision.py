@@ -16,6 +16,7 @@ from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.logic import clock, paging
 from ckanext.gkopen.logic.action.common import FINDING_COUNTS, dataset_row, need, speaking, user_of, visible_revision
 from ckanext.gkopen.logic.action.report import FINDINGS, findings_of_revision
+from ckanext.gkopen.publish import follow
 from ckanext.gkopen.push import tokens
 from ckanext.gkopen.review import decide, roles, sealing
 
@@ -137,6 +138,7 @@ def gkopen_dataset_withdraw(context: Any, data_dict: Any) -> dict[str, Any]:
         seq = decide.withdraw(str(dataset["id"]), data_dict.get("part") or None, user_of(context),
                               str(data_dict["reason"]))
         ckan_model.Session.commit()
+    follow.follow(dataset)
     return {"dataset": dataset["name"], "seq": seq}
 
 

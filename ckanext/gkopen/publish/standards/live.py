@@ -11,6 +11,7 @@ from ckanext.datastore.backend.postgres import get_read_engine
 
 from ckanext.gkopen import ids, model
 from ckanext.gkopen.domains import Domain
+from ckanext.gkopen.publish import behind
 from ckanext.gkopen.publish.standards.exact import Row
 from ckanext.gkopen.publish.table_sql import quoted
 
@@ -23,7 +24,7 @@ def rows_where(domain: Domain, field: str, values: Sequence[str], limit: int = 2
     if not values:
         return []
     assert field in domain.field_names
-    table = f'public.{quoted(ids.table_id(domain.name))}'
+    table, (shown, params) = f'public.{quoted(ids.table_id(domain.name))}', behind.rows_shown() or ("true", {})
     names = ("dataset_id", "part", "publisher", *domain.field_names)
     listed = ", ".join(f"{quoted(name)}::text as {quoted(name)}" for name in names)
     order = ", ".join(quoted(name) for name in domain.key)
@@ -32,8 +33,9 @@ def rows_where(domain: Domain, field: str, values: Sequence[str], limit: int = 2
             return []
         connection.execute(sa.text("set local datestyle to iso"))
         found = connection.execute(
-            sa.text(f"select {listed} from {table} where {quoted(field)} = any(:values) order by {order}"
-                    " limit :limit"), {"values": list(values), "limit": limit}).mappings()
+            sa.text(f"select {listed} from {table} where {quoted(field)} = any(:values)"
+                    f" and {shown} order by {order} limit :limit"),
+            {"values": list(values), "limit": limit, **params}).mappings()
         rows = [dict(row) for row in found]
     since = _public_since({row["dataset_id"] for row in rows})
     return [{**row, "public_at": since.get((row["dataset_id"], row["part"]), "")} for row in rows]
@@ -53,12 +55,12 @@ def iso(at: datetime) -> str:
 
 def numbers_below(domain: Domain, field: str, start: str) -> list[str]:
     """The values of an indexed field that begin with a text: `2401-320602-04-01-123456` and its extensions."""
-    table = f'public.{quoted(ids.table_id(domain.name))}'
+    table, (shown, params) = f'public.{quoted(ids.table_id(domain.name))}', behind.rows_shown() or ("true", {})
     with get_read_engine().connect() as connection:
         if connection.execute(sa.text("select to_regclass(:name)"), {"name": table}).scalar() is None:
             return []
         # The range is for the index: U+FFFF comes last in every collation. starts_with decides.
         return list(connection.execute(
             sa.text(f"select distinct {quoted(field)} from {table} where {quoted(field)} between :start and :end"
-                    f" and starts_with({quoted(field)}, :start)"),
-            {"start": start, "end": start + "\uffff"}).scalars())
+                    f" and starts_with({quoted(field)}, :start) and {shown}"),
+            {"start": start, "end": start + "\uffff", **params}).scalars())
