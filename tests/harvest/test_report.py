@@ -102,6 +102,38 @@ def test_a_source_speaks_only_for_the_bodies_that_it_names(town: City) -> None:
     assert speaks_for("nobody")["error"]["kind"] == "UnknownBody"
 
 
+def test_the_people_of_a_body_read_its_own_numbers(town: City) -> None:
+    """A source of many bodies: totals, alarms and names of the others are for the office alone."""
+    demo.act("organization_member_delete", id="jianghai-czj", username="officer")
+    lines = town.lines()
+    town.write([lines[0], *(",".join([*cells[:2], ("江海市城市管理局", "jianghai-czj")[at % 3 == 0], *cells[3:]])
+                            for at, cells in enumerate(line.split(",") for line in lines[1:61]))])
+    model.execute("update gkopen.source set config = config || cast(:change as jsonb) where name = :s", s=SOURCE,
+                  change=json.dumps({"organization_column": "区", "organizations": ["jianghai-czj"]}))
+    ckan_model.Session.commit()
+    row = harvest()
+    approve()
+    whole = call("gkopen_run_show", "office", id=str(row["id"]))["counts"]
+    assert (whole["rows_in"], {entry["body"] for entry in whole["outcomes"]}) == (60, {"jianghai-cgj", "jianghai-czj"})
+    assert "of_bodies" not in whole
+    own = call("gkopen_run_show", "officer", id=str(row["id"]))["counts"]
+    assert (own["rows_in"], own["rows_fetched"]) == (40, 40)
+    assert [entry["body"] for entry in own["outcomes"]] == ["jianghai-cgj"]
+    assert own["rows_in"] == own["rows_ok"] + own["rows_quarantined"] + own["rows_duplicate"]
+    assert own["added"] == own["rows_ok"] and own["added"] < whole["added"]
+    told = call("gkopen_finding_list", "officer", run=str(row["id"]), limit=1000)["results"]
+    assert sum(own["findings"].values()) == len(told)
+    town.write([lines[0]])                               # both bodies are empty: an alarm each
+    held = harvest()
+    assert {entry["body"] for entry in held["counts"]["held"]} == {"jianghai-cgj", "jianghai-czj"}
+    for action, data in (("gkopen_run_show", {"id": str(held["id"])}), ("gkopen_run_list", {}),
+                         ("gkopen_source_list", {}), ("gkopen_source_show", {"id": SOURCE})):
+        text = json.dumps(call(action, "officer", **data))
+        assert "jianghai-czj" not in text.replace('"organizations": ["jianghai-czj"]', ""), action
+    assert [entry["body"] for entry in call("gkopen_run_show", "officer", id=str(held["id"]))["counts"]["held"]
+            ] == ["jianghai-cgj"]
+
+
 def test_the_commands_file_holds_all_findings_of_a_run(public: City, cli: Any, tmp_path: Path) -> None:
     row = harvest()
     target = tmp_path / "findings.csv"

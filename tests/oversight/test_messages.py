@@ -12,7 +12,7 @@ from ckan.plugins import toolkit
 
 from ckanext.gkopen import model
 from ckanext.gkopen.demo import act
-from ckanext.gkopen.harvest import ledger
+from ckanext.gkopen.harvest import ledger, report
 from ckanext.gkopen.harvesters.source import load_source
 from ckanext.gkopen.oversight import mail, rounds, watch
 from tests.oversight.smtp import Postbox, postbox
@@ -62,7 +62,9 @@ def ended(state: str, **counts: Any) -> None:
     claim = ledger.claim(run_id)
     assert claim is not None
     try:
-        ledger.finish(claim.run, state, counts, {"fetch": 0.1}, {"kind": "X", "zh": SECRET, "en": SECRET})
+        own = {"nantong-czj": {**dict.fromkeys(report.NUMBERS, 0), **counts, "findings": {}}}
+        ledger.finish(claim.run, state, {"of_bodies": own, **counts}, {"fetch": 0.1},
+                      {"kind": "X", "zh": SECRET, "en": SECRET})
     finally:
         claim.release()
 
@@ -102,6 +104,23 @@ def test_a_source_is_told_of_once_when_it_changes(cast: Cast) -> None:
     assert told() == ["source_good"]
     model.execute("update gkopen.source set last_good_at = now() - interval '3 days'")
     assert told() == ["source_late"]
+
+
+def test_each_body_is_told_the_number_of_its_own_rows(cast: Cast) -> None:
+    numbers = dict.fromkeys(report.NUMBERS, 0) | {"findings": {}}
+    of_bodies = {cast.body: {**numbers, "rows_quarantined": 2}, cast.other: {**numbers, "rows_quarantined": 5}}
+    ended("partly", rows_in=50, rows_quarantined=7, of_bodies=of_bodies)
+    assert sorted(told()) == ["body_quarantine", "source_quarantine"]
+    for user, mine, theirs in ((cast.officer, "2 行", "5 行"), (cast.stranger, "5 行", "2 行")):
+        [message] = call("gkopen_message_list", user)["results"]
+        assert mine in message["subject"]["zh"] and theirs not in message["subject"]["zh"]
+    assert model.value("select count(*) from gkopen.mail m join gkopen.message g on g.id = m.message_id"
+                       " where m.user_id in (select id from public.\"user\" where name = :name)"
+                       " and g.params->>'rows' = '2'", name=cast.stranger) == 0
+    ended("failed")
+    assert told() == ["source_failing"]
+    ended("partly", rows_in=50, rows_quarantined=7, of_bodies=of_bodies)
+    assert told() == ["source_good"]
 
 
 def test_a_breaker_that_opens_and_closes(cast: Cast) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ STATES = ("done", "partly", "held", "stopped", "incomplete", "failed", "cancelle
 """How a run ends, the worst last: good rows delivered and bad ones set apart (partly); a person has to let it through
 (held); columns changed (stopped); not the whole listing came (incomplete); nothing came (failed); told to stop."""
 
+NUMBERS = ("rows_in", "rows_ok", "rows_quarantined", "rows_duplicate", "added", "changed", "removed")
 NAMED = 20
 """Rows that a report names; it states the number of all of them."""
 
@@ -24,7 +25,8 @@ class Report:
     """The counts add up: rows_in = rows_ok + rows_quarantined + rows_duplicate; rows of a stopped table come on top.
 
     `held`: frozen tables with the alarms of the blast-radius guard. `stopped`: tables whose columns changed.
-    `tombstones`: rows that are gone from the source and stay public until they are due.
+    `tombstones`: rows that are gone from the source and stay public until they are due. `of_bodies`: NUMBERS and
+    findings of each body, from which `seen_by` makes what its own people read.
     """
 
     state: str = "done"
@@ -38,6 +40,7 @@ class Report:
     changed: int = 0
     removed: int = 0
     outcomes: list[dict[str, Any]] = field(default_factory=list)
+    of_bodies: dict[str, dict[str, Any]] = field(default_factory=dict)
     findings: dict[str, int] = field(default_factory=dict)
     unknown_bodies: dict[str, int] = field(default_factory=dict)
     foreign_bodies: dict[str, int] = field(default_factory=dict)
@@ -51,10 +54,11 @@ class Report:
         self.state = max(self.state, state, key=STATES.index)
 
     def add(self, outcome: pipeline.Outcome, body: str) -> None:
-        for name in ("rows_in", "rows_ok", "rows_quarantined", "rows_duplicate", "added", "changed", "removed"):
+        own = self._of(body)
+        for name in NUMBERS:
             setattr(self, name, getattr(self, name) + getattr(outcome, name))
-        for code, number in outcome.findings.items():
-            self.findings[code] = self.findings.get(code, 0) + number
+            own[name] += getattr(outcome, name)
+        self._found(body, outcome.findings)
         self.outcomes.append({"body": body, "state": outcome.state, "revision": outcome.revision_id,
                               "dataset": outcome.dataset_id})
         if outcome.state == "returned" or outcome.rows_quarantined:
@@ -78,9 +82,16 @@ class Report:
         self.stopped.append({"body": body, "dataset": dataset_id, "rows": rows,
                              "drift": [drift.as_dict() for drift in drifts]})
         self.outcomes.append({"body": body, "state": "stopped", "revision": None, "dataset": dataset_id})
-        for code, number in Counter(finding.code for finding in found).items():
-            self.findings[code] = self.findings.get(code, 0) + number
+        self._found(body, Counter(finding.code for finding in found))
         self.at_least("stopped")
+
+    def _of(self, body: str) -> dict[str, Any]:
+        return self.of_bodies.setdefault(body, {**dict.fromkeys(NUMBERS, 0), "findings": {}})
+
+    def _found(self, body: str, numbers: Mapping[str, int]) -> None:
+        for findings in (self.findings, self._of(body)["findings"]):
+            for code, number in numbers.items():
+                findings[code] = findings.get(code, 0) + number
 
     def bury(self, body: str, buried: list[dict[str, Any]]) -> None:
         """Rows that are gone from the source and still public."""
@@ -102,3 +113,30 @@ class Report:
 
     def counts(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "state"}
+
+
+def seen_by(counts: Mapping[str, Any], names: Set[str] | None) -> dict[str, Any]:
+    """The counts of a run as the people of some bodies read them; None: of all bodies.
+
+    Tables, alarms and totals are those of their own bodies. What names a body that the portal does not know, or for
+    which the source may not speak, is theirs who keep the source, and they alone see a run.
+    """
+    whole = dict(counts)
+    of_bodies = whole.pop("of_bodies", {})
+    if names is None or not counts:
+        return whole
+    own = [numbers for body, numbers in of_bodies.items() if body in names]
+    apart = sum(sum((counts.get(name) or {}).values()) for name in ("unknown_bodies", "foreign_bodies"))
+    seen = whole | {name: sum(numbers[name] for numbers in own) for name in NUMBERS}
+    seen["rows_in"] += apart
+    seen["rows_quarantined"] += apart
+    seen["rows_fetched"] = seen["rows_in"]
+    findings = Counter({code: number for code, number in (counts.get("findings") or {}).items()
+                        if code in (reports.BODY_UNKNOWN, reports.BODY_FOREIGN) or code.startswith("drop-")})
+    for numbers in own:
+        findings.update(numbers["findings"])
+    seen["findings"] = dict(findings)
+    for name in ("outcomes", "held", "stopped", "tombstones"):
+        seen[name] = [entry for entry in counts.get(name, []) if entry["body"] in names]
+    seen["vanished"] = {body: rows for body, rows in (counts.get("vanished") or {}).items() if body in names}
+    return seen

@@ -15,6 +15,7 @@ from ckan.plugins import toolkit
 
 from ckanext.gkopen import bodies, logs, model
 from ckanext.gkopen.domains import Text, domains
+from ckanext.gkopen.harvest import report
 from ckanext.gkopen.oversight import duties, health, ledger, mail
 
 EVERY_SECONDS = 60
@@ -105,12 +106,25 @@ def _sources() -> Iterator[Seen]:
         params = {"source": row["name"]}
         shown = {"failing": "failing", "waiting": "waiting", "late": "late", "paused": UNDECIDED}.get(state, NORMAL)
         yield Seen(f"source/{row['id']}", shown, f"source_{shown}", "source_good", row["body_id"], params)
-        rows = (row["last_counts"] or {}).get("rows_quarantined", 0) if row["last_state"] else 0
-        if row["last_state"] in (None, "done", "partly", "held"):
-            yield Seen(f"quarantine/{row['id']}", "rows" if rows else NORMAL, "source_quarantine", None,
-                       row["body_id"], {**params, "rows": rows})
-        else:                                             # a run that failed says nothing of the rows
-            yield Seen(f"quarantine/{row['id']}", UNDECIDED)
+        yield from _quarantine(row, params)
+
+
+def _quarantine(row: Mapping[str, Any], params: dict[str, Any]) -> Iterator[Seen]:
+    """Rows of a source's last run that were set aside: each body is told the number of its own."""
+    subject = f"quarantine/{row['id']}"
+    if row["last_state"] not in (None, "done", "partly", "held"):  # a run that failed says nothing of the rows
+        for seen in model.every("select subject from gkopen.watched where starts_with(subject, :subject)",
+                                subject=subject):
+            yield Seen(seen["subject"], UNDECIDED)
+        return
+    counts = row["last_counts"] or {}
+    rows = report.seen_by(counts, {row["organization"]}).get("rows_quarantined", 0)
+    yield Seen(subject, "rows" if rows else NORMAL, "source_quarantine", None, row["body_id"], {**params, "rows": rows})
+    known = {body["name"]: body_id for body_id, body in bodies.every().items()}
+    for name, numbers in counts.get("of_bodies", {}).items():
+        if name != row["organization"] and name in known and numbers["rows_quarantined"]:
+            yield Seen(f"{subject}/{known[name]}", "rows", "body_quarantine", None, known[name],
+                       {**params, "rows": numbers["rows_quarantined"]})
 
 
 def _breakers() -> Iterator[Seen]:

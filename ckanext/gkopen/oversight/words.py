@@ -41,6 +41,11 @@ MESSAGES: Mapping[str, Words] = {
         Text("其余数据照常处理。请下载待改正表，在来源系统中更正；下一次归集时自动通过。",
              "The other rows go on. Download the workbook of corrections and mend them at the source: they come through"
              " with the next run."), "/office/runs?source={source}"),
+    "body_quarantine": Words(
+        Text("来源 {source} 中本单位的数据有 {rows} 行被隔离", "Rows set aside: {rows} of yours, from {source}"),
+        Text("其余数据照常处理。请在数据专员工作台打开待审版本，下载待改正表，并请来源系统更正。",
+             "The other rows go on. Open the revision on the officer's desk, download the workbook of corrections and"
+             " have the source mended."), "/office/"),
     "breaker_open": Words(
         Text("平台暂停访问：{host}", "Platform left alone: {host}"),
         Text("平台连续出错，系统暂缓访问并自动重试。请联系平台管理方。",

@@ -12,7 +12,7 @@ from ckan.plugins import toolkit
 
 from ckanext.gkopen import bodies, model
 from ckanext.gkopen.domains import get_domain
-from ckanext.gkopen.harvest import breaker, ledger
+from ckanext.gkopen.harvest import breaker, ledger, report
 from ckanext.gkopen.harvesters.source import load_source
 from ckanext.gkopen.logic import clock, paging
 from ckanext.gkopen.logic.action.common import need, speaking, user_of, visible_names, visible_run
@@ -23,13 +23,15 @@ from ckanext.gkopen.review import roles
 @toolkit.side_effect_free
 def gkopen_source_list(context: Any, data_dict: Any) -> dict[str, Any]:
     """Sources of the bodies that the caller may see, with their health. :param cursor: :param limit:"""
+    names = visible_names(context)
     listed = _listed(
         context, data_dict,
         "select s.*, r.id as last_run, r.state as last_state, r.finished_at as last_finished, r.counts as last_counts"
         " from gkopen.source s left join lateral (select * from gkopen.run r where r.source_id = s.id"
         " order by r.queued_at desc limit 1) r on true"
         " where (:all or s.organization = any(:names)) and (cast(:after_name as text) is null or s.name > :after_name)"
-        " order by s.name limit :limit", {"name": str}, _source)
+        " order by s.name limit :limit", {"name": str},
+        lambda row: _source(row, names))
     _with_breakers(listed["results"])
     return listed
 
@@ -81,6 +83,7 @@ def gkopen_run_create(context: Any, data_dict: Any) -> dict[str, Any]:
 @toolkit.side_effect_free
 def gkopen_run_list(context: Any, data_dict: Any) -> dict[str, Any]:
     """Runs, newest first. :param source: name or id :param state: :param cursor: :param limit:"""
+    names = visible_names(context)
     return _listed(
         context, data_dict,
         "select r.*, s.name as source, s.organization, s.domain from gkopen.run r"
@@ -90,13 +93,14 @@ def gkopen_run_list(context: Any, data_dict: Any) -> dict[str, Any]:
         " and (cast(:state as text) is null or r.state = :state) and (cast(:after_queued_at as timestamptz) is null or"
         " (r.queued_at, r.id) < (cast(:after_queued_at as timestamptz), cast(:after_id as uuid)))"
         " order by r.queued_at desc, r.id desc limit :limit",
-        {"queued_at": paging.moment, "id": UUID}, _run, source=data_dict.get("source"), state=data_dict.get("state"))
+        {"queued_at": paging.moment, "id": UUID}, lambda row: _run(row, names),
+        source=data_dict.get("source"), state=data_dict.get("state"))
 
 
 @toolkit.side_effect_free
 def gkopen_run_show(context: Any, data_dict: Any) -> dict[str, Any]:
-    """One run with its report. :param id:"""
-    return _run(visible_run(context, data_dict))
+    """One run with its report; of a source of many bodies, what is of the caller's. :param id:"""
+    return _run(visible_run(context, data_dict), visible_names(context))
 
 
 def _save(context: Any, data_dict: Any, *, replace: bool) -> dict[str, Any]:
@@ -168,21 +172,21 @@ def _with_breakers(sources: list[dict[str, Any]]) -> None:
         one["breakers"] = [{**each, "open_until": clock.told(each["open_until"])} for each in found[one["name"]]]
 
 
-def _source(row: dict[str, Any]) -> dict[str, Any]:
+def _source(row: dict[str, Any], names: set[str] | None = None) -> dict[str, Any]:
     result = {key: row[key] for key in ("name", "domain", "organization", "config", "state", "failures")}
     result |= {"id": str(row["id"])}
     for key in ("next_run_at", "last_good_at", "created_at", "last_finished"):
         result[key] = clock.told(row.get(key))
     result["health"] = health.of_source(row)
     result |= {"last_run": str(row["last_run"]) if row.get("last_run") else None, "last_state": row.get("last_state"),
-               "last_counts": row.get("last_counts")}
+               "last_counts": report.seen_by(row["last_counts"], names) if row.get("last_counts") else None}
     return result
 
 
-def _run(row: dict[str, Any]) -> dict[str, Any]:
+def _run(row: dict[str, Any], names: set[str] | None) -> dict[str, Any]:
     result = {key: row[key] for key in ("source", "organization", "domain", "state", "trigger", "requested_by",
-                                        "dry_run", "counts", "stages", "error", "cancel_by", "decision", "decided_by")}
-    result["id"] = str(row["id"])
+                                        "dry_run", "stages", "error", "cancel_by", "decision", "decided_by")}
+    result |= {"id": str(row["id"]), "counts": report.seen_by(row["counts"], names)}
     for key in ("queued_at", "started_at", "finished_at", "decided_at"):
         result[key] = clock.told(row[key])
     return result
