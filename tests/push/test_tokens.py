@@ -10,6 +10,7 @@ from ckan.cli.cli import ckan
 from ckan.plugins import toolkit
 
 from ckanext.gkopen import model
+from ckanext.gkopen.demo import act
 from tests.people import call, make_cast
 
 
@@ -61,6 +62,33 @@ def test_a_wrong_wish_is_refused_in_words(site: Any, changes: dict[str, Any], fi
     with pytest.raises(toolkit.ValidationError) as refused:
         call("gkopen_push_token_create", cast.admin, **data)
     assert set(refused.value.error_dict) == {field}
+
+
+@pytest.mark.parametrize("end", ["account closed", "role lost", "administrator no more"])
+def test_a_token_is_worth_what_its_maker_is(app: Any, cli: Any, end: str) -> None:
+    cast = make_cast()
+    maker = cast.admin if end == "administrator no more" else cast.officer
+    token = make(maker, cast.body)["token"]
+
+    def push(key: str) -> Any:
+        return app.post("/api/gkopen/push/procurement", data=b'{"rows": []}', headers={
+            "Authorization": f"Bearer {token}", "Idempotency-Key": key, "Content-Type": "application/json"})
+
+    assert push("1").status_code != 401
+    if end == "account closed":
+        act("user_delete", id=maker)
+    elif end == "role lost":
+        act("organization_member_create", id=cast.body, username=maker, role="member")
+    else:
+        act("user_patch", id=maker, sysadmin=False)
+    refused = push("2")
+    assert (refused.status_code, refused.json["error"]["code"]) == (401, "token-unsupported")
+    assert "数据专员" in refused.json["error"]["zh"] and "officer" in refused.json["error"]["en"]
+    asked = app.get(f"/api/gkopen/push/procurement/{'0' * 8}-0000-4000-8000-{'0' * 12}",
+                    headers={"Authorization": f"Bearer {token}"})
+    assert asked.status_code == 401
+    assert [row["supported"] for row in call("gkopen_push_token_list", cast.reviewer)["results"]] == [False]
+    assert f"refused: {maker} is no officer" in cli.invoke(ckan, ["gkopen", "push-token", "list"]).output
 
 
 def test_the_commands(cli: Any) -> None:

@@ -35,6 +35,8 @@ def list_() -> None:
         page = act("gkopen_push_token_list", cursor=cursor, limit=200)
         for item in page["results"]:
             state = f"revoked {item['revoked_at']}" if item["revoked_at"] else f"until {item['expires_at']}"
+            if not item["supported"]:
+                state += f" (refused: {item['created_by']} is no officer of the body any more)"
             body = (item["organization"] or {}).get("name", "-")
             click.echo("\t".join((item["name"], item["domain"], body, state, f"by {item['created_by']}",
                                   f"last used {item['last_used_at'] or 'never'}")))

@@ -1,7 +1,8 @@
 """Tokens of business systems: each may push one domain of one body, and nothing else.
 
 The token itself is shown once and never kept; its SHA-256 is enough, since it is random and long. Whoever made a token
-has seen it and could push by hand, and so does not approve what comes in by it (`creator`).
+has seen it and could push by hand, and so does not approve what comes in by it (`creator`). It is worth what its maker
+is: who may no longer submit for the body has no token that may.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 from uuid import uuid4
 
 from ckanext.gkopen import model
-from ckanext.gkopen.review import audit
+from ckanext.gkopen.review import audit, roles
 
 PREFIX = "gkp_"
 SUBMITTER = "push:"
@@ -24,7 +25,7 @@ MOST_DAYS, USUAL_DAYS = 730, 365
 
 
 class BadToken(Exception):
-    """`kind`: unknown, expired or revoked."""
+    """`kind`: unknown, expired, revoked, or unsupported: whoever made it may no longer submit for the body."""
 
     def __init__(self, kind: str):
         super().__init__(kind)
@@ -58,7 +59,14 @@ def find(token: str) -> dict[str, Any]:
         raise BadToken("revoked")
     if row["expired"]:
         raise BadToken("expired")
+    if not supported(row):
+        raise BadToken("unsupported")
     return row
+
+
+def supported(row: Mapping[str, Any]) -> bool:
+    """Whether the maker of a token has an account and may submit for its body."""
+    return roles.may_submit(row["created_by"], row["body_id"])
 
 
 def used(token_id: Any) -> None:

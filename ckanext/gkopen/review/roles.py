@@ -17,7 +17,7 @@ def user_id(name_or_id: str | None) -> str | None:
 
 
 def is_administrator(user: str | None) -> bool:
-    return bool(user) and authz.is_sysadmin(user)
+    return user_id(user) is not None and authz.is_sysadmin(user)
 
 
 def bodies(user: str | None, role: str) -> set[str]:

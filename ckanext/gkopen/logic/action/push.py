@@ -37,7 +37,8 @@ def gkopen_push_token_create(context: Any, data_dict: Any) -> dict[str, Any]:
 
 @toolkit.side_effect_free
 def gkopen_push_token_list(context: Any, data_dict: Any) -> dict[str, Any]:
-    """Tokens of the bodies for which the caller may submit, without the tokens themselves. :param cursor: :param limit:
+    """Tokens of the bodies for which the caller may submit, without the tokens themselves. One that is not `supported`
+    is refused: whoever made it has no account any more, or may not submit for the body. :param cursor: :param limit:
     """
     toolkit.check_access("gkopen_desk", context, {})
     user = user_of(context)
@@ -81,7 +82,7 @@ def _wrong(what: str) -> Any:
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
     body = ckan_model.Group.get(row["body_id"])
     shown = {"name": row["name"], "domain": row["domain"], "created_by": row["created_by"],
-             "revoked_by": row["revoked_by"],
+             "revoked_by": row["revoked_by"], "supported": tokens.supported(row),
              "organization": {"name": body.name, "title": body.title or body.name} if body else None}
     for name in ("created_at", "expires_at", "last_used_at", "revoked_at"):
         shown[name] = clock.told(row[name])
