@@ -41,12 +41,15 @@ def test_the_catalogue_entry_is_read_by_label() -> None:
 
 @pytest.mark.parametrize(("said", "condition", "openness"), [
     ("是", "", "unconditional"), ("是", "注明来源", "conditional"), (True, "无", "unconditional"),
+    ("是", "无条件开放", "unconditional"), ("是", "无条件", "unconditional"),
     ("否", "", "not_open"), (False, "", "not_open"), ("有条件开放", "实名申请", "conditional"),
     ("不予开放", "", "not_open"), ("", "", None), (None, "注明来源", None), ("待定", "", None), ("1", "", None),
 ])
 def test_openness_comes_from_the_word_on_openness_alone(said, condition: str, openness: str | None) -> None:
     entry = {"open": said, "open_condition": condition, "share_type": "无条件共享"}
-    assert default_metadata(PROCUREMENT, BODY, entry).get("open_type") == openness
+    meta = default_metadata(PROCUREMENT, BODY, entry)
+    assert meta.get("open_type") == openness
+    assert openness != "unconditional" or "open_condition" not in meta, "a condition that says there is none is none"
 
 
 def test_a_silent_entry_leaves_openness_to_be_asked_for() -> None:

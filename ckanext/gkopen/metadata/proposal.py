@@ -37,6 +37,7 @@ TEXT = (
 YES = {"是", "开放", "可以开放", "yes", "true", "y"}
 NO = {"否", "no", "false", "n"}
 NOTHING = {"", "无", "/", "-", "—", "none"}
+FREE = {"无条件", "无条件开放", "普遍开放"}
 
 
 def default_metadata(domain: Domain, body: Mapping[str, Any], catalogue_entry: Mapping[str, Any] | None, *,
@@ -56,6 +57,8 @@ def default_metadata(domain: Domain, body: Mapping[str, Any], catalogue_entry: M
     if catalogue_entry is None:
         meta["open_type"] = "unconditional"
     meta |= {name: text for name in TEXT if (text := _plain(entry.get(name))).casefold() not in NOTHING}
+    if meta.get("open_condition") in FREE:
+        del meta["open_condition"]
     meta |= {name: found[0] for name, codes in ONE.items() if (found := _known(codes, entry.get(name)))}
     meta |= {name: found for name, codes in MANY.items() if (found := _known(codes, entry.get(name)))}
     if openness := _openness(entry):
@@ -103,7 +106,8 @@ def _openness(entry: Mapping[str, Any]) -> str:
     said = _plain(_said_of_openness(entry))
     if said.casefold() in YES:
         condition = _plain(entry.get("open_condition"))
-        return "unconditional" if condition.casefold() in NOTHING else "conditional"
+        free = condition.casefold() in NOTHING or condition in FREE
+        return "unconditional" if free else "conditional"
     if said.casefold() in NO:
         return "not_open"
     found = meta_codes("meta_open_type").find(said)
