@@ -31,5 +31,7 @@ def test_pages_fit_their_window(published: Portal, visit: Callable[..., Any]) ->
                     page.screenshot(path=Path(PICTURES) / f"{name}-{size['width']}.png", full_page=True)
             page.goto(pages["row"])
             assert page.get_by_text("812,345.67").count() >= 2
+            after = changed["after"]
+            assert page.locator("h1").inner_text() == f"{after['project_name']} · {after['buyer_name']}"
             page.goto(pages["dataset"])
             assert page.locator("#revisions tbody tr").count() == 2

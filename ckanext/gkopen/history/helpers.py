@@ -7,10 +7,10 @@ from typing import Any
 
 from ckan.plugins import toolkit
 
-from ckanext.gkopen.domains import Field
+from ckanext.gkopen.domains import Domain, Field
 from ckanext.gkopen.views.preview import cell, unit
 
-__all__ = ["gkopen_publications", "gkopen_row_cell"]
+__all__ = ["gkopen_publications", "gkopen_row_cell", "gkopen_row_title"]
 
 SHOWN = 20
 """Revisions on a dataset's page; `gkopen_publication_list` gives all of them."""
@@ -22,6 +22,16 @@ def gkopen_publications(package: Mapping[str, Any]) -> dict[str, Any] | None:
         return toolkit.get_action("gkopen_publication_list")({"user": ""}, {"id": package["id"], "limit": SHOWN})
     except toolkit.ObjectNotFound:
         return None
+
+
+def gkopen_row_title(domain: Domain, told: Mapping[str, Any]) -> str:
+    """A row's name for people: its key, or where that is put together by the portal what the row is found by."""
+    if any(domain.field(name).derived for name in domain.key):
+        for row in told["results"]:
+            named = [str(value) for field in domain.search_fields if (value := (row["current"] or {}).get(field.name))]
+            if named:
+                return " · ".join(dict.fromkeys(named[:2]))
+    return " · ".join(str(value) for value in told["key"].values() if value)
 
 
 def gkopen_row_cell(field: Field, value: Any) -> str:
