@@ -14,6 +14,16 @@ ARGUMENTS = ("--no-sandbox", "--headless=new", "--disable-gpu", "--disable-quic"
 WIDE: ViewportSize = {"width": 1280, "height": 800}
 NARROW: ViewportSize = {"width": 390, "height": 844}
 
+OUTLINE = """() => {
+  const shown = [...document.querySelectorAll('section[aria-labelledby], [role=region]')];
+  const name = e => e.getAttribute('aria-label')
+    || document.getElementById(e.getAttribute('aria-labelledby')).innerText.trim();
+  const levels = [...document.querySelectorAll('h1, h2, h3, h4')].map(e => +e.tagName[1]);
+  const names = shown.map(name);
+  return [names.filter((n, i) => names.indexOf(n) !== i), levels.filter((n, i) => n > (i ? levels[i - 1] : 0) + 1)];
+}"""
+"""Names that two landmarks share, and headings that leave out a level."""
+
 
 def program() -> str:
     """Where Chromium is. Raises RuntimeError that says what to install."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.chromium import NARROW
+from tests.browser.chromium import NARROW, OUTLINE
 from tests.browser.conftest import HEADER, ROWS, Portal
 from tests.people import call
 
@@ -140,8 +140,11 @@ def test_the_template_is_a_workbook(portal: Portal, visit: Callable[..., Any]) -
 @pytest.mark.parametrize("size", [NARROW, {"width": 1280, "height": 800}], ids=["390", "1280"])
 def test_officers_pages_fit(published: Portal, visit: Callable[..., Any], size: dict[str, int]) -> None:
     revision = held(published, ROWS[0].replace("800001.50", "900001.50"), *ROWS[1:5], BAD)
+    call("gkopen_push_token_create", published.cast.officer, name="czj-finance", domain="procurement",
+         organization=published.cast.body)
     with visit(published.cast.reviewer, viewport=size) as page:
-        for path in ("/office", "/office/submit", "/office/sources", "/office/runs", "/review",
+        for path in ("/office", "/office/submit", "/office/sources", "/office/runs", "/office/tokens/", "/review",
                      "/review?state=published", f"/review/{revision}"):
             page.goto(path)
             assert page.evaluate("document.scrollingElement.scrollWidth - innerWidth") <= 0, path
+            assert page.evaluate(OUTLINE) == [[], []], path

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.chromium import NARROW
+from tests.browser.chromium import NARROW, OUTLINE
 from tests.browser.conftest import Portal
 from tests.people import call
 
@@ -119,6 +119,15 @@ def test_no_page_is_wider_than_its_window(published: Portal, visit: Callable[...
         for path in (*PUBLIC, "/nothing-here"):
             page.goto(path)
             assert page.evaluate(WIDER) <= 0, path
+
+
+def test_landmarks_have_names_of_their_own_and_headings_their_level(
+    published: Portal, visit: Callable[..., Any]
+) -> None:
+    with visit() as page:
+        for path in (*PUBLIC, "/oversight", "/open/api"):
+            page.goto(path)
+            assert page.evaluate(OUTLINE) == [[], []], path
 
 
 def test_chinese_pages_speak_chinese(published: Portal, visit: Callable[..., Any]) -> None:
