@@ -143,20 +143,25 @@ def _proposals(every: Field, unknown: list[str]) -> list[str]:
 
 
 def contract(columns: Columns, domain: Domain, options: Options) -> list[Finding]:
-    """Differences to the header of the last accepted file: added, removed (renamed to?), swapped places are fine."""
+    """Differences to the header of the last accepted file: added, removed (renamed to?), swapped places are fine.
+
+    A column that has another label which the domain knows for the same field is there: the reviewer is only told.
+    """
     if options.expected_header is None:
         return []
     expected = {fold(label): label for label in options.expected_header}
     current = {fold(label): label for label in columns.labels}
     added = [label for key, label in current.items() if key not in expected]
     removed = [label for key, label in expected.items() if key not in current]
-    findings = [_finding("column-added", label=label) for label in added]
     mapped = known_labels(domain, options.mapping) if removed else {}
+    same_field = {label: [new for new in added
+                          if mapped.get(fold(new)) is not None and mapped.get(fold(new)) == mapped.get(fold(label))]
+                  for label in removed}
+    known = {new for found in same_field.values() for new in found}
+    findings = [_finding("column-added", label=label) for label in added if label not in known]
     for label in removed:
-        proposals = nearest(label, added)
-        same_field = [new for new in added
-                      if mapped.get(fold(new)) is not None and mapped.get(fold(new)) == mapped.get(fold(label))]
-        findings.append(_finding("column-removed", label=label, nearest=same_field or proposals))
+        findings.append(_finding("column-removed", "warning" if same_field[label] else None, label=label,
+                                 nearest=same_field[label] or nearest(label, added)))
     then = [key for key in expected if key in current]
     now = [key for key in current if key in expected]
     findings += [_finding("column-swapped", label=current[new])
