@@ -116,7 +116,8 @@ def _group(domain: Domain, files: Sequence[File],
 def _together(domain: Domain, files: list[Opened]) -> list[Examined]:
     """Files that are alike. Raises Unreadable; of several files Apart."""
     rows = rows_of(domain, files)
-    findings = Findings(rows.lines[rows.take], rows.sheet, rows.bounds)
+    turned = None if rows.long is None else (rows.long.shape.value, rows.long.cells)
+    findings = Findings(rows.lines[rows.take], rows.sheet, rows.bounds, turned)
     for number, file in enumerate(files):
         findings.extend(file.findings, number)
     for code, damaged in rows.structure.items():

@@ -9,7 +9,7 @@ import openpyxl
 import pytest
 
 from ckanext.gkopen.domains import get_domain
-from ckanext.gkopen.examine import examine
+from ckanext.gkopen.examine import examine, render
 from ckanext.gkopen.records import Examined, Options
 
 NOTICE = ("notice_type,project_name,buyer,region,method,supplier,status,budget_printed,amount_printed,publish_date,"
@@ -101,3 +101,91 @@ def test_masked_codes_are_not_stated(tmp_path):
     assert only(x, "project_code") is None
     assert x.table["total_investment"][0].as_py() == Decimal(150_000_000)
     assert x.counts()["not-stated"] == 1
+
+
+def book(folder: Path, *rows: list) -> Path:
+    workbook = openpyxl.Workbook()
+    for cells in rows:
+        workbook.worksheets[0].append(cells)
+    path = folder / "raw.xlsx"
+    workbook.save(path)
+    return path
+
+
+def said(x: Examined) -> list[tuple[str, int | None, str | None]]:
+    """Code, line and label of what is said about single lines."""
+    return [(f.code, f.line, f.label) for f in x.findings if f.line is not None]
+
+
+@pytest.mark.parametrize(("printed", "unit", "value", "stored"), [
+    ("98.5%", "%", "98.5", "%"), ("98.50％", "", "98.5", "%"), ("98.5", "%", "98.5", "%"), ("98.5%", "件", None, "件"),
+    ("80%以上", "%", None, "%"),
+])
+def test_a_rate_with_its_sign_is_a_figure(tmp_path, printed, unit, value, stored):
+    x = look(tmp_path, "hotline", CALLS, f"浙江省丽水市,2024-07,12345热线,指标,满意率,{printed},{unit}")
+    assert only(x, "value") == (value if value is None else Decimal(value))
+    assert x.table["unit"].to_pylist() == [stored]
+    assert x.table["value_text"].to_pylist() == [printed]
+
+
+def test_a_wide_table_with_rates_and_a_total_line(tmp_path):
+    """Rates come out of percent cells; what is said names the figure's own column, once; 合计 is no period."""
+    path = book(tmp_path, ["月份", "来电量", "按时办结率", "满意率"], ["2024年1月", 12345, "99.5%", 0.982],
+                ["2024年2月", "约1.2万", "98%", 0.975], ["三月", 1, "97%", 0.9], ["合计", 24345, None, None])
+    workbook = openpyxl.load_workbook(path)
+    for row in (2, 3, 4):
+        workbook.worksheets[0].cell(row, 4).number_format = "0.00%"
+    workbook.save(path)
+    x = examine(get_domain("hotline"), path, filename="表.xlsx", options=Options(constants={"region_name": "丽水市"}))
+    rates = {(r["period"], r["category"]): r["value"] for r in x.table.to_pylist() if r["unit"] == "%"}
+    assert rates == {("2024-01", "按时办结率"): Decimal("99.5"), ("2024-01", "满意率"): Decimal("98.2"),
+                     ("2024-02", "按时办结率"): Decimal(98), ("2024-02", "满意率"): Decimal("97.5")}
+    assert said(x) == [("type-wrong", 3, "来电量"), ("date-wrong", 4, "月份")]
+    assert any("第5行是合计行" in note for note in x.notes)
+
+
+def test_parts_of_parts_do_not_count_twice(tmp_path):
+    """三公经费 as departments print it: purchase and operation stand below the vehicles, with or without 其中."""
+    for names in (("公务用车购置费", "公务用车运行维护费"), ("其中：公务用车购置费", "  公务用车运行维护费")):
+        rows = [["项目", "年度", "决算数（万元）"], ["合计", 2024, 98.76], ["因公出国（境）费用", 2024, 8.5],
+                ["公务用车购置及运行维护费", 2024, 70.26], [names[0], 2024, 20.26], [names[1], 2024, 50],
+                ["公务接待费", 2024, 20]]
+        options = Options(constants={"org_name": "丽水市教育局"})
+        x = examine(get_domain("budget"), book(tmp_path, *rows), filename="表.xlsx", options=options)
+        assert (x.rows_ok, said(x)) == (6, [])
+        rows[1][2] = 98.77
+        x = examine(get_domain("budget"), book(tmp_path, *rows), filename="表.xlsx", options=options)
+        assert said(x) == [("sum-differs", 2, "决算数（万元）")]
+        assert "2024 决算 全年" in render(next(f for f in x.findings if f.code == "sum-differs"), "zh")["message"]
+
+
+def test_a_table_of_totals_alone_contradicts_nothing(tmp_path):
+    rows = [["地区", "统计月份", "咨询", "求助"], ["莲都区", "2024-07", 100, 50], ["合计", "2024-07", 100, 50]]
+    x = examine(get_domain("hotline"), book(tmp_path, *rows), filename="表.xlsx", options=Options())
+    assert (x.rows_ok, said(x)) == (4, [])
+
+
+def test_a_formula_without_a_result_is_no_empty_cell(tmp_path):
+    """As programs write workbooks that never were in Excel."""
+    rows = [["停车场名称", "所属区", "地址", "类型", "泊位总数", "收费标准", "开放时间"],
+            ["=A3", "莲都区", "中山街1号", "公共停车场", "=100+20", "免费", "全天"]]
+    x = examine(get_domain("parking"), book(tmp_path, *rows), filename="表.xlsx", options=Options())
+    assert said(x) == [("formula-error", 2, "停车场名称"), ("formula-error", 2, "泊位总数")]
+
+
+def test_a_day_that_is_a_month_only_is_told_the_form_of_a_day(tmp_path):
+    header = "项目名称,项目代码,总投资（万元）,计划开工时间,来源网址"
+    x = look(tmp_path, "project", header, "城北快速路,2401-331102-04-01-100001,980,2025-12,https://a.cn/1")
+    finding = next(f for f in x.findings if f.code == "date-wrong")
+    assert (only(x, "started_on_text"), finding.field, finding.severity) == ("2025-12", "started_on", "warning")
+    assert render(finding, "zh") == {
+        "title": "日期无法确定", "message": "第 2 行“计划开工时间”的值“2025-12”不是一个确定的日期。",
+        "fix": "请写成 2024-05-13 的形式；确实不能确定的请留空。"}
+
+
+def test_what_a_bad_price_would_say_is_not_asked_for(tmp_path):
+    header = "公告编号,公告类型,发布日期,项目编号,项目名称,采购人,采购方式,采购类别,供应商,中标金额,金额单位"
+    x = look(tmp_path, "procurement", header,
+             "NB-1,中标公告,2024-09-05,Z-1,道路养护,某局,公开招标,服务,甲公司,120万元,元")
+    assert said(x) == [("unit-conflict", 2, "中标金额")]
+    assert "pricing_basis" not in {f.field for f in x.findings}

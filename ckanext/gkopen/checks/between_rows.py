@@ -26,7 +26,10 @@ def _tolerance(params: Mapping[str, Any]) -> Decimal:
 
 
 def sums(rule: Rule, context: Context) -> None:
-    """Parts of a group against its total. Signs: rows named by `subtract` enter with a minus."""
+    """Parts of a group against its total. Signs: rows named by `subtract` enter with a minus.
+
+    Lines named 其中…, and kinds that are `nested` in another, are parts of a part: the sum may hold without them.
+    """
     value, total = rule.params["value"], rule.params["total"]
     if not context.has(value, total):
         return
@@ -34,19 +37,33 @@ def sums(rule: Rule, context: Context) -> None:
     minus = (is_one_of(context.made.strings(subtract["field"]), subtract["values"]) if subtract
              else np.zeros(context.made.rows, bool))
     marked = as_mask(context.values(total)) & context.good
+    inner = _inner(rule, context)
     for group in groups(context, rule.params["group"], [value, total], context.where(rule.params), marked):
         figures = list(zip(group.rows, group.columns[value], group.columns[total], strict=True))
         totals = {figure for _, figure, mark in figures if mark and figure is not None}
-        parts = [-figure if minus[row] else figure for row, figure, mark in figures
-                 if mark is False and figure is not None]
+        signed = [(row, -figure if minus[row] else figure) for row, figure, mark in figures
+                  if mark is False and figure is not None]
         where = np.array([next(row for row, figure, mark in figures if mark)])
-        if len(totals) > 1:
+        if len(totals) > 1 and signed:
             context.say(rule, "total-twice", where, value, group=group.name)
-        elif totals and parts:
-            whole, added = totals.pop(), sum(parts, _ZERO)
+        elif totals and signed:
+            whole, parts = totals.pop(), [figure for row, figure in signed if not inner[row]]
+            if len(parts) < len(signed) and parts and abs(sum(parts, _ZERO) - whole) <= _tolerance(rule.params):
+                continue
+            parts = [figure for _, figure in signed]
+            added = sum(parts, _ZERO)
             if abs(added - whole) > _tolerance(rule.params):
                 context.say(rule, "sum-differs", where, value, printed=plain(whole), sum=plain(added),
                             difference=plain(added - whole), count=len(parts), group=group.name)
+
+
+def _inner(rule: Rule, context: Context) -> np.ndarray:
+    """Rows that are parts of a part."""
+    rows = np.zeros(context.made.rows, bool)
+    if "name" in rule.params:
+        rows |= as_mask(pc.match_substring_regex(context.made.strings(rule.params["name"]), r"^\s*其中"))
+    nested = rule.params.get("nested")
+    return rows | is_one_of(context.made.strings(nested["field"]), nested["values"]) if nested else rows
 
 
 def shares(rule: Rule, context: Context) -> None:

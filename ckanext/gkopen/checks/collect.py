@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ckanext.gkopen.checks.catalogue import severity_of
 from ckanext.gkopen.records import Finding, Severity
@@ -29,13 +30,17 @@ class Findings:
     `bounds`: first row of each file, and the number of all rows; `several`: the rows are of more than one file.
     `uncut[row]`: the row could not be cut into cells, so nothing is said about what stands in which.
     `secret[row]`: the row holds personal data, so no finding about it shows a value.
+    `turned`: of a wide table the field that its columns became, and each row's column; what is said about another
+    column is said once for each line.
     """
 
-    def __init__(self, lines: np.ndarray, sheet: str | None = None, bounds: np.ndarray | None = None):
+    def __init__(self, lines: np.ndarray, sheet: str | None = None, bounds: np.ndarray | None = None,
+                 turned: tuple[str, pa.Array] | None = None):
         self.lines = lines
         self.sheet = sheet
         self.bounds = np.array([0, len(lines)]) if bounds is None else bounds
         self.several = len(self.bounds) > 2
+        self.turned = turned
         self.bad = np.zeros(len(lines), bool)
         self.secret = np.zeros(len(lines), bool)
         self.uncut = np.zeros(len(lines), bool)
@@ -86,15 +91,20 @@ class Findings:
             self.bad[rows] = True
         if field is not None and severity != "info":
             self._cells.setdefault(field, np.zeros(len(self.lines), bool))[rows] = True
-        for file, mine in self._by_file(rows):
+        once = self.turned is not None and field != self.turned[0] and label is not None
+        for file, of_file in self._by_file(rows):
+            mine = of_file[np.sort(np.unique(self.lines[of_file], return_index=True)[1])] if once else of_file
             room = max(0, LIMIT - self._count[file][code])
             self._note(file, code, severity, len(mine))
             shown = mine[:room]
             texts = values.take(pa.array(shown)).to_pylist() if values is not None else [None] * len(shown)
-            for row, text in zip(shown, texts, strict=True):
+            own = self.turned[1].take(pa.array(shown)).to_pylist() if self.turned is not None and (
+                field == self.turned[0]) else [label] * len(shown)
+            for row, text, name in zip(shown, texts, own, strict=True):
                 value = None if text is None else str(text)[:_LONGEST_VALUE]
-                self._kept[file].append(Finding(code, severity, line=int(self.lines[row]), field=field, label=label,
-                                                value=value, params=params or {}, sheet=self.sheet))
+                self._kept[file].append(Finding(code, severity, line=int(self.lines[row]), field=field,
+                                                label=name or label, value=value, params=params or {},
+                                                sheet=self.sheet))
 
     def _by_file(self, rows: np.ndarray) -> Iterable[tuple[int, np.ndarray]]:
         """Each file that has some of the rows, with them; in the order in which the rows come."""
@@ -118,9 +128,13 @@ class Findings:
         number = self.of_files(where)
         for file, mine in self._by_file(rows):
             first = np.unique(self.lines[mine[:_NAMED_LINES * 4]])[:_NAMED_LINES].tolist()
+            name = label
+            if self.turned is not None and field == self.turned[0]:
+                names = pc.unique(self.turned[1].take(pa.array(mine))).to_pylist()
+                name = "、".join(names[:_NAMED_LINES]) or label
             more = {"zh": " 等", "en": " and more"} if len(mine) > len(first) else {"zh": "", "en": ""}
             said = {**params, counted: int(number[file])} if counted else params
-            self.add(code, file, field=field, label=label, params={**said, "lines": first, "more": more})
+            self.add(code, file, field=field, label=name, params={**said, "lines": first, "more": more})
 
     def bad_cells(self, field: str) -> np.ndarray:
         """Rows for which something was said about this field already: one cell needs no second finding."""

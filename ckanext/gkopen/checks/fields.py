@@ -47,6 +47,8 @@ def _missing(field: Field, missing: np.ndarray, made: Made, findings: Findings, 
         findings.rows("value-missing", wanted & ~findings.bad_cells(field.name), field=field.name, label=label)
     if field.expected or field.expected_if:
         wanted = missing & holds_all(field.expected_if, made) & ~findings.bad_cells(field.name)
+        if field.derived and not in_source:
+            wanted &= ~findings.bad  # what it is derived from is what has to be mended
         if not in_source:
             title = {"zh": field.title.zh, "en": field.title.en}
             number = findings.of_files(wanted)

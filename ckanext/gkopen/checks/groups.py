@@ -17,11 +17,12 @@ from ckanext.gkopen.checks.ruleset import Context
 @dataclass(slots=True)
 class Group:
     """`rows`: positions in the table, in the file's order; `columns`: name → values in the same order; `file`: of which
-    file they are."""
+    file they are; `name`: what the rows have in common, in Chinese and English.
+    """
 
     rows: np.ndarray
     columns: dict[str, list]
-    name: str
+    name: dict[str, str]
     file: int = 0
 
     def __len__(self) -> int:
@@ -59,7 +60,7 @@ def groups(context: Context, by: list[str], names: list[str], where: np.ndarray,
     columns = {name: context.made.values[name].take(pa.array(rows)).to_pylist() for name in dict.fromkeys(names)}
     bounds = np.flatnonzero(np.concatenate([[True], index[1:] != index[:-1], [True]])) if len(index) else []
     for start, end in itertools.pairwise(bounds):
-        shown = " ".join(part for part in labels[index[start]].split("\x1f") if part)
+        shown = _shown(context, by, labels[index[start]].split("\x1f"))
         file = int(context.findings.file[rows[start]]) if context.findings.several else 0
         yield Group(rows[start:end], {name: values[start:end] for name, values in columns.items()}, shown, file)
 
@@ -71,6 +72,17 @@ def _of_each_file(index: np.ndarray, labels: list[str], files: np.ndarray) -> tu
     number = np.empty(len(order), np.int64)
     number[order] = np.arange(len(order))
     return number[inverse], [labels[place] for place in index[first[order]]]
+
+
+def _shown(context: Context, by: list[str], values: list[str]) -> dict[str, str]:
+    """The values in words: codes by their titles."""
+    words: dict[str, list[str]] = {"zh": [], "en": []}
+    for name, value in zip(by, values, strict=True):
+        codes = context.domain.field(name).codes
+        code = codes.get(value) if value and codes is not None else None
+        words["zh"].append(code.title.zh if code else value)
+        words["en"].append(code.title.en if code else value)
+    return {language: " ".join(filter(None, parts)) for language, parts in words.items()}
 
 
 def digits_printed(text: str | None) -> int:

@@ -12,6 +12,7 @@ from ckanext.gkopen.schemas import Problem, Source
 FIELD_PARAMS = frozenset(
     {
         "value",
+        "name",
         "total",
         "rate",
         "numerator",
@@ -134,7 +135,7 @@ def _rules(source: Source, domain: Domain) -> Iterator[Problem]:
     for rule in domain.rules:
         where: list[str | int] = ["rules", rule.id, "params"]
         for param, value in rule.params.items():
-            if param in ("when", "subtract"):
+            if param in ("when", "subtract", "nested"):
                 yield from _condition(
                     source,
                     domain,

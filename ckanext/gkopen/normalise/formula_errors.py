@@ -1,4 +1,6 @@
-"""Cells of a workbook that hold a formula's error: python-calamine shows them as empty, an officer must hear of them.
+"""Cells of a workbook whose formula has no result: python-calamine shows them as empty, an officer must hear of them.
+
+An error is a result that Excel stored; a program that writes workbooks without reckoning stores none at all.
 
 They are read from the sheets' XML while it is inspected: `<c r="B3" t="e"><f>…</f><v>#REF!</v></c>`.
 """
@@ -14,18 +16,25 @@ Errors = dict[tuple[int, int], str]
 """(row, column), both from 0 → the error as Excel shows it."""
 
 _CELL = re.compile(rb'<c ([^>]*\bt="e"[^>]*)>\s*(?:<f[^>]*/>|<f[^>]*>[^<]*</f>)?\s*<v>([^<]*)</v>')
+_BARE = re.compile(rb'<c ([^>]*)>\s*(?:<f[^>]*/>|<f[^>]*>[^<]*</f>)\s*(?:<v\s*/>|<v></v>)?\s*</c>')
 _PLACE = re.compile(rb'\br="([A-Z]{1,4})(\d+)"')
 _SHEET = re.compile(r"<(?:\w+:)?sheet ([^>]*)>")
 _RELATION = re.compile(r"<(?:\w+:)?Relationship ([^>]*)>")
 _ATTRIBUTE = re.compile(r'([\w:]+)="([^"]*)"')
+NO_RESULT = "#未计算"
 _ERROR = re.compile(r"^#(?:REF!|N/A|DIV/0!|VALUE!|NAME\?|NUM!|NULL!|SPILL!|CALC!)$")
 
 
 def formula_errors(xml: bytes) -> Errors:
-    """The cells with errors in a stretch of a sheet's XML."""
-    if b't="e"' not in xml:
-        return {}
+    """The cells with errors, or without any result, in a stretch of a sheet's XML."""
     found: Errors = {}
+    if b"<f" in xml:
+        for attributes in _BARE.findall(xml):
+            place = _PLACE.search(attributes)
+            if place is not None and b't="str"' not in attributes:  # an empty text is a result
+                found[int(place[2]) - 1, column_number(place[1]) - 1] = NO_RESULT
+    if b't="e"' not in xml:
+        return found
     for attributes, value in _CELL.findall(xml):
         place = _PLACE.search(attributes)
         if place is not None:

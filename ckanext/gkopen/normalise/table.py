@@ -17,15 +17,21 @@ from ckanext.gkopen.normalise import derived, typed
 from ckanext.gkopen.normalise.amounts import Units, amounts, by_own_unit
 from ckanext.gkopen.normalise.cells import REPLACEMENT, as_mask, by_distinct, empty, has_text, tidy
 from ckanext.gkopen.normalise.derived import Made
-from ckanext.gkopen.normalise.formula_errors import is_error
+from ckanext.gkopen.normalise.formula_errors import NO_RESULT, is_error
 
 # Forms of a money cell that no other column can hold: the row waits for the officer.
 _ERRORS = {"unit_missing": "unit-missing", "unit_conflict": "unit-conflict", "words_differ": "words-differ",
            "too_precise": "amount-too-precise", "number_format": "number-format"}
 _NOT_STATED = re.compile(r"^(?:[-—–/\\*.]+|无|暂无|未提供|未公布|不详|未知|待定|n/?a|null|none|nan|nil|"
                          r"单位?不?需填列|单位不需填列)$", re.I)
+_FORMS = {"date": "2024-05-13", "datetime": "2024-05-13 09:30", "year": "2024", "month": "2024-05",
+          "period": {"zh": "2024、2024-Q1、2024-05 或 2024-01/2024-09",
+                     "en": "2024, 2024-Q1, 2024-05 or 2024-01/2024-09"}}
 _TYPES = {"integer": {"zh": "整数", "en": "whole number"}, "decimal": {"zh": "数字", "en": "number"},
-          "percent": {"zh": "百分比", "en": "percentage"}, "boolean": {"zh": "是或否", "en": "yes or no"}}
+          "percent": {"zh": "百分比", "en": "percentage"}, "boolean": {"zh": "是或否", "en": "yes or no"},
+          "date": {"zh": "日期", "en": "date"}, "datetime": {"zh": "时间", "en": "time"},
+          "year": {"zh": "年度", "en": "year"}, "month": {"zh": "月份", "en": "month"},
+          "period": {"zh": "期间", "en": "period"}}
 _SINCE = re.compile(r"累计(?:数)?$")
 _BRACKETS = re.compile(r"[()\[\]【】〔〕]")
 _REMARK = re.compile(r"^(?P<period>.*\S)\s*[(\[【〔](?P<remark>[^()\[\]【】〔〕]*)[)\]】〕]$")
@@ -44,13 +50,15 @@ def make(domain: Domain, text: dict[str, pa.Array], units: dict[str, Units], row
     for name in list(text):
         field = domain.field(name)
         made.text[name] = _tidied(field, text.pop(name), findings, labels)
+    figures = {field.name: _bare_figures(field, made) for field in domain.fields
+               if field.type == "decimal" and field.unit_from and field.name in made.text}
     for name in sorted(made.text, key=lambda name: domain.field(name).type != "year"):  # a period needs its year
         field = domain.field(name)
         kept = name in printed_fields
         if field.type == "money":
             _money(field, made, units.get(name, Units()), _unit_column(field, made, row_units), findings, labels, kept)
         else:
-            _typed(field, made, findings, labels, kept)
+            _typed(field, made, findings, labels, kept, figures.get(name))
     for field in domain.fields:
         _complete(field, made, set())
     return made
@@ -65,8 +73,10 @@ def _tidied(field: Field, cells: pa.Array, findings: Findings, labels: dict[str,
     if has_text(cleaned, REPLACEMENT):
         findings.rows("replacement-character", as_mask(pc.match_substring(cleaned, REPLACEMENT)), field=field.name,
                       label=label, values=cleaned)
-    if field.type not in _TEXT_TYPES and has_text(cleaned, "#"):
-        wrong = by_distinct(cleaned, is_error, pa.bool_()).to_numpy(zero_copy_only=False)
+    text = field.type in _TEXT_TYPES
+    if has_text(cleaned, NO_RESULT if text else "#"):
+        wrong = by_distinct(cleaned, lambda cell: cell == NO_RESULT or (not text and is_error(cell)), pa.bool_())
+        wrong = wrong.to_numpy(zero_copy_only=False)
         findings.rows("formula-error", wrong, field=field.name, label=label, values=cleaned)
     if field.default is not None:
         blank = empty(cleaned)
@@ -81,6 +91,22 @@ def _unit_column(field: Field, made: Made, row_units: dict[str, pa.Array]) -> pa
     if turned is None or beside is None:
         return beside if turned is None else turned
     return pc.if_else(pc.equal(turned, ""), beside, turned)
+
+
+def _bare_figures(field: Field, made: Made) -> pa.Array:
+    """`98.5%` beside the unit % is the figure 98.5. Beside no unit it says its own: the row's unit becomes %."""
+    text = made.text[field.name]
+    if not has_text(text, "%") and not has_text(text, "％"):
+        return text
+    assert field.unit_from is not None
+    stated = made.text.get(field.unit_from, pa.repeat(pa.scalar("", pa.string()), len(text)))
+    units = by_distinct(stated, narrow, pa.string())
+    bare = by_distinct(text, lambda cell: narrow(cell).removesuffix("%").strip(), pa.string())
+    percent = as_mask(pc.ends_with(by_distinct(text, narrow, pa.string()), "%"))
+    silent = percent & empty(units)
+    if silent.any():
+        made.text[field.unit_from] = pc.if_else(pa.array(silent), "%", stated)
+    return pc.if_else(pa.array(percent & (silent | as_mask(pc.equal(units, "%")))), bare, text)
 
 
 def _money(field: Field, made: Made, units: Units, row_units: pa.Array | None, findings: Findings,
@@ -176,7 +202,9 @@ def _stated(field: Field, text: pa.Array, values: pa.Array, findings: Findings, 
     return pc.if_else(silent, pa.scalar(None, pa.string()), values)
 
 
-def _typed(field: Field, made: Made, findings: Findings, labels: dict[str, str], kept: bool) -> None:
+def _typed(field: Field, made: Made, findings: Findings, labels: dict[str, str], kept: bool,
+           figures: pa.Array | None = None) -> None:
+    """`figures`: the cells without the unit that they state themselves, where there are any."""
     text = made.text[field.name]
     year: pa.Array | None = None
     if field.type == "period":
@@ -184,7 +212,7 @@ def _typed(field: Field, made: Made, findings: Findings, labels: dict[str, str],
         year = next((made.values[name] for name in of_year if name in made.values), None)
         values, wrong = typed.periods(field, text, year)
     else:
-        values, wrong = typed.READERS[field.type](field, text)
+        values, wrong = typed.READERS[field.type](field, text if figures is None else figures)
     if field.type == "period" and wrong.any():
         values, wrong = _without_remark(field, text, values, wrong, year, findings, labels)
     if field.pattern and field.type in _TEXT_TYPES:
@@ -198,7 +226,7 @@ def _typed(field: Field, made: Made, findings: Findings, labels: dict[str, str],
     wrong &= stated.to_numpy(zero_copy_only=False) & ~findings.bad_cells(field.name)
     code = {"code": "code-unknown", "date": "date-wrong", "datetime": "date-wrong", "year": "date-wrong",
             "month": "date-wrong", "period": "date-wrong", "uscc": "uscc-wrong"}.get(field.type, "type-wrong")
-    params: dict[str, object] = {"type": _TYPES.get(field.type, field.type)}
+    params: dict[str, object] = {"type": _TYPES.get(field.type, field.type), "form": _FORMS.get(field.type, "")}
     if field.codes is not None:
         params["codes"] = [item.title.zh for item in field.codes.codes[:12]]
     findings.rows(code, wrong, field=field.name, label=labels.get(field.name), values=text, params=params,

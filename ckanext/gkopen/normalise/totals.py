@@ -47,6 +47,14 @@ def take_totals(domain: Domain, columns: Columns, texts: list[pa.Array], lines: 
         found = np.flatnonzero(total | subtotal)
         raise Apart(np.unique(np.searchsorted(bounds, found, side="right") - 1).tolist())
     if "is_total" in domain.field_names:
+        alien = _lines(domain, columns, texts, f"(?:{_TOTAL})|(?:{_SUBTOTAL})", names=False)
+        if alien.any():  # 合计 under 月份: no period of its own, and so no row that could be told from others
+            notes += [f"第{line}行是合计行，不计入数据 / line {line} is a total, not a row" for line in lines[alien]]
+            left = Totals(np.flatnonzero(alien))
+            if (total & ~alien).any() or (subtotal & ~alien).any():
+                marks = np.where(total, "true", np.where(_parts(domain, columns, texts) & ~subtotal, "false", ""))
+                left.marks = pa.array(marks[~alien].astype(object), pa.string())
+            return left
         marks = np.where(total, "true", np.where(_parts(domain, columns, texts) & ~subtotal, "false", ""))
         return Totals(none.drop, pa.array(marks.astype(object), pa.string()))
     result = Totals(np.flatnonzero(total | subtotal))
@@ -84,13 +92,16 @@ def _say(label: str, name: str, line: int, stated: Decimal, summed: Decimal, res
         params={"printed": printed, "sum": added, "difference": f"{(summed - stated).normalize():f}"}))
 
 
-def _lines(domain: Domain, columns: Columns, texts: list[pa.Array], pattern: str) -> np.ndarray:
+def _lines(domain: Domain, columns: Columns, texts: list[pa.Array], pattern: str,
+           names: bool = True) -> np.ndarray:
+    """Lines that name themselves so in a column of text; not `names`: in one of dates, periods, codes."""
     found = np.zeros(len(texts[0]) if texts else 0, bool)
     looked = 0
     for index, name in enumerate(columns.field_at):
         if name is not None and domain.field(name).type in ("money", "decimal", "integer", "percent", "uscc"):
             continue
-        if may_hold(texts[index], "计"):
+        typed = name is not None and domain.field(name).type not in ("string", "text", "list")
+        if (names or typed) and may_hold(texts[index], "计"):
             found |= as_mask(pc.match_substring_regex(texts[index], pattern))
         looked += 1
         if looked == _LOOK_IN:

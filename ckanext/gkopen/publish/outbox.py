@@ -19,6 +19,7 @@ from ckan.lib.search.common import make_connection
 from ckan.plugins import toolkit
 
 from ckanext.gkopen import blobs, changesets, ids, logs, model
+from ckanext.gkopen.dcat import kept
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.publish import publisher
 from ckanext.gkopen.publish.standards import STANDARDS
