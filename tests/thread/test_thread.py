@@ -95,6 +95,18 @@ def test_nobody_approves_an_own_submission_and_a_changed_digest_is_refused(site:
         approve(cast, own["revision_id"], cast.office)
 
 
+def test_nobody_approves_own_rows_that_another_persons_edit_took_along(site: Any) -> None:
+    cast = make_cast()
+    submit(cast, *FIRST, user=cast.reviewer)
+    taken = call("gkopen_submission_create", cast.officer, domain="procurement", organization=cast.body,
+                 metadata={"contact_name": "采购处"})["revision_id"]
+    for user, may in ((cast.reviewer, False), (cast.office, True)):
+        assert call("gkopen_revision_show", user, id=taken)["may"]["approve"] is may
+    with pytest.raises(toolkit.ValidationError, match="own submission"):
+        approve(cast, taken)
+    assert approve(cast, taken, cast.office)["seq"] == 1
+
+
 def test_what_is_held_is_seen_by_its_own_people_only(site: Any) -> None:
     cast = make_cast()
     revision = submit(cast, *FIRST)["revision_id"]

@@ -20,7 +20,6 @@ from ckanext.gkopen import changesets, logs, model
 from ckanext.gkopen.blast import Limits
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.oversight.duties import today
-from ckanext.gkopen.push import tokens
 from ckanext.gkopen.review import audit, decide, roles, sealing
 from ckanext.gkopen.review.decide import Refused
 
@@ -152,7 +151,7 @@ def objections(revision: Mapping[str, Any], standing: Mapping[str, Any]) -> list
     found: list[dict[str, Any]] = []
     if not roles.may_review(granter, dataset["body_id"]):
         found.append({"why": "not_allowed"})
-    if granter in (revision["submitted_by"], tokens.creator(revision["submitted_by"])):
+    if granter in decide.proposers(revision):
         found.append({"why": "own"})
     if revision["kind"] != "publish" or any(change["part"] == changesets.METADATA for change in changes):
         found.append({"why": "kind"})

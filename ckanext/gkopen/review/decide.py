@@ -63,6 +63,19 @@ def parts_of(revision_id: str) -> list[dict[str, Any]]:
     return model.every("select * from gkopen.revision_part where revision_id = :id order by part", id=revision_id)
 
 
+def proposers(revision: Mapping[str, Any]) -> set[str]:
+    """Who may not approve it: who submitted it, or a part of it in a revision whose place it took undecided (rows that
+    an edit of the metadata took along, metadata that later rows did), and who made a token that did."""
+    rows = model.every(
+        "select distinct r.submitted_by from gkopen.revision_part own"
+        " join gkopen.revision_part p on p.part = own.part and p.new_sha256 = own.new_sha256"
+        " join gkopen.revision r on r.id = p.revision_id and r.dataset_id = :dataset and r.decided_at is null"
+        " join gkopen.submission s on s.id = r.submission_id and (s.kind = 'metadata') = (p.part = :metadata)"
+        " where own.revision_id = :id", id=revision["id"], dataset=revision["dataset_id"], metadata=changesets.METADATA)
+    names = {revision["submitted_by"], *(row["submitted_by"] for row in rows)}
+    return names | {creator for creator in map(tokens.creator, names) if creator}
+
+
 def approve(revision_id: str, digest: str, actor: str, reason: str | None = None) -> int:
     """Publish exactly the change-set that the digest names. Returns the dataset's new seq.
 
@@ -74,7 +87,7 @@ def approve(revision_id: str, digest: str, actor: str, reason: str | None = None
         raise Refused(NOT_WAITING, state=revision["state"])
     if digest != revision["digest"]:
         raise Refused("The digest is not the one of this revision: open it again and look at what it would change.")
-    if actor in (revision["submitted_by"], tokens.creator(revision["submitted_by"])):
+    if actor in proposers(revision):
         raise Refused("Nobody approves an own submission: ask another reviewer of the body or the disclosure office.")
     dataset = revision["dataset"]
     changes = parts_of(revision_id)

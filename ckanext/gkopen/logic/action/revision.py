@@ -17,7 +17,6 @@ from ckanext.gkopen.logic import clock, paging
 from ckanext.gkopen.logic.action.common import FINDING_COUNTS, dataset_row, need, speaking, user_of, visible_revision
 from ckanext.gkopen.logic.action.report import FINDINGS, findings_of_revision
 from ckanext.gkopen.publish import follow
-from ckanext.gkopen.push import tokens
 from ckanext.gkopen.review import decide, roles, sealing
 
 
@@ -64,8 +63,8 @@ def gkopen_revision_show(context: Any, data_dict: Any) -> dict[str, Any]:
     result["submission"] = _texts(submission) if submission else None
     held, own = row["state"] == "held", row["submitted_by"] == user
     reviewer = roles.may_review(user, row["body_id"])
-    made = tokens.creator(row["submitted_by"]) == user
-    result["may"] = {"approve": held and reviewer and not own and not made, "return": held and reviewer and not own,
+    others = user not in decide.proposers(row)
+    result["may"] = {"approve": held and reviewer and others, "return": held and reviewer and not own,
                      "recall": held and own}
     return result
 
