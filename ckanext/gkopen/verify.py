@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterator
+from contextlib import closing
 
 import sqlalchemy as sa
 from ckan import model as ckan_model
 from ckan.lib import files, search
 from ckanext.datastore.backend.postgres import get_read_engine
 
-from ckanext.gkopen import blobs, changesets, ids, model, parts
-from ckanext.gkopen.domains import domains, get_domain
+from ckanext.gkopen import blobs, changesets, ids, model
+from ckanext.gkopen.domains import Domain, UnknownDomain, domains, get_domain
+from ckanext.gkopen.history.difference import difference, text_rows
+from ckanext.gkopen.publish.table_sql import TableSQL, literal, quoted
 from ckanext.gkopen.review import audit
 
 
@@ -36,34 +40,62 @@ def _blobs() -> Iterator[str]:
 
 
 def _rows() -> Iterator[str]:
-    """Each dataset's rows in the DataStore are those of its approved parts."""
+    """Each dataset's rows in the DataStore are those of its approved parts, cell by cell."""
     for dataset in model.every("select * from gkopen.dataset where seq > 0 order by name"):
-        domain = get_domain(dataset["domain"])
-        public = {part: sha for part, sha in changesets.public_parts(str(dataset["id"])).items()
-                  if part != changesets.METADATA}
+        name = dataset["name"]
+        try:
+            domain = get_domain(dataset["domain"])
+        except UnknownDomain:
+            yield f"{name}: there is no domain {dataset['domain']}; bring its file back, or withdraw the dataset first"
+            continue
         pending = model.value("select 1 from gkopen.outbox where dataset_id = :d and sink = 'datastore'"
                               " and done_at is null", d=dataset["id"])
         if pending:
-            yield f"{dataset['name']}: the DataStore is behind; a worker has to run"
+            yield f"{name}: the DataStore is behind; a worker has to run"
             continue
+        public = {part: sha for part, sha in changesets.public_parts(str(dataset["id"])).items()
+                  if part != changesets.METADATA}
         try:
-            wanted = sum(parts.read_part(domain, blobs.read(sha)).num_rows for sha in public.values())
+            yield from (f"{name}: {said}" for said in _compared(domain, str(dataset["id"]), public))
         except (blobs.Missing, blobs.Sealed) as error:
-            yield f"{dataset['name']}: its approved content {error} cannot be read"
+            yield f"{name}: its approved content {error} cannot be read"
+
+
+def _compared(domain: Domain, dataset_id: str, public: dict[str, str]) -> Iterator[str]:
+    found = _parts(domain, dataset_id)
+    yield from (f"the DataStore shows part {part}, which was not approved" for part in sorted(found - public.keys()))
+    for part, sha256 in sorted(public.items()):
+        approved = blobs.read(sha256)
+        shown = _csv(domain, dataset_id, part) if part in found else None
+        wanted, there = text_rows(domain, approved).num_rows, text_rows(domain, shown).num_rows
+        if wanted != there:
+            yield f"part {part}: {wanted} rows were approved, the DataStore shows {there}"
             continue
-        found = _count(domain.name, str(dataset["id"]))
-        if found != wanted:
-            yield f"{dataset['name']}: {wanted} rows were approved, the DataStore shows {found}"
+        told = difference(domain, approved, shown)
+        wrong = told.before.num_rows + told.removed.num_rows
+        if wrong:
+            yield f"part {part}: {wrong} rows are not in the DataStore as they were approved"
 
 
-def _count(domain: str, dataset_id: str) -> int:
-    """Rows of a dataset that the DataStore shows; a table that is not there shows none."""
-    table = ids.table_id(domain)
+def _parts(domain: Domain, dataset_id: str) -> set[str]:
+    """The parts of a dataset that the DataStore shows; a table that is not there shows none."""
+    table = TableSQL(domain).name
     with get_read_engine().connect() as connection:
-        if connection.execute(sa.text("select to_regclass(:name)"), {"name": f'public."{table}"'}).scalar() is None:
-            return 0
-        return connection.execute(sa.text(f'select count(*) from public."{table}" where dataset_id = :d'),
-                                  {"d": dataset_id}).scalar() or 0
+        if connection.execute(sa.text("select to_regclass(:name)"), {"name": table}).scalar() is None:
+            return set()
+        return set(connection.execute(sa.text(f"select distinct part from {table} where dataset_id = :d"),
+                                      {"d": dataset_id}).scalars())
+
+
+def _csv(domain: Domain, dataset_id: str, part: str) -> bytes:
+    """Rows of a part as the DataStore has them, in the form of the approved content."""
+    cells = ", ".join(f"{quoted(name)}::text as {quoted(name)}" for name in domain.field_names)
+    written = io.BytesIO()
+    with closing(get_read_engine().raw_connection()) as connection:
+        connection.cursor().copy_expert(
+            f"copy (select {cells} from {TableSQL(domain).name} where dataset_id = {literal(dataset_id)} and part ="
+            f" {literal(part)}) to stdout (format csv, header)", written)
+    return written.getvalue()
 
 
 def _files() -> Iterator[str]:
