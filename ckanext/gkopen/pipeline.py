@@ -144,7 +144,11 @@ def _proposals(domain: Domain, datasets: Sequence[Mapping[str, Any]], of: Sequen
         "select distinct on (r.dataset_id) r.dataset_id, p.new_sha256 from gkopen.revision r"
         " join gkopen.submission s on s.id = r.submission_id"
         " join gkopen.revision_part p on p.revision_id = r.id and p.part = :part"
-        " where r.dataset_id = any(cast(:ids as uuid[])) and r.state = 'held' and s.kind = 'metadata'"
+        " where r.dataset_id = any(cast(:ids as uuid[])) and r.decided_at is null and s.kind = 'metadata'"
+        # Later rows took the edit along and its place: it counts until a revision with metadata is decided.
+        " and not exists (select 1 from gkopen.revision later join gkopen.revision_part q on q.revision_id = later.id"
+        "  and q.part = :part where later.dataset_id = r.dataset_id and later.decided_at is not null"
+        "  and later.created_at > r.created_at)"
         " order by r.dataset_id, r.created_at desc", part=changesets.METADATA,
         ids=[name for name in names if name not in public])}
     return [None if name in public else json.loads(blobs.read(written[name])) if name in written

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
+from ckanext.datastore.backend.postgres import get_write_engine
 
-from ckanext.gkopen import changesets, helpers, model
+from ckanext.gkopen import changesets, helpers, ids, model
 from ckanext.gkopen import verify as checks
 from ckanext.gkopen.logic.action.common import speaking
 from tests.people import call, make_cast
@@ -65,6 +67,23 @@ def test_verify_names_a_lost_content_and_goes_on(site: Any) -> None:
     assert any(problem.startswith(f"{cast.body}-procurement") and sha256 in problem for problem in said)
 
 
+@pytest.mark.parametrize(("done", "said"), [
+    ("update public.{table} set budget_amount = budget_amount + 0.01 where part = '2024-06'", "1 rows are not"),
+    ("update public.{table} set project_name = 'x' where part = '2024-05'", "2024-05: 2 rows are not in the DataStore"),
+    ("delete from public.{table} where part = '2024-06'", "2024-06: 1 rows were approved, the DataStore shows 0"),
+    ("update public.{table} set part = '2024-07' where part = '2024-06'", "shows part 2024-07, which was not approved"),
+])
+def test_verify_sees_a_cell_that_was_changed_in_the_table(site: Any, done: str, said: str) -> None:
+    cast = make_cast()
+    approve(cast, submit(cast, *FIRST)["revision_id"])
+    drain()
+    assert list(checks.problems()) == []
+    with get_write_engine().begin() as connection:
+        connection.execute(sa.text(done.format(table=f'"{ids.table_id("procurement")}"')))
+    problems = list(checks.problems())
+    assert any(said in problem for problem in problems), problems
+
+
 def test_what_the_officer_wrote_outlives_the_next_file(site: Any) -> None:
     cast = make_cast()
     data = {"domain": "procurement", "organization": cast.body}
@@ -77,6 +96,11 @@ def test_what_the_officer_wrote_outlives_the_next_file(site: Any) -> None:
     after = call("gkopen_revision_show", cast.reviewer, id=last)
     assert after["metadata_change"]["after"]["contact_name"] == "采购处"
     assert after["rows_ok"] == 3
+    next_one = call("gkopen_revision_show", cast.reviewer, id=submit(cast, *FIRST[1:])["revision_id"])
+    assert next_one["metadata_change"]["after"]["contact_name"] == "采购处"
+    call("gkopen_revision_return", cast.reviewer, id=next_one["id"], reason="联系人不对")
+    anew = call("gkopen_revision_show", cast.reviewer, id=submit(cast, *FIRST)["revision_id"])
+    assert "contact_name" not in anew["metadata_change"]["after"]
 
 
 def test_metadata_alone_says_nothing_of_where_the_rows_came_from(site: Any) -> None:
