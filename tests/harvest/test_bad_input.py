@@ -78,8 +78,13 @@ def test_a_row_of_tomorrow_moves_no_watermark(town: City) -> None:
     first = harvest()
     mine: dict[str, Any] = {"source_id": first["source_id"], "id": first["id"]}
     assert run._since(mine) is None, "what waits for a decision is not public: it has to come again"
-    model.execute("update gkopen.revision set state = 'returned', decided_by = 'x'")
-    assert run._since(mine) == first["started_at"]
+    model.execute("update gkopen.revision set state = 'returned', decided_by = 'x', decided_at = now()")
+    assert run._since(mine) is None, "one row of it was bad, and the others would never come again"
+    ckan_model.Session.commit()
+    second = harvest()
+    assert revisions() == 2 and run._since(mine) is None
+    model.execute("update gkopen.revision set state = 'published' where state = 'held'")
+    assert run._since(mine) == second["started_at"]
 
 
 def test_twenty_triggers_and_two_workers_are_one_run(town: City) -> None:
