@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ckan import model as ckan_model
 from ckan.plugins import toolkit
 
 from ckanext.gkopen import model
-from ckanext.gkopen.harvest.report import STATES
-from tests.harvest.city import City, age_tombstones, approve, harvest, public_rows, revisions, run_of
+from ckanext.gkopen.domains import get_domain
+from ckanext.gkopen.harvest import ledger, run
+from ckanext.gkopen.harvest.report import STATES, Report
+from tests.harvest.city import SOURCE, City, age_tombstones, approve, harvest, public_rows, revisions, run_of
 from tests.people import call
 
 BUDGET = "jianghai-czj-budget"
@@ -144,11 +145,11 @@ def test_an_empty_source_never_deletes(public: City) -> None:
     print(f"0 items listed with HTTP 200: {before} public before and after, run held")
 
 
-def test_a_body_that_is_deleted_does_not_end_the_runs_of_its_source(public: City) -> None:
-    public.fault("empty")
+def test_a_body_that_is_deleted_does_not_end_the_runs_of_a_source_of_many(public: City) -> None:
     model.execute('update "group" set state = \'deleted\' where id = (select body_id from gkopen.dataset)')
-    ckan_model.Session.commit()
-    assert harvest()["state"] == "held"
+    report = Report()
+    run._absent(run.source_of(ledger.find_source(SOURCE)), get_domain("parking"), set(), report)
+    assert [entry["alarms"][0]["kind"] for entry in report.held] == ["empty"]
 
 
 def test_a_listing_that_is_not_whole_changes_nothing(public: City) -> None:
