@@ -25,7 +25,8 @@ def resource_view_list(original_action: Any, context: Any, data_dict: Any) -> li
     resource = next((one for one in package.resources if one.id == data_dict.get("id")), None) if package else None
     if resource is None or any(plugins.PluginImplementations(plugins.IResourceView)):
         return original_action(context, data_dict)
-    toolkit.check_access("resource_view_list", {**context, "resource": resource}, data_dict)
+    about: Any = {**context, "resource": resource}
+    toolkit.check_access("resource_view_list", about, data_dict)
     return []
 
 
