@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "009_small_contents"
-down_revision = "008_public_state"
+down_revision = "009_sealed"
 branch_labels = None
 depends_on = None
 
