@@ -234,7 +234,9 @@ def test_the_sweep_takes_only_what_no_address_names(cast: Cast, browser: CKANTes
 
 
 def test_the_list_for_people_and_for_machines(cast: Cast, browser: CKANTestApp) -> None:
-    tables = browser.get("/open/index.json").get_json()["tables"]
+    listing = browser.get("/open/index.json")
+    assert listing.headers["ETag"] == f'"{hashlib.sha256(listing.data).hexdigest()}"'
+    tables = listing.get_json()["tables"]
     assert [entry["name"] for entry in tables] == ["procurement"]
     assert [file["form"] for file in tables[0]["files"]] == list(files.FORMS)
     assert tables[0]["rows"] == 3

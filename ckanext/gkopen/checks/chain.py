@@ -28,7 +28,7 @@ def process(rule: Rule, context: Context) -> None:
         for found in contradictions.of_process(rows):
             field = "contract_amount" if found.code.startswith("contract") else "award_amount"
             context.say(rule, found.code, np.array([found.row["at"]]), field,
-                        **contradictions.params(found, group.name))
+                        **contradictions.params(found, group.name["zh"]))
 
 
 def project(rule: Rule, context: Context) -> None:
@@ -43,7 +43,7 @@ def project(rule: Rule, context: Context) -> None:
                   for *cells, at in zip(*group.columns.values(), group.rows, strict=True)]
         for found in contradictions.of_project([], events):
             context.say(rule, found.code, np.array([found.row["at"]]), "amount_after",
-                        **contradictions.params(found, group.name))
+                        **contradictions.params(found, group.name["zh"]))
 
 
 def _numbers(context: Context, name: str) -> pa.Array:

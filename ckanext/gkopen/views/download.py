@@ -7,6 +7,7 @@ standard says so. No answer sets a cookie, so that caches may keep it.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -124,7 +125,7 @@ def cached(text: str, media_type: str, status: int = 200) -> Cacheable:
     response = Cacheable(text, status, content_type=f"{media_type}; charset=utf-8")
     protect(response)
     if status == 200:
-        response.add_etag()
+        response.set_etag(hashlib.sha256(text.encode()).hexdigest())
         response.make_conditional(request)
     return response
 
