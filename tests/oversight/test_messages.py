@@ -15,6 +15,7 @@ from ckanext.gkopen.demo import act
 from ckanext.gkopen.harvest import ledger, report
 from ckanext.gkopen.harvesters.source import load_source
 from ckanext.gkopen.oversight import mail, rounds, watch
+from ckanext.gkopen.oversight.words import said
 from tests.oversight.smtp import Postbox, postbox
 from tests.oversight.world import on_day, row, submit
 from tests.people import Cast, call, make_cast
@@ -265,3 +266,14 @@ def test_metrics_tell_of_sources_and_queues(app: Any) -> None:
     for name in ("source_lag_seconds", "source_failures", "queue_runs", "mails_waiting", "review_oldest_seconds"):
         assert f"# TYPE gkopen_{name} gauge\n" in text
     assert SECRET not in text
+
+
+def test_an_overdue_part_is_named_in_words(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    call("gkopen_duty_set", cast.office, domain="budget", organization=cast.body, cycle="yearly",
+         part="{period}-budget", since="2025-01-01", until="2025-12-31")
+    on_day(monkeypatch, "2026-06-30")
+    assert told() == ["duty_overdue"]
+    subject, _, _ = said("duty_overdue", model.value("select params from gkopen.message order by id desc limit 1"))
+    assert "2025 预算（" in subject.zh and ", 2025 Budget (" in subject.en
+    kept = {"dataset": "预决算", "dataset_en": "Budgets", "period": "2025-budget", "due_on": "2026-01-29"}
+    assert "2025-budget" in said("duty_overdue", kept)[0].en, "as an earlier version kept it"

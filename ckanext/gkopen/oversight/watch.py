@@ -166,9 +166,10 @@ def _duties(known: Bodies) -> Iterator[Seen]:
             newest.setdefault(entry.duty.id, entry)
     for entry in newest.values():
         assert entry.due.on is not None
+        period = entry.duty.domain.part_title(entry.duty.part_of(entry.period) or entry.period.name)
         yield Seen(f"duty/{entry.duty.id}", entry.period.name, OVERDUE, None, entry.duty.body_id,
                    {**_named({"domain": entry.duty.domain.name, "body_id": entry.duty.body_id}, known),
-                    "period": entry.duty.part_of(entry.period) or entry.period.name,
+                    "period": period.zh, "period_en": period.en,
                     "due_on": entry.due.on.isoformat()})
 
 

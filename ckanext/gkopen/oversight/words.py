@@ -63,7 +63,7 @@ MESSAGES: Mapping[str, Words] = {
              "This submission differs in kind from the last publication: a person looks at it."), "/review/{revision}"),
     "duty_overdue": Words(
         Text("逾期未公开：{dataset}，{period}（应于 {due_on} 前公开）",
-             "Overdue: {dataset_en}, {period} (due {due_on})"),
+             "Overdue: {dataset_en}, {period_en} (due {due_on})"),
         Text("请提交数据；确无可公开内容的，请提交零报告。",
              "Submit the data, or a nil report where there is nothing to disclose."), "/oversight?state=overdue"),
     "calendar_unknown": Words(
@@ -130,5 +130,6 @@ def run_advice(run: Mapping[str, Any]) -> list[Text]:
 def said(kind: str, params: Mapping[str, Any]) -> tuple[Text, Text, str]:
     """Subject, advice and path of a message."""
     words = MESSAGES[kind]
-    return (Text(words.subject.zh.format(**params), words.subject.en.format(**params)), words.advice,
+    english = {f"{name}_en": value for name, value in params.items()} | dict(params)  # where no English name is kept
+    return (Text(words.subject.zh.format(**params), words.subject.en.format(**english)), words.advice,
             words.path.format(**params))
