@@ -143,6 +143,14 @@ def test_the_dump_takes_filters_words_and_order(cast: Cast, app_again: Any) -> N
     assert lines('filters={"notice_type":"award"}&sort=project_no desc') == ["NTCG-2024-002", "NTCG-2024-001"]
     assert lines("q=停车") == ["NTCG-2024-001"]
     assert lines("sort=project_no&limit=1&offset=1") == ["NTCG-2024-002"]
-    for wrong in ("format=json", "sort=nothing", 'filters={"award_amount":"x"}', "limit=x"):
+    for wrong in ("format=json", "sort=nothing", 'filters={"award_amount":"x"}', "limit=x",
+                  'q={"nothing": "停车"}'):
         assert app_again.get(f"/datastore/dump/{own}?{wrong}").status_code == 400, wrong
     assert app_again.get(f"/datastore/dump/{own}?fields=nothing").status_code == 400
+
+
+@pytest.mark.parametrize("filters", ["[]", "1", "null", '"x"', '[["a", 1]]', [], 7])
+def test_filters_that_are_no_object_are_refused_in_words(cast: Cast, app_again: Any, filters: Any) -> None:
+    for resource in (ids.resource_id(dataset_id(cast)), "procurement"):
+        answer = app_again.post("/api/3/action/datastore_search", json={"resource_id": resource, "filters": filters})
+        assert answer.status_code == 409 and "JSON" in answer.json["error"]["filters"][0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from ckan.plugins import toolkit
@@ -23,6 +24,7 @@ def datastore_search(original_action: Any, context: Any, data_dict: dict[str, An
     is exact; for more than 10,000 hits of `q` it is 10,000 with `total_was_estimated`. A `limit` above the site's
     maximum is cut to it, as CKAN does; then `limit_was` is what was asked for.
     """
+    _filters_are_named(data_dict.get("filters"))
     wished = data_dict.get("limit")
     resource_id, target = _own(context, data_dict)
     include_total = data_dict.get("include_total", True)
@@ -53,6 +55,20 @@ def datastore_info(original_action: Any, context: Any, data_dict: dict[str, Any]
         count = toolkit.get_action("datastore_search")(toolkit.fresh_context(context), search)["total"]
         result["meta"] |= {"id": resource_id, "count": count, "aliases": []}
     return result
+
+
+def _filters_are_named(filters: Any) -> None:
+    """Raises ValidationError for a text of JSON that is a list, a number or null, which CKAN takes for an object."""
+    if isinstance(filters, str) and filters.strip():
+        try:
+            filters = json.loads(filters)
+        except (ValueError, RecursionError):
+            return  # said by CKAN's own validator
+        if not isinstance(filters, dict):
+            filters = [filters]
+    if isinstance(filters, list | int | float):
+        raise toolkit.ValidationError({"filters": [
+            'filters 是 JSON 对象，例如 {"列名": 值} / filters is an object in JSON, such as {"column": value}']})
 
 
 def _own(context: Any, data_dict: dict[str, Any]) -> tuple[str, Target | None]:

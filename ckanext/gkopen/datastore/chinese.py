@@ -37,6 +37,9 @@ def conditions(domain: Domain, q: str | Mapping[str, Any], connection: Any) -> C
     words = [(field, word) for field, text in asked for word in str(text).split()]
     if not words:
         return None
+    known = {"_id", "dataset_id", "part", "publisher", *domain.field_names}
+    if unknown := sorted({str(field) for field, _ in words if field is not None} - known):
+        raise ValidationError({"q": [f"没有这些列 / no such columns: {', '.join(unknown)}"]})
     if len(words) > MAX_TERMS:
         raise ValidationError({"q": [f"检索词不得超过 {MAX_TERMS} 个 / at most {MAX_TERMS} words"]})
     if any(len(word) > MAX_LETTERS for _, word in words):
