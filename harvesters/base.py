@@ -111,6 +111,11 @@ class NoBreaker:
 
 
 class Transport(Protocol):
+    @property
+    def repeated(self) -> int:
+        """Known after the last page: rows that came on more than one page. Others may be missing for them."""
+        ...
+
     def catalogue(self) -> CatalogueEntry | None:
         """The catalogue's entry, or None when the source file names none. Raises HarvestError."""
         ...

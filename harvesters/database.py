@@ -38,6 +38,8 @@ What is read twice changes nothing."""
 class DatabaseTransport:
     """A `Transport` over one table of a database. It has no catalogue's entry."""
 
+    repeated = 0                                          # all pages come from one snapshot, in the order of the key
+
     def __init__(
         self,
         source: Source,

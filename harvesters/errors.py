@@ -132,9 +132,8 @@ class InconsistentListing(HarvestError):
 
     def __init__(self, zh: str, en: str, page: int):
         super().__init__(
-            f"第 {page} 页：{zh}。本次采集不完整，没有删除任何数据；"
-            "请稍后重试，仍然如此则核对 envelope 的 total，并联系数据提供部门。",
+            f"第 {page} 页：{zh}。本次采集不完整，没有删除任何数据；请稍后重试，仍然如此则联系数据提供部门。",
             f"page {page}: {en}; the run is incomplete and nothing was deleted; "
-            "harvest again later; if it stays so, check total in the source file's envelope and ask the department",
+            "harvest again later, and ask the department if it stays so",
         )
         self.page = page

@@ -80,6 +80,7 @@ class ExchangeTransport:
         self._signer = self._make_signer(source.service)
         self._deadline = Deadline()
         self._session = open_session(allowed_hosts, self._deadline)
+        self.repeated = 0
 
     def close(self) -> None:
         self._session.close()
@@ -102,6 +103,9 @@ class ExchangeTransport:
                 yield page
         if listing.needs_look_further:
             listing.look_further(self._page(number + 1, since))
+        self.repeated = listing.repeated()
+        if self.repeated:
+            listing.look_again(self._page(1, since))
 
     def catalogue(self) -> CatalogueEntry | None:
         wanted = self._source.catalogue

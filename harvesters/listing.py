@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
 
 from ckanext.gkopen.harvesters.base import Page
 from ckanext.gkopen.harvesters.errors import InconsistentListing
+
+SLICES = 16
+"""Rows are compared in so many portions, so that the memory of all of them stays near eight bytes each."""
 
 
 class Listing:
@@ -23,6 +27,7 @@ class Listing:
         self._size = 0
         self._last = 0
         self._digests: dict[bytes, int] = {}
+        self._rows = array("q")
 
     def add(self, page: Page) -> None:
         """Take the next page. Raises InconsistentListing."""
@@ -39,6 +44,7 @@ class Listing:
         first = self._digests.setdefault(_digest(page), page.number)
         if first != page.number and page.rows:
             raise InconsistentListing(f"与第 {first} 页内容完全相同", f"it is the same as page {first}", page.number)
+        self._rows.extend({hash(frozenset(row.items())) for row in page.rows})
         if self._total is None:
             self.ended = self._last == 0
         else:
@@ -64,12 +70,31 @@ class Listing:
                 page.number,
             )
 
+    def repeated(self) -> int:
+        """The number of rows that came on more than one page, once too often each. The table may hold them twice; or
+        the platform's pages follow no firm order, and other rows came on none."""
+        if len(self._digests) < 2:
+            return 0
+        distinct = sum(len({row for row in self._rows if row & SLICES - 1 == part}) for part in range(SLICES))
+        return len(self._rows) - distinct
+
+    def look_again(self, page: Page) -> None:
+        """Judge the first page, asked for again after the last one because rows came on several pages."""
+        if self._digests.get(_digest(page)) != 1:
+            raise InconsistentListing(
+                f"读取期间第 1 页的内容变了，有 {self.repeated()} 行在两页中出现，可能漏掉同样多的行。请平台按唯一的列排序",
+                f"the first page changed while the others were read, and {self.repeated()} rows came on two pages: as "
+                "many may be missing; let the platform sort by a unique column",
+                page.number,
+            )
+
     def _compare(self, total: int, number: int) -> None:
         self.ended = self._seen == total
         if self._seen > total:
             raise InconsistentListing(
-                f"声明共 {total} 条，已收到 {self._seen} 条",
-                f"the source claims {total} rows, {self._seen} have come",
+                f"声明共 {total} 条，已收到 {self._seen} 条（若总是如此，请核对 envelope 的 total 是否为总条数）",
+                f"the source claims {total} rows, {self._seen} have come (if that is always so, check whether total in "
+                "the source file's envelope is the number of all rows)",
                 number,
             )
         if not self.ended and (self._last == 0 or self._last != self._size):

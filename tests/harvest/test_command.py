@@ -2,29 +2,65 @@
 
 from __future__ import annotations
 
+import threading
+from typing import Any
+
 import pytest
+from ckan import model as ckan_model
 from ckan.cli.cli import ckan
 from ckan.tests.helpers import CKANCliRunner
 
+from ckanext.gkopen.cli import sources
 from ckanext.gkopen.harvest import ledger
 from ckanext.gkopen.harvest import run as harvest_run
 from tests.harvest.city import SOURCE, City
 
 
-def test_a_worker_that_is_quicker_does_the_run_and_the_command_reports_it(
+def test_a_worker_that_is_at_the_source_does_the_run_and_the_command_reports_it(
         town: City, cli: CKANCliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
-    claim, claimed = ledger.claim, []
+    lock_source, worked = ledger.lock_source, []
 
-    def by_a_worker(run_id: str | None = None) -> None:
-        taken = claim(run_id)
+    def while_a_worker_works(source_id: Any) -> None:
+        run_id = ledger.enqueue(ledger.find_source(SOURCE), "schedule", "worker")
+        ckan_model.Session.commit()
+        worked.append(run_id)
+        monkeypatch.setattr(ledger, "lock_source", lock_source)
+        taken = ledger.claim(run_id)
         assert taken is not None
-        claimed.append(run_id)
-        try:
-            harvest_run.carry_out(taken, lambda *_: None)
-        finally:
-            taken.release()
+        work = threading.Thread(target=worker, args=(taken,))
+        monkeypatch.setattr(sources, "_awaited", lambda run_id: (work.start(), work.join(), awaited(run_id))[-1])
 
-    monkeypatch.setattr(ledger, "claim", by_a_worker)
+    awaited = sources._awaited
+    monkeypatch.setattr(ledger, "lock_source", while_a_worker_works)
     answer = cli.invoke(ckan, ["gkopen", "harvest", SOURCE])
     assert answer.exit_code == 1, answer.output        # a revision waits for review
-    assert f"run {claimed[0]}" in answer.output and "quarantined + " in answer.output and "held" in answer.output
+    assert f"run {worked[0]}" in answer.output and "quarantined + " in answer.output and "held" in answer.output
+
+
+def worker(claim: ledger.Claim) -> None:
+    try:
+        harvest_run.carry_out(claim, lambda *_: None)
+    finally:
+        claim.release()
+        ckan_model.Session.remove()
+
+
+def test_no_worker_takes_the_run_that_a_command_has_queued(
+        town: City, cli: CKANCliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its environment may lack the secret that the shell has."""
+    take, others = ledger.take, []
+
+    def after_a_worker_looked(run: Any, lock: Any) -> Any:
+        monkeypatch.setattr(ledger, "take", take)
+        others.append(ledger.claim())
+        return take(run, lock)
+
+    monkeypatch.setattr(ledger, "take", after_a_worker_looked)
+    answer = cli.invoke(ckan, ["gkopen", "harvest", SOURCE])
+    assert others == [None] and "good" in answer.output, answer.output
+
+
+def test_a_trial_names_no_revision(town: City, cli: CKANCliRunner) -> None:
+    """It was rolled back: whoever looks for it finds nothing."""
+    answer = cli.invoke(ckan, ["gkopen", "harvest", SOURCE, "--dry-run"])
+    assert "jianghai-cgj: would be held\n" in answer.output and "revision" not in answer.output, answer.output

@@ -14,6 +14,7 @@ from ckanext.gkopen import model
 from ckanext.gkopen.harvest import ledger
 from ckanext.gkopen.views.review import STATES
 from tests.harvest.city import SOURCE, City, harvest, run_of
+from tests.people import call
 
 
 @pytest.fixture
@@ -55,6 +56,27 @@ def test_every_state_of_a_revision_and_of_a_run_can_be_listed_by_its_name(public
     assert tabs["frozen"] == "暂停，待决定" and tabs["discarded"] == "已放弃"
     runs = office("/office/runs?state=incomplete").body
     assert "不完整" in runs and "已停止：列有变化" in runs
+
+
+def test_sources_that_fail_come_first_and_say_why(public: City, office: Any) -> None:
+    public.fault("wrong_sign")
+    failed = harvest("jianghai-czj-budget")
+    names = (SOURCE, "jianghai-czj-budget")
+    places = [f"/office/sources/{name}/harvest" for name in names]
+    for path in ("/office/sources", "/office"):
+        page = office(path).body
+        assert page.index(places[1]) < page.index(places[0]) and failed["error"]["zh"] in page
+    harvest(dry_run=True)
+    (listed,) = [one for one in call("gkopen_source_list", "officer")["results"] if one["name"] == names[0]]
+    assert listed["last_state"] == "partly", "a trial is no run of the source"
+
+
+def test_a_run_that_broke_off_does_not_say_that_nothing_was_wrong(public: City, office: Any) -> None:
+    public.fault("wrong_total")
+    run = harvest()
+    page = office(f"/office/runs/{run['id']}").body
+    assert run["state"] == "incomplete" and "未发现问题" not in page
+    assert f"另有 {run['counts']['rows_fetched']} 行取到后没有读取" in page
 
 
 def test_a_stopped_run_shows_its_proposal_and_goes_on_when_accepted(public: City, office: Any) -> None:

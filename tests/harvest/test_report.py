@@ -58,6 +58,32 @@ def test_an_unchanged_table_that_is_resumed_reports_the_same(public: City, monke
     assert seen[0] == seen[1] and seen[0].state == "unchanged" and seen[0].rows_in > 0
 
 
+def test_rows_that_came_and_were_not_read_are_counted(town: City, cli: Any) -> None:
+    lines = town.lines()
+    came = len(lines) - 1
+    town.write([",".join(f"LIE{n}" for n, _ in enumerate(lines[0].split(","))), *lines[1:]])
+    row = harvest()
+    counts = row["counts"]
+    assert row["state"] == "partly" and counts["outcomes"][0]["state"] == "returned"
+    assert (counts["rows_fetched"], counts["rows_in"], counts["rows_unread"]) == (came, 0, came)
+    shown = cli.invoke(ckan, ["gkopen", "run", "show", str(row["id"])]).output
+    assert f"{came} more rows came and were not read" in shown
+    town.write(lines)
+    town.fault("wrong_total")
+    counts = harvest()["counts"]
+    assert counts["rows_unread"] == counts["rows_fetched"] and counts["rows_in"] == 0
+    town.fault()
+    assert harvest()["counts"]["rows_unread"] == 0
+
+
+def test_a_secret_that_is_not_set_is_one_sentence_a_language(town: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GKOPEN_SECRET_DEMO")
+    error = harvest()["error"]
+    assert error["zh"].startswith("secret_env：环境变量 GKOPEN_SECRET_DEMO 未设置") and " / " not in error["zh"]
+    assert error["en"].startswith("secret_env: the environment variable GKOPEN_SECRET_DEMO is not set")
+    assert "<source>" not in error["zh"] + error["en"]
+
+
 def test_rows_of_unknown_bodies_are_quarantined(town: City) -> None:
     model.execute("update gkopen.source set config = config || '{\"organization_column\": \"区\"}'"
                   " where name = 'jianghai-cgj-parking'")

@@ -150,3 +150,18 @@ def test_a_source_is_seen_by_its_own_people_only(city: City) -> None:
         call("gkopen_source_list", "")
     assert call("gkopen_source_list", "office", limit=1000)["results"]
     assert SECRET not in str(call("gkopen_source_list", "admin", limit=1000))
+
+
+def test_rows_that_come_on_two_pages_are_told_and_the_run_is_not_called_done(town: City) -> None:
+    """The platform's order does not hold between two calls, or the table has the row twice: a person looks."""
+    lines = town.lines()
+    good = [line for line in lines[1:] if line == lines[2]]
+    assert len(good) == 1
+    town.write([lines[0], *lines[2:61], lines[2]])
+    model.execute("update gkopen.source set config = config || '{\"page_size\": 50}' where name = :s", s=SOURCE)
+    ckan_model.Session.commit()
+    row = harvest()
+    assert row["state"] == "partly" and row["counts"]["findings"]["listing-repeats"] == 1
+    (told,) = [one for one in call("gkopen_finding_list", "office", run=str(row["id"]), limit=1000)["results"]
+               if one["code"] == "listing-repeats"]
+    assert told["params"] == {"rows": 1} and row["counts"]["rows_duplicate"] == 1

@@ -78,3 +78,18 @@ def test_a_platform_that_repeats_its_last_page_behind_the_end_is_no_error():
 
 def test_a_shorter_last_page_needs_no_look_further():
     assert not read(("abc", 5), ("de", 5)).needs_look_further
+
+
+@pytest.mark.parametrize(("pages", "repeated"), [
+    ([("abc", 7), ("def", 7), ("g", 7)], 0), ([("abc", 7), ("cad", 7), ("e", 7)], 2), ([("aab", 6), ("cde", 6)], 0),
+    ([("abc", 9), ("adb", 9), ("aef", 9)], 3)])
+def test_rows_that_come_on_two_pages_are_counted(pages, repeated):
+    """Rows that one page holds twice stand so in the table."""
+    assert read(*pages).repeated() == repeated
+
+
+def test_when_rows_repeat_the_first_page_has_to_be_what_it_was():
+    listing = read(("abc", 5), ("cd", 5))
+    listing.look_again(page("abc", 5, 1))
+    with pytest.raises(InconsistentListing, match="1 rows came on two pages"):
+        listing.look_again(page("xab", 5, 1))

@@ -16,6 +16,7 @@ from ckanext.gkopen.harvesters import (
     ClockSkew,
     ForbiddenAddress,
     HarvestError,
+    InconsistentListing,
     Limits,
     Page,
     RateLimited,
@@ -134,6 +135,19 @@ def test_what_the_platform_says_is_told_in_the_encoding_that_it_names(wire, stat
                       Content_Type="application/json;charset=GBK"))
     with pytest.raises(kind, match=f"{status[:3]} 额度已用完"):
         wire.read()
+
+
+def test_pages_whose_rows_move_while_they_are_read_are_no_listing(wire):
+    """A row that is new at the top pushes the last one of each page onto the next: the total is right by chance."""
+    def page(*names):
+        return http(('{"errcode":0,"totalrecords":4,"data":[' + ",".join(f'{{"a":"{name}"}}' for name in names)
+                     + "]}").encode())
+
+    wire.answers(page("a", "b"), page("b", "c"), page(), page("new", "a"))
+    with pytest.raises(InconsistentListing, match="two pages"):
+        wire.read()
+    wire.answers(page("a", "b"), page("b", "c"), page(), page("a", "b"))
+    assert [row["a"] for page in wire.read() for row in page.rows] == ["a", "b", "b", "c"]
 
 
 def test_rows_in_the_encoding_that_the_header_names_are_read(wire):

@@ -34,6 +34,16 @@ def rows_of(path: Path, **options):
     return read_rows(PARKING, path, path.name, Options(**options))
 
 
+@pytest.mark.parametrize("lines", [False, True])
+def test_half_a_character_sets_its_row_apart_and_no_other(tmp_path, lines):
+    good = dict(zip(HEADER.split(","), ROW.split(","), strict=True))
+    records = [json.dumps(good | {"停车场名称": name}) for name in ("甲\ud83d", "乙\ud83d\ude00", "丙")]
+    text = "\n".join(records) if lines else f"[{','.join(records)}]"
+    examined = examine(PARKING, put(tmp_path, text, "a.json"), filename="a.json", options=Options())
+    assert (examined.rows_in, examined.rows_ok, examined.rows_quarantined) == (3, 2, 1)
+    assert [finding.code for finding in examined.findings if finding.severity == "error"] == ["replacement-character"]
+
+
 def refused(path: Path) -> tuple[str, int | None]:
     with pytest.raises(Unreadable) as error:
         rows_of(path)

@@ -43,6 +43,9 @@ HELD = [{"state": "held", "revision": "x"}]
     ("partly", {"outcomes": HELD, "rows_quarantined": 3}, False, ["corrections", "review"]),
     ("partly", {"outcomes": HELD, "rows_quarantined": 3, "unknown_bodies": {"x": 3}}, False, ["bodies", "review"]),
     ("held", {"outcomes": HELD, "rows_quarantined": 3}, False, ["held", "corrections"]),
+    ("partly", {"findings": {"drop-rows-differ": 1}}, False, ["findings"]),
+    ("partly", {"outcomes": [{"state": "returned", "revision": "x"}]}, False, ["returned"]),
+    ("partly", {"outcomes": [{"state": "returned"}, *HELD], "rows_quarantined": 3}, False, ["returned", "corrections"]),
     ("stopped", {}, False, ["stopped"]), ("incomplete", {}, False, ["incomplete"]),
     ("failed", {}, False, ["failed"]), ("cancelled", {}, False, ["cancelled"]), ("queued", {}, False, ["queued"]),
     ("done", {"outcomes": HELD}, True, ["dry"])])

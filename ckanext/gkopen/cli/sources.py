@@ -91,13 +91,18 @@ def harvest(source_name: str | None, everything: bool, dry_run: bool) -> None:
 
 def _harvest_one(name: str, dry_run: bool) -> int:
     row = ledger.find_source(name)
+    lock = ledger.lock_source(row["id"])    # first: no worker takes the run, with other secrets than this shell's
     try:
         run_id = ledger.enqueue(row, "manual", "cli", dry_run=dry_run)
-    except ledger.OtherRunOpen as error:
-        raise decide.Refused(f"{name}: {error}") from error
-    ckan_model.Session.commit()
-    claim = ledger.claim(run_id)
-    if claim is None:                       # a worker was quicker: it does the work, the report is the same
+        ckan_model.Session.commit()
+    except BaseException as error:
+        if lock is not None:
+            ledger.Claim({}, lock).release()
+        if isinstance(error, ledger.OtherRunOpen):
+            raise decide.Refused(f"{name}: {error}") from error
+        raise
+    claim = ledger.take({"id": run_id, "source_id": row["id"]}, lock) if lock is not None else None
+    if claim is None:                       # a worker is at this source already: the report is the same
         run = _awaited(run_id)
     else:
         try:
@@ -137,11 +142,12 @@ def _print_report(run: dict[str, Any]) -> None:
     counts = run["counts"]
     if sys.stderr.isatty():
         click.echo("\r", nl=False, err=True)
-    mark = " (dry run: nothing was written)" if run["dry_run"] else ""
+    trial = run["dry_run"]
+    mark = " (dry run: nothing was written)" if trial else ""
     click.echo(f"{run['source']}: {run['state']}{mark}  run {run['id']}")
     if run["decision"]:
         click.echo(f"  {run['decision']} by {run['decided_by']} at {run['decided_at']}")
-    elif run["state"] in ("held", "stopped") and not run["dry_run"]:
+    elif run["state"] in ("held", "stopped") and not trial:
         ways = f"release {run['id']} (or: discard)" if run["state"] == "held" else f"accept {run['id']}"
         click.echo(f"  waits for a person: ckan gkopen run {ways}, or its page in the portal")
     if run["error"]:
@@ -149,10 +155,13 @@ def _print_report(run: dict[str, Any]) -> None:
     if counts:
         click.echo(f"  rows {counts['rows_in']} = {counts['rows_ok']} good + {counts['rows_quarantined']} quarantined"
                    f" + {counts['rows_duplicate']} duplicate; pages {counts['pages']}")
+        if counts.get("rows_unread"):
+            click.echo(f"  {counts['rows_unread']} more rows came and were not read: the run broke off, or their table"
+                       " was stopped or returned")
         click.echo(f"  against what is public: +{counts['added']} ~{counts['changed']} -{counts['removed']}")
         for outcome in counts["outcomes"]:
-            click.echo(f"  {outcome['body']}: {outcome['state']}"
-                       + (f", revision {outcome['revision']}" if outcome["revision"] else ""))
+            revision = f", revision {outcome['revision']}" if outcome["revision"] and not trial else ""
+            click.echo(f"  {outcome['body']}: {'would be ' if trial else ''}{outcome['state']}{revision}")
         for code, number in sorted(counts["findings"].items()):
             click.echo(f"  {number:6d} × {code}")
         for entry in counts.get("held", []):

@@ -38,7 +38,7 @@ def take(run: dict[str, Any], source: Source, folder: Path, report: Report,
             continue
         outcome = _submit(run, source, body, item)
         end()
-        report.add(outcome, body["name"])
+        report.add(outcome, body["name"], outcome.rows_in)
         report.pages += 1
         report.rows_fetched += outcome.rows_in
         # A row of a wide table counts once for each of its figures, which no manifest does.

@@ -158,20 +158,34 @@ def claim(run_id: str | None = None) -> Claim | None:
         " and (s.state = 'active' or r.trigger = 'manual') order by r.queued_at limit 50", run=run_id)
     ckan_model.Session.commit()
     for candidate in candidates:
-        lock = ckan_model.ensure_engine().connect().execution_options(isolation_level="AUTOCOMMIT")
-        if not lock.execute(sa.text("select pg_try_advisory_lock(:key)"),
-                            {"key": lock_key(candidate["source_id"])}).scalar():
-            lock.close()
-            continue
-        claim = Claim({}, lock)
-        try:
-            claim.run = _take_over(candidate) or {}
-        except BaseException:
-            claim.release()                               # else the pool would keep the lock of a run nobody works on
-            raise
-        if claim.run:
+        lock = lock_source(candidate["source_id"])
+        claim = take(candidate, lock) if lock is not None else None
+        if claim is not None:
             return claim
-        claim.release()
+    return None
+
+
+def lock_source(source_id: Any) -> sa.Connection | None:
+    """A connection that holds the source's advisory lock, or None while somebody else works on the source."""
+    lock = ckan_model.ensure_engine().connect().execution_options(isolation_level="AUTOCOMMIT")
+    if lock.execute(sa.text("select pg_try_advisory_lock(:key)"), {"key": lock_key(source_id)}).scalar():
+        return lock
+    lock.close()
+    return None
+
+
+def take(run: dict[str, Any], lock: sa.Connection) -> Claim | None:
+    """Claim this run, whose source `lock` has locked. None, and the lock is given back, when it was closed meanwhile.
+    """
+    claim = Claim({}, lock)
+    try:
+        claim.run = _take_over(run) or {}
+    except BaseException:
+        claim.release()                                   # else the pool would keep the lock of a run nobody works on
+        raise
+    if claim.run:
+        return claim
+    claim.release()
     return None
 
 

@@ -22,7 +22,8 @@ NAMED = 20
 
 @dataclass
 class Report:
-    """The counts add up: rows_in = rows_ok + rows_quarantined + rows_duplicate; rows of a stopped table come on top.
+    """The counts add up: rows_in = rows_ok + rows_quarantined + rows_duplicate, and every row that came was read, or is
+    one of `rows_unread`: of a table that was stopped or returned whole, or of a run that broke off.
 
     `held`: frozen tables with the alarms of the blast-radius guard. `stopped`: tables whose columns changed.
     `tombstones`: rows that are gone from the source and stay public until they are due. `of_bodies`: NUMBERS and
@@ -32,6 +33,8 @@ class Report:
     state: str = "done"
     pages: int = 0
     rows_fetched: int = 0
+    rows_read: int = 0
+    repeated: int = 0
     rows_in: int = 0
     rows_ok: int = 0
     rows_quarantined: int = 0
@@ -53,8 +56,12 @@ class Report:
         """The run ends in this state, or in a worse one that it has come to already."""
         self.state = max(self.state, state, key=STATES.index)
 
-    def add(self, outcome: pipeline.Outcome, body: str) -> None:
+    def add(self, outcome: pipeline.Outcome, body: str, came: int) -> None:
+        """What became of one table, of which so many rows came."""
         own = self._of(body)
+        unread = came if outcome.state == "returned" and not outcome.rows_in else 0
+        own["rows_unread"] += unread
+        self.rows_read += came - unread
         for name in NUMBERS:
             setattr(self, name, getattr(self, name) + getattr(outcome, name))
             own[name] += getattr(outcome, name)
@@ -82,11 +89,12 @@ class Report:
         self.stopped.append({"body": body, "dataset": dataset_id, "rows": rows,
                              "drift": [drift.as_dict() for drift in drifts]})
         self.outcomes.append({"body": body, "state": "stopped", "revision": None, "dataset": dataset_id})
+        self._of(body)["rows_unread"] += rows
         self._found(body, Counter(finding.code for finding in found))
         self.at_least("stopped")
 
     def _of(self, body: str) -> dict[str, Any]:
-        return self.of_bodies.setdefault(body, {**dict.fromkeys(NUMBERS, 0), "findings": {}})
+        return self.of_bodies.setdefault(body, {**dict.fromkeys((*NUMBERS, "rows_unread"), 0), "findings": {}})
 
     def _found(self, body: str, numbers: Mapping[str, int]) -> None:
         for findings in (self.findings, self._of(body)["findings"]):
@@ -107,12 +115,14 @@ class Report:
         for code, named in apart.items():
             if rows := sum(named.values()):
                 self.rows_in += rows
+                self.rows_read += rows
                 self.rows_quarantined += rows
                 self.findings[code] = rows
                 self.at_least("partly")
 
     def counts(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "state"}
+        told = {name: value for name, value in vars(self).items() if name not in ("state", "rows_read")}
+        return told | {"rows_unread": self.rows_fetched - self.rows_read}
 
 
 def seen_by(counts: Mapping[str, Any], names: Set[str] | None) -> dict[str, Any]:
@@ -130,9 +140,11 @@ def seen_by(counts: Mapping[str, Any], names: Set[str] | None) -> dict[str, Any]
     seen = whole | {name: sum(numbers[name] for numbers in own) for name in NUMBERS}
     seen["rows_in"] += apart
     seen["rows_quarantined"] += apart
-    seen["rows_fetched"] = seen["rows_in"]
+    if counts.get("outcomes"):                            # else the run broke off: whose rows came was not looked at
+        seen["rows_unread"] = sum(numbers.get("rows_unread", 0) for numbers in own)
+    seen["rows_fetched"] = seen["rows_in"] + seen.get("rows_unread", 0)
     findings = Counter({code: number for code, number in (counts.get("findings") or {}).items()
-                        if code in (reports.BODY_UNKNOWN, reports.BODY_FOREIGN) or code.startswith("drop-")})
+                        if code in (reports.BODY_UNKNOWN, reports.BODY_FOREIGN) or code.startswith(("drop-", "listing-"))})
     for numbers in own:
         findings.update(numbers["findings"])
     seen["findings"] = dict(findings)

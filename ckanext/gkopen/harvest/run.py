@@ -21,6 +21,7 @@ from ckan import model as ckan_model
 from ckan.plugins import toolkit
 
 from ckanext.gkopen import blast, bodies, ids, model, pipeline, reports
+from ckanext.gkopen.checks.catalogue import severity_of
 from ckanext.gkopen.domains import Domain, get_domain
 from ckanext.gkopen.harvest import again, breaker, drops, ledger, tables
 from ckanext.gkopen.harvest.report import Report
@@ -29,10 +30,12 @@ from ckanext.gkopen.harvesters import Limits, open_transport
 from ckanext.gkopen.harvesters.errors import HarvestError
 from ckanext.gkopen.harvesters.lines import SourceError
 from ckanext.gkopen.harvesters.source import Source
+from ckanext.gkopen.records import Finding
 
 log = logging.getLogger(__name__)
 
 LIMITS = Limits()
+REPEATED = "listing-repeats"
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """How the system says that a file finds no room: on the disk, in a quota, below a limit."""
@@ -98,6 +101,9 @@ def carry_out(claim: ledger.Claim, progress: Progress = lambda *_: None) -> Repo
 
 def _describe(problem: Exception) -> dict[str, str]:
     """Both languages and the kind of an error, for the report."""
+    if isinstance(problem, SourceError):                  # of a source that is kept: its file and lines are not here
+        zh, _, en = f"{problem.key}：{problem.message}".partition(" / ")
+        return {"kind": "SourceError", "zh": zh, "en": f"{problem.key}: {en}"}
     zh, en = getattr(problem, "zh", None), getattr(problem, "en", None)
     return {"kind": type(problem).__name__, "zh": zh or str(problem), "en": en or str(problem)}
 
@@ -148,6 +154,7 @@ def _fetch(run: dict[str, Any], source: Source, spool: Spool, report: Report, pr
             report.pages += 1
             report.rows_fetched += len(page.rows)
             progress("fetch", report.rows_fetched, page.total)
+        report.repeated = transport.repeated
     if not spool.rows and source.organization_column is None:
         spool.write(source.organization, [])
     spool.flush()
@@ -197,7 +204,7 @@ def _submit(run: dict[str, Any], source: Source, spool: Spool, entry: Any, repor
     together: list[tables.Table] = []
     for number, table in enumerate(listed, 1):
         if table.dataset_id in known:
-            report.add(known[table.dataset_id], table.body["name"])
+            report.add(known[table.dataset_id], table.body["name"], table.rows)
         else:
             together.append(table)
         if tables.enough(together) or number == len(listed):
@@ -208,7 +215,18 @@ def _submit(run: dict[str, Any], source: Source, spool: Spool, entry: Any, repor
     if source.complete and source.organization_column:
         _absent(source, domain, {body["id"] for body, _ in named}, report)
     report.set_aside(reports.set_aside(run["id"], apart))
+    _tell_repeated(run, report)
     end()
+
+
+def _tell_repeated(run: dict[str, Any], report: Report) -> None:
+    """Rows that came on two pages, in the run's own findings: for each of them another may have come on none."""
+    model.execute("delete from gkopen.finding where run_id = :run and code = :code", run=run["id"], code=REPEATED)
+    if report.repeated:
+        reports.store_findings([Finding(REPEATED, severity_of(REPEATED), params={"rows": report.repeated})], None, None,
+                               str(run["id"]))
+        report.findings[REPEATED] = 1
+        report.at_least("partly")
 
 
 def _bodies(source: Source,

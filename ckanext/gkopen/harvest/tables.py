@@ -145,7 +145,7 @@ def _stopped(table: Table, drifts: Sequence[contract.Drift], found: Sequence[Any
 
 def _taken(table: Table, outcome: pipeline.Outcome, buried: list[dict[str, Any]]) -> Callable[[Report], None]:
     def tell(report: Report) -> None:
-        report.add(outcome, table.body["name"])
+        report.add(outcome, table.body["name"], table.rows)
         report.bury(table.body["name"], buried)
 
     return tell

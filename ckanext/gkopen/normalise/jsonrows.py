@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
@@ -17,6 +18,11 @@ from .raw import MAX_COLUMNS, MAX_JSON_BYTES, Body, Collector, Sheet, Source, re
 
 _FEW_BYTES = 1 << 18
 """Up to so many bytes all objects at once are no matter."""
+
+
+HALF = re.compile(r"\\u[dD][89a-fA-F]")
+"""How the escape of half a surrogate pair begins, be it a whole pair or not."""
+LONE = re.compile("[\ud800-\udfff]")
 
 
 class _Nested(str):
@@ -97,13 +103,23 @@ def _json_lines(buffer: pa.Buffer) -> Iterator[tuple[int, Any]]:
 
 def _parse(text: str, line: int | None) -> Any:
     try:
-        return _DECODER.decode(text)
+        parsed = _DECODER.decode(text)
+        return _whole(parsed) if HALF.search(text) else parsed
     except RecursionError:
         raise refuse("json-broken", line=line, reason="nested too deeply") from None
     except json.JSONDecodeError as error:
         raise refuse("json-broken", line=line or error.lineno, reason=error.msg) from None
     except ValueError as error:
         raise refuse("json-broken", line=line, reason=str(error)[:200]) from None
+
+
+def _whole(value: Any) -> Any:
+    """A value in which half of a surrogate pair, which is no character, is U+FFFD: the row's checks tell it."""
+    if isinstance(value, dict):
+        return type(value)((_whole(key), _whole(item)) for key, item in value.items())
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    return LONE.sub("\ufffd", value) if isinstance(value, str) else value
 
 
 def _no_constant(name: str) -> str:

@@ -14,6 +14,9 @@ SLACK = timedelta(hours=1)
 WAITING = ("held", "stopped")
 """Run states that a person has to decide on."""
 
+URGENT = ("failing", "waiting", "late", "partly", "new", "paused", "good")
+"""States of health, the most urgent first."""
+
 
 def of(row: Mapping[str, Any], now: datetime | None = None) -> dict[str, Any]:
     """Health of a source. `row`: a row of gkopen.source with `last_state`, the state of its newest run that ended.

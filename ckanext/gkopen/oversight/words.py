@@ -78,11 +78,15 @@ RUN_ADVICE: Mapping[str, Text] = {
     "queued": Text("等待归集任务程序处理。", "It waits for a worker."),
     "running": Text("正在归集，请稍后刷新本页。", "It is being worked on: load the page again in a while."),
     "unchanged": Text("与上次相同，无需处理。", "Nothing has changed: there is nothing to do."),
-    "review": Text("请审核人审核“处理结果”中的待审版本，通过后即公开。",
+    "review": Text("请审核人审核“结果”中的待审版本，通过后即公开。",
                    "A reviewer looks at the revisions below; once approved they are public."),
     "corrections": Text("请下载待改正表，在来源系统中更正被隔离的行；下一次归集时自动通过，无需重新提交。",
                         "Download the workbook of corrections and mend the rows at the source: they come through with"
                         " the next run by themselves."),
+    "returned": Text("整张表没有采用，公开数据不变。请按下面的问题项请来源改正，或由门户管理员补充来源文件的 mapping。",
+                     "A whole table was not taken over; what is public stays. Have the source mend what the findings"
+                     " below say, or the administrator completes mapping in the source file."),
+    "findings": Text("请按下面的问题项处理。", "Do what the findings below say."),
     "bodies": Text("有责任主体未在门户登记：请门户管理员登记，或由来源更正名称。",
                    "Some bodies are not known to the portal: the administrator adds them, or the source mends the"
                    " name."),
@@ -115,6 +119,8 @@ def run_advice(run: Mapping[str, Any]) -> list[Text]:
     keys = [state] if state in ("held", "stopped", "incomplete") else []
     if run["dry_run"]:
         keys.append("dry")
+    if any(outcome.get("state") == "returned" for outcome in counts.get("outcomes", [])):
+        keys.append("returned")
     if counts.get("unknown_bodies"):
         keys.append("bodies")
     if counts.get("foreign_bodies"):
@@ -124,7 +130,8 @@ def run_advice(run: Mapping[str, Any]) -> list[Text]:
         keys.append("corrections")
     if not run["dry_run"] and any(outcome.get("state") == "held" for outcome in counts.get("outcomes", [])):
         keys.append("review")
-    return [RUN_ADVICE[key] for key in (keys or ["unchanged"])[:2]]
+    # A run that ends as partly, with no row set aside, has told why in its own findings (files left in their folder).
+    return [RUN_ADVICE[key] for key in (keys or ["findings" if state == "partly" else "unchanged"])[:2]]
 
 
 def said(kind: str, params: Mapping[str, Any]) -> tuple[Text, Text, str]:

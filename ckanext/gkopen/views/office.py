@@ -11,7 +11,7 @@ from ckan.plugins import toolkit
 from flask import Blueprint, Response
 
 from ckanext.gkopen.domains import domains
-from ckanext.gkopen.oversight import duties, ledger
+from ckanext.gkopen.oversight import duties, health, ledger
 from ckanext.gkopen.review import roles
 from ckanext.gkopen.views import kept, report
 from ckanext.gkopen.views.findings import as_csv, every, grouped, rows_as_csv
@@ -32,7 +32,7 @@ def desk() -> str:
     revisions = act("gkopen_revision_list", {"limit": DESK_ROWS, **words("cursor")})
     return toolkit.render("gkopen/office/desk.html", {
         **_choices(), "revisions": revisions["results"], "cursor": revisions["cursor"],
-        "sources": act("gkopen_source_list", {"limit": 100})["results"], "data": words("domain", "organization"),
+        "sources": _by_urgency(), "data": words("domain", "organization"),
         "owed": _owed()})
 
 
@@ -135,8 +135,14 @@ def _sources(**more: Any) -> str:
     told = words("messages")
     messages = act("gkopen_message_list", {"limit": MESSAGES, **({"cursor": told["messages"]} if told else {})})
     return toolkit.render("gkopen/office/sources.html", {
-        "sources": act("gkopen_source_list", {"limit": 1000})["results"], "messages": messages["results"],
+        "sources": _by_urgency(), "messages": messages["results"],
         "cursor": messages["cursor"], **more})
+
+
+def _by_urgency() -> list[dict[str, Any]]:
+    """The officer's sources, those that need a look first."""
+    return sorted(act("gkopen_source_list", {"limit": 1000})["results"],
+                  key=lambda source: health.URGENT.index(source["health"]["state"]))
 
 
 def _submitted(data: dict[str, str], file: kept.Kept) -> Any:

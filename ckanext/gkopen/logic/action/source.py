@@ -26,9 +26,9 @@ def gkopen_source_list(context: Any, data_dict: Any) -> dict[str, Any]:
     names = visible_names(context)
     listed = _listed(
         context, data_dict,
-        "select s.*, r.id as last_run, r.state as last_state, r.finished_at as last_finished, r.counts as last_counts"
-        " from gkopen.source s left join lateral (select * from gkopen.run r where r.source_id = s.id"
-        " order by r.queued_at desc limit 1) r on true"
+        "select s.*, r.id as last_run, r.state as last_state, r.finished_at as last_finished, r.counts as last_counts,"
+        " r.error as last_error from gkopen.source s left join lateral (select * from gkopen.run r"
+        " where r.source_id = s.id and not r.dry_run order by r.queued_at desc limit 1) r on true"
         " where (:all or s.organization = any(:names)) and (cast(:after_name as text) is null or s.name > :after_name)"
         " order by s.name limit :limit", {"name": str},
         lambda row: _source(row, names))
@@ -179,7 +179,8 @@ def _source(row: dict[str, Any], names: set[str] | None = None) -> dict[str, Any
         result[key] = clock.told(row.get(key))
     result["health"] = health.of_source(row)
     result |= {"last_run": str(row["last_run"]) if row.get("last_run") else None, "last_state": row.get("last_state"),
-               "last_counts": report.seen_by(row["last_counts"], names) if row.get("last_counts") else None}
+               "last_counts": report.seen_by(row["last_counts"], names) if row.get("last_counts") else None,
+               "last_error": row.get("last_error")}
     return result
 
 
