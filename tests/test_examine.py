@@ -54,6 +54,18 @@ def test_clean_file(tmp_path):
     assert x.header["罚款金额(元)"] == "fine_amount"
 
 
+@pytest.mark.parametrize("party", ["王小明", "王 小 明", "欧阳修", "王某某", "张*", "佟*明"])
+def test_a_penalty_on_a_person_is_not_published_and_its_finding_names_nobody(tmp_path, party):
+    x = look(tmp_path, "\n".join([HEADER, line(1), line(2, party=party)]))
+    assert counts(x) == (2, 1, 1, 0) and codes(x)["personal-name"] == 1
+    assert not any(party in str(finding) for finding in x.findings)
+
+
+@pytest.mark.parametrize("party", ["江海市水利局", "水利局", "县医院", "文旅", "江南厂", "王小明餐饮店", "城投集团"])
+def test_the_short_name_of_a_body_is_no_person(tmp_path, party):
+    assert codes(look(tmp_path, "\n".join([HEADER, line(1, party=party)])))["personal-name"] == 0
+
+
 def test_each_bad_row_says_where_and_is_kept_whole(tmp_path):
     rows = [line(1), line(2) + ",多出的", line(3, fine="约五百"), line(4).replace("2024-05-05", "2024-05-35"), line(5)]
     x = look(tmp_path, "\n".join([HEADER, *rows]))

@@ -20,6 +20,15 @@ _PASSPORT_CONTEXT = re.compile("|".join(PASSPORT_SAID))
 PERSON_LABEL = re.compile(r"姓名|联系人|经办人|法定代表人|负责人|身份证|证件号|手机|电话|"
                            r"电子邮箱|邮箱|住址|家庭|银行卡|账号|开户|"
                            r"出生|民族|性别|户籍|contact|phone|mobile|e-?mail|name_of_person")
+_SURNAMES = ("王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕苏卢蒋蔡贾丁魏薛叶阎余潘杜"
+             "戴夏钟汪田任姜范方石姚谭廖邹熊金陆郝孔白崔康毛邱秦江史顾侯邵孟龙万段雷钱汤尹黎易常武乔贺赖龚文佟")
+_BODIES = "局院校会厅委办部处所站心司厂店社队馆中行场园村镇乡区县市省库团组室台网府党矿铺楼坊吧城校"
+"""What the name of a body ends with."""
+PERSON_NAME = (rf"^\s*(?:[{_SURNAMES}]\s*[\x{{4e00}}-\x{{9fff}}]\s*[^\x00-\x{{4dff}}\x{{a000}}-\x{{10ffff}}{_BODIES}]"
+               r"|(?:欧阳|上官|司马|诸葛|皇甫|尉迟|慕容|令狐)[\x{4e00}-\x{9fff}]{1,2}"
+               r"|[\x{4e00}-\x{9fff}](?:某{1,2}|[*＊×]{1,2}|[*＊×某][\x{4e00}-\x{9fff}]))\s*$")
+"""A text that is the name of a person and of no body, masked or not (RE2): for columns that hold bodies only.
+Two characters alone say nothing: departments are called 文旅 and 石化."""
 _NUMBER_LABEL = re.compile(r"编号|编码|代码|标识|文号|单号|流水|批次|序列|条码|信用|url|网址|"
                            r"链接|地址栏|_id$|_no$|code|金额|价|"
                            r"预算|数量|面积|日期|时间")

@@ -1,8 +1,8 @@
 """The privacy gate: every cell of a file as raw text is looked through for personal data. It fails closed.
 
 Looked for: resident ID numbers (date and check digit; the region is not checked, genuine numbers fail that), mobile
-numbers, bank cards (issuer prefix, length, Luhn), e-mail addresses, passports and other permits, and names in columns
-that are known to hold persons. A finding says where, never what. Organisations' own data, order, project and credit
+numbers, bank cards (issuer prefix, length, Luhn), e-mail addresses, passports and other permits, names in columns
+that are known to hold persons, and names of persons in columns of bodies (a penalty on a person). A finding says where, never what. Organisations' own data, order, project and credit
 codes are no personal data: a digit run counts only where it stands alone, and column context decides for weak signs.
 """
 
@@ -16,7 +16,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ckanext.gkopen.checks.collect import Findings
-from ckanext.gkopen.checks.personal import DASHES, PASSPORT_SAID, PERSON_LABEL, context_of, judge, named
+from ckanext.gkopen.checks.personal import (
+    DASHES,
+    PASSPORT_SAID,
+    PERSON_LABEL,
+    PERSON_NAME,
+    context_of,
+    judge,
+    named,
+)
 from ckanext.gkopen.domains import Domain, Field
 from ckanext.gkopen.labels import INVISIBLE, fold
 from ckanext.gkopen.normalise.cells import as_mask, has_text, side_by_side
@@ -92,7 +100,12 @@ def _columns(domain: Domain, rows: Rows, made: Made) -> Iterator[tuple[str, Fiel
 
 def _scanned(item: tuple[tuple[str, Field | None, pa.Array], np.ndarray | None]) -> dict[str, np.ndarray]:
     (label, field, column), look = item
-    return scan(column, label, field.privacy if field else "none", look)
+    found = scan(column, label, field.privacy if field else "none", look)
+    if field is not None and field.privacy == "organisation":
+        names = as_mask(pc.match_substring_regex(column, PERSON_NAME))
+        if names.any():
+            found["name"] = names
+    return found
 
 
 def _first_look(columns: list[pa.Array]) -> list[np.ndarray]:
