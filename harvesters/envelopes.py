@@ -88,7 +88,8 @@ def decode(raw: bytes, charset: str = "") -> dict[str, Any]:
 def _parsed(text: str) -> Any:
     """Raises json.JSONDecodeError, RecursionError, BadAnswer."""
     parsed = json.loads(
-        text, parse_float=_Number, parse_int=_Number, parse_constant=_no_number, object_pairs_hook=_once)
+        text, parse_float=_Number, parse_int=_Number, parse_constant=_no_number, object_pairs_hook=_once
+    )
     return _whole(parsed) if HALF.search(text) else parsed
 
 

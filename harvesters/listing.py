@@ -82,7 +82,7 @@ class Listing:
         """Judge the first page, asked for again after the last one because rows came on several pages."""
         if self._digests.get(_digest(page)) != 1:
             raise InconsistentListing(
-                f"读取期间第 1 页的内容变了，有 {self.repeated()} 行在两页中出现，可能漏掉同样多的行。请平台按唯一的列排序",
+                f"读取期间第 1 页变了，有 {self.repeated()} 行在两页中出现，可能漏掉同样多的行；请平台按唯一的列排序",
                 f"the first page changed while the others were read, and {self.repeated()} rows came on two pages: as "
                 "many may be missing; let the platform sort by a unique column",
                 page.number,

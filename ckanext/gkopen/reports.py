@@ -40,7 +40,7 @@ def store(told: Sequence[Told]) -> None:
                       [(each.dataset_id, each.revision_id, each.run_id, f.code, f.severity, f.line, f.field, f.label,
                         f.value, model.dump(dict(f.params)), f.sheet) for each in told for f in each.findings])
     model.insert_many("quarantine", ("dataset_id", "revision_id", "run_id", "kind", "line", "row"),
-                      [(each.dataset_id, each.revision_id, each.run_id, kind, line, row)
+                      [(each.dataset_id, each.revision_id, each.run_id, kind, line, model.without_nul(row))
                        for each in told if (examined := each.examined) is not None
                        for kind, table in (("bad", examined.quarantine), ("duplicate", examined.duplicates))
                        if table.num_rows
@@ -84,8 +84,9 @@ def _set_aside(run_id: str, code: str, body: str, rows: Iterable[str]) -> int:
     number, numbered = 0, enumerate(rows, 1)
     while batch := list(islice(numbered, BATCH)):
         model.insert_many("quarantine", ("run_id", "kind", "line", "row"),
-                          [(run_id, "bad", line, row) for line, row in batch])
+                          [(run_id, "bad", line, model.without_nul(row)) for line, row in batch])
         model.insert_many("finding", ("run_id", "code", "severity", "line", "value"),
-                          [(run_id, code, severity_of(code), line, body) for line, _ in batch])
+                          [(run_id, code, severity_of(code), line, body.replace("\0", "\ufffd"))
+                           for line, _ in batch])
         number = batch[-1][0]
     return number

@@ -76,6 +76,19 @@ def test_rows_that_came_and_were_not_read_are_counted(town: City, cli: Any) -> N
     assert harvest()["counts"]["rows_unread"] == 0
 
 
+def test_a_nul_sets_its_row_apart_and_the_run_goes_on(town: City) -> None:
+    """PostgreSQL has no NUL, neither in texts nor in jsonb."""
+    lines = town.lines()
+    town.write([lines[0], lines[1].replace(",", "\0,", 1), *lines[2:]])
+    row = harvest()
+    assert row["error"] is None and row["counts"]["rows_ok"] > 0
+    assert any("\ufffd" in text for entry in rows_of(str(row["id"])) for text in entry["row"].values() if text)
+    model.execute("update gkopen.source set config = config || '{\"organization_column\": \"停车场名称\"}'"
+                  " where name = :s", s=SOURCE)
+    ckan_model.Session.commit()
+    assert harvest()["error"] is None
+
+
 def test_a_secret_that_is_not_set_is_one_sentence_a_language(town: City, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GKOPEN_SECRET_DEMO")
     error = harvest()["error"]

@@ -97,7 +97,7 @@ def _harvest_one(name: str, dry_run: bool) -> int:
         ckan_model.Session.commit()
     except BaseException as error:
         if lock is not None:
-            ledger.Claim({}, lock).release()
+            ledger.unlock(lock)
         if isinstance(error, ledger.OtherRunOpen):
             raise decide.Refused(f"{name}: {error}") from error
         raise

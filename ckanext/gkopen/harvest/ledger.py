@@ -2,12 +2,16 @@
 
 While a run is worked on, its worker holds a session advisory lock of the source, and every write checks the run's
 `epoch`: a worker that comes back from the dead finds a newer epoch and stops. A worker that dies loses its connection,
-and with it the lock: the run is claimable at once.
+and with it the lock: the run is claimable at once. One that is only silent (stopped, or its machine lost its power or
+its network) keeps the lock, so that it has to give a sign of life: without one its connection is ended by whoever wants
+the run.
 """
 
 from __future__ import annotations
 
 import json
+import logging
+import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,6 +26,8 @@ from ckanext.gkopen import blobs, ids, logs, model
 from ckanext.gkopen.harvest import breaker
 from ckanext.gkopen.harvesters.base import Page
 from ckanext.gkopen.harvesters.source import Source
+
+log = logging.getLogger(__name__)
 
 CYCLES = {"realtime": timedelta(minutes=5), "daily": timedelta(days=1), "weekly": timedelta(days=7),
           "monthly": timedelta(days=30), "quarterly": timedelta(days=91), "half_yearly": timedelta(days=182),
@@ -39,6 +45,12 @@ GOOD = ("done", "partly", "held")
 LOST = (OperationalError, InterfaceError, PendingRollbackError, psycopg2.OperationalError, psycopg2.InterfaceError)
 """How the database says that it is away, or full, depending on who asks it first: SQLAlchemy, its session, or psycopg2.
 A run is not ended by it: whoever claims it next goes on."""
+
+BEAT = 15.0
+"""Seconds between two signs of life of a worker that has a run."""
+
+SILENT = timedelta(minutes=3)
+"""Without a sign of life for so long, a worker's run is another one's."""
 
 LOGGED = ("pages", "rows_in", "rows_ok", "rows_quarantined", "rows_duplicate", "added", "changed", "removed")
 """Counts of a run that its line in the log tells."""
@@ -135,19 +147,29 @@ def lock_key(source_id: Any) -> int:
 @dataclass
 class Claim:
     """A run that this process works on. `lock` is a connection of its own that holds the source's advisory lock: when
-    the process dies, so does the connection, and the run is claimable at once."""
+    the process dies, so does the connection, and the run is claimable at once. A thread gives signs of life on it."""
 
     run: dict[str, Any]
     lock: sa.Connection
 
+    def __post_init__(self) -> None:
+        self._over = threading.Event()
+        self._beats = threading.Thread(target=self._beat, name="gkopen-beat", daemon=True)
+        self._beats.start()
+
+    def _beat(self) -> None:
+        """PostgreSQL notes when the connection last did anything (`_end_silent`); only this thread uses it meanwhile.
+        """
+        while not self._over.wait(BEAT):
+            try:
+                self.lock.execute(sa.text("select 1"))
+            except DBAPIError:
+                return                                    # it is gone, and the lock with it: the epoch tells the rest
+
     def release(self) -> None:
-        """Give the lock back. A connection that died has given it back already."""
-        try:
-            self.lock.execute(sa.text("select pg_advisory_unlock_all()"))
-        except DBAPIError:
-            self.lock.invalidate()                        # never back into the pool with a lock on it
-        finally:
-            self.lock.close()
+        self._over.set()
+        self._beats.join()
+        unlock(self.lock)
 
 
 def claim(run_id: str | None = None) -> Claim | None:
@@ -159,6 +181,8 @@ def claim(run_id: str | None = None) -> Claim | None:
     ckan_model.Session.commit()
     for candidate in candidates:
         lock = lock_source(candidate["source_id"])
+        if lock is None and _end_silent(candidate["source_id"]):
+            lock = lock_source(candidate["source_id"])
         claim = take(candidate, lock) if lock is not None else None
         if claim is not None:
             return claim
@@ -174,19 +198,43 @@ def lock_source(source_id: Any) -> sa.Connection | None:
     return None
 
 
+def _end_silent(source_id: Any) -> bool:
+    """End the connection of the worker that holds a source's lock, where it has not given a sign of life for long."""
+    key = lock_key(source_id)
+    ended = model.value(
+        "select count(pg_terminate_backend(a.pid, 5000)) from pg_locks l join pg_stat_activity a on a.pid = l.pid"
+        " where l.locktype = 'advisory' and l.granted and l.database = (select oid from pg_database where datname ="
+        " current_database()) and l.classid::bigint = :high and l.objid::bigint = :low and l.objsubid = 1"
+        " and a.state = 'idle' and a.state_change < now() - :silent", high=key >> 32, low=key & 0xFFFFFFFF,
+        silent=SILENT)
+    ckan_model.Session.commit()
+    if ended:
+        log.warning("a worker of source %s gave no sign of life for %s: its run is taken over", source_id, SILENT)
+    return bool(ended)
+
+
 def take(run: dict[str, Any], lock: sa.Connection) -> Claim | None:
     """Claim this run, whose source `lock` has locked. None, and the lock is given back, when it was closed meanwhile.
     """
-    claim = Claim({}, lock)
     try:
-        claim.run = _take_over(run) or {}
+        taken = _take_over(run)
     except BaseException:
-        claim.release()                                   # else the pool would keep the lock of a run nobody works on
+        unlock(lock)                                      # else the pool would keep the lock of a run nobody works on
         raise
-    if claim.run:
-        return claim
-    claim.release()
-    return None
+    if taken is None:
+        unlock(lock)
+        return None
+    return Claim(taken, lock)
+
+
+def unlock(lock: sa.Connection) -> None:
+    """Give a source's lock back. A connection that died has given it back already."""
+    try:
+        lock.execute(sa.text("select pg_advisory_unlock_all()"))
+    except DBAPIError:
+        lock.invalidate()                                 # never back into the pool with a lock on it
+    finally:
+        lock.close()
 
 
 def _take_over(candidate: dict[str, Any]) -> dict[str, Any] | None:

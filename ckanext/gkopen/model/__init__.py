@@ -7,6 +7,7 @@ CKAN's own session, so that a decision and the CKAN package it changes are one t
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,9 +34,17 @@ def value(sql: str, **params: Any) -> Any:
     return execute(sql, **params).scalar()
 
 
+NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+
+
 def dump(data: Any) -> str:
     """JSON text for a jsonb parameter (`cast(:x as jsonb)`), Chinese kept readable."""
-    return json.dumps(data, ensure_ascii=False, default=str)
+    return without_nul(json.dumps(data, ensure_ascii=False, default=str))
+
+
+def without_nul(text: str) -> str:
+    """JSON text as jsonb takes it: U+FFFD stands for NUL, which PostgreSQL has not."""
+    return NUL.sub(r"\1\\ufffd", text) if "\\u0000" in text else text
 
 
 def insert_many(table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

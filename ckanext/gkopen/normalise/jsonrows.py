@@ -18,8 +18,6 @@ from .raw import MAX_COLUMNS, MAX_JSON_BYTES, Body, Collector, Sheet, Source, re
 
 _FEW_BYTES = 1 << 18
 """Up to so many bytes all objects at once are no matter."""
-
-
 HALF = re.compile(r"\\u[dD][89a-fA-F]")
 """How the escape of half a surrogate pair begins, be it a whole pair or not."""
 LONE = re.compile("[\ud800-\udfff]")
