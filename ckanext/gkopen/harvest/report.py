@@ -144,7 +144,8 @@ def seen_by(counts: Mapping[str, Any], names: Set[str] | None) -> dict[str, Any]
         seen["rows_unread"] = sum(numbers.get("rows_unread", 0) for numbers in own)
     seen["rows_fetched"] = seen["rows_in"] + seen.get("rows_unread", 0)
     findings = Counter({code: number for code, number in (counts.get("findings") or {}).items()
-                        if code in (reports.BODY_UNKNOWN, reports.BODY_FOREIGN) or code.startswith(("drop-", "listing-"))})
+                        if code in (reports.BODY_UNKNOWN, reports.BODY_FOREIGN)
+                        or code.startswith(("drop-", "listing-"))})
     for numbers in own:
         findings.update(numbers["findings"])
     seen["findings"] = dict(findings)
