@@ -7,6 +7,8 @@
     b2  the same with the filter indexes and the Chinese GIN index
     b3  the same from the department's CSV: read, check, canonical CSV, table; with the peak of memory
     b4  95 rows of a month change: in the table, and through every exit
+    c1  the published CSV and JSON Lines through nginx, beside stock CKAN's dump of the same table
+    c2  live CSV of the large table, whole and filtered, beside COPY TO
     c3  every form of the large table from nothing and with one part changed; the workbook alone
     d1  a dataset's page behind nginx at 1, 8 and 32 connections, beside stock CKAN's
     d2  searches of rows over HTTP on the large table, filters beside stock CKAN's own
@@ -30,7 +32,7 @@ from bench.running import bench_home, empty_site
 from ckanext.gkopen.embedded.places import StartError
 from ckanext.gkopen.embedded.screen import Screen
 
-NAMES = ("a1", "a2", "f", "b1", "b2", "b3", "b4", "c3", "d1", "d2")
+NAMES = ("a1", "a2", "f", "b1", "b2", "b3", "b4", "c1", "c2", "c3", "d1", "d2")
 
 
 def main(arguments: list[str]) -> int:
@@ -42,7 +44,7 @@ def main(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     wanted = [name for name in NAMES if not given.names or any(name.startswith(part) for part in given.names)]
     if not wanted or any(not any(name.startswith(part) for name in NAMES) for part in given.names):
-        parser.error(f"there is no such benchmark; use a, b, d, f, or of {', '.join(NAMES)}")
+        parser.error(f"there is no such benchmark; use a, b, c, d, f, or of {', '.join(NAMES)}")
     screen = Screen()
     began = load()
     try:
@@ -63,11 +65,11 @@ def main(arguments: list[str]) -> int:
 
 def measured(wanted: list[str], *, rounds: int, rows: int, datasets: int, screen: Screen) -> list[Figure]:
     home, figures = bench_home(), []
-    if "d2" in wanted:
+    if published := {"c1", "c2", "d2"} & set(wanted):
         from bench import live  # these modules load CKAN, which needs libmagic to be found first
 
-        figures += live.measured(rows, rounds, screen)
-    if wanted == ["d2"]:
+        figures += live.measured(wanted, rows, rounds, screen)
+    if published == set(wanted):
         return figures
     with empty_site(screen) as ini:
         if {"a1", "a2", "f"} & set(wanted):
@@ -80,7 +82,7 @@ def measured(wanted: list[str], *, rounds: int, rows: int, datasets: int, screen
 
             with screen.step("d1"):
                 figures += d1(ini, rounds, screen)
-        if not any(name.startswith(("b", "c")) for name in wanted):
+        if not any(name.startswith("b") or name == "c3" for name in wanted):
             return figures
         from bench import exits, files, tables, whole
         from bench.notices import write_source

@@ -190,15 +190,26 @@ def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - started, result
 
 
-def measured(rows: int, rounds: int, screen: Screen) -> list[Figure]:
-    """Publish the large table on an empty site, and ask it over HTTP."""
-    with empty_site(screen):
+def measured(wanted: list[str], rows: int, rounds: int, screen: Screen) -> list[Figure]:
+    """Publish the large table on an empty site, and ask for it over HTTP: c1, c2, d2."""
+    with empty_site(screen) as ini:
         from ckan.tests import helpers
+
+        from bench import downloads
 
         with screen.step("the table is published"):
             make_body(exits.BODY, {"zh": "基准测试财政局", "en": "Finance Bureau of the benchmark"})
             ckan_model.Session.commit()
             exits.publish(exits.submit(write_source(rows, bench_home() / "sources"), "complete"))
-        with served(helpers._get_test_app().app) as site:
-            _search(site, {})
-            return d2(site, rounds, screen) + further(site, min(rounds, 3), screen)
+        figures: list[Figure] = []
+        if "c1" in wanted:
+            with screen.step("c1"):
+                figures += downloads.c1(ini, rows, rounds, screen)
+        if "c2" in wanted:
+            with screen.step("c2"):
+                figures += downloads.c2(ini, rounds, screen)
+        if "d2" in wanted:
+            with screen.step("d2"), served(helpers._get_test_app().app) as site:
+                _search(site, {})
+                figures += d2(site, rounds, screen) + further(site, min(rounds, 3), screen)
+        return figures

@@ -20,10 +20,10 @@ from urllib.request import urlopen
 from bench import exits, stock
 from bench.measure import Figure, Wrong
 from bench.notices import write_source
-from bench.running import bench_home
+from bench.running import bench_home, served_folder
 from ckanext.gkopen.demo import make_body
 from ckanext.gkopen.embedded.keeping import free_port
-from ckanext.gkopen.embedded.places import PROJECT
+from ckanext.gkopen.embedded.places import PROJECT, runs_as_root
 from ckanext.gkopen.embedded.screen import Screen
 
 CONNECTIONS = (1, 8, 32)
@@ -41,8 +41,8 @@ def d1(ini: Path, rounds: int, screen: Screen) -> list[Figure]:
     stock_ini = stock.site()
     stock.measure("dataset", stock_ini)
     with ExitStack() as stack:
-        ours = stack.enter_context(_site(ini, f"/dataset/{exits.BODY}-bench-notice"))
-        theirs = stack.enter_context(_site(stock_ini, "/dataset/stock", environment=stock.environment()))
+        ours = stack.enter_context(site(ini, f"/dataset/{exits.BODY}-bench-notice"))
+        theirs = stack.enter_context(site(stock_ini, "/dataset/stock", environment=stock.environment()))
         taken: dict[tuple[str, str], list[float]] = {}
         for number in range(rounds + 1):
             for connections in CONNECTIONS:
@@ -63,23 +63,27 @@ def d1(ini: Path, rounds: int, screen: Screen) -> list[Figure]:
 
 
 @contextmanager
-def _site(ini: Path, page: str, environment: dict[str, str] | None = None) -> Iterator[tuple[str, str]]:
+def site(ini: Path, page: str, environment: dict[str, str] | None = None) -> Iterator[tuple[str, str]]:
     """Two gunicorn workers and nginx in front; the page's address without and with nginx."""
     web, front = free_port(), free_port()
     folder = bench_home() / f"nginx-{front}"
     (folder / "cache").mkdir(parents=True)
     portal = (PROJECT / "docker" / "nginx" / "portal.conf").read_text("utf-8")
     for there, here in (("server web:5000", f"server 127.0.0.1:{web}"), ("listen 8080", f"listen 127.0.0.1:{front}"),
-                        ("/var/cache/nginx/portal", str(folder / "cache"))):
+                        ("/var/cache/nginx/portal", str(folder / "cache")),
+                        ("/var/lib/ckan/public/served", str(served_folder()))):
         if there not in portal:
             raise Wrong(f"docker/nginx/portal.conf no longer says {there!r}")
         portal = portal.replace(there, here)
+    user = "user root; " if runs_as_root() else ""        # its workers read below our home
     conf = folder / "nginx.conf"
-    conf.write_text(f"daemon off; pid {folder}/pid; error_log {folder}/error.log; worker_processes 1;\n"
-                    f"events {{ worker_connections 1024; }}\nhttp {{ access_log off;\n{portal}\n}}\n", "utf-8")
+    conf.write_text(f"daemon off; {user}pid {folder}/pid; error_log {folder}/error.log; worker_processes 1;\n"
+                    f"events {{ worker_connections 1024; }}\n"
+                    f"http {{ access_log off; sendfile on; tcp_nopush on;\n{portal}\n}}\n", "utf-8")
     with ExitStack() as stack:
         for command in ([sys.executable, "-m", "gunicorn", "--workers", "2", "--bind", f"127.0.0.1:{web}",
-                         "--log-level", "error", "ckanext.gkopen.embedded.wsgi"], ["nginx", "-c", str(conf)]):
+                         "--timeout", "900", "--log-level", "error", "ckanext.gkopen.embedded.wsgi"],
+                        ["nginx", "-c", str(conf)]):
             child = stack.enter_context(subprocess.Popen(command, env={
                 **os.environ, "CKAN_INI": str(ini), **(environment or {})}, stderr=subprocess.DEVNULL))
             stack.callback(child.terminate)

@@ -22,6 +22,11 @@ def bench_home() -> Path:
     return make_folder(gkopen_home() / "bench")
 
 
+def served_folder() -> Path:
+    """Where nginx finds the published files."""
+    return bench_home() / "storage" / "public" / "served"
+
+
 @contextmanager
 def empty_site(screen: Screen) -> Iterator[Path]:
     """Servers, an empty site and its settings file; CKAN is loaded, inside a request. Servers write through to
@@ -36,6 +41,7 @@ def empty_site(screen: Screen) -> Iterator[Path]:
         ini = make_site(servers, home, profile="demo", extra={
             "ckanext.gkopen.domains_dir": str(DOMAINS),
             "ckanext.gkopen.harvest.allowed_hosts": "127.0.0.1",
+            "ckanext.gkopen.published_folder": str(served_folder()),
         })
         os.environ["CKAN_INI"] = str(ini)
         with loaded(ini):

@@ -8,9 +8,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from ckan.plugins import toolkit
 
 from ckanext.gkopen import domains as domain_files
+from ckanext.gkopen.datastore import chinese, live
 from ckanext.gkopen.logic.action import query
 from ckanext.gkopen.publish import table
 from tests.people import call
@@ -108,6 +110,25 @@ def test_filters_ranges_and_words(rows: list[dict[str, str | None]]) -> None:
     assert numbers(filters={"$or": [{"area": "通州"}, {"bidders": {"lte": 3}}]}) == wanted(
         lambda one: one["area"] == "通州" or one["bidders"] == "3")
     assert len(pages(10, filters={"dataset_id": "d-2"})) == len(rows)
+
+
+@pytest.mark.parametrize("sort", ["", "award_amount desc", "area", "area desc"])
+def test_words_of_most_rows(rows: list[dict[str, str | None]], monkeypatch: pytest.MonkeyPatch, sort: str) -> None:
+    wanted = [place(one) for one in pages(10_000, sort=sort) if "停车" in (one["project_name"] or "")]
+    assert len(wanted) > 20
+    for cap in (10_000, 2):
+        monkeypatch.setattr(chinese, "CAP", cap)
+        assert [place(one) for one in pages(10, sort=sort, q="停车")] == wanted
+    counted = call("gkopen_aggregate", "", domain="sample", q="停车")["results"]
+    assert counted == [{"count": len(wanted)}]
+
+
+def test_words_are_found_by_their_index(rows: list[dict[str, str | None]]) -> None:
+    """The pieces of a text are dear: to compute those of each row again takes minutes in a large table."""
+    with live.reading(SAMPLE) as connection:
+        where = live.where_of(SAMPLE, None, "停车", connection)
+        plan = connection.execute(sa.text(f"explain select count(*) from public.sample{where.sql()}"), where.params)
+        assert "Bitmap Index Scan on gkopen_" in "\n".join(plan.scalars())
 
 
 def test_sums_are_exact(rows: list[dict[str, str | None]]) -> None:

@@ -88,7 +88,7 @@ def test_words_are_found_inside_rows(cast: Cast, app_again: Any) -> None:
 
 
 def test_order_and_distinct_hold_beyond_the_cap(cast: Cast, app_again: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ckanext.gkopen.datastore.plugin.CAP", 2)
+    monkeypatch.setattr("ckanext.gkopen.datastore.chinese.CAP", 2)
     page = search(app_again, resource_id="procurement", q="南通", sort="project_no desc", limit=3)
     assert [row["project_no"] for row in page["records"]] == ["NTCG-2024-003", "NTCG-2024-003", "NTCG-2024-002"]
     assert (page["total"], page["total_was_estimated"]) == (2, True)

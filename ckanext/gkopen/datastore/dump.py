@@ -22,7 +22,7 @@ from flask import Blueprint, Response, request
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 
 from ckanext.gkopen import ids
-from ckanext.gkopen.datastore.chinese import conditions
+from ckanext.gkopen.datastore.chinese import BY_INDEX, conditions
 from ckanext.gkopen.datastore.spool import stream_copy
 from ckanext.gkopen.datastore.target import Target, find
 from ckanext.gkopen.publish import behind
@@ -63,7 +63,7 @@ def dump(resource_id: str) -> Any:
     except toolkit.ValidationError as error:
         toolkit.abort(400, "\n".join(f"{name}: {said}" for name, said in error.error_summary.items()))
     options = f"format csv, header, delimiter '{DELIMITERS[form]}'"
-    return Response(_content(select, params, options, data["bom"]), headers={
+    return Response(_content(select, params, options, data["bom"], BY_INDEX if data.get("q") else ""), headers={
         "Content-Type": f"{MEDIA_TYPES[form]}; charset=utf-8",
         "Content-Disposition": f'attachment; filename="{resource_id}.{form}"',
         "X-Content-Type-Options": "nosniff",
@@ -82,10 +82,10 @@ def _try(select: str, params: dict[str, Any]) -> None:
         connection.close()
 
 
-def _content(select: str, params: dict[str, Any], options: str, bom: bool) -> Iterator[bytes]:
+def _content(select: str, params: dict[str, Any], options: str, bom: bool, settings: str) -> Iterator[bytes]:
     if bom:
         yield BOM
-    yield from stream_copy(select, params, options)
+    yield from stream_copy(select, params, options, settings)
 
 
 def _select(target: Target, data: dict[str, Any]) -> tuple[str, dict[str, Any]]:

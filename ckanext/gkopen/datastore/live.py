@@ -22,7 +22,7 @@ from ckanext.datastore.filters import FilterOp, parse_query_filters
 from sqlalchemy.exc import DataError, OperationalError, ProgrammingError
 
 from ckanext.gkopen import cursors
-from ckanext.gkopen.datastore.chinese import conditions
+from ckanext.gkopen.datastore import chinese
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.publish import behind
 from ckanext.gkopen.publish.table_sql import SYSTEM_COLUMNS, TableSQL, quoted
@@ -90,8 +90,9 @@ def reading(domain: Domain) -> Iterator[sa.Connection]:
                 f"查询超过 {SECONDS} 秒，请缩小范围 / the query took more than {SECONDS} s: ask for less"]}) from None
 
 
-def where_of(domain: Domain, filters: Any, q: Any, connection: sa.Connection) -> Where:
+def where_of(domain: Domain, filters: Any, q: Any, connection: sa.Connection, order: Order | None = None) -> Where:
     """`filters` as CKAN 2.12 has them ({"a": 1}, {"a": [1, 2]}, {"a": {"gte": 1, "lt": 5}}, $or, $and), `q` words.
+    `order`: a page in this order is wanted; without it, all rows that fit.
 
     Raises ValidationError that says what is allowed.
     """
@@ -112,11 +113,15 @@ def where_of(domain: Domain, filters: Any, q: Any, connection: sa.Connection) ->
                 *told,
                 f"可用的列 / columns: {', '.join(types)}", f"可用的比较 / operators: {', '.join(OPERATORS)}, $and, $or"]
             }) from error
-    found = conditions(domain, q, connection) if q else None
-    if found:
-        clauses.append(found.indexed)
-        params |= found.params
-    return Where(clauses, params)
+    found = chinese.conditions(domain, q, connection) if q else None
+    if not found:
+        return Where(clauses, params)
+    listed = chinese.hits(connection, TableSQL(domain).name, clauses, params, found) if order else None
+    if listed is not None and len(listed) <= chinese.CAP:
+        clause, values = chinese.among(listed)
+        return Where([clause], values)
+    clause, values = chinese.many(connection, found, in_order=order is not None and order.has_index)
+    return Where([*clauses, clause], {**params, **values})
 
 
 def _check_values(asked: FilterOp | None, types: Mapping[str, str]) -> None:
@@ -181,6 +186,12 @@ class Order:
     @property
     def names(self) -> list[str]:
         return [name for name, _ in self.columns]
+
+    @property
+    def has_index(self) -> bool:
+        """Whether an index gives the rows in this order, but for those that are equal in its first column."""
+        name, down = self.columns[0]
+        return name in TableSQL(self.domain).ordered and (not down or self._always_there(name))
 
     def sql(self) -> str:
         return " order by " + ", ".join(

@@ -9,14 +9,13 @@ from ckan.plugins.toolkit import ValidationError
 from ckanext.datastore.interfaces import IDatastore
 
 from ckanext.gkopen import ids
-from ckanext.gkopen.datastore.chinese import Conditions, conditions
+from ckanext.gkopen.datastore import chinese
 from ckanext.gkopen.datastore.live import hold
 from ckanext.gkopen.datastore.target import domain_of_table
+from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.publish import behind
-from ckanext.gkopen.publish.table_sql import quoted
+from ckanext.gkopen.publish.table_sql import TableSQL, quoted
 
-CAP = 10_000
-"""Hits of `q` are counted exactly up to this number; a larger total is given as this one, marked as estimated."""
 MILLISECONDS = 60_000
 """CKAN's own limit of a search."""
 DATASET = "gkopen_dataset"
@@ -41,9 +40,9 @@ class DatastoreMixin(IDatastore):
         found = None
         if data_dict.get("q") or data_dict.get("full_text"):
             _forget_stock_search(data_dict, fields_types, query_dict, {*domain.field_names})
-            found = conditions(domain, _asked(data_dict), context["connection"])
+            found = chinese.conditions(domain, _asked(data_dict), context["connection"])
         if found is not None:
-            _search(context["connection"], data_dict, query_dict, found)
+            _search(context["connection"], data_dict, query_dict, found, domain)
         elif not gone and not query_dict["distinct"] and len(query_dict["where"]) == (dataset is not None):
             _count_all(context["connection"], data_dict, dataset)
         return query_dict
@@ -74,23 +73,17 @@ def _forget_stock_search(data_dict: dict[str, Any], fields_types: dict[str, str]
         query_dict["sort"] = []
 
 
-def _search(connection: Any, data_dict: dict[str, Any], query_dict: dict[str, Any], found: Conditions) -> None:
-    """Few hits are fetched by the index first, and page, order and total are made of them. Many are not listed:
-    then nearly every row fits, and checking the rows in the wanted order is quicker."""
+def _search(connection: Any, data_dict: dict[str, Any], query_dict: dict[str, Any], found: chinese.Conditions,
+            domain: Domain) -> None:
+    """Few hits are fetched by the index first, and page, order and total are made of them."""
     other = query_dict["where"]
     params = {name: value for where in other for values in where[1:] for name, value in values.items()}
-    where = " and ".join([*(f"({where[0]})" for where in other), found.indexed])
-    # A term that every row has took 27 s where the planner chose to compute the pieces of each row again.
-    connection.execute(sa.text("set local enable_seqscan = off; set local enable_indexscan = off;"
-                               " set local max_parallel_workers_per_gather = 0; set local jit = off"))
-    hits = connection.execute(
-        sa.text(f"select _id from {quoted(data_dict['resource_id'])} where {where} limit {CAP + 1}"),
-        {**params, **found.params},
-    ).scalars().all()
-    connection.execute(sa.text("set local enable_seqscan = on; set local enable_indexscan = on"))
-    if len(hits) > CAP:
-        checked = {name: value for name, value in found.params.items() if name.startswith("gk_word_")}
-        query_dict["where"] = [*other, (found.checked, checked)]
+    hits = chinese.hits(connection, quoted(data_dict["resource_id"]), [where[0] for where in other], params, found)
+    if len(hits) > chinese.CAP:
+        if not query_dict["sort"] and not query_dict["distinct"]:
+            query_dict["sort"] = ['"_id" asc']            # else pages may overlap
+        in_order = query_dict["distinct"] or query_dict["sort"][0].split('"')[1] in TableSQL(domain).ordered
+        query_dict["where"] = [*other, chinese.many(connection, found, in_order=in_order)]
     else:
         if not query_dict["sort"] and not query_dict["distinct"]:
             offset = int(query_dict["offset"] or 0)
@@ -98,11 +91,9 @@ def _search(connection: Any, data_dict: dict[str, Any], query_dict: dict[str, An
             page, query_dict["offset"] = hits[offset : offset + int(query_dict["limit"])], 0
         else:
             page = hits
-        # One string: a list would not survive the literal binds of records_format=csv.
-        listed = "{" + ",".join(map(str, page)) + "}"
-        query_dict["where"] = [("_id = any(cast(:gk_ids as int[]))", {"gk_ids": listed})]
+        query_dict["where"] = [chinese.among(page)]
     if data_dict["include_total"] and not query_dict["distinct"]:
-        _set_total(data_dict, min(len(hits), CAP), estimated=len(hits) > CAP)
+        _set_total(data_dict, min(len(hits), chinese.CAP), estimated=len(hits) > chinese.CAP)
 
 
 def _count_all(connection: Any, data_dict: dict[str, Any], dataset: str | None) -> None:

@@ -172,6 +172,11 @@ class TableSQL:
         row, and no search has to read the list."""
         return f"select gin_clean_pending_list({literal('public.' + quoted(self.search_index))}::regclass)"
 
+    @property
+    def ordered(self) -> set[str]:
+        """Columns in whose order an index gives the rows."""
+        return {"_id", self.key_columns[0], *(field.name for field in self.domain.filter_fields)}
+
     def _index(self, columns: list[str], unique: str = "") -> str:
         listed = ", ".join(map(quoted, columns))
         # Empty cells of a key are equal to each other: two rows that differ in nothing else are one.

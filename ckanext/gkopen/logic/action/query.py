@@ -51,7 +51,7 @@ def gkopen_rows(context: Any, data_dict: Any) -> dict[str, Any]:
                         *(f"{quoted(name)}::text as gk_place_{n}" for n, name in enumerate(order.names))])
     try:
         with live.reading(domain) as connection:
-            where = live.where_of(domain, filters, q, connection)
+            where = live.where_of(domain, filters, q, connection, order)
             clauses, params = order.after(start) if start is not None else ([], {})
             rows = connection.execute(
                 sa.text(f"select {listed} from {TableSQL(domain).name}{where.sql(*clauses)}{order.sql()}"
