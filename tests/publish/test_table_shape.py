@@ -11,7 +11,7 @@ from ckanext.datastore.backend.postgres import _generate_index_name
 
 from ckanext.gkopen import ids
 from ckanext.gkopen.publish import table
-from ckanext.gkopen.publish.table_sql import TableSQL
+from ckanext.gkopen.publish.table_sql import PLACE, TableSQL
 
 from .sample import Blobs, canonical, domain, row
 
@@ -49,6 +49,15 @@ def test_the_key_is_unique_over_a_dataset_and_named_as_ckan_names_it(reader: Any
     found = {name: (unique, together) for name, unique, together in reader.fetchall()}
     assert found[_generate_index_name(TABLE, '"dataset_id", "notice_no", "lot_no"')] == (True, True)
     assert found["gkopen_" + hashlib.sha1(TABLE.encode()).hexdigest()[:30]] == (False, False)
+
+
+def test_parts_are_found_by_where_they_lie_and_numbers_go_on(reader: Any, blobs: Blobs) -> None:
+    load(blobs)
+    reader.execute("select m.amname from pg_class i join pg_am m on m.oid = i.relam where i.relname = %s",
+                   (TableSQL(SAMPLE).index_name(PLACE),))
+    assert reader.fetchone() == ("brin",)
+    reader.execute("select cache_size from pg_sequences where sequencename = %s", (f"{TABLE}__id_seq",))
+    assert reader.fetchone() == (1,)
 
 
 def test_the_read_role_reads_the_table_and_nothing_of_the_bookkeeping(reader: Any, blobs: Blobs) -> None:
