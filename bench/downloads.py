@@ -93,19 +93,19 @@ def _stock_ini(ini: Path) -> Path:
 
 def c2(ini: Path, rounds: int, screen: Screen) -> list[Figure]:
     """The rows must be published; the floor's are compared as a set, and the whole dump with the published CSV."""
-    dataset, sha256 = model.one(
-        "select dataset_id::text as id, sha256 from gkopen.file where dataset_id is not null and form = 'csv'").values()
+    [file] = model.every(
+        "select dataset_id::text as id, sha256 from gkopen.file where dataset_id is not null and form = 'csv'")
     figures = []
     with site(ini, "/") as (portal, _):
         for name, filters in FILTERS.items():
             query = urllib.parse.urlencode({"filters": json.dumps(filters)} if filters else {})
-            dump = _Download(f"{portal}datastore/dump/{ids.resource_id(dataset)}?{query}")
+            dump = _Download(f"{portal}datastore/dump/{ids.resource_id(file['id'])}?{query}")
             copied: list[bytes] = [b""]
 
             def right(dump: _Download = dump, copied: list[bytes] = copied, whole: bool = not filters) -> None:
                 must_equal("rows of the dump", sorted(dump.body.split(b"\n")), sorted(copied[0].split(b"\n")))
                 if whole:
-                    must_equal("the whole dump", hashlib.sha256(dump.body).hexdigest(), sha256)
+                    must_equal("the whole dump", hashlib.sha256(dump.body).hexdigest(), file["sha256"])
 
             floor, ours = in_turn("c2", (
                 Contender(f"{name}: COPY TO", _copy_to(filters, copied)),

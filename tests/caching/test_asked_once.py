@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from ckanext.gkopen.demo import act
 from tests.caching.test_tags import published  # noqa: F401 a fixture
@@ -19,11 +20,11 @@ def test_a_datasets_page_asks_once(published: Any, app: Any) -> None:  # noqa: F
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> None:
         asked.append((statement, str(parameters)))
 
-    sa.event.listen(sa.engine.Engine, "before_cursor_execute", note)
+    event.listen(Engine, "before_cursor_execute", note)
     try:
         answer = app.get(address)
     finally:
-        sa.event.remove(sa.engine.Engine, "before_cursor_execute", note)
+        event.remove(Engine, "before_cursor_execute", note)
     assert answer.status_code == 200
     ours = [one for one in asked if "gkopen." in one[0]]
     assert ours and len(ours) == len(set(ours))
