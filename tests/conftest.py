@@ -6,20 +6,26 @@ milliseconds and needs no server.
 
 The servers run below `<GKOPEN_HOME>/test` for one session, or are those that GKOPEN_*_URL or
 CKAN_SQLALCHEMY_URL name. `site` gives each test the state of a site just made.
+
+With `-n2` each worker has servers of its own, below `<GKOPEN_HOME>/test-gw0` and `test-gw1`: what a test stops,
+empties or counts there is never another test's. tests/sharing.py says which worker runs what.
 """
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from ckan.tests import helpers
 from ckan.tests.pytest_ckan import ckan_setup
 
 from ckanext.gkopen.embedded.places import PROJECT, StartError, gkopen_home, require_libmagic
-from ckanext.gkopen.embedded.servers import Servers
+from ckanext.gkopen.embedded.servers import ELSEWHERE, Servers
 from ckanext.gkopen.embedded.site import Site, describe_site, make_site
 
 from .fresh import FreshSite
+from .sharing import Sharing
+from .torture.table import pytest_terminal_summary as pytest_terminal_summary
 
 pytest_addoption = ckan_setup.pytest_addoption
 
@@ -29,11 +35,13 @@ STATE = pytest.StashKey["Running"]()
 
 
 class Running:
-    """The servers and the site of one session."""
+    """The servers and the site of one session. `worker` is the name of a worker of pytest-xdist, or nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, worker: str) -> None:
         require_libmagic()
-        home = gkopen_home() / "test"
+        if worker and (named := [name for name in ELSEWHERE.values() if name in os.environ]):
+            raise StartError(f"Two workers cannot share the server of {named[0]}: run the tests without -n.")
+        home = gkopen_home() / "-".join(filter(None, ("test", worker)))
         self.servers = Servers(home, durable=False)
         self.servers.start()
         self.site: Site = describe_site(self.servers, home, "test")
@@ -41,12 +49,16 @@ class Running:
         make_site(self.servers, home, profile="test")
 
 
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Sharing:
+    return Sharing(config, log)
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     wanted = any(NEED_CKAN.intersection(getattr(item, "fixturenames", ())) for item in session.items)
     if not wanted or session.config.option.collectonly:
         return
     try:
-        session.config.stash[STATE] = Running()
+        session.config.stash[STATE] = Running(getattr(session.config, "workerinput", {}).get("workerid", ""))
     except StartError as error:
         pytest.exit(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR)
     ckan_setup.pytest_sessionstart(session)

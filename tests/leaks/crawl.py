@@ -19,7 +19,7 @@ from ckan.logic import _actions, get_action
 from ckan.plugins import toolkit
 
 from ckanext.gkopen import ids
-from tests.leaks.world import LATIN, WITHDRAWN_BODY, World
+from tests.leaks.world import KINDS, LATIN, WITHDRAWN_BODY, World, canary
 from tests.people import call
 
 REFUSALS = (toolkit.NotAuthorized, toolkit.ObjectNotFound, toolkit.ValidationError, SearchError, SearchQueryError,
@@ -31,22 +31,23 @@ MOST_ADDRESSES = 8
 
 @dataclass
 class Seen:
-    """What a crawl met. `leaks`: place → what was seen there; `broken`: place → the error."""
+    """What a crawl met. `leaks`: place → what was seen there; `broken`: place → the error; `kinds`: canaries seen."""
 
     leaks: dict[str, str] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
     tried: int = 0
     answered: set[str] = field(default_factory=set)
-    said: str = ""
+    kinds: set[str] = field(default_factory=set)
 
     def look(self, place: str, text: str, asked: str, secrets: Mapping[str, str]) -> None:
         """`asked`: what the caller sent, which an answer may repeat."""
         self.tried += 1
         forms = readings(text)
-        for secret, what in secrets.items():
-            if secret not in asked and any(secret in form for form in forms):
-                self.leaks[place] = what
-                self.said += "".join(forms)
+        leaks = [what for secret, what in secrets.items()
+                 if secret not in asked and any(secret in form for form in forms)]
+        if leaks:
+            self.leaks[place] = leaks[-1]
+            self.kinds.update(kind for kind in KINDS if any(canary(kind) in form for form in forms))
 
 
 def readings(text: str) -> tuple[str, ...]:

