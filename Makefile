@@ -19,6 +19,8 @@ export PIP_INDEX_URL := $(GKOPEN_PIP_INDEX)
 export UV_DEFAULT_INDEX := $(GKOPEN_PIP_INDEX)
 endif
 export UV_PYTHON := $(VENV)/bin/python
+# CKAN takes twice as long to load where nothing keeps what was compiled, and each command loads it.
+unexport PYTHONDONTWRITEBYTECODE
 
 # uv is six times as fast, pip knows this machine's settings for mirrors and proxies.
 INSTALL = { $(VENV)/bin/uv pip install --quiet --no-deps $(1) 2>$(VENV)/uv.log || \

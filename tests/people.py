@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any
 
 from ckan import model
 from ckan.plugins import toolkit
 
 from ckanext.gkopen.demo import act, make_body
+
+TABLES = ('"user"', '"group"', "member", "dashboard")
+"""What bodies and people are kept in."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +30,38 @@ class Cast:
     admin: str = "portal-admin"
 
 
+def made_once(make: Callable[[], None]) -> Callable[[], None]:
+    """`make` gives a fresh site bodies and people, by CKAN's actions, and commits. It runs once in a session; later
+    the same rows are put back, in a hundredth of the time. A site that is not fresh gets `make` itself.
+    """
+    kept: dict[str, str] = {}
+
+    @wraps(make)
+    def made() -> None:
+        fresh = model.Session.query(model.User).first() is None
+        if not (fresh and kept):
+            make()
+        cursor = model.Session.connection().connection.cursor()
+        for table in TABLES if fresh else ():
+            rows = io.StringIO(kept.get(table))
+            if table in kept:
+                cursor.copy_expert(f"COPY {table} FROM STDIN", rows)
+            else:
+                cursor.copy_expert(f"COPY {table} TO STDOUT", rows)
+                kept[table] = rows.getvalue()
+        model.Session.commit()
+
+    return made
+
+
 def make_cast() -> Cast:
+    """The bodies and people of Cast."""
+    _make_cast()
+    return Cast()
+
+
+@made_once
+def _make_cast() -> None:
     cast = Cast()
     toolkit.get_action("get_site_user")({"ignore_auth": True}, {})
     make_body("zwgkb", {"zh": "南通市政务公开办公室", "en": "Disclosure Office"}, disclosure_office=True)
@@ -39,7 +76,6 @@ def make_cast() -> Cast:
     assert administrator is not None
     administrator.sysadmin = True
     model.Session.commit()
-    return cast
 
 
 def call(action: str, user: str, **data: Any) -> Any:

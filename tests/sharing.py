@@ -10,8 +10,9 @@ from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
 TOGETHER = ("tests/browser", "tests/harvesters")
-# The longest first, so that no worker ends long before the other. Rough seconds; what is not here counts as nothing.
-LONG: dict[str, int] = {}
+LONGEST = ("tests/browser", "tests/leaks/test_leaks.py", "tests/torture/test_servers.py", "tests/torture/test_kills.py",
+           "tests/torture/test_loader.py", "tests/harvesters", "tests/races/test_harvests.py")
+"""These first, in this order, so that no worker ends long before the other."""
 
 
 class Sharing(LoadScopeScheduling):
@@ -20,6 +21,7 @@ class Sharing(LoadScopeScheduling):
         return next((folder for folder in TOGETHER if file.startswith(f"{folder}/")), file)
 
     def _assign_work_unit(self, node: WorkerController) -> None:
-        longest = max(self.workqueue, key=lambda unit: LONG.get(unit, 0))
-        self.workqueue.move_to_end(longest, last=False)
+        longest = next((unit for unit in LONGEST if unit in self.workqueue), None)
+        if longest:
+            self.workqueue.move_to_end(longest, last=False)
         super()._assign_work_unit(node)

@@ -14,6 +14,7 @@ from ckanext.gkopen.harvest import ledger
 from ckanext.gkopen.harvesters.source import load_source
 from ckanext.gkopen.simulator.server import running
 from tests.harvest.city import BODY, SECRET, City, approve, harvest
+from tests.people import made_once
 
 
 def copied(folder: Path) -> Path:
@@ -31,11 +32,8 @@ def city(site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
         yield City(folder, platform)
 
 
-@pytest.fixture
-def town(site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[City]:
-    """Two of its sources with their bodies and people, made in a moment."""
-    folder = copied(tmp_path)
-    monkeypatch.setenv("GKOPEN_SECRET_DEMO", SECRET)
+@made_once
+def _townspeople() -> None:
     toolkit.get_action("get_site_user")({"ignore_auth": True}, {})
     demo.make_body(demo.OFFICE, {"zh": "江海市政务公开办公室", "en": "Disclosure Office"}, disclosure_office=True)
     demo.make_body(BODY, {"zh": "江海市城市管理局", "en": "City Management Bureau"})
@@ -49,6 +47,15 @@ def town(site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
         assert organization is not None
         ckan_model.Session.add(ckan_model.Member(table_name="user", table_id=user.id, group=organization,
                                                  capacity=capacity))
+    ckan_model.Session.commit()
+
+
+@pytest.fixture
+def town(site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[City]:
+    """Two of its sources with their bodies and people, made in a moment."""
+    folder = copied(tmp_path)
+    monkeypatch.setenv("GKOPEN_SECRET_DEMO", SECRET)
+    _townspeople()
     with running(folder, SECRET) as (url, platform):
         for name in ("cgj-parking", "czj-budget"):
             file = folder / "sources" / f"{name}.yaml"
