@@ -7,14 +7,14 @@ were removed, renamed, retyped or exchanged stops here, with a proposal, and the
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from difflib import SequenceMatcher
-from itertools import combinations, islice
+from hashlib import blake2b
+from itertools import chain, combinations, islice
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -99,17 +99,23 @@ class Profiler:
 
     def profile(self, rows: Sequence[Mapping[str, str]], salt: str) -> Profile:
         """The columns of the first rows of a listing. Empty where it has none, or two columns claim one field."""
-        labels = tuple(dict.fromkeys(label for row in rows for label in row))
+        labels = tuple(dict.fromkeys(chain.from_iterable(rows)))
         if labels not in self._headers:
             self._headers[labels] = self._header(labels)
         found: Profile = {}
+        salted = salt.encode()[:16]
         for label, folded, name, kind_of in self._headers[labels] or ():
             cells = [text for row in rows if (cell := row.get(label)) and (text := cell.strip())]
-            kinds = Counter(map(kind_of, cells))
-            found[folded] = Column(
-                label, name, len(rows), len(cells), {kind: count / len(cells) for kind, count in kinds.items()},
-                median(map(len, cells)) if cells else 0,
-                tuple(sorted(_digest(cell, salt) for cell in set(cells))[:SKETCH]))
+            if not cells:
+                found[folded] = Column(label, name, len(rows), 0, {}, 0, ())
+                continue
+            distinct, kinds = Counter(cells), Counter[str]()
+            for cell, count in distinct.items():
+                kinds[kind_of(cell)] += count
+            digests = sorted([blake2b(cell.encode(), digest_size=6, salt=salted).hexdigest() for cell in distinct])
+            found[folded] = Column(label, name, len(rows), len(cells),
+                                   {kind: count / len(cells) for kind, count in kinds.items()},
+                                   median(map(len, cells)), tuple(digests[:SKETCH]))
         return found
 
     def _header(self, labels: tuple[str, ...]) -> list[tuple[str, str, str | None, Callable[[str], str]]] | None:
@@ -126,8 +132,8 @@ class Profiler:
 
 def first_rows(path: Path) -> list[dict[str, str]]:
     """The rows of a listing (JSON Lines of texts) that are looked at."""
-    with path.open(encoding="utf-8") as lines:
-        return [json.loads(line) for line in islice(lines, SAMPLE)]
+    with path.open("rb") as lines:
+        return json.loads(b"[" + b",".join(islice(lines, SAMPLE)) + b"]")
 
 
 def _kinds(field: Field | None) -> Callable[[str], str]:
@@ -146,10 +152,6 @@ def _kinds(field: Field | None) -> Callable[[str], str]:
         return "number" if _NUMBER.fullmatch(cell) else "text"
 
     return kind
-
-
-def _digest(cell: str, salt: str) -> str:
-    return hashlib.blake2b(cell.encode(), digest_size=6, salt=salt.encode()[:16]).hexdigest()
 
 
 def compare(before: Profile, now: Profile, mapping: Mapping[str, str], foreign: int = 0) -> list[Drift]:

@@ -28,7 +28,7 @@ from ckanext.gkopen.records import Options
 
 log = logging.getLogger(__name__)
 
-BODIES, ROWS = 200, 5_000
+BODIES, ROWS = 400, 10_000
 """Tables, and about so many rows, that go together."""
 
 

@@ -46,11 +46,11 @@ def open_json(path: Path) -> Source:
         whole = list(enumerate(_rows_of(_parse(buffer.to_pybytes().decode("utf-8"), None)), 1))
         records = partial(iter, whole)
         notes.append("JSON: line numbers are record numbers, from 1")
-    labels: dict[str, None] = {}
+    labels: dict[str, object] = {}
     for line, record in records():
         if not isinstance(record, dict):
             raise refuse("json-shape", line=line)
-        labels.update(dict.fromkeys(record))
+        labels.update(record)
         if len(labels) > MAX_COLUMNS:
             raise refuse("too-many-columns", limit=MAX_COLUMNS)
     header = list(labels)
@@ -75,6 +75,11 @@ def open_json(path: Path) -> Source:
 
 def _lines(buffer: pa.Buffer) -> Iterator[tuple[int, str]]:
     """Number and text of each line that is not blank, one at a time. Only \\n ends a line."""
+    if buffer.size <= _FEW_BYTES:
+        for number, text in enumerate(buffer.to_pybytes().decode("utf-8").split("\n"), 1):
+            if text.strip():
+                yield number, text
+        return
     with io.BufferedReader(pa.BufferReader(buffer)) as file:
         for number, line in enumerate(file, 1):
             text = line.decode("utf-8").removesuffix("\n")

@@ -1,0 +1,106 @@
+"""The tables of a listing go together: one that fails keeps none of the others out, and nothing is there twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from ckan import model as ckan_model
+
+from ckanext.gkopen import demo, intake, model
+from ckanext.gkopen.domains import Domain
+from ckanext.gkopen.examine import File
+from ckanext.gkopen.harvest import ledger, run, tables
+from ckanext.gkopen.review import audit
+from tests.harvest.city import SOURCE, City, harvest, run_of
+
+BODIES = 6
+BROKEN = "第3街道办"
+
+
+@pytest.fixture
+def listed(town: City) -> City:
+    """The source lists sixty car parks of six bodies, each with a row of its own that is bad."""
+    header, *lines = town.lines()
+    names = [f"第{number}街道办" for number in range(BODIES)]
+    for number, name in enumerate(names):
+        demo.make_body(f"street-{number}", {"zh": name, "en": f"Street {number}"})
+    at = header.split(",").index("区")
+    rows = []
+    for number, line in enumerate(lines[:60]):
+        cells = line.split(",")
+        cells[at] = names[number % BODIES]
+        if number < BODIES:
+            cells[0] = ""
+        rows.append(",".join(cells))
+    town.write([header, *rows])
+    model.execute("update gkopen.source set config = config || cast(:change as jsonb) where name = :s", s=SOURCE,
+                  change=json.dumps({"organization_column": "区", "organizations": ["all"]}))
+    ckan_model.Session.commit()
+    return town
+
+
+def kept() -> list[tuple[Any, ...]]:
+    """What is held of each body: counts, contents, findings and rows set apart, without the ids of its time."""
+    return [tuple(row.values()) for row in model.every(
+        "select d.name, r.state, r.digest, r.rows_in, r.rows_ok, r.rows_quarantined, r.header, r.summary,"
+        " (select array_agg(p.part || p.new_sha256 order by p.part) from gkopen.revision_part p"
+        "  where p.revision_id = r.id) as parts,"
+        " (select array_agg(f.code || coalesce(f.line, 0) || coalesce(f.field, '') || f.params order by f.id)"
+        "  from gkopen.finding f where f.revision_id = r.id) as findings,"
+        " (select array_agg(q.kind || q.line || q.row order by q.id) from gkopen.quarantine q"
+        "  where q.revision_id = r.id) as rows, s.raw_sha256,"
+        " (select columns from gkopen.profile o where o.submission_id = s.id) as columns"
+        " from gkopen.revision r join gkopen.dataset d on d.id = r.dataset_id"
+        " join gkopen.submission s on s.id = r.submission_id where r.state = 'held' order by d.name")]
+
+
+def test_together_is_the_same_as_one_by_one(listed: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    take_in = intake.examine_all
+    monkeypatch.setattr(intake, "examine_all", lambda domain, files: (calls.append(len(files)),
+                                                                      take_in(domain, files))[1])
+    first = harvest()
+    assert calls == [BODIES] and len(kept()) == BODIES
+    together, counts = kept(), first["counts"]
+    assert counts["rows_in"] == counts["rows_ok"] + counts["rows_quarantined"] + counts["rows_duplicate"] == 60
+    assert counts["rows_quarantined"] >= BODIES
+    monkeypatch.setattr(tables, "BODIES", 1)
+    second = harvest()
+    assert calls == [BODIES, *[1] * BODIES]
+    assert kept() == together, "and it took the place of the first"
+    assert {**second["counts"], "outcomes": 0} == {**counts, "outcomes": 0}
+    assert list(audit.broken()) == []
+
+
+def test_one_that_fails_is_left_out(listed: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    examine_all = intake.examine_all
+
+    def fails(domain: Domain, files: Sequence[File]) -> Any:
+        if any(BROKEN in file.path.read_text("utf-8") for file in files):
+            raise ZeroDivisionError(BROKEN)
+        return examine_all(domain, files)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(intake, "examine_all", fails)
+        row = harvest()
+    assert row["state"] == "failed" and row["error"]["kind"] == "ZeroDivisionError"
+    assert len(kept()) == BODIES - 1 and not any(BROKEN in str(each) for each in kept())
+    assert model.value("select count(*) from gkopen.submission") == BODIES - 1
+    assert [outcome["state"] for outcome in row["counts"]["outcomes"]] == ["held"] * (BODIES - 1)
+    # As if its worker had died: the run goes on where it was, and only what is missing is made.
+    before = [each[1] for each in kept()]
+    model.execute("update gkopen.run set state = 'running', finished_at = null where id = :id", id=row["id"])
+    ckan_model.Session.commit()
+    claim = ledger.claim(str(row["id"]))
+    assert claim is not None
+    run.carry_out(claim)
+    claim.release()
+    again = run_of(row["id"])
+    assert again["state"] == "partly" and again["error"] is None
+    assert sorted(outcome["state"] for outcome in again["counts"]["outcomes"]) == ["held"] + ["repeated"] * (BODIES - 1)
+    assert len(kept()) == model.value("select count(*) from gkopen.revision") == BODIES == len(before) + 1
+    assert again["counts"]["rows_in"] == 60
+    assert list(audit.broken()) == []
