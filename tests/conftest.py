@@ -60,6 +60,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     try:
         session.config.stash[STATE] = Running(getattr(session.config, "workerinput", {}).get("workerid", ""))
     except StartError as error:
+        session.shouldstop = str(error)  # a worker's way to tell it
         pytest.exit(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR)
     ckan_setup.pytest_sessionstart(session)
 
