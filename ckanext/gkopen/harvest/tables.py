@@ -28,8 +28,8 @@ from ckanext.gkopen.records import Options
 
 log = logging.getLogger(__name__)
 
-BODIES, ROWS = 400, 10_000
-"""Tables, and about so many rows, that go together."""
+BODIES, ROWS = 200, 5_000
+"""Tables, and about so many rows, that go together. Of more, Python's collector looks through what is read in vain."""
 
 
 @dataclass(frozen=True)
