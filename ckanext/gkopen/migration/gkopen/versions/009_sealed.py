@@ -26,8 +26,9 @@ insert into gkopen.sealed (dataset_id, sha256, revision_id)
   where w.kind = 'withdraw' order by u.dataset_id, p.new_sha256, wu.seq desc;
 
 create function gkopen.is_sealed(dataset uuid, content char(64)) returns boolean language sql stable as $$
-  select exists (select from gkopen.sealed s where s.dataset_id = dataset and s.sha256 = content)
-    or exists (select from gkopen.blob b where b.sha256 = content and b.sealed_at is not null) $$;
+  -- `content` alone would be the column of gkopen.blob
+  select exists (select from gkopen.sealed s where s.dataset_id = is_sealed.dataset and s.sha256 = is_sealed.content)
+    or exists (select from gkopen.blob b where b.sha256 = is_sealed.content and b.sealed_at is not null) $$;
 
 -- What an exit still shows though it was withdrawn: done first, and until then readers are told so.
 alter table gkopen.outbox add column urgent boolean not null default false;
