@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from ckan import model
@@ -46,6 +46,16 @@ def finder() -> Callable[[str], dict[str, Any]]:
         return dict(body)
 
     return find_known
+
+
+def of_ids(ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Organisation id → the body as a dictionary, of active organisations. Raises UnknownBody."""
+    wanted = set(ids)
+    found = {group.id: as_dict(group) for group in model.Session.query(model.Group).filter(
+        model.Group.id.in_(wanted), model.Group.is_organization.is_(True), model.Group.state == "active")}
+    for missing in wanted - found.keys():
+        raise UnknownBody(missing)
+    return found
 
 
 def as_dict(group: model.Group) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from ckanext.gkopen import bodies, caching, ids
 from ckanext.gkopen.domains import Domain, UnknownDomain, get_domain
 from ckanext.gkopen.metadata.codes import meta_codes
 from ckanext.gkopen.model import every
-from ckanext.gkopen.publish.publication import source_of
+from ckanext.gkopen.publish.publication import sources_of
 from ckanext.gkopen.review import roles
 from ckanext.gkopen.views.change import cells as gkopen_changed_cells
 from ckanext.gkopen.views.change import metadata as gkopen_metadata_changes
@@ -303,7 +303,7 @@ def gkopen_source(package: Mapping[str, Any]) -> str:
         return toolkit._("The responsible bodies")
     if package.get("harvest_source"):
         return gkopen_door("source")
-    return gkopen_door(source_of(package["id"]) or "")
+    return gkopen_door(sources_of([package["id"]]).get(package["id"], ""))
 
 
 def gkopen_door(source: str) -> str:

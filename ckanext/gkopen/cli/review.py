@@ -7,6 +7,7 @@ import sys
 import click
 
 from ckanext.gkopen.cli.common import act, command, gkopen, person
+from ckanext.gkopen.logic.action.revision import MOST_AT_ONCE
 from ckanext.gkopen.publish import outbox
 
 
@@ -50,19 +51,46 @@ def review_show(revision: str) -> None:
 
 
 @command(review_group, "approve")
-@click.argument("revision", metavar="REV")
+@click.argument("revisions", metavar="[REV]...", nargs=-1)
+@click.option("--all", "domain", metavar="DOMAIN", help="all that wait in this domain, as `review list` shows them")
 @click.option("--as", "user", required=True, help="the reviewer who approves")
-@click.option("--digest", help="refuse unless the revision still has this digest")
-def review_approve(revision: str, user: str, digest: str | None) -> None:
-    """Approve a revision and bring it to every exit."""
+@click.option("--digest", help="refuse unless the one revision still has this digest")
+@click.option("--reason", help="a public note")
+def review_approve(revisions: tuple[str, ...], domain: str | None, user: str, digest: str | None,
+                   reason: str | None) -> None:
+    """Approve revisions and bring them to every exit. One that is refused stops none of the others."""
+    if bool(revisions) == bool(domain) or (digest and len(revisions) != 1):
+        raise click.UsageError("name revisions, or --all DOMAIN; --digest goes with one revision")
     reviewer = person(user)
-    shown = act("gkopen_revision_show", reviewer, id=revision)
-    result = act("gkopen_revision_approve", reviewer, id=revision, digest=digest or shown["digest"])
-    dataset = shown["dataset"]["id"]
-    for done in outbox.drain(dataset):
+    chosen = _waiting(reviewer, domain) if domain else [
+        {"id": revision, "digest": digest or act("gkopen_revision_show", reviewer, id=revision)["digest"]}
+        for revision in revisions]
+    refused = 0
+    for start in range(0, len(chosen), MOST_AT_ONCE):
+        for result in act("gkopen_revisions_approve", reviewer, revisions=chosen[start:start + MOST_AT_ONCE],
+                          reason=reason)["results"]:
+            if "error" in result:
+                refused += 1
+                click.echo(f"{result['id']}: {result['error']}", err=True)
+            else:
+                click.echo(f"{result['dataset']}: published as number {result['seq']}")
+    for done in outbox.drain():
         if sys.stderr.isatty():
             click.echo(f"  {done.sink} {done.seconds:.2f} s", err=True)
-    click.echo(f"{result['dataset']}: published as number {result['seq']}")
+    if refused:
+        raise SystemExit(1)
+
+
+def _waiting(reviewer: str, domain: str) -> list[dict[str, str]]:
+    """Id and digest of every held revision of a domain that the reviewer sees."""
+    found: list[dict[str, str]] = []
+    cursor = None
+    while True:
+        page = act("gkopen_revision_list", reviewer, state="held", domain=domain, cursor=cursor, limit=200)
+        found += [{"id": item["id"], "digest": item["digest"]} for item in page["results"]]
+        cursor = page["cursor"]
+        if not cursor:
+            return found
 
 
 @command(review_group, "return")

@@ -10,7 +10,6 @@ import os
 import sys
 from typing import Any
 
-from ckan import model
 from ckan.cli import load_config
 from ckan.config.middleware import make_app
 from ckan.plugins import toolkit
@@ -33,19 +32,17 @@ def held(user: str) -> list[dict[str, Any]]:
 
 def approve_all(user: str) -> None:
     """Approve, then bring everything to the exits."""
+    from ckanext.gkopen.logic.action.revision import MOST_AT_ONCE
     from ckanext.gkopen.publish import outbox
-    from ckanext.gkopen.review.decide import Refused
 
     revisions = held(user)
-    for number, revision in enumerate(revisions, 1):
-        said = revision["dataset"]["title"]
-        try:
-            shown = act("gkopen_revision_show", user, id=revision["id"])
-            act("gkopen_revision_approve", user, id=revision["id"], digest=shown["digest"])
-        except (Refused, toolkit.ValidationError, toolkit.NotAuthorized) as error:
-            model.Session.rollback()
-            said = f"{said}: stays held, {error}"
-        print(f"{number}/{len(revisions)} {said}", flush=True)
+    for start in range(0, len(revisions), MOST_AT_ONCE):
+        several = revisions[start:start + MOST_AT_ONCE]
+        results = act("gkopen_revisions_approve", user, revisions=[
+            {"id": revision["id"], "digest": revision["digest"]} for revision in several])["results"]
+        for number, (revision, result) in enumerate(zip(several, results, strict=True), start + 1):
+            why = f": stays held, {result['error']}" if "error" in result else ""
+            print(f"{number}/{len(revisions)} {revision['dataset']['title']}{why}", flush=True)
     for done in outbox.drain():
         print(done.sink, flush=True)
 

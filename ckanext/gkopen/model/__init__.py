@@ -47,12 +47,18 @@ def without_nul(text: str) -> str:
     return NUL.sub(r"\1\\ufffd", text) if "\\u0000" in text else text
 
 
-def insert_many(table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Many rows in few round trips. `table` and `columns` are the program's own names, never input."""
+def insert_many(table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, schema: str = "gkopen",
+                replace: str | None = None) -> None:
+    """Many rows in few round trips. `replace`: the key by which a row takes the place of one that is there.
+
+    All names are the program's own, never input.
+    """
     if not rows:
         return
     names = ", ".join(f'"{column}"' for column in columns)
+    new = ", ".join(f'"{column}" = excluded."{column}"' for column in columns if column != replace)
+    conflict = f' on conflict ("{replace}") do update set {new}' if replace else ""
     connection = model.Session.connection().connection.driver_connection
     assert connection is not None
     with connection.cursor() as cursor:
-        execute_values(cursor, f"insert into gkopen.{table} ({names}) values %s", rows, page_size=1000)
+        execute_values(cursor, f"insert into {schema}.{table} ({names}) values %s{conflict}", rows, page_size=1000)

@@ -151,7 +151,7 @@ def objections(revision: Mapping[str, Any], standing: Mapping[str, Any]) -> list
     found: list[dict[str, Any]] = []
     if not roles.may_review(granter, dataset["body_id"]):
         found.append({"why": "not_allowed"})
-    if granter in decide.proposers(revision):
+    if granter in decide.proposers_of([revision])[str(revision["id"])]:
         found.append({"why": "own"})
     if revision["kind"] != "publish" or any(change["part"] == changesets.METADATA for change in changes):
         found.append({"why": "kind"})

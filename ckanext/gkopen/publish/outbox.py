@@ -12,16 +12,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ckan import logic
 from ckan import model as ckan_model
-from ckan.lib import search
-from ckan.lib.search.common import make_connection
 from ckan.plugins import toolkit
 
 from ckanext.gkopen import blobs, changesets, ids, logs, model
 from ckanext.gkopen.dcat import kept
 from ckanext.gkopen.domains import get_domain
-from ckanext.gkopen.publish import publisher
+from ckanext.gkopen.publish import index, publisher
 from ckanext.gkopen.publish.standards import STANDARDS
 
 log = logging.getLogger(__name__)
@@ -47,24 +44,24 @@ class Done:
     seconds: float
 
 
-def enqueue(dataset_id: str, seq: int, domain: str, *, urgent: bool = False) -> None:
-    """Put every exit of a publication on the list.
+def enqueue(publications: Sequence[tuple[str, int]], domain: str, *, urgent: bool = False) -> None:
+    """Put every exit of publications (dataset id, seq) of one domain on the list.
 
     What holds all bodies of a domain is made at most once an interval; where something is withdrawn (`urgent`), at
     once, and before everything else.
     """
     interval = 0 if urgent else toolkit.config["ckanext.gkopen.bulk_interval"]
-    model.execute("insert into gkopen.outbox (dataset_id, seq, sink, urgent)"
-                  " select :d, :seq, unnest(cast(:sinks as text[])), :urgent", d=dataset_id, seq=seq, urgent=urgent,
-                  sinks=[s for s in SINKS if s not in OF_ALL_BODIES])
+    of_each, of_all = ([sink for sink in SINKS if (sink in OF_ALL_BODIES) is all_bodies
+                        and (sink != "standards" or domain in STANDARDS)] for all_bodies in (False, True))
     model.execute(
-        "insert into gkopen.outbox (dataset_id, seq, sink, urgent, not_before)"
-        " select :d, :seq, s.sink, :urgent, greatest(now(), ("
-        " select max(o.done_at) + make_interval(secs => :interval) from gkopen.outbox o"
-        " join gkopen.dataset x on x.id = o.dataset_id where x.domain = :domain and o.sink = s.sink))"
-        " from unnest(cast(:sinks as text[])) as s (sink)",
-        d=dataset_id, seq=seq, urgent=urgent, interval=interval, domain=domain,
-        sinks=[s for s in OF_ALL_BODIES if s != "standards" or domain in STANDARDS])
+        "with due as (select sink, greatest(now(), (select max(o.done_at) + make_interval(secs => :interval)"
+        "  from gkopen.outbox o join gkopen.dataset x on x.id = o.dataset_id"
+        "  where x.domain = :domain and o.sink = s.sink)) as at from unnest(cast(:of_all as text[])) as s (sink)"
+        "  union all select sink, now() from unnest(cast(:of_each as text[])) as s (sink))"
+        " insert into gkopen.outbox (dataset_id, seq, sink, urgent, not_before) select p.id, p.seq, due.sink, :urgent, due.at"
+        " from unnest(cast(:datasets as uuid[]), cast(:seqs as int[])) as p (id, seq) cross join due",
+        urgent=urgent, interval=interval, domain=domain, of_all=of_all, of_each=of_each,
+        datasets=[dataset_id for dataset_id, _ in publications], seqs=[seq for _, seq in publications])
     model.execute("select pg_notify(:channel, 'outbox')", channel=CHANNEL)
 
 
@@ -267,23 +264,11 @@ def _solr(rows: list[dict[str, Any]]) -> None:
 
 
 def _index(package_ids: list[str]) -> None:
-    """The index says what the database says: the package as it is, or nothing. One writer of a document at a time.
-
-    However many documents, Solr is asked once to show them: a commit costs it more than a hundred documents.
-    """
+    """One writer of a document at a time."""
     ckan_model.Session.flush()
     _lock(f"gkopen/index/{package_id}" for package_id in package_ids)
     ckan_model.Session.expire_all()
-    gone = False
-    for package_id in package_ids:
-        package = ckan_model.Package.get(package_id)
-        if package is None or package.state != "active":
-            search.index_for("package").remove_dict({"id": package_id})
-            gone = True
-        else:
-            logic.index_update_package({"ignore_auth": True}, package_id, defer_commit=True)
-    if gone or toolkit.config["ckan.search.solr_commit"]:
-        make_connection().commit()
+    index.bring_up(package_ids)
 
 
 _WORK: dict[str, Callable[[list[dict[str, Any]]], None]] = {"datastore": _datastore, "files": _files, "solr": _solr,

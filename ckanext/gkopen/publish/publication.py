@@ -1,14 +1,15 @@
-"""One publication: revision, public parts, the CKAN package and the outbox, in the caller's one transaction.
+"""Publications: revisions, public parts, CKAN packages and the outbox, in the caller's one transaction.
 
-The package is written with `defer_commit` and `return_id_only` (CKAN 2.12 then commits with the caller and leaves Solr
-to us); DataStore, files, Solr and the bulk tables follow from the outbox (`publish.outbox`), each idempotent.
+DataStore, files, Solr and the bulk tables follow from the outbox (`publish.outbox`), each idempotent. One publication
+is a batch of one: every table is written with one statement, however many datasets there are.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ckan import model as ckan_model
@@ -17,92 +18,144 @@ from ckan.plugins import toolkit
 from ckanext.gkopen import blobs, bodies, changesets, ids, model
 from ckanext.gkopen.domains import Domain, get_domain
 from ckanext.gkopen.metadata.package import Published, bulk_package_dict, package_dict
-from ckanext.gkopen.publish import outbox, publisher
-from ckanext.gkopen.review import audit, roles
+from ckanext.gkopen.publish import outbox, packages, publisher
+from ckanext.gkopen.review import roles
 
 
-def publish(revision: Mapping[str, Any], changes: list[dict[str, Any]], actor: str) -> int:
-    """Make an approved change-set public. Returns the dataset's new seq; the caller commits."""
-    dataset = revision["dataset"]
-    dataset_id, seq = str(dataset["id"]), dataset["seq"] + 1
-    model.execute("insert into gkopen.publication (dataset_id, seq, revision_id, reason)"
-                  " values (:d, :seq, :r, :reason)", d=dataset_id, seq=seq, r=revision["id"], reason=revision["reason"])
-    _set_parts(dataset_id, seq, changes)
-    shown = model.every("select part, sha256, seq, rows from gkopen.public_part where dataset_id = :d", d=dataset_id)
-    data_parts = [row for row in shown if row["part"] != changesets.METADATA]
-    state = "published" if data_parts else "withdrawn"
-    model.execute("update gkopen.revision set state = case when kind = 'withdraw' then 'withdrawn' else 'published' end"
-                  " where id = :id", id=revision["id"])
-    model.execute("update gkopen.dataset set seq = :seq, state = :state,"
-                  " header = coalesce(cast(:header as jsonb), header), reason = :reason where id = :d",
-                  seq=seq, state=state, d=dataset_id, reason=None if data_parts else revision["reason"],
-                  header=model.dump(revision["header"]) if revision["header"] is not None else None)
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """An approved revision (row of gkopen.revision with its `dataset`) and its rows of gkopen.revision_part."""
+
+    revision: Mapping[str, Any]
+    changes: Sequence[Mapping[str, Any]]
+
+    @property
+    def dataset_id(self) -> str:
+        return str(self.revision["dataset_id"])
+
+    @property
+    def seq(self) -> int:
+        """The number of its publication."""
+        return self.revision["dataset"]["seq"] + 1
+
+
+def publish(approved: Sequence[Approved]) -> set[str]:
+    """Make approved change-sets public, each of another dataset; the caller commits. Returns the ids of the datasets
+    that are public now: the others are withdrawn."""
+    model.insert_many("publication", ("dataset_id", "seq", "revision_id", "reason"),
+                      [(one.dataset_id, one.seq, str(one.revision["id"]), one.revision["reason"]) for one in approved])
+    _set_parts(approved)
+    shown: dict[str, list[dict[str, Any]]] = {one.dataset_id: [] for one in approved}
+    for row in model.every("select dataset_id::text as id, part, sha256, seq, rows from gkopen.public_part"
+                           " where dataset_id = any(cast(:ids as uuid[]))", ids=list(shown)):
+        shown[row.pop("id")].append(row)
+    open_to_all = {dataset_id for dataset_id, rows in shown.items()
+                   if any(row["part"] != changesets.METADATA for row in rows)}
+    _set_states(approved, open_to_all)
     with publisher.door():
-        if data_parts:
-            _write_package(dataset | {"seq": seq}, revision, shown)
-        else:
-            _remove_package(dataset_id)
-    outbox.enqueue(dataset_id, seq, dataset["domain"], urgent=revision["kind"] == "withdraw")
-    audit.record(actor, "published" if data_parts else "withdrawn", dataset_id, seq=seq, revision=str(revision["id"]))
-    return seq
+        _write_packages([one for one in approved if one.dataset_id in open_to_all], shown)
+        for one in approved:
+            if one.dataset_id not in open_to_all:
+                _remove_package(one.dataset_id)
+    for domain, urgent in sorted({(one.revision["dataset"]["domain"], _urgent(one)) for one in approved}):
+        outbox.enqueue([(one.dataset_id, one.seq) for one in approved
+                        if (one.revision["dataset"]["domain"], _urgent(one)) == (domain, urgent)],
+                       domain, urgent=urgent)
+    return open_to_all
 
 
-def _set_parts(dataset_id: str, seq: int, changes: list[dict[str, Any]]) -> None:
-    gone = [change["part"] for change in changes if change["new_sha256"] is None]
+def _urgent(one: Approved) -> bool:
+    return one.revision["kind"] == "withdraw"
+
+
+def _set_parts(approved: Sequence[Approved]) -> None:
+    changes = [(one, change) for one in approved for change in one.changes]
+    gone = [(one.dataset_id, change["part"]) for one, change in changes if change["new_sha256"] is None]
     if gone:
-        model.execute("delete from gkopen.public_part where dataset_id = :d and part = any(:gone)", d=dataset_id,
-                      gone=gone)
-    new = [change for change in changes if change["new_sha256"] is not None]
+        model.execute("delete from gkopen.public_part where (dataset_id, part) in (select * from"
+                      " unnest(cast(:datasets as uuid[]), cast(:parts as text[])))",
+                      datasets=[dataset_id for dataset_id, _ in gone], parts=[part for _, part in gone])
+    new = [(one, change) for one, change in changes if change["new_sha256"] is not None]
     if not new:
         return
-    sha256s = [change["new_sha256"] for change in new]
+    sha256s = [change["new_sha256"] for _, change in new]
     model.execute("insert into gkopen.public_part (dataset_id, part, sha256, seq, rows)"
-                  " select :d, part, sha256, :seq, rows from unnest(cast(:parts as text[]), cast(:sha256s as text[]),"
-                  " cast(:rows as int[])) as new (part, sha256, rows) on conflict (dataset_id, part) do update"
+                  " select * from unnest(cast(:datasets as uuid[]), cast(:parts as text[]), cast(:sha256s as text[]),"
+                  " cast(:seqs as int[]), cast(:rows as int[])) on conflict (dataset_id, part) do update"
                   " set sha256 = excluded.sha256, seq = excluded.seq, rows = excluded.rows",
-                  d=dataset_id, seq=seq, parts=[change["part"] for change in new], sha256s=sha256s,
-                  rows=[change["rows"] for change in new])
+                  datasets=[one.dataset_id for one, _ in new], seqs=[one.seq for one, _ in new],
+                  parts=[change["part"] for _, change in new], sha256s=sha256s,
+                  rows=[change["rows"] for _, change in new])
     # What was withdrawn once and is approved anew is the same bytes, and the exits must be able to read them.
     model.execute("update gkopen.blob set sealed_at = null where sha256 = any(cast(:sha256s as bpchar[]))"
                   " and sealed_at is not null", sha256s=sha256s)
-    model.execute("delete from gkopen.sealed where dataset_id = :d and sha256 = any(cast(:sha256s as bpchar[]))",
-                  d=dataset_id, sha256s=sha256s)
+    model.execute("delete from gkopen.sealed where (dataset_id, sha256) in (select * from"
+                  " unnest(cast(:datasets as uuid[]), cast(:sha256s as bpchar[])))",
+                  datasets=[one.dataset_id for one, _ in new], sha256s=sha256s)
 
 
-def _published(dataset: Mapping[str, Any], shown: list[dict[str, Any]], revision: Mapping[str, Any]) -> Published:
+def _set_states(approved: Sequence[Approved], open_to_all: Collection[str]) -> None:
+    model.execute("update gkopen.revision set state = case when kind = 'withdraw' then 'withdrawn' else 'published' end"
+                  " where id = any(cast(:ids as uuid[]))", ids=[str(one.revision["id"]) for one in approved])
+    headers = [one.revision["header"] for one in approved]
+    model.execute("update gkopen.dataset d set seq = new.seq, state = new.state,"
+                  " header = coalesce(cast(new.header as jsonb), d.header), reason = new.reason"
+                  " from unnest(cast(:ids as uuid[]), cast(:seqs as int[]), cast(:states as text[]),"
+                  " cast(:headers as text[]), cast(:reasons as text[])) as new (id, seq, state, header, reason)"
+                  " where d.id = new.id", ids=[one.dataset_id for one in approved],
+                  seqs=[one.seq for one in approved],
+                  states=["published" if one.dataset_id in open_to_all else "withdrawn" for one in approved],
+                  headers=[None if header is None else model.dump(header) for header in headers],
+                  reasons=[None if one.dataset_id in open_to_all else one.revision["reason"] for one in approved])
+
+
+def sources_of(dataset_ids: Iterable[str]) -> dict[str, str]:
+    """Dataset → the way by which the rows that are public came in. What changes the metadata alone says nothing of it.
+    """
+    return {row["id"]: row["source"] for row in model.every(
+        "select distinct on (u.dataset_id) u.dataset_id::text as id, s.source from gkopen.publication u"
+        " join gkopen.revision r on r.id = u.revision_id join gkopen.submission s on s.id = r.submission_id"
+        " where u.dataset_id = any(cast(:ids as uuid[])) and s.kind in ('data', 'metadata')"
+        " and exists (select 1 from gkopen.revision_part p where p.revision_id = r.id and p.part <> :metadata)"
+        " order by u.dataset_id, u.seq desc", ids=list(dataset_ids), metadata=changesets.METADATA)}
+
+
+def _write_packages(approved: Sequence[Approved], shown: Mapping[str, list[dict[str, Any]]]) -> None:
+    if not approved:
+        return
+    dataset_ids = [one.dataset_id for one in approved]
+    times = {row["id"]: row for row in model.every(
+        "select dataset_id::text as id, min(at) as first, max(at) as last from gkopen.publication"
+        " where dataset_id = any(cast(:ids as uuid[])) group by dataset_id", ids=dataset_ids)}
+    sources, known = sources_of(dataset_ids), bodies.of_ids(one.revision["dataset"]["body_id"] for one in approved)
+    described = {dataset_id: row["sha256"] for dataset_id in dataset_ids for row in shown[dataset_id]
+                 if row["part"] == changesets.METADATA}
+    read = blobs.reader(described.values())
+    made = []
+    for one in approved:
+        dataset, sha256 = one.revision["dataset"], described.get(one.dataset_id)
+        metadata = json.loads(read(sha256)) if sha256 else {}
+        published = _published(one, shown[one.dataset_id], times[one.dataset_id], sources.get(one.dataset_id, ""))
+        made.append(package_dict(get_domain(dataset["domain"]), known[dataset["body_id"]], metadata, published,
+                                 site_url=_site_url()))
+    packages.write(made)
+    for name, body in {one.revision["dataset"]["domain"]: known[one.revision["dataset"]["body_id"]]
+                       for one in approved}.items():
+        if ckan_model.Package.get(ids.bulk_id(name)) is None:
+            write_bulk_package(get_domain(name), body)
+
+
+def _published(one: Approved, shown: Iterable[Mapping[str, Any]], times: Mapping[str, Any], source: str) -> Published:
     """What a package says of its publication."""
-    times = model.one("select min(at) as first, max(at) as last from gkopen.publication where dataset_id = :d",
-                      d=dataset["id"])
-    assert times is not None
-    source = source_of(str(dataset["id"])) or ""
     data = sorted((row for row in shown if row["part"] != changesets.METADATA), key=lambda row: row["part"])
     content = hashlib.sha256("".join(f"{row['part']} {row['sha256']}\n" for row in data).encode()).hexdigest()
-    published = Published(seq=dataset["seq"], rows=sum(row["rows"] or 0 for row in data),
+    published = Published(seq=one.seq, rows=sum(row["rows"] or 0 for row in data),
                           parts=[row["part"] for row in data], published_at=times["last"].isoformat(),
-                          first_published_at=times["first"].isoformat(), revision_id=str(revision["id"]),
+                          first_published_at=times["first"].isoformat(), revision_id=str(one.revision["id"]),
                           sha256=content)
     if source.startswith("source:"):
         published["harvest_source"] = source.removeprefix("source:")
     return published
-
-
-def source_of(dataset_id: str) -> str | None:
-    """The way by which the rows that are public came in; what changes the metadata alone says nothing of it."""
-    return model.value(
-        "select s.source from gkopen.publication u join gkopen.revision r on r.id = u.revision_id"
-        " join gkopen.submission s on s.id = r.submission_id where u.dataset_id = :d and s.kind in ('data', 'metadata')"
-        " and exists (select 1 from gkopen.revision_part p where p.revision_id = r.id and p.part <> :metadata)"
-        " order by u.seq desc limit 1", d=dataset_id, metadata=changesets.METADATA)
-
-
-def _write_package(dataset: Mapping[str, Any], revision: Mapping[str, Any], shown: list[dict[str, Any]]) -> None:
-    domain = get_domain(dataset["domain"])
-    body = bodies.find(dataset["body_id"])
-    sha256 = next((row["sha256"] for row in shown if row["part"] == changesets.METADATA), None)
-    metadata = json.loads(blobs.read(sha256)) if sha256 else {}
-    _save(package_dict(domain, body, metadata, _published(dataset, shown, revision), site_url=_site_url()))
-    if ckan_model.Package.get(ids.bulk_id(domain.name)) is None:
-        write_bulk_package(domain, body)
 
 
 def write_bulk_package(domain: Domain, fallback: Mapping[str, Any] | None = None) -> None:
@@ -122,22 +175,14 @@ def write_bulk_package(domain: Domain, fallback: Mapping[str, Any] | None = None
     body = bodies.find(offices[0]) if offices else fallback
     if body is None:
         return
-    _save(bulk_package_dict(domain, body, Published(
+    packages.write([bulk_package_dict(domain, body, Published(
         seq=max(row["seq"] for row in rows), rows=sum(row["rows"] or 0 for row in rows),
         parts=sorted({row["part"] for row in rows}), published_at=max(row["at"] for row in rows).isoformat(),
-        first_published_at=min(row["at"] for row in rows).isoformat()), site_url=_site_url()))
+        first_published_at=min(row["at"] for row in rows).isoformat()), site_url=_site_url())])
 
 
 def _site_url() -> str:
     return toolkit.config["ckan.site_url"].rstrip("/")
-
-
-def _save(package: dict[str, Any]) -> None:
-    existing = ckan_model.Package.get(package["id"])
-    action = "package_update" if existing is not None and existing.state == "active" else "package_create"
-    site_user = toolkit.config["ckan.site_id"]
-    context: Any = {"user": site_user, "ignore_auth": True, "defer_commit": True, "return_id_only": True}
-    toolkit.get_action(action)(context, package)
 
 
 def _remove_package(dataset_id: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -12,6 +12,7 @@ from ckan import model as ckan_model
 from ckanext.gkopen import blobs, changesets, model, parts, pipeline
 from ckanext.gkopen.domains import Domain, get_domain
 from ckanext.gkopen.publish import publication
+from ckanext.gkopen.publish.publication import Approved
 from ckanext.gkopen.push import tokens
 from ckanext.gkopen.review import audit, sealing
 
@@ -50,30 +51,53 @@ class Stale(Refused):
 
 def lock(revision_id: str) -> dict[str, Any]:
     """The revision with its dataset, locked: dataset first, so that two decisions of one dataset take turns."""
-    row = model.one("select dataset_id from gkopen.revision where id = :id", id=revision_id)
-    if row is None:
-        raise Refused("There is no revision {revision}.", revision=revision_id)
-    dataset = changesets.lock_dataset(str(row["dataset_id"]))
-    revision = model.one("select * from gkopen.revision where id = :id for update", id=revision_id)
-    assert revision is not None
-    return revision | {"dataset": dataset}
+    revision = _lock_all([revision_id]).get(revision_id)
+    if revision is None:
+        raise _unknown(revision_id)
+    return revision
+
+
+def _lock_all(revision_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Id → revision with its dataset, all locked in one order everywhere: datasets first, each kind by id."""
+    datasets = {row["id"]: row for row in model.every(
+        "select * from gkopen.dataset where id in (select dataset_id from gkopen.revision"
+        " where id = any(cast(:ids as uuid[]))) order by id for update", ids=list(revision_ids))}
+    return {str(row["id"]): row | {"dataset": datasets[row["dataset_id"]]} for row in model.every(
+        "select * from gkopen.revision where id = any(cast(:ids as uuid[])) order by id for update",
+        ids=list(revision_ids))}
+
+
+def _unknown(revision_id: str) -> Refused:
+    return Refused("There is no revision {revision}.", revision=revision_id)
 
 
 def parts_of(revision_id: str) -> list[dict[str, Any]]:
-    return model.every("select * from gkopen.revision_part where revision_id = :id order by part", id=revision_id)
+    return _parts_of_all([revision_id]).get(revision_id, [])
 
 
-def proposers(revision: Mapping[str, Any]) -> set[str]:
-    """Who may not approve it: who submitted it, or a part of it in a revision whose place it took undecided (rows that
-    an edit of the metadata took along, metadata that later rows did), and who made a token that did."""
-    rows = model.every(
-        "select distinct r.submitted_by from gkopen.revision_part own"
-        " join gkopen.revision_part p on p.part = own.part and p.new_sha256 = own.new_sha256"
-        " join gkopen.revision r on r.id = p.revision_id and r.dataset_id = :dataset and r.decided_at is null"
-        " join gkopen.submission s on s.id = r.submission_id and (s.kind = 'metadata') = (p.part = :metadata)"
-        " where own.revision_id = :id", id=revision["id"], dataset=revision["dataset_id"], metadata=changesets.METADATA)
-    names = {revision["submitted_by"], *(row["submitted_by"] for row in rows)}
-    return names | {creator for creator in map(tokens.creator, names) if creator}
+def _parts_of_all(revision_ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in model.every("select * from gkopen.revision_part where revision_id = any(cast(:ids as uuid[]))"
+                           " order by revision_id, part", ids=list(revision_ids)):
+        found.setdefault(str(row["revision_id"]), []).append(row)
+    return found
+
+
+def proposers_of(revisions: Sequence[Mapping[str, Any]]) -> dict[str, set[str]]:
+    """Who may not approve each revision: who submitted it, or a part of it in a revision whose place it took undecided
+    (rows that an edit of the metadata took along, metadata that later rows did), and who made a token that did."""
+    names = {str(revision["id"]): {revision["submitted_by"]} for revision in revisions}
+    for row in model.every(
+            "select distinct own.revision_id, r.submitted_by from gkopen.revision_part own"
+            " join gkopen.revision mine on mine.id = own.revision_id"
+            " join gkopen.revision_part p on p.part = own.part and p.new_sha256 = own.new_sha256"
+            " join gkopen.revision r on r.id = p.revision_id and r.dataset_id = mine.dataset_id"
+            "  and r.decided_at is null"
+            " join gkopen.submission s on s.id = r.submission_id and (s.kind = 'metadata') = (p.part = :metadata)"
+            " where own.revision_id = any(cast(:ids as uuid[]))", ids=list(names), metadata=changesets.METADATA):
+        names[str(row["revision_id"])].add(row["submitted_by"])
+    makers = {name: tokens.creator(name) for name in set().union(*names.values())}
+    return {revision: own | {maker for name in own if (maker := makers[name])} for revision, own in names.items()}
 
 
 def approve(revision_id: str, digest: str, actor: str, reason: str | None = None) -> int:
@@ -82,36 +106,106 @@ def approve(revision_id: str, digest: str, actor: str, reason: str | None = None
     Raises Refused (not held, other digest, own submission) and Stale; a stale revision is compared again and the new
     one held, in the same transaction, which the caller commits.
     """
-    revision = lock(revision_id)
+    outcome, = approve_all([(revision_id, digest)], actor, reason)
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+def approve_all(chosen: Sequence[tuple[str, str]], actor: str, reason: str | None = None) -> list[int | Exception]:
+    """Publish the change-sets that digests name (revision id, digest) in one transaction, which the caller commits.
+
+    In their order: the dataset's new seq, or why this one was not published (as `approve` raises it). One that is
+    refused stops none of the others. Of several revisions of one dataset each is compared with what the one before
+    made public.
+    """
+    outcomes: dict[int, int | Exception] = {}
+    waiting = list(enumerate(chosen))
+    while waiting:
+        later, datasets, round_ = [], set(), []
+        held = _lock_all([revision_id for _, (revision_id, _) in waiting])
+        for place, (revision_id, digest) in waiting:
+            revision = held.get(revision_id)
+            if revision is None:
+                outcomes[place] = _unknown(revision_id)
+            elif revision["dataset_id"] in datasets:
+                later.append((place, (revision_id, digest)))
+            else:
+                datasets.add(revision["dataset_id"])
+                round_.append((place, revision, digest))
+        outcomes |= _approve_round(round_, actor, reason)
+        waiting = later
+    return [outcomes[place] for place in range(len(chosen))]
+
+
+def _approve_round(chosen: Sequence[tuple[int, dict[str, Any], str]], actor: str,
+                   reason: str | None) -> dict[int, int | Exception]:
+    """Place → outcome, of locked revisions (place, revision, digest) of different datasets."""
+    outcomes: dict[int, int | Exception] = {}
+    changes = _parts_of_all([str(revision["id"]) for _, revision, _ in chosen])
+    public = changesets.public_parts_of([str(revision["dataset_id"]) for _, revision, _ in chosen])
+    proposers = proposers_of([revision for _, revision, _ in chosen])
+    good: dict[int, Approved] = {}
+    for place, revision, digest in chosen:
+        own = changes.get(str(revision["id"]), [])
+        shown = public.get(str(revision["dataset_id"]), {})
+        if (refused := _refusal(revision, digest, actor, proposers[str(revision["id"])])) is not None:
+            outcomes[place] = refused
+        elif any(shown.get(change["part"]) != change["base_sha256"] for change in own):
+            outcomes[place] = _compared_again(revision, own, shown)
+        else:
+            good[place] = Approved(revision, own)
+    return outcomes | _published(good, actor, reason)
+
+
+def _refusal(revision: Mapping[str, Any], digest: str, actor: str, proposers: set[str]) -> Refused | None:
     if revision["state"] != "held":
-        raise Refused(NOT_WAITING, state=revision["state"])
+        return Refused(NOT_WAITING, state=revision["state"])
     if digest != revision["digest"]:
-        raise Refused("The digest is not the one of this revision: open it again and look at what it would change.")
-    if actor in proposers(revision):
-        raise Refused("Nobody approves an own submission: ask another reviewer of the body or the disclosure office.")
-    dataset = revision["dataset"]
-    changes = parts_of(revision_id)
-    public = changesets.public_parts(str(dataset["id"]))
-    if any(public.get(change["part"]) != change["base_sha256"] for change in changes):
-        raise Stale(_compare_again(revision, changes, public))
-    return carry_out(revision, changes, actor, reason)
+        return Refused("The digest is not the one of this revision: open it again and look at what it would change.")
+    if actor in proposers:
+        return Refused("Nobody approves an own submission: ask another reviewer of the body or the disclosure office.")
+    return None
 
 
-def carry_out(revision: Mapping[str, Any], changes: list[dict[str, Any]], actor: str, reason: str | None) -> int:
-    """Decide and publish. An error takes all of it back at once, so that no later commit carries half of it along."""
+def _compared_again(revision: Mapping[str, Any], changes: list[dict[str, Any]], public: Mapping[str, str]) -> Exception:
     try:
-        return _carry_out(revision, changes, actor, reason)
-    except BaseException:
-        ckan_model.Session.rollback()
-        raise
+        with ckan_model.Session.begin_nested():
+            return Stale(_compare_again(revision, changes, public))
+    except Exception as error:
+        return error
 
 
-def _carry_out(revision: Mapping[str, Any], changes: list[dict[str, Any]], actor: str, reason: str | None) -> int:
-    public = model.value("update gkopen.revision set state = 'approved', decided_by = :by, decided_at = now(),"
-                         " reason = coalesce(:reason, reason) where id = :id returning reason",
-                         by=actor, reason=reason, id=revision["id"])
-    audit.record(actor, f"{revision['kind']}.approved", str(revision["id"]), digest=revision["digest"], reason=reason)
-    return publication.publish({**revision, "reason": public}, changes, actor)
+def _published(good: Mapping[int, Approved], actor: str, reason: str | None) -> dict[int, int | Exception]:
+    """All of them together; where that fails each alone, so that one that cannot be published stops none."""
+    if not good:
+        return {}
+    try:
+        with ckan_model.Session.begin_nested():
+            carry_out(list(good.values()), actor, reason)
+        return {place: one.seq for place, one in good.items()}
+    except Exception as error:
+        ckan_model.Session.expire_all()
+        if len(good) == 1:
+            return dict.fromkeys(good, error)
+    return {place: outcome for place, one in good.items()
+            for outcome in _published({place: one}, actor, reason).values()}
+
+
+def carry_out(approved: Sequence[Approved], actor: str, reason: str | None) -> None:
+    """Decide and publish revisions of different datasets."""
+    reasons = {row["id"]: row["reason"] for row in model.every(
+        "update gkopen.revision set state = 'approved', decided_by = :by, decided_at = now(),"
+        " reason = coalesce(:reason, reason) where id = any(cast(:ids as uuid[])) returning id, reason",
+        by=actor, reason=reason, ids=[str(one.revision["id"]) for one in approved])}
+    decided = [Approved({**one.revision, "reason": reasons[one.revision["id"]]}, one.changes) for one in approved]
+    shown = publication.publish(decided)
+    # Last, since the chain has one writer at a time and everybody waits for it.
+    audit.record_all(entry for one in decided for entry in (
+        audit.Entry(actor, f"{one.revision['kind']}.approved", str(one.revision["id"]),
+                    {"digest": one.revision["digest"], "reason": reason}),
+        audit.Entry(actor, "published" if one.dataset_id in shown else "withdrawn", one.dataset_id,
+                    {"seq": one.seq, "revision": str(one.revision["id"])})))
 
 
 def send_back(revision_id: str, actor: str, reason: str) -> None:
@@ -220,9 +314,14 @@ def withdraw(dataset_id: str, part: str | None, actor: str, reason: str) -> int:
     domain, submission_id = get_domain(dataset["domain"]), _submission(dataset_id, "withdraw", actor)
     revision_id = changesets.hold_changes(domain, dataset, submission_id, changes, changesets.SYSTEM, kind="withdraw",
                                           reason=reason)
-    seq = carry_out(lock(revision_id), parts_of(revision_id), actor, reason)
+    approved = Approved(lock(revision_id), parts_of(revision_id))
+    try:
+        carry_out([approved], actor, reason)
+    except BaseException:
+        ckan_model.Session.rollback()                     # so that no later commit carries half of it along
+        raise
     sealing.seal(domain, dataset_id, gone, revision_id)
-    return seq
+    return approved.seq
 
 
 def nil_report(domain_name: str, body: Mapping[str, Any], part: str, actor: str) -> str:

@@ -57,6 +57,13 @@ def may_review(user: str | None, body_id: str) -> bool:
     return is_administrator(user) or body_id in bodies(user, REVIEWER) or is_disclosure_office(user)
 
 
+def reviewed_bodies(user: str | None) -> set[str] | None:
+    """Bodies about whose revisions the user may decide; None means all."""
+    if is_administrator(user) or is_disclosure_office(user):
+        return None
+    return bodies(user, REVIEWER)
+
+
 def visible_bodies(user: str | None) -> set[str] | None:
     """Bodies whose held content the user may see; None means all."""
     if is_administrator(user) or is_disclosure_office(user):

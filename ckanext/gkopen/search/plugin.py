@@ -35,7 +35,8 @@ class SearchMixin(IPackageController):
 
 def organisation_titles(organisation: str | None) -> list[str]:
     """The title of an organisation by its id, its English, short and former names (schemas/organization.yaml)."""
-    group = model.Group.get(organisation) if organisation else None
+    # Those of a batch are in the session already.
+    group = (model.Session.get(model.Group, organisation) or model.Group.get(organisation)) if organisation else None
     if group is None:
         return []
     extras: dict[str, str] = getattr(group, "extras", None) or {}         # null where nobody has set one

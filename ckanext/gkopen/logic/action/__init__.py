@@ -25,7 +25,8 @@ from ckanext.gkopen.logic.action import (
 _ACTIONS = (
     submission.gkopen_submission_create, submission.gkopen_check, submission.gkopen_nil_report,
     revision.gkopen_revision_list, revision.gkopen_revision_show, revision.gkopen_revision_diff,
-    revision.gkopen_revision_approve, revision.gkopen_revision_return, revision.gkopen_revision_recall,
+    revision.gkopen_revision_approve, revision.gkopen_revisions_approve, revision.gkopen_revision_return,
+    revision.gkopen_revision_recall,
     report.gkopen_finding_list, report.gkopen_revision_quarantine, report.gkopen_run_quarantine,
     revision.gkopen_dataset_withdraw, revision.gkopen_dataset_rollback,
     source.gkopen_source_list, source.gkopen_source_show, source.gkopen_source_create, source.gkopen_source_update,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,8 @@ from ckanext.gkopen.domains import Domain, UnknownDomain, get_domain
 from ckanext.gkopen.harvest import ledger
 from ckanext.gkopen.harvesters.lines import SourceError
 from ckanext.gkopen.review import decide, roles
+
+log = logging.getLogger(__name__)
 
 FINDING_COUNTS = (
     "coalesce((select jsonb_object_agg(severity, n) from (select severity, count(*) as n from gkopen.finding f"
@@ -69,6 +72,17 @@ def _told(error: BaseException) -> Exception | None:
         case ledger.UnknownSource():
             return toolkit.ObjectNotFound(str(error))
     return None
+
+
+def said(error: Exception) -> str:
+    """Why one of several decisions was not taken, in the caller's language."""
+    if isinstance(error, decide.Refused):
+        return _say(error)
+    told = _told(error) or error
+    if isinstance(told, toolkit.ValidationError):
+        return "; ".join(f"{field}: {words}" for field, words in told.error_summary.items())
+    log.error("A revision could not be published", exc_info=error)
+    return f"{type(error).__name__}: {error}"
 
 
 def _say(error: decide.Refused) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,10 +16,22 @@ from ckan.plugins import toolkit
 from ckanext.gkopen import blobs, bodies, changesets, model, parts
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.logic import clock, paging
-from ckanext.gkopen.logic.action.common import FINDING_COUNTS, dataset_row, need, speaking, user_of, visible_revision
+from ckanext.gkopen.logic.action.common import (
+    FINDING_COUNTS,
+    dataset_row,
+    need,
+    said,
+    speaking,
+    user_of,
+    visible_revision,
+)
 from ckanext.gkopen.logic.action.report import FINDINGS, findings_of_revision
 from ckanext.gkopen.publish import follow
 from ckanext.gkopen.review import decide, roles, sealing
+
+UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+MOST_AT_ONCE = 100
+"""Revisions that one call decides: they are one transaction, and a withdrawal waits for no more."""
 
 
 @toolkit.side_effect_free
@@ -63,7 +77,7 @@ def gkopen_revision_show(context: Any, data_dict: Any) -> dict[str, Any]:
     result["submission"] = _texts(submission) if submission else None
     held, own = row["state"] == "held", row["submitted_by"] == user
     reviewer = roles.may_review(user, row["body_id"])
-    others = user not in decide.proposers(row)
+    others = user not in decide.proposers_of([row])[str(row["id"])]
     result["may"] = {"approve": held and reviewer and others, "return": held and reviewer and not own,
                      "recall": held and own}
     return result
@@ -108,6 +122,55 @@ def gkopen_revision_approve(context: Any, data_dict: Any) -> dict[str, Any]:
                              data_dict.get("reason") or None)
         ckan_model.Session.commit()
     return {"id": str(row["id"]), "state": "published", "seq": seq, "dataset": row["name"]}
+
+
+def gkopen_revisions_approve(context: Any, data_dict: Any) -> dict[str, Any]:
+    """Publish several revisions, each exactly what its digest names. One that is refused stops none of the others.
+
+    :param revisions: list of {"id", "digest"}, at most `MOST_AT_ONCE` :param reason: optional public note
+
+    `results`, in their order: id, state, and seq and dataset of a published one; else `error` says why not, and
+    `again` names the revision that waits in the place of a stale one.
+    """
+    need(data_dict, "revisions")
+    chosen = data_dict["revisions"]
+    if not isinstance(chosen, list) or len(chosen) > MOST_AT_ONCE or not all(
+            isinstance(one, dict) and isinstance(one.get("id"), str) and isinstance(one.get("digest"), str)
+            for one in chosen):
+        raise toolkit.ValidationError({"revisions": [toolkit._(
+            "revisions is a list of at most {most} objects, each with the id and the digest of a revision.").format(
+                most=MOST_AT_ONCE)]})
+    toolkit.check_access("gkopen_desk", context, {})
+    user = user_of(context)
+    with speaking():
+        rows = _decidable([one["id"] for one in chosen], user)
+        outcomes = iter(decide.approve_all([(one["id"], one["digest"]) for one in chosen if one["id"] in rows], user,
+                                           data_dict.get("reason") or None))
+        results = [_told(one["id"], rows.get(one["id"]), outcomes) for one in chosen]
+        ckan_model.Session.commit()
+    return {"results": results}
+
+
+def _decidable(revision_ids: Sequence[str], user: str) -> dict[str, dict[str, Any]]:
+    """Id → state and dataset of those that the person may decide about."""
+    reviewed = roles.reviewed_bodies(user)
+    return {row["id"]: row for row in model.every(
+        "select r.id::text as id, r.state, d.name, d.body_id from gkopen.revision r join gkopen.dataset d"
+        " on d.id = r.dataset_id where r.id = any(cast(:ids as uuid[]))",
+        ids=[text for text in revision_ids if UUID_TEXT.fullmatch(text)])
+        if reviewed is None or row["body_id"] in reviewed}
+
+
+def _told(revision_id: str, row: dict[str, Any] | None, outcomes: Iterator[int | Exception]) -> dict[str, Any]:
+    if row is None:
+        return {"id": revision_id, "state": "unknown", "error": toolkit._(
+            "There is no revision {id} that you may decide about.").format(id=revision_id)}
+    told, outcome = {"id": revision_id, "dataset": row["name"]}, next(outcomes)
+    if isinstance(outcome, int):
+        return told | {"state": "published", "seq": outcome}
+    if isinstance(outcome, decide.Stale):
+        return told | {"state": "stale", "error": said(outcome), "again": outcome.revision_id}
+    return told | {"state": row["state"], "error": said(outcome)}
 
 
 def gkopen_revision_return(context: Any, data_dict: Any) -> dict[str, Any]:
