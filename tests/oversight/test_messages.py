@@ -274,6 +274,6 @@ def test_an_overdue_part_is_named_in_words(cast: Cast, monkeypatch: pytest.Monke
     on_day(monkeypatch, "2026-06-30")
     assert told() == ["duty_overdue"]
     subject, _, _ = said("duty_overdue", model.value("select params from gkopen.message order by id desc limit 1"))
-    assert "2025 预算（" in subject.zh and ", 2025 Budget (" in subject.en
+    assert "2025 预算（" in subject.zh and ", 2025 Approved budget (" in subject.en
     kept = {"dataset": "预决算", "dataset_en": "Budgets", "period": "2025-budget", "due_on": "2026-01-29"}
     assert "2025-budget" in said("duty_overdue", kept)[0].en, "as an earlier version kept it"
