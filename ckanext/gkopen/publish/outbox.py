@@ -59,8 +59,8 @@ def enqueue(publications: Sequence[tuple[str, int]], domain: str, *, urgent: boo
         "  where x.domain = :domain and o.sink = s.sink)) as at from unnest(cast(:of_all as text[])) as s (sink)"
         "  union all select sink, now() from unnest(cast(:of_each as text[])) as s (sink))"
         " insert into gkopen.outbox (dataset_id, seq, sink, urgent, not_before)"
-        " select p.id, p.seq, due.sink, :urgent, due.at from unnest(cast(:datasets as uuid[]), cast(:seqs as int[])) as p (id, seq)"
-        " cross join due",
+        " select p.id, p.seq, due.sink, :urgent, due.at from due cross join"
+        " unnest(cast(:datasets as uuid[]), cast(:seqs as int[])) as p (id, seq)",
         urgent=urgent, interval=interval, domain=domain, of_all=of_all, of_each=of_each,
         datasets=[dataset_id for dataset_id, _ in publications], seqs=[seq for _, seq in publications])
     model.execute("select pg_notify(:channel, 'outbox')", channel=CHANNEL)
