@@ -8,11 +8,11 @@ without bytes. A part that did not change is copied from the file that is there 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 from zoneinfo import ZoneInfo
 
 from ckan import model as ckan_model
@@ -45,22 +45,43 @@ class PublishedFile:
     rows: int
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The parts (part → sha256) that the files of a dataset shall show at its publication `seq`; {}: no files."""
+
+    dataset_id: str
+    seq: int
+    parts: Mapping[str, str]
+
+
 def bring_up_dataset(
     domain: Domain, dataset_id: str, seq: int, parts: Mapping[str, str], read_blob: Callable[[str], bytes]
 ) -> list[PublishedFile]:
-    """Makes all forms of one dataset from its parts (part → sha256); {} takes its files away. The caller commits.
+    """`bring_up_datasets` of one."""
+    return bring_up_datasets(domain, [Wanted(dataset_id, seq, parts)], read_blob)
+
+
+def bring_up_datasets(
+    domain: Domain, wanted: Sequence[Wanted], read_blob: Callable[[str], bytes]
+) -> list[PublishedFile]:
+    """Makes all forms of datasets of one domain from their parts. The caller commits.
 
     Files of a newer seq are left alone. The same parts give the same bytes: rows in order of part, then of key.
     """
-    if not parts:
-        _withdraw("f.dataset_id = :it and f.seq <= :seq", "select reason from gkopen.dataset where id = :it", seq,
-                  it=dataset_id)
+    # What goes first: it needs the storage alone, which nobody gets who shares it with others that wait for the same.
+    for one in wanted:
+        if not one.parts:
+            _withdraw("f.dataset_id = :it and f.seq <= :seq", "select reason from gkopen.dataset where id = :it",
+                      one.seq, it=one.dataset_id)
+    shown = [one for one in wanted if one.parts]
+    if not shown:
         return []
     _share_storage()
-    facts = _dataset_facts(dataset_id)
-    rows = together([PartRows(domain, part, sha, read_blob) for part, sha in sorted(parts.items())])
-    content = Content(domain=domain, parts=rows, whole=False, **facts)
-    return _make_all(content, f"{domain.name}/{facts['name']}", dataset_id, seq)
+    facts = _facts_of([one.dataset_id for one in shown])
+    return _make_all([
+        _Table(Content(domain=domain, whole=False, **facts[one.dataset_id], parts=together(
+            [PartRows(domain, part, sha, read_blob) for part, sha in sorted(one.parts.items())])),
+            f"{domain.name}/{facts[one.dataset_id]['name']}", one.dataset_id, one.seq) for one in shown])
 
 
 def bring_up_bulk(
@@ -95,7 +116,7 @@ def bring_up_bulk(
         domain=domain, parts=parts, whole=True, name=domain.name, title=title,
         publisher=toolkit.config["ckan.site_title"], updated=_iso(max(row["at"] for row in shown)),
         address=_site(f"/open/#{domain.name}"), **_licence(_bulk_licence(domain)))
-    return _make_all(content, domain.name, None, seq)
+    return _make_all([_Table(content, domain.name, None, seq)])
 
 
 def sweep() -> list[str]:
@@ -138,17 +159,34 @@ def _withdraw(which: str, reason: str, seq: int, it: str) -> None:
         store.remove(store.places_of(sha256))
 
 
-def _make_all(content: Content, address: str, dataset_id: str | None, seq: int) -> list[PublishedFile]:
-    by = f"{FORMAT} {content.domain.version} {MADE_BY}"
+class _Table(NamedTuple):
+    """One table on its way to its addresses, which begin alike; `dataset_id` None: over all bodies."""
+
+    content: Content
+    address: str
+    dataset_id: str | None
+    seq: int
+
+
+def _make_all(tables: Sequence[_Table]) -> list[PublishedFile]:
+    by = f"{FORMAT} {tables[0].content.domain.version} {MADE_BY}"
+    kept: dict[str, list[Mapping[str, Any]]] = {table.address: [] for table in tables}
+    for row in model.every(
+            "select address, form, sha256, size, variants, layout -> 'pieces' as pieces from gkopen.file"
+            " where address = any(:addresses) and layout ->> 'by' = :by and sha256 is not null",
+            addresses=[f"{table.address}.{form}" for table in tables for form in FORMS], by=by):
+        kept[row["address"].removesuffix(f".{row['form']}")].append(row)
     with store.making() as folder:
-        return [_publish(made, f"{address}.{form}", form, FORMS[form], content.domain.name, dataset_id, seq, by)
-                for form, made in _made(content, address, folder, by).items()]
+        return _publish([
+            _Stored.of(made, f"{table.address}.{form}", form, FORMS[form], table.content.domain.name,
+                       table.dataset_id, table.seq, by)
+            for table in tables for form, made in _made(table, folder, kept[table.address]).items()])
 
 
 def publish_package(made: Made, address: str, form: str, media_type: str, domain: str) -> PublishedFile:
     """Publishes a file of a standard, made in `store.making()`, at an address of all bodies. The caller commits."""
     _share_storage()
-    return _publish(made, address, form, media_type, domain, None, 0, "")
+    return _publish([_Stored.of(made, address, form, media_type, domain, None, 0, "")])[0]
 
 
 def withdraw_packages(form: str, kept: Collection[str]) -> None:
@@ -164,44 +202,68 @@ def withdraw_packages(form: str, kept: Collection[str]) -> None:
                   " order by u.at desc limit 1", 0, it=address)
 
 
-def _publish(made: Made, address: str, form: str, media_type: str, domain: str, dataset_id: str | None, seq: int,
-             by: str) -> PublishedFile:
-    file = PublishedFile(address, form, made.sha256, made.path.stat().st_size, made.rows)
-    variants = {coding: path.stat().st_size for coding, path in made.variants.items()}
-    for coding, path in {IDENTITY: made.path, **made.variants}.items():
-        store.put(path, made.sha256, coding, media_type)
-    layout = {"by": by, "pieces": {key: piece.as_json() for key, piece in made.pieces.items()}}
-    row = model.one(
+class _Stored(NamedTuple):
+    """A file whose bytes are in the storage: a row of gkopen.file. `variants` and `layout` are JSON."""
+
+    address: str
+    dataset_id: str | None
+    domain: str
+    form: str
+    sha256: str
+    size: int
+    media_type: str
+    rows: int
+    seq: int
+    variants: str
+    layout: str | None
+
+    @classmethod
+    def of(cls, made: Made, address: str, form: str, media_type: str, domain: str, dataset_id: str | None, seq: int,
+           by: str) -> _Stored:
+        """Takes the bytes over."""
+        size = made.path.stat().st_size
+        variants = {coding: path.stat().st_size for coding, path in made.variants.items()}
+        for coding, path in {IDENTITY: made.path, **made.variants}.items():
+            store.put(path, made.sha256, coding, media_type)
+        layout = model.dump({"by": by, "pieces": {key: piece.as_json() for key, piece in made.pieces.items()}})
+        return cls(address, dataset_id, domain, form, made.sha256, size, media_type, made.rows, seq,
+                   model.dump(variants), layout if made.pieces else None)
+
+
+_TYPES = ("text", "uuid", "text", "text", "text", "bigint", "text", "int", "int", "text", "text")
+"""Of the columns of `_Stored`."""
+
+
+def _publish(stored: Sequence[_Stored]) -> list[PublishedFile]:
+    """Puts the files at their addresses, all in one statement."""
+    columns = dict(zip(_Stored._fields, zip(*stored, strict=True), strict=True))
+    arrays = ", ".join(f"cast(:{name} as {kind}[])" for name, kind in zip(columns, _TYPES, strict=True))
+    changed = model.every(
         "insert into gkopen.file (address, dataset_id, domain, form, sha256, size, media_type, rows, seq,"
-        " variants, layout) values (:address, :dataset, :domain, :form, :sha256, :size, :media_type, :rows,"
-        " :seq, cast(:variants as jsonb), cast(:layout as jsonb))"
+        " variants, layout) select address, dataset_id, domain, form, sha256, size, media_type, rows, seq,"
+        f" cast(variants as jsonb), cast(layout as jsonb) from unnest({arrays}) as new ({', '.join(columns)})"
         " on conflict (address) do update set sha256 = excluded.sha256, size = excluded.size,"
         " rows = excluded.rows, seq = excluded.seq, reason = null, media_type = excluded.media_type,"
         " variants = excluded.variants, layout = excluded.layout,"
         # The time of an address is that of its bytes: making the same file again changes nothing for readers.
         " updated_at = case when file.sha256 = excluded.sha256 then file.updated_at else now() end"
-        " where file.seq <= excluded.seq or file.dataset_id is null returning updated_at",
-        address=address, dataset=dataset_id, domain=domain, form=form, sha256=file.sha256, size=file.size,
-        media_type=media_type, rows=file.rows, seq=seq, variants=model.dump(variants),
-        layout=model.dump(layout) if made.pieces else None)
-    if row is not None:
-        served.show(address, file.sha256, variants, row["updated_at"].timestamp())
-    return file
+        " where file.seq <= excluded.seq or file.dataset_id is null returning address, sha256, variants, updated_at",
+        **{name: list(values) for name, values in columns.items()})
+    for row in changed:
+        served.show(row["address"], row["sha256"], row["variants"], row["updated_at"].timestamp())
+    return [PublishedFile(one.address, one.form, one.sha256, one.size, one.rows) for one in stored]
 
 
-def _made(content: Content, address: str, folder: Path, by: str) -> dict[str, Made]:
-    """Copies what it can; where what is there was changed, all is made anew."""
+def _made(table: _Table, folder: Path, published: Sequence[Mapping[str, Any]]) -> dict[str, Made]:
+    """Copies what it can from what is published; where that was changed, all is made anew."""
     with ExitStack() as open_files:
-        kept = {row["form"]: open_files.enter_context(_Kept(row)) for row in model.every(
-            "select form, sha256, size, variants, layout -> 'pieces' as pieces from gkopen.file"
-            " where address = any(:addresses) and layout ->> 'by' = :by and sha256 is not null",
-            addresses=[f"{address}.{form}" for form in FORMS], by=by)}
+        kept = {row["form"]: open_files.enter_context(_Kept(row)) for row in published}
         try:
-            return make(content, folder, kept)
+            return make(table.content, folder, kept)
         except (Damaged, storages.exc.MissingFileError) as error:
             log.error("the published files of %s were changed or are missing (%s): all of them are made anew",
-                      address, error)
-    return make(content, folder, {})
+                      table.address, error)
+    return make(table.content, folder, {})
 
 
 class _Kept(ExitStack):
@@ -223,23 +285,23 @@ class _Kept(ExitStack):
         yield from chunks(self.files[place].read, length)
 
 
-def _dataset_facts(dataset_id: str) -> dict[str, Any]:
-    """What the package says; the time is that of the publication which the rows come from."""
-    row = model.one(
-        "select d.name, coalesce(p.title, d.name) as title,"
+def _facts_of(dataset_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """What the packages say; the time is that of the publication which the rows come from."""
+    rows = model.every(
+        "select d.id::text as id, d.name, coalesce(p.title, d.name) as title,"
         " coalesce(p.extras ->> 'title_en', p.title, d.name) as title_en,"
         " coalesce(g.title, '') as publisher, p.license_id,"
         " (select max(u.at) from gkopen.public_part s join gkopen.publication u using (dataset_id, seq)"
         "  where s.dataset_id = d.id and s.part <> :metadata) as updated"
         " from gkopen.dataset d left join public.package p on p.id = d.id::text"
-        " left join public.\"group\" g on g.id = d.body_id where d.id = :id",
-        id=dataset_id, metadata=changesets.METADATA)
-    if row is None:
-        raise LookupError(f"there is no dataset {dataset_id}")
-    return {
+        " left join public.\"group\" g on g.id = d.body_id where d.id = any(cast(:ids as uuid[]))",
+        ids=list(dataset_ids), metadata=changesets.METADATA)
+    if missing := set(dataset_ids) - {row["id"] for row in rows}:
+        raise LookupError(f"there is no dataset {missing.pop()}")
+    return {row["id"]: {
         "name": row["name"], "title": Text(row["title"], row["title_en"]), "publisher": row["publisher"],
         "updated": _iso(row["updated"]), "address": _site(f"/dataset/{row['name']}"), **_licence(row["license_id"]),
-    }
+    } for row in rows}
 
 
 def _bulk_licence(domain: Domain) -> str | None:

@@ -227,11 +227,10 @@ def _datastore(rows: list[dict[str, Any]]) -> None:
 def _files(rows: list[dict[str, Any]]) -> None:
     from ckanext.gkopen.publish import files
 
-    wanted, domain = _data_parts(rows), get_domain(rows[0]["domain"])
-    read = blobs.reader(_sha256s(wanted))
-    # What goes first: it needs the storage alone, which nobody gets who shares it with others that wait for the same.
-    for row in sorted(rows, key=lambda row: bool(wanted[str(row["dataset_id"])])):
-        files.bring_up_dataset(domain, str(row["dataset_id"]), row["newest"], wanted[str(row["dataset_id"])], read)
+    wanted = _data_parts(rows)
+    files.bring_up_datasets(get_domain(rows[0]["domain"]), [
+        files.Wanted(dataset, row["newest"], wanted[dataset])
+        for row in rows for dataset in (str(row["dataset_id"]),)], blobs.reader(_sha256s(wanted)))
 
 
 def _sha256s(wanted: dict[str, dict[str, str]]) -> list[str]:

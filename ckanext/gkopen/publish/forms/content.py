@@ -7,11 +7,13 @@ import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from ckanext.gkopen.domains import Domain, Text
+from ckanext.gkopen.normalise.kept import once
 from ckanext.gkopen.publish.table_fresh import prefix, records
 from ckanext.gkopen.publish.table_sql import SYSTEM_COLUMNS
 
@@ -99,7 +101,10 @@ class PartRows:
         if len(data) == end:
             return
         names = data[:end - 1].decode().split(",")
-        for batch in pacsv.open_csv(io.BytesIO(data), **_reading(names)):
+        few = len(data) <= FEW_BYTES                        # one piece, which no thread has to read ahead
+        read = pacsv.read_csv(pa.BufferReader(data), **_reading(names, threads=False)).to_batches() if few \
+            else pacsv.open_csv(io.BytesIO(data), **_reading(names, threads=True))
+        for batch in read:
             yield self._shown(batch)
 
     def _shown(self, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -172,13 +177,18 @@ class Content:
 
 
 def columns(domain: Domain, *, whole: bool) -> list[Column]:
-    system = [Column(name, title, "text", "") for name, title in SYSTEM_COLUMNS.items()] if whole else []
-    return system + [Column(f.name, f.title, f.pg_type, f.unit or "") for f in domain.fields]
+    return _columns(domain)[whole]
 
 
-def _reading(names: list[str]) -> dict[str, object]:
+@once
+def _columns(domain: Domain) -> dict[bool, list[Column]]:
+    own = [Column(f.name, f.title, f.pg_type, f.unit or "") for f in domain.fields]
+    return {False: own, True: [Column(name, title, "text", "") for name, title in SYSTEM_COLUMNS.items()] + own}
+
+
+def _reading(names: list[str], *, threads: bool) -> dict[str, Any]:
     return {
-        "read_options": pacsv.ReadOptions(block_size=BLOCK),
+        "read_options": pacsv.ReadOptions(block_size=BLOCK, use_threads=threads),
         "parse_options": pacsv.ParseOptions(newlines_in_values=True),
         "convert_options": pacsv.ConvertOptions(
             column_types=dict.fromkeys(names, pa.string()), null_values=[""], strings_can_be_null=True,

@@ -14,8 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
+from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.normalise.cells import text_bytes
-from ckanext.gkopen.publish.forms.content import Column, Content
+from ckanext.gkopen.normalise.kept import once
+from ckanext.gkopen.publish.forms.content import Column, Content, columns
 
 BOM = "\ufeff".encode()
 NEGATIVE_NUMBER = r"^-(0|[1-9][0-9]*)(\.[0-9]+)?$"
@@ -35,13 +37,20 @@ _SUSPECT[[*range(0x21), *b"=+-@(0123456789", 0xE3, 0xEF]] = True
 
 
 def head(content: Content) -> bytes:
-    names = [column.name for column in content.columns]
-    return BOM + _written(pa.table([pa.array([column.heading]) for column in content.columns], names=names))
+    return _heads(content.domain)[content.whole]
 
 
-def rows(columns: list[Column], batch: pa.RecordBatch) -> bytes:
-    guarded = [guard(batch.column(i), column) for i, column in enumerate(columns)]
-    return _written(pa.table(guarded, names=[column.name for column in columns]))
+@once
+def _heads(domain: Domain) -> dict[bool, bytes]:
+    both = {whole: columns(domain, whole=whole) for whole in (False, True)}
+    return {whole: BOM + _written(pa.table([pa.array([column.heading]) for column in listed],
+                                           names=[column.name for column in listed]))
+            for whole, listed in both.items()}
+
+
+def rows(of: list[Column], batch: pa.RecordBatch) -> bytes:
+    guarded = [guard(batch.column(i), column) for i, column in enumerate(of)]
+    return _written(pa.table(guarded, names=[column.name for column in of]))
 
 
 def _written(table: pa.Table) -> bytes:

@@ -14,7 +14,7 @@ from types import ModuleType
 import pyarrow as pa
 
 from ckanext.gkopen.publish.forms import excel_csv, jsonl, package_zip, plain_csv
-from ckanext.gkopen.publish.forms.content import Content, PartRows
+from ckanext.gkopen.publish.forms.content import FEW_BYTES, Content, PartRows
 from ckanext.gkopen.publish.forms.parquet import Parquet
 from ckanext.gkopen.publish.forms.streams import GZIP, IDENTITY, ZSTD, Kept, Piece, Stream
 from ckanext.gkopen.publish.forms.xlsx import Workbook
@@ -80,7 +80,8 @@ class _Lines:
 def make(content: Content, folder: Path, kept: Mapping[str, Kept]) -> dict[str, Made]:
     """Form → its file below `folder`. `kept`: form → the file that is there already.
 
-    Two threads: what is done to columns and bytes leaves Python free. The parts are read in the caller's thread alone.
+    Two threads: what is done to columns and bytes leaves Python free. The parts are read in the caller's thread alone,
+    and those of few rows written in it: a thread costs more than they do.
 
     :raises Damaged: a kept file was changed
     """
@@ -114,9 +115,10 @@ def _write_parts(pool: Executor, parts: Iterable[PartRows], makers: list[Workboo
         copies = [pool.submit(maker.copy, key) for maker in kept]
         data = part.load()
         rows = 0
-        _at_once(pool, [partial(maker.begin, part, data) for maker in new])
+        do_all = _one_by_one if len(data) <= FEW_BYTES else partial(_at_once, pool)
+        do_all([partial(maker.begin, part, data) for maker in new])
         for batch in part.batches(data):
-            _at_once(pool, [partial(maker.write, batch) for maker in new])
+            do_all([partial(maker.write, batch) for maker in new])
             rows += len(batch)
         for maker in new:
             maker.end(key, rows)
@@ -127,6 +129,11 @@ def _write_parts(pool: Executor, parts: Iterable[PartRows], makers: list[Workboo
 def _at_once(pool: Executor, tasks: list[Callable[[], None]]) -> None:
     for future in [pool.submit(task) for task in tasks]:
         future.result()
+
+
+def _one_by_one(tasks: list[Callable[[], None]]) -> None:
+    for task in tasks:
+        task()
 
 
 def _sha256(path: Path) -> str:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ckanext.gkopen.domains import Domain
+from ckanext.gkopen.normalise.kept import once
 from ckanext.gkopen.publish.forms.content import Content, PartRows
 from ckanext.gkopen.publish.table_sql import SYSTEM_COLUMNS
 
@@ -66,17 +67,24 @@ class Parquet:
 
 
 def schema(content: Content) -> pa.Schema:
-    described = [{"name": name, "title": title.zh, "title_en": title.en, "unit": "", "description": ""}
-                 for name, title in SYSTEM_COLUMNS.items() if content.whole]
-    described += [{"name": field.name, "title": field.title.zh, "title_en": field.title.en, "unit": field.unit or "",
-                   "description": field.description.zh if field.description else ""} for field in content.domain.fields]
-    fields = [pa.field(entry["name"], kind(content.domain, entry["name"]),
-                       metadata={key: value for key, value in entry.items() if value and key != "name"})
-              for entry in described]
+    fields, described = _described(content.domain)[content.whole]
     return pa.schema(fields, metadata={
         "title": content.title.zh, "title_en": content.title.en, "publisher": content.publisher,
         "licence": content.licence, "licence_url": content.licence_url, "source": content.address,
-        "updated": content.updated, "columns": json.dumps(described, ensure_ascii=False)})
+        "updated": content.updated, "columns": described})
+
+
+@once
+def _described(domain: Domain) -> dict[bool, tuple[list[pa.Field], str]]:
+    """Without and with the columns of the table over all bodies: the fields, and what is said about them as JSON."""
+    own = [{"name": field.name, "title": field.title.zh, "title_en": field.title.en, "unit": field.unit or "",
+            "description": field.description.zh if field.description else ""} for field in domain.fields]
+    system = [{"name": name, "title": title.zh, "title_en": title.en, "unit": "", "description": ""}
+              for name, title in SYSTEM_COLUMNS.items()]
+    return {whole: ([pa.field(entry["name"], kind(domain, entry["name"]),
+                              metadata={key: value for key, value in entry.items() if value and key != "name"})
+                     for entry in listed], json.dumps(listed, ensure_ascii=False))
+            for whole, listed in ((False, own), (True, system + own))}
 
 
 def kind(domain: Domain, name: str) -> pa.DataType:

@@ -14,7 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ckanext.gkopen.derive.dictionary import dictionary_rows
+from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.normalise.cells import any_byte, has_text
+from ckanext.gkopen.normalise.kept import once
 from ckanext.gkopen.publish.forms import xlsx_parts as parts
 from ckanext.gkopen.publish.forms.content import Column, Content, PartRows
 from ckanext.gkopen.publish.forms.excel_csv import too_long_a_number
@@ -120,8 +122,10 @@ class Workbook:
                 start = add_stream(archive, f"xl/worksheets/sheet{number}.xml", sheet)
                 sheet.path(GZIP).unlink()
             rows = sum(sheet.rows for sheet in self.sheets.values())
-            for number, table in enumerate((_dictionary(self.content), _source(self.content, rows)), len(order) + 1):
-                archive.writestr(deflated(f"xl/worksheets/sheet{number}.xml"), parts.small_sheet(table))
+            dictionary = _dictionaries(self.content.domain)[self.content.whole]
+            source = parts.small_sheet(_source(self.content, rows))
+            for number, small in enumerate((dictionary, source), len(order) + 1):
+                archive.writestr(deflated(f"xl/worksheets/sheet{number}.xml"), small)
         if self.split:
             return {}
         by = start - len(GZIP_HEADER)
@@ -182,15 +186,17 @@ def _text(cells: pa.Array) -> pa.Array:
     return cells
 
 
-def _dictionary(content: Content) -> list[list[str]]:
+@once
+def _dictionaries(domain: Domain) -> dict[bool, bytes]:
+    """The sheet without and with the columns of the table over all bodies."""
     head = ["列名", "名称", "英文名称", "类型", "单位", "填写要求", "说明", "取值"]
-    rows = [[name, title.zh, title.en, "文本", "", "自动生成", "", ""]
-            for name, title in SYSTEM_COLUMNS.items() if content.whole]
-    for row, field in zip(dictionary_rows(content.domain, "zh"), content.domain.fields, strict=True):
+    system = [[name, title.zh, title.en, "文本", "", "自动生成", "", ""] for name, title in SYSTEM_COLUMNS.items()]
+    own = []
+    for row, field in zip(dictionary_rows(domain, "zh"), domain.fields, strict=True):
         codes = "；".join(f"{code['code']} {code['title']}" for code in row["codes"])
-        rows.append([row["name"], row["title"], field.title.en, row["type"], row["unit"], row["need"],
-                     row["description"], codes[:CELL_CHARACTERS]])
-    return [head, *rows]
+        own.append([row["name"], row["title"], field.title.en, row["type"], row["unit"], row["need"],
+                    row["description"], codes[:CELL_CHARACTERS]])
+    return {False: parts.small_sheet([head, *own]), True: parts.small_sheet([head, *system, *own])}
 
 
 def _source(content: Content, rows: int) -> list[list[str]]:
