@@ -33,9 +33,8 @@ TIME_KEYS = ("timestamp", "serverTime", "server_time", "systemTime", "currentTim
 """Where platforms tell their time in an answer."""
 CHINA = timezone(timedelta(hours=8))
 CHINESE = ("gbk", "gb2312", "gb18030", "cp936", "x-gbk")
-HALF = re.compile(r"\\u[dD][89a-fA-F]")
-"""How the escape of a half of a surrogate pair begins."""
-LONE = re.compile("[\ud800-\udfff]")
+NO_TEXT = re.compile("[\x00\ud800-\udfff]")
+"""What JSON can say and no text can hold: NUL, and half of a surrogate pair, which is no character."""
 
 PRESETS: dict[str, Envelope] = {
     "national": Envelope("data.list", "data.total", "code", ("0", "200"), "message", ("401", "403", "404"), ("429",)),
@@ -53,9 +52,9 @@ def make_envelope(value: str | Mapping[str, Any]) -> Envelope:
 def decode(raw: bytes, charset: str = "") -> dict[str, Any]:
     """An answer's body as a dict; every number is the text that was printed. `charset` is what its header says.
 
-    Floats would turn 90071992547409.93 into …94, so no number is ever parsed. Half of a surrogate pair, which is no
-    character, becomes U+FFFD: the row it stands in is judged, not the whole answer. Raises BadAnswer: another encoding,
-    HTML, cut JSON, a key given twice, NaN, nesting without end, anything but an object.
+    Floats would turn 90071992547409.93 into …94, so no number is ever parsed. Half of a surrogate pair stays as it is:
+    the row it stands in is judged, not the whole answer. Raises BadAnswer: another encoding, HTML, cut JSON, a key
+    given twice, NaN, nesting without end, anything but an object.
     """
     text = _text_of(raw, charset)
     if text.lstrip()[:1] == "<":
@@ -87,10 +86,7 @@ def decode(raw: bytes, charset: str = "") -> dict[str, Any]:
 
 def _parsed(text: str) -> Any:
     """Raises json.JSONDecodeError, RecursionError, BadAnswer."""
-    parsed = json.loads(
-        text, parse_float=_Number, parse_int=_Number, parse_constant=_no_number, object_pairs_hook=_once
-    )
-    return _whole(parsed) if HALF.search(text) else parsed
+    return json.loads(text, parse_float=_Number, parse_int=_Number, parse_constant=_no_number, object_pairs_hook=_once)
 
 
 def _text_of(raw: bytes, charset: str) -> str:
@@ -115,20 +111,20 @@ def _text_of(raw: bytes, charset: str) -> str:
     ) from None
 
 
-def _whole(value: Any) -> Any:
-    """A decoded value without halves of surrogate pairs; numbers stay numbers."""
-    if isinstance(value, dict):
-        return {_whole(key): _whole(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_whole(item) for item in value]
-    return LONE.sub("\ufffd", value) if type(value) is str else value
-
-
 def _cut(length: int) -> BadAnswer:
     return BadAnswer(
         f"应答在第 {length} 字节处中断，JSON 不完整。请稍后重试。",
         f"the answer's JSON is cut after {length} bytes; harvest again later",
     )
+
+
+def storable(value: Any) -> Any:
+    """A decoded value that is no row, U+FFFD for what no text can hold: there is nothing to set aside."""
+    if isinstance(value, dict):
+        return {storable(key): storable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [storable(item) for item in value]
+    return NO_TEXT.sub("\ufffd", value) if type(value) is str else value
 
 
 def unwrap(answer: Mapping[str, Any], envelope: Envelope) -> None:
@@ -139,14 +135,14 @@ def unwrap(answer: Mapping[str, Any], envelope: Envelope) -> None:
     code = printed(code) if code is not None else None
     if code in envelope.ok:
         return
-    said = _said(answer, envelope)
+    said, code_said = _said(answer, envelope), storable(code)
     if code in envelope.limited:
-        raise RateLimited(None, f"{envelope.code}={code} {said}".strip())
+        raise RateLimited(None, f"{envelope.code}={code_said} {said}".strip())
     if code in envelope.refused:
-        raise refused(f"{envelope.code}={code} {said}".strip())
+        raise refused(f"{envelope.code}={code_said} {said}".strip())
     raise BadAnswer(
-        f"平台返回的状态码 {envelope.code}={code} 不表示成功（{said}）。请核对 envelope 或联系平台运维单位。",
-        f"the platform's code {envelope.code}={code} does not mean success ({said}); "
+        f"平台返回的状态码 {envelope.code}={code_said} 不表示成功（{said}）。请核对 envelope 或联系平台运维单位。",
+        f"the platform's code {envelope.code}={code_said} does not mean success ({said}); "
         "check envelope in the source file or ask the operator",
     )
 
@@ -211,10 +207,16 @@ def rows_of(answer: Mapping[str, Any], envelope: Envelope) -> list[dict[str, str
                 f"item {number} at {envelope.rows} is not an object; check envelope in the source file",
             )
     # Most cells are plain text already: the test on the exact type spares a call a cell.
-    return [
-        {key: value if value is None or type(value) is str else printed(value) for key, value in row.items()}
-        for row in found
-    ]
+    try:
+        return [
+            {key: value if value is None or type(value) is str else printed(value) for key, value in row.items()}
+            for row in found
+        ]
+    except RecursionError:
+        raise BadAnswer(
+            f"{envelope.rows} 中有一行的值嵌套过深。请联系数据提供部门。",
+            f"a row at {envelope.rows} holds a value that is nested too deeply; ask the department",
+        ) from None
 
 
 def total_of(answer: Mapping[str, Any], envelope: Envelope) -> int | None:

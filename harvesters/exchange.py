@@ -116,7 +116,7 @@ class ExchangeTransport:
         else:
             url, signer = self._url(wanted), self._make_signer(wanted)
         raw, answer = self._call(lambda: Call("GET", url), signer, "catalogue")
-        return parse_entry(answer, raw)
+        return parse_entry(envelopes.storable(answer), raw)
 
     def _page(self, number: int, since: datetime | None) -> Page:
         raw, answer = self._call(lambda: self._rows_call(number, since), self._signer, f"page {number}")

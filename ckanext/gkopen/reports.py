@@ -6,6 +6,7 @@ already, or names a body that the portal does not know. Every row of a source is
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -13,6 +14,7 @@ from typing import Any
 
 from ckanext.gkopen import model
 from ckanext.gkopen.checks.catalogue import severity_of
+from ckanext.gkopen.normalise.characters import may_be_broken, visible
 from ckanext.gkopen.records import Examined, Finding
 
 BODY_UNKNOWN = "body-unknown"
@@ -80,13 +82,19 @@ def set_aside(run_id: str, apart: Mapping[str, Mapping[str, Iterable[str]]]) -> 
             for code, tables in apart.items()}
 
 
+def _storable(row: str) -> str:
+    """A row as JSON that the database takes."""
+    if not may_be_broken(row.encode()):
+        return row
+    return model.dump({visible(label): cell and visible(cell) for label, cell in json.loads(row).items()})
+
+
 def _set_aside(run_id: str, code: str, body: str, rows: Iterable[str]) -> int:
     number, numbered = 0, enumerate(rows, 1)
     while batch := list(islice(numbered, BATCH)):
         model.insert_many("quarantine", ("run_id", "kind", "line", "row"),
-                          [(run_id, "bad", line, model.without_nul(row)) for line, row in batch])
+                          [(run_id, "bad", line, _storable(row)) for line, row in batch])
         model.insert_many("finding", ("run_id", "code", "severity", "line", "value"),
-                          [(run_id, code, severity_of(code), line, body.replace("\0", "\ufffd"))
-                           for line, _ in batch])
+                          [(run_id, code, severity_of(code), line, body) for line, _ in batch])
         number = batch[-1][0]
     return number

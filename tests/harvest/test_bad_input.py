@@ -13,7 +13,9 @@ from ckanext.gkopen import model
 from ckanext.gkopen.embedded.servers import Servers
 from ckanext.gkopen.harvest import ledger, run, worker
 from ckanext.gkopen.harvesters import Limits
+from ckanext.gkopen.simulator import answers
 from tests.harvest.city import SOURCE, City, harvest, public_rows, revisions, run_of
+from tests.people import call
 from tests.races import crew
 
 PATIENT = Limits(tries=2, pause=0.01, pause_most=0.02, pages=50)
@@ -68,6 +70,37 @@ def test_keys_that_collide_once_they_are_read_alike(public: City) -> None:
     assert counts["rows_in"] == counts["rows_ok"] + counts["rows_quarantined"] + counts["rows_duplicate"]
     assert counts["findings"]["key-conflict"] == 2, "nobody knows which of them is right: both wait"
     assert counts["tombstones"][0]["rows"] == 1 and public_rows() == before, "and the public one stays meanwhile"
+
+
+def test_what_no_text_can_hold_sets_its_row_aside_and_not_the_run(town: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of a character and NUL, as JSON can say them: in a cell, in the name of a body, in a label."""
+    words = answers.word_rows
+    monkeypatch.setattr(answers, "word_rows", lambda *args: words(*args).replace("〇半〇", "\\ud83d").replace(
+        "〇零〇", "\\u0000"))
+    lines = town.lines()
+    rows = [line.split(",") for line in lines[1:41]]
+    rows[3][0], rows[5][1] = f"{rows[3][0]}〇半〇", f"{rows[5][1]}〇零〇"
+    town.write([lines[0], *map(",".join, rows)])
+    row = harvest()
+    assert (row["state"], row["error"]) == ("partly", None)
+    assert row["counts"]["findings"]["character-broken"] == 2
+    assert row["counts"]["rows_in"] == row["counts"]["rows_ok"] + row["counts"]["rows_quarantined"] == 40
+    apart = call("gkopen_run_quarantine", "office", id=str(row["id"]), code="character-broken")["results"]
+    assert [("\\ud83d" in str(entry["row"]), "\\u0000" in str(entry["row"])) for entry in apart] == [
+        (True, False), (False, True)]
+    model.execute("update gkopen.source set config = config || cast(:change as jsonb) where name = :s", s=SOURCE,
+                  change='{"organization_column": "区"}')
+    ckan_model.Session.commit()
+    rows[3][2], rows[5][2] = "江海市〇半〇", "〇零〇"
+    town.write([lines[0], *map(",".join, rows)])
+    row = harvest()
+    assert (row["state"], row["error"]) == ("partly", None)
+    assert {"江海市\\ud83d", "\\u0000"} <= set(row["counts"]["unknown_bodies"])
+    model.execute("update gkopen.source set config = config - 'organization_column' where name = :s", s=SOURCE)
+    ckan_model.Session.commit()
+    town.write([f"{lines[0]},备注〇半〇", *(f"{line},x" for line in lines[1:41])])
+    row = harvest()
+    assert (row["state"], row["error"], row["counts"]["findings"]) == ("partly", None, {"label-broken": 1})
 
 
 def test_a_row_of_tomorrow_moves_no_watermark(town: City) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ckanext.gkopen.harvesters import BadAnswer
 from ckanext.gkopen.harvesters.catalogue import parse_entry
-from ckanext.gkopen.harvesters.envelopes import Envelope, decode, rows_of, told_time, total_of
+from ckanext.gkopen.harvesters.envelopes import Envelope, decode, rows_of, storable, told_time, total_of
 
 PLAIN = Envelope("rows", "total")
 
@@ -79,9 +79,11 @@ def test_an_encoding_is_never_guessed(charset):
         decode(GBK, charset)
 
 
-def test_half_a_character_is_marked_and_the_answer_is_read():
-    assert row('{"名\\ud83d": "甲\\uD800", "n": 1.50, "whole": "\\ud83d\\ude00", "in": ["\\udfff", 2.0]}') == {
-        "名�": "甲�", "n": "1.50", "whole": "😀", "in": '["�",2.0]'}
+def test_half_a_character_stays_for_its_row_to_be_judged_and_is_marked_elsewhere():
+    halves = '{"名\\ud83d": "甲\\uD800", "n": 1.50, "whole": "\\ud83d\\ude00", "in": ["\\udfff", 2.0]}'
+    assert row(halves) == {"名\ud83d": "甲\ud800", "n": "1.50", "whole": "😀", "in": '["\udfff",2.0]'}
+    told = storable(decode(halves.encode()))
+    assert told == {"名�": "甲�", "n": "1.50", "whole": "😀", "in": ["�", "2.0"]} and type(told["n"]) is not str
 
 
 @pytest.mark.parametrize("answer", ['{"data": {"list": null, "total": 120}}', '{"data": {"list": null, "total": null}}',

@@ -41,7 +41,7 @@ def test_half_a_character_sets_its_row_apart_and_no_other(tmp_path, lines):
     text = "\n".join(records) if lines else f"[{','.join(records)}]"
     examined = examine(PARKING, put(tmp_path, text, "a.json"), filename="a.json", options=Options())
     assert (examined.rows_in, examined.rows_ok, examined.rows_quarantined) == (3, 2, 1)
-    assert [finding.code for finding in examined.findings if finding.severity == "error"] == ["replacement-character"]
+    assert [finding.code for finding in examined.findings if finding.severity == "error"] == ["character-broken"]
 
 
 def refused(path: Path) -> tuple[str, int | None]:
@@ -253,3 +253,43 @@ def test_wide_tables_become_long(tmp_path):
     assert rows["2024-05", "satisfaction_rate"][1] == "%"
     assert rows["2024-05", "accepted"] == (100, "件")
     assert ("2024-06", "closed") not in rows
+
+
+@pytest.mark.parametrize(("cell", "code"), [
+    ("\\ud83d", "character-broken"), ("\\ude00\\ud83d", "character-broken"), ("\\u0000", "character-broken"),
+    ("[" * 400 + "]" * 400, "cell-nested"), ("x" * 3000, "key-too-long"), ("停" * 700, "key-too-long"),
+    ("\\ud83d\\ude00", None), ("\\uffff", None), ("停" * 600, None)])
+def test_a_json_value_that_cannot_be_kept_sets_its_row_aside(tmp_path, cell, code):
+    quote = "" if cell.startswith("[") else '"'
+    good = json.dumps(dict(zip(HEADER.split(","), ROW.split(","), strict=True)), ensure_ascii=False)
+    odd = good.replace('"中央公园停车场"', f"{quote}{cell}{quote}")
+    for name, text in (("a.jsonl", f"{good}\n{odd}\n"), ("a.json", f"[{good},{odd}]")):
+        examined = examine(PARKING, put(tmp_path, text, name), filename=name, options=Options())
+        assert examined.rows_in == 2
+        assert [f.code for f in examined.findings if f.severity == "error"] == ([code] if code else [])
+        assert examined.rows_ok == (1 if code else 2)
+        assert all("\\u0000" not in row.replace("\\\\u0000", "") for row in examined.quarantine["row"].to_pylist())
+
+
+def test_a_label_with_half_a_character_is_refused_by_name(tmp_path):
+    path = put(tmp_path, '[{"停车场名称\\ud83d": "x", "区": "y"}]', "a.json")
+    with pytest.raises(Unreadable) as error:
+        rows_of(path)
+    assert [(f.code, f.label) for f in error.value.findings] == [("label-broken", "停车场名称\\ud83d")]
+
+
+@pytest.mark.parametrize(("number", "kept"), [
+    ("1e400", None), ("-1e400", None), ("1e2", None), ("12345678901234567890.123", None), ("-0", "0"), ("600", "600")])
+def test_numbers_that_json_can_say_are_exact_or_set_aside(tmp_path, number, kept):
+    row = dict(zip(HEADER.split(","), ROW.split(","), strict=True))
+    text = json.dumps([row], ensure_ascii=False).replace('"620"', number)
+    examined = examine(PARKING, put(tmp_path, text, "a.json"), filename="a.json", options=Options())
+    assert [str(value) for value in examined.table["spaces"].to_pylist()] == ([kept] if kept else [])
+    assert examined.rows_in == 1 == examined.rows_ok + examined.rows_quarantined
+
+
+@pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
+def test_what_is_no_number_in_json_is_refused_with_its_line(tmp_path, constant):
+    row = json.dumps(dict(zip(HEADER.split(","), ROW.split(","), strict=True)), ensure_ascii=False)
+    odd = row.replace('"620"', constant)
+    assert refused(put(tmp_path, f"{row}\n{odd}\n", "a.jsonl")) == ("json-broken", 2)

@@ -12,6 +12,9 @@ from ckanext.gkopen.checks.collect import Findings
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.normalise.cells import as_mask
 
+LONGEST = 2_000
+"""Bytes of a key, or of a field that is filtered by: PostgreSQL indexes no more than 2,704 in one entry."""
+
 
 @dataclass(frozen=True, slots=True)
 class Keys:
@@ -27,6 +30,7 @@ def check_keys(domain: Domain, values: dict[str, pa.Array], findings: Findings) 
     for name in domain.key:
         findings.rows("key-missing", as_mask(pc.is_null(values[name])) & ~findings.bad_cells(name), field=name,
                       label=domain.field(name).title.zh)
+    _too_long(domain, values, findings)
     duplicates = np.zeros(len(findings.lines), bool)
     rows = np.flatnonzero(~findings.bad)
     columns = [values[name] for name in domain.key]
@@ -44,6 +48,17 @@ def check_keys(domain: Domain, values: dict[str, pa.Array], findings: Findings) 
     if same.any():
         _repeated(domain, values, rows, same, duplicates, findings)
     return Keys(duplicates, rows)
+
+
+def _too_long(domain: Domain, values: dict[str, pa.Array], findings: Findings) -> None:
+    """What rows are found by stands in an index of the DataStore, which takes no more."""
+    for names in (domain.key, *((field.name,) for field in domain.filter_fields)):
+        texts = [values[name] for name in names if values[name].type == pa.string()]
+        size = sum((pc.fill_null(pc.binary_length(text), 0).to_numpy(zero_copy_only=False) for text in texts),
+                   np.zeros(len(findings.lines), np.int64))
+        if len(size) and size.max() > LONGEST:
+            findings.rows("key-too-long", (size > LONGEST) & ~findings.bad, field=names[0],
+                          label="、".join(domain.field(name).title.zh for name in names), params={"limit": LONGEST})
 
 
 def _order(keys: list[pa.Array]) -> np.ndarray | None:

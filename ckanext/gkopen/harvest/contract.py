@@ -1,4 +1,5 @@
-"""The schema contract of a source: what its columns held when they were last accepted, and what has become of them.
+"""The schema contract of a source, of its dropped files, of pushes: what the columns held when they were last accepted,
+and what has become of them.
 
 A profile says of each column how its cells look (numbers, dates, codes, texts), how long they are, and keeps digests
 of some values. It is taken from the first rows of a listing, before anything is read or typed: a listing whose columns
@@ -23,7 +24,9 @@ from ckanext.gkopen import changesets, model, reports
 from ckanext.gkopen.checks.catalogue import severity_of
 from ckanext.gkopen.domains import Domain, Field
 from ckanext.gkopen.labels import fold
+from ckanext.gkopen.normalise.characters import may_be_broken, visible
 from ckanext.gkopen.normalise.columns import match_columns, shape_labels
+from ckanext.gkopen.normalise.rows import labelled_rows
 from ckanext.gkopen.records import Finding, Options, Unreadable
 
 SAMPLE = 5_000
@@ -131,9 +134,21 @@ class Profiler:
 
 
 def first_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a listing (JSON Lines of texts) that are looked at."""
+    """The rows of a listing (JSON Lines of texts) that are looked at, with what no text can hold written out."""
     with path.open("rb") as lines:
-        return json.loads(b"[" + b",".join(islice(lines, SAMPLE)) + b"]")
+        data = b"[" + b",".join(islice(lines, SAMPLE)) + b"]"
+    rows = json.loads(data)
+    if not may_be_broken(data):
+        return rows
+    return [{visible(label): cell and visible(cell) for label, cell in row.items()} for row in rows]
+
+
+def rows_of_file(domain: Domain, path: Path, filename: str, options: Options) -> list[dict[str, str]]:
+    """Those of a file as it was dropped or pushed; none where it cannot be read, which the pipeline tells."""
+    try:
+        return labelled_rows(domain, path, filename, options, SAMPLE)
+    except Unreadable:
+        return []
 
 
 def _kinds(field: Field | None) -> Callable[[str], str]:
@@ -272,14 +287,14 @@ KINDS = {"number": {"zh": "数值", "en": "numbers"}, "date": {"zh": "日期", "
          "code": {"zh": "代码", "en": "codes"}, "text": {"zh": "文字", "en": "texts"}}
 
 
-def accepted(datasets: Sequence[str], source_id: str) -> dict[str, Profile]:
+def accepted(datasets: Sequence[str], source_id: str | None) -> dict[str, Profile]:
     """Dataset → the profile that holds: of the last listing that was published, or that an officer accepted. Empty for
-    none."""
+    none. Without a source: of what was pushed."""
     found: dict[str, Profile] = {dataset: {} for dataset in datasets}
     for row in model.every(
             "select distinct on (p.dataset_id) p.dataset_id, p.columns from gkopen.profile p"
-            " where p.dataset_id = any(cast(:datasets as uuid[])) and p.source_id = :s and (p.accepted_by is not"
-            " null or p.submission_id is not null and exists (select 1 from gkopen.publication u join gkopen.revision r"
+            " where p.dataset_id = any(cast(:datasets as uuid[])) and p.source_id is not distinct from cast(:s as uuid)"
+            " and (p.accepted_by is not null or p.submission_id is not null and exists (select 1 from gkopen.publication u join gkopen.revision r"
             " on r.id = u.revision_id where u.dataset_id = p.dataset_id and u.at >= p.at"
             " and r.header @> (p.columns->'labels') and (p.columns->'labels') @> r.header))"
             " order by p.dataset_id, p.id desc", datasets=list(datasets), s=source_id):
@@ -312,9 +327,10 @@ def stop(dataset_id: str, domain: Domain, body: Mapping[str, Any], run: Mapping[
          drifts: Sequence[Drift], found: list[Finding]) -> None:
     """Keep what stopped a table: its columns, the proposals and the findings. A run that is resumed does it anew."""
     changesets.open_dataset(domain, body)
-    for table in ("profile", "finding"):
-        model.execute(f"delete from gkopen.{table} where run_id = :run and dataset_id = :d", run=run["id"],
-                      d=dataset_id)
+    # A run of dropped files has several tables of one dataset: what was submitted of it stays.
+    for table, own in (("profile", "submission_id"), ("finding", "revision_id")):
+        model.execute(f"delete from gkopen.{table} where run_id = :run and dataset_id = :d and {own} is null",
+                      run=run["id"], d=dataset_id)
     keep(run, [Seen(dataset_id, now, None, drifts)])
     reports.store_findings(found, dataset_id, None, str(run["id"]))
 

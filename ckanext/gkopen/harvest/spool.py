@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ckanext.gkopen.harvesters.base import Row
+from ckanext.gkopen.normalise.characters import visible
 
 WAITING = 4 << 20
 """Characters that are held in memory before they are written."""
@@ -29,6 +30,7 @@ class Spool:
 
     def write(self, name: str, rows: Iterable[Row]) -> None:
         """Rows that come mixed, as of thousands of bodies, are kept until there is a piece of several to write."""
+        name = visible(name)
         waiting = self._waiting.setdefault(name, [])
         before = len(waiting)
         for row in rows:
@@ -42,7 +44,8 @@ class Spool:
     def flush(self) -> None:
         """Write what waits: only then is it read."""
         for name, lines in self._waiting.items():
-            data = "".join(lines).encode()
+            # Half of a character is written as JSON's own escape: whoever reads the rows sets that one aside.
+            data = "".join(lines).encode(errors="backslashreplace")
             self._pieces.setdefault(name, []).append((self._end, len(data)))
             self._file.write(data)
             self._end += len(data)

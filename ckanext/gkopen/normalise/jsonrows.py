@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
@@ -13,14 +12,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from .characters import is_broken, may_be_broken, visible
 from .encoding import to_utf8
 from .raw import MAX_COLUMNS, MAX_JSON_BYTES, Body, Collector, Sheet, Source, refuse
 
 _FEW_BYTES = 1 << 18
 """Up to so many bytes all objects at once are no matter."""
-HALF = re.compile(r"\\u[dD][89a-fA-F]")
-"""How the escape of half a surrogate pair begins, be it a whole pair or not."""
-LONE = re.compile("[\ud800-\udfff]")
 
 
 class _Nested(str):
@@ -36,6 +33,7 @@ def open_json(path: Path) -> Source:
     if path.stat().st_size > MAX_JSON_BYTES:
         raise refuse("file-too-large", size=path.stat().st_size, limit=MAX_JSON_BYTES)
     buffer, encoding = to_utf8(path)
+    suspect = may_be_broken(memoryview(buffer))
     notes: list[str] = []
     records: Callable[[], Iterable[tuple[int, Any]]]
     if _is_lines(buffer):
@@ -54,6 +52,8 @@ def open_json(path: Path) -> Source:
         if len(labels) > MAX_COLUMNS:
             raise refuse("too-many-columns", limit=MAX_COLUMNS)
     header = list(labels)
+    if suspect and (wrong := next(filter(is_broken, header), None)) is not None:
+        raise refuse("label-broken", label=visible(wrong))
 
     def load(skip: int, width: int) -> Body:
         collector = Collector(width)
@@ -67,6 +67,9 @@ def open_json(path: Path) -> Source:
                     cells[place] = _text(cell)
                     if isinstance(cells[place], _Nested):
                         collector.body.nested[row] = header[place]
+            if suspect and any(map(is_broken, cells)):
+                collector.body.characters.add(row)
+                cells = list(map(visible, cells))
             collector.add(line, cells)
         return collector.finish()
 
@@ -106,23 +109,13 @@ def _json_lines(buffer: pa.Buffer) -> Iterator[tuple[int, Any]]:
 
 def _parse(text: str, line: int | None) -> Any:
     try:
-        parsed = _DECODER.decode(text)
-        return _whole(parsed) if HALF.search(text) else parsed
+        return _DECODER.decode(text)
     except RecursionError:
         raise refuse("json-broken", line=line, reason="nested too deeply") from None
     except json.JSONDecodeError as error:
         raise refuse("json-broken", line=line or error.lineno, reason=error.msg) from None
     except ValueError as error:
         raise refuse("json-broken", line=line, reason=str(error)[:200]) from None
-
-
-def _whole(value: Any) -> Any:
-    """A value in which half of a surrogate pair, which is no character, is U+FFFD: the row's checks tell it."""
-    if isinstance(value, dict):
-        return type(value)((_whole(key), _whole(item)) for key, item in value.items())
-    if isinstance(value, list):
-        return [_whole(item) for item in value]
-    return LONE.sub("\ufffd", value) if isinstance(value, str) else value
 
 
 def _no_constant(name: str) -> str:
@@ -159,4 +152,7 @@ def _text(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, list) and all(isinstance(item, str | None) for item in value):
         return ";".join(item or "" for item in value)
-    return _Nested(json.dumps(value, ensure_ascii=False))
+    try:
+        return _Nested(json.dumps(value, ensure_ascii=False))
+    except RecursionError:
+        return _Nested("…")

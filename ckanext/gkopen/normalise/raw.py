@@ -40,7 +40,8 @@ class Body:
     such bodies are put into columns together (`in_columns`). `lines`: int32, 1-based in the file.
 
     `surplus`: row → cells beyond the header's width; `short`: row → cells that were there; `broken`: rows whose
-    quoting is damaged; `nested`: row → label of a cell that holds an object. All of them are kept whole, none is read.
+    quoting is damaged; `nested`: row → label of a cell that holds an object; `characters`: rows with a cell that holds
+    half of a character or NUL. All of them are kept whole, none is read.
     """
 
     columns: list[pa.ChunkedArray]
@@ -49,6 +50,7 @@ class Body:
     short: dict[int, int] = field(default_factory=dict)
     broken: set[int] = field(default_factory=set)
     nested: dict[int, str] = field(default_factory=dict)
+    characters: set[int] = field(default_factory=set)
     findings: list[Finding] = field(default_factory=list)
     cells: list[list[str]] = field(default_factory=list)
 

@@ -116,6 +116,15 @@ def rows_of(domain: Domain, files: list[Opened]) -> Rows:
     return rows
 
 
+def labelled_rows(domain: Domain, path: Path, filename: str, options: Options, most: int) -> list[dict[str, str]]:
+    """The first rows of a file, label → text. Raises Unreadable: what `open_rows` refuses."""
+    file = open_rows(domain, path, filename, options)
+    body, bounds = joined([file])
+    keep = pa.array(trim_body(body, file.head.labels, bounds).keep[:most])
+    cells = [flat(column).take(keep).to_pylist() for column in body.columns]
+    return [dict(zip(file.head.labels, row, strict=True)) for row in zip(*cells, strict=True)]
+
+
 def joined(files: list[Opened]) -> tuple[Body, np.ndarray]:
     """The bodies of files of the same columns as one, and the first row of each (and the number of all rows)."""
     bodies = [file.body for file in files]
@@ -128,7 +137,8 @@ def joined(files: list[Opened]) -> tuple[Body, np.ndarray]:
                 {start + row: cells for start, body in shift for row, cells in body.surplus.items()},
                 {start + row: cells for start, body in shift for row, cells in body.short.items()},
                 {start + row for start, body in shift for row in body.broken},
-                {start + row: label for start, body in shift for row, label in body.nested.items()}), bounds
+                {start + row: label for start, body in shift for row, label in body.nested.items()},
+                {start + row for start, body in shift for row in body.characters}), bounds
 
 
 def _counted(keep: np.ndarray, bounds: np.ndarray) -> np.ndarray:
@@ -138,11 +148,12 @@ def _counted(keep: np.ndarray, bounds: np.ndarray) -> np.ndarray:
 
 def _structure(body: Body, keep: np.ndarray, width: int) -> tuple[dict[str, np.ndarray], dict[int, list[str]]]:
     place = {int(row): index for index, row in enumerate(keep)} if (
-        body.short or body.surplus or body.broken or body.nested) else {}
+        body.short or body.surplus or body.broken or body.nested or body.characters) else {}
     found = {
         "row-ragged": [place[row] for row in sorted({*body.short, *body.surplus} - body.broken) if row in place],
         "quote-broken": [place[row] for row in sorted(body.broken) if row in place],
         "cell-nested": [place[row] for row in sorted(body.nested) if row in place],
+        "character-broken": [place[row] for row in sorted(body.characters) if row in place],
     }
     surplus = {place[row]: cells for row, cells in body.surplus.items() if row in place}
     return {code: np.array(rows, np.int64) for code, rows in found.items() if rows}, surplus
