@@ -238,6 +238,35 @@ def test_a_wrong_file_is_a_finding_of_the_run_and_the_others_come_through(harves
     assert harvest()["counts"]["rows_ok"] == 1
 
 
+def test_changed_columns_stop_a_file_with_a_proposal_until_they_are_accepted(harvested: Drop) -> None:
+    rows = [row(number, f"采购{number}") for number in range(1, 6)]
+    harvested.put("1.csv", csv(*rows), rows=5)
+    assert harvest()["state"] == "done"
+    [held] = call("gkopen_revision_list", "li-officer", state="held")["results"]
+    call("gkopen_revision_approve", "wang-reviewer", id=held["id"], digest=held["digest"])
+    changed = [text.replace("838000.00", "838001.00") for text in rows]
+    renamed = "\r\n".join((HEADER.replace("中标供应商", "成交单位名称"), *changed, "")).encode("gb18030")
+    harvested.put("2.csv", renamed, rows=5)
+    cells = [text.split(",") for text in changed]
+    retyped = [",".join([*one[:8], "约一百万", *one[9:]]) for one in cells]
+    harvested.put("3.csv", csv(*retyped), rows=5)
+    told = harvest()
+    assert told["state"] == "stopped"
+    drifts = [drift for entry in told["counts"]["stopped"] for drift in entry["drift"]]
+    assert [(one["kind"], one["label"], one.get("to")) for one in drifts] == [
+        ("renamed", "中标供应商", "成交单位名称"), ("retyped", "预算金额(万元)", None)]
+    assert call("gkopen_revision_list", "li-officer", state="held")["results"] == []
+    assert harvest()["state"] == "stopped", "until a person decides, or the file is mended"
+    (harvested.folder / "3.csv").unlink()
+    (harvested.folder / "3.csv.manifest.json").unlink()
+    told = harvest()
+    mapping = call("gkopen_run_accept", "li-officer", id=told["id"])["mapping"]
+    assert mapping == {"成交单位名称": "supplier_name"}
+    assert harvest()["state"] == "done"
+    [held] = call("gkopen_revision_list", "li-officer", state="held")["results"]
+    assert held["summary"]["changed"] == 5
+
+
 def test_a_folder_that_is_away_fails_the_run_in_words(harvested: Drop) -> None:
     harvested.folder.rename(harvested.root / "gone")
     told = harvest()

@@ -349,6 +349,36 @@ def test_a_session_does_not_stand_in_for_a_token(system: System) -> None:
     assert answer.status_code == 401
 
 
+def test_changed_columns_are_refused_with_a_proposal_unless_they_are_meant(system: System) -> None:
+    assert system.push({"rows": rows(5)}).status_code == 202
+    work()
+    [held] = call("gkopen_revision_list", system.cast.officer, state="held")["results"]
+    call("gkopen_revision_approve", system.cast.office, id=held["id"], digest=held["digest"])
+
+    def changed(**more: Any) -> Any:
+        told = [{{"中标供应商": "成交单位名称"}.get(label, label): text for label, text in each.items()}
+                for each in rows(5, 标段="2")]
+        return system.push({"rows": told, **more}, "k-2")
+
+    def findings(answer: Any) -> list[tuple[str, str]]:
+        assert (answer.status_code, answer.json["error"]["code"]) == (422, "not-acceptable")
+        return [(finding["code"], finding["label"]) for finding in answer.json["findings"]]
+
+    refused = changed()
+    assert findings(refused) == [("column-renamed", "中标供应商")]
+    assert "成交单位名称" in refused.json["findings"][0]["message"]["zh"]
+    assert changed(mapping={"成交单位名称": "supplier_name"}).status_code == 202
+    fewer = [{label: text for label, text in each.items() if label != "采购类别"} for each in rows(5, 标段="3")]
+    assert findings(system.push({"rows": fewer}, "k-3")) == [("column-removed", "采购类别")]
+    other = rows(5, 标段="3", **{"预算金额(万元)": "约一百万"})
+    assert findings(system.push({"rows": other}, "k-3")) == [("column-kind-changed", "预算金额(万元)")]
+    place = system.push({"rows": other, "columns": "changed"}, "k-3").headers["Location"]
+    work()
+    told = system.ask(place).json
+    assert told["state"] == "held" and "column-kind-changed" in {finding["code"] for finding in told["findings"]}
+    assert system.push({"rows": other, "columns": "perhaps"}, "k-4").status_code == 422
+
+
 @pytest.mark.parametrize("change", ["expires_at = now() - interval '1 second'", "revoked_at = now()"])
 def test_a_token_that_ended_is_refused_for_pushes_and_states(system: System, change: str) -> None:
     place = system.push({"rows": rows(1)}).headers["Location"]

@@ -13,14 +13,14 @@ from typing import Any
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import bodies, model, pipeline, reports
+from ckanext.gkopen import bodies, ids, model, pipeline, reports
 from ckanext.gkopen.checks.catalogue import severity_of
 from ckanext.gkopen.domains import get_domain
-from ckanext.gkopen.harvest import ledger
+from ckanext.gkopen.harvest import contract, ledger, tables
 from ckanext.gkopen.harvest.report import Report
 from ckanext.gkopen.harvesters.filedrop import Dropped, FileDrop, Known, LeftThere
 from ckanext.gkopen.harvesters.source import Source
-from ckanext.gkopen.records import Finding, Options
+from ckanext.gkopen.records import Finding
 
 
 def take(run: dict[str, Any], source: Source, folder: Path, report: Report,
@@ -36,8 +36,12 @@ def take(run: dict[str, Any], source: Source, folder: Path, report: Report,
         if isinstance(item, LeftThere):
             told.append(Finding(item.code, severity_of(item.code), params={"name": item.name, **item.params}))
             continue
-        outcome = _submit(run, source, body, item)
+        outcome = _table(run, source, body, item, report)
         end()
+        if outcome is None:
+            report.pages += 1
+            report.rows_fetched += item.rows or 0
+            continue
         report.add(outcome, body["name"], outcome.rows_in)
         report.pages += 1
         report.rows_fetched += outcome.rows_in
@@ -57,12 +61,32 @@ def _known(run: dict[str, Any]) -> Known:
                  {(row["name"], row["size"], row["modified_ns"]) for row in rows})
 
 
+def _table(run: dict[str, Any], source: Source, body: dict[str, Any], file: Dropped,
+           report: Report) -> pipeline.Outcome | None:
+    """A file, held to the schema contract and then submitted; None where its columns stop it. Such a file is not taken:
+    it comes through once the columns are accepted, and is told of again until then, or until it is gone."""
+    domain = get_domain(source.domain)
+    dataset_id, options = ids.dataset_id(domain.name, body["id"]), tables.options(source)
+    rows = contract.rows_of_file(domain, file.path, file.name, options)
+    now = contract.Profiler(domain, source.mapping).profile(rows, salt=dataset_id)
+    before = contract.accepted([dataset_id], str(run["source_id"]))[dataset_id]
+    drifts = contract.compare(before, now, source.mapping)
+    if drifts:
+        found = contract.findings(drifts)
+        contract.stop(dataset_id, domain, body, run, now, drifts, found)
+        report.stop(body["name"], dataset_id, file.rows or 0, drifts, found)
+        return None
+    outcome = _submit(run, source, body, file)
+    if outcome.state in ("held", "frozen"):
+        contract.keep(run, [contract.Seen(dataset_id, now, outcome.submission_id)])
+    return outcome
+
+
 def _submit(run: dict[str, Any], source: Source, body: dict[str, Any], file: Dropped) -> pipeline.Outcome:
     outcome = pipeline.submit(pipeline.Submission(
         domain=source.domain, body=body, path=file.path, filename=file.name, source=f"source:{source.name}",
         submitted_by=f"source:{source.name}", run_id=run["id"], idempotency_key=f"drop/{file.sha256}",
-        options=Options(mapping=source.mapping, units=source.units, constants=source.constants),
-        scope="complete" if source.complete else "parts"))
+        options=tables.options(source), scope="complete" if source.complete else "parts"))
     model.execute("insert into gkopen.dropped (source_id, sha256, name, size, modified_ns, run_id, submission_id)"
                   " values (:source, :sha256, :name, :size, :modified, :run, :submission)",
                   source=run["source_id"], sha256=file.sha256, name=file.name, size=file.size,

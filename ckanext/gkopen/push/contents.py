@@ -14,6 +14,7 @@ from typing import Any
 
 from ckanext.gkopen.changesets import Scope
 from ckanext.gkopen.domains import Domain
+from ckanext.gkopen.harvest import contract
 from ckanext.gkopen.normalise.rows import read_rows
 from ckanext.gkopen.records import Finding, Options, Unreadable
 
@@ -24,7 +25,8 @@ KINDS = {
 }
 SCOPES: tuple[Scope, ...] = ("parts", "complete", "changes")
 OPTIONS = ("mapping", "units", "constants")
-KEYS = ("rows", "scope", *OPTIONS)
+COLUMNS = ("same", "changed")
+KEYS = ("rows", "scope", "columns", *OPTIONS)
 SURROGATES = ("\\ud", "\\uD")
 """How the escape of a character beyond U+FFFF begins, which takes two of them."""
 
@@ -39,9 +41,10 @@ class Malformed(Exception):
 
 @dataclass(frozen=True)
 class Said:
-    """What a push says beside its rows."""
+    """What a push says beside its rows. `columns`: whether they are meant to be other ones than before."""
 
     scope: Scope = "parts"
+    columns: str = "same"
     options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def as_options(self) -> Options:
@@ -49,8 +52,8 @@ class Said:
         return Options(mapping=mapping, units=units, constants=constants)
 
 
-def read_said(path: Path, kind: str, scope: str | None) -> Said:
-    """`scope`: the address's parameter, for bodies that cannot say it themselves. Raises Malformed."""
+def read_said(path: Path, kind: str, scope: str | None, columns: str | None = None) -> Said:
+    """`scope`, `columns`: the address's parameters, for bodies that cannot say it themselves. Raises Malformed."""
     told: dict[str, Any] = {}
     if kind == "json":
         told = _envelope(path)
@@ -59,16 +62,33 @@ def read_said(path: Path, kind: str, scope: str | None) -> Said:
     said = told.get("scope", scope or "parts")
     if said not in SCOPES:
         raise Malformed(f"scope 应为 {'、'.join(SCOPES)} 之一", f"scope is one of {', '.join(SCOPES)}")
-    return Said(said, {name: _texts(name, told[name]) for name in OPTIONS if name in told})
+    changed = told.get("columns", columns or "same")
+    if changed not in COLUMNS:
+        raise Malformed(f"columns 应为 {'、'.join(COLUMNS)} 之一", f"columns is one of {', '.join(COLUMNS)}")
+    return Said(said, changed, {name: _texts(name, told[name]) for name in OPTIONS if name in told})
 
 
-def problems(domain: Domain, path: Path, filename: str, options: Options) -> list[Finding]:
-    """Why the table cannot be taken in; empty when it can."""
+def problems(domain: Domain, dataset_id: str, path: Path, filename: str, said: Said) -> list[Finding]:
+    """Why the table cannot be taken in; empty when it can. Columns that are not those of the last accepted push stop it
+    with a proposal, unless it says that they are meant so: then a person sees that."""
+    options = said.as_options()
+    drifts = drift(domain, dataset_id, path, filename, options)[1] if said.columns == "same" else []
+    # A column that is gone or has another name is told by the contract, with what it is called now.
+    told = {label for one in drifts for label in (one.label, one.to)}
     try:
         rows = read_rows(domain, path, filename, options)
     except Unreadable as error:
-        return error.findings
-    return [finding for finding in rows.files[0].findings if finding.code == "column-unknown"]
+        return [*contract.findings(drifts), *error.findings]
+    return [*contract.findings(drifts), *(finding for finding in rows.files[0].findings
+                                          if finding.code == "column-unknown" and finding.label not in told)]
+
+
+def drift(domain: Domain, dataset_id: str, path: Path, filename: str,
+          options: Options) -> tuple[contract.Profile, list[contract.Drift]]:
+    """What the columns of a push hold, and what became of those that were last accepted."""
+    rows = contract.rows_of_file(domain, path, filename, options)
+    now = contract.Profiler(domain, options.mapping).profile(rows, salt=dataset_id)
+    return now, contract.compare(contract.accepted([dataset_id], None)[dataset_id], now, options.mapping)
 
 
 def _envelope(path: Path) -> dict[str, Any]:

@@ -18,10 +18,12 @@ from uuid import uuid4
 from ckan import model as ckan_model
 from sqlalchemy.exc import InterfaceError, OperationalError, PendingRollbackError
 
-from ckanext.gkopen import blobs, bodies, model, pipeline
+from ckanext.gkopen import blobs, bodies, ids, model, pipeline, reports
 from ckanext.gkopen.checks.catalogue import render
+from ckanext.gkopen.domains import get_domain
+from ckanext.gkopen.harvest import contract
 from ckanext.gkopen.logic import clock
-from ckanext.gkopen.push import tokens
+from ckanext.gkopen.push import contents, tokens
 from ckanext.gkopen.push.contents import Said
 from ckanext.gkopen.records import Finding, Options
 
@@ -41,7 +43,7 @@ class OtherContent(Exception):
 
 def fingerprint(raw_sha256: str, kind: str, said: Said) -> str:
     """Of everything that a push says: what has the same one is the same push."""
-    text = json.dumps([raw_sha256, kind, said.scope, said.options], sort_keys=True, ensure_ascii=False)
+    text = json.dumps([raw_sha256, kind, said.scope, said.columns, said.options], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -63,10 +65,11 @@ def accept(token: Mapping[str, Any], key: str, mark: str, data: bytes, media_typ
     raw_sha256 = hashlib.sha256(data).hexdigest()
     row = model.one(
         "insert into gkopen.push (id, token_id, domain, body_id, idempotency_key, fingerprint, raw_sha256, filename,"
-        " scope, options) values (:id, :token, :domain, :body, :key, :mark, :raw, :filename, :scope,"
+        " scope, columns, options) values (:id, :token, :domain, :body, :key, :mark, :raw, :filename, :scope, :columns,"
         " cast(:options as jsonb)) on conflict (domain, body_id, idempotency_key) do nothing returning *",
         id=str(uuid4()), token=token["id"], domain=token["domain"], body=token["body_id"], key=key, mark=mark,
-        raw=raw_sha256, filename=filename, scope=said.scope, options=model.dump(said.options))
+        raw=raw_sha256, filename=filename, scope=said.scope, columns=said.columns,
+        options=model.dump(said.options))
     if row is None:
         found = earlier(token, key, mark)
         assert found is not None
@@ -124,9 +127,15 @@ def _check(push: Mapping[str, Any]) -> None:
     with tempfile.TemporaryDirectory(prefix="gkopen-push-") as folder:
         path = Path(folder) / "body"
         path.write_bytes(raw)
+        domain, options = get_domain(push["domain"]), Options(**push["options"])
+        dataset_id = ids.dataset_id(domain.name, body["id"])
+        now, drifts = contents.drift(domain, dataset_id, path, push["filename"], options)
         outcome = pipeline.submit(pipeline.Submission(
             domain=push["domain"], body=body, path=path, filename=push["filename"], source=who, submitted_by=who,
-            idempotency_key=str(push["id"]), options=Options(**push["options"]), scope=push["scope"]))
+            idempotency_key=str(push["id"]), options=options, scope=push["scope"]))
+    if outcome.state == "held":
+        contract.keep({"source_id": None, "id": None}, [contract.Seen(dataset_id, now, outcome.submission_id, drifts)])
+        reports.store_findings(contract.findings(drifts), dataset_id, outcome.revision_id, None)
     _finish(push, "checked", outcome.as_dict(), outcome.submission_id)
 
 

@@ -22,7 +22,7 @@ from ckan.plugins import toolkit
 from flask import Blueprint, Response, request, url_for
 from werkzeug.exceptions import HTTPException
 
-from ckanext.gkopen import bodies
+from ckanext.gkopen import bodies, ids
 from ckanext.gkopen.domains import UnknownDomain, get_domain
 from ckanext.gkopen.push import contents, limits, queue, tokens
 from ckanext.gkopen.records import Finding
@@ -111,7 +111,7 @@ def push(domain: str) -> Answer:
         path, filename = Path(folder) / "body", f"{token['name']}.{kind}"
         raw_sha256 = _save(path)
         try:
-            said = contents.read_said(path, kind, request.args.get("scope"))
+            said = contents.read_said(path, kind, request.args.get("scope"), request.args.get("columns"))
         except contents.Malformed as wrong:
             raise Refused(422, "malformed", wrong.zh, wrong.en) from None
         mark = queue.fingerprint(raw_sha256, kind, said)
@@ -119,7 +119,9 @@ def push(domain: str) -> Answer:
             row = queue.earlier(token, key, mark)
             if row is None:
                 ckan_model.Session.rollback()             # nothing is locked or kept open while the table is read
-                found = contents.problems(known, path, filename, said.as_options())
+                dataset_id = ids.dataset_id(known.name, body["id"])
+                found = contents.problems(known, dataset_id, path, filename, said)
+                ckan_model.Session.rollback()
                 if found:
                     raise Refused(422, "not-acceptable", f"{body['title']}的数据无法接收，请按 findings 逐条修改",
                                   "the data cannot be taken in: see findings for what to mend", findings=found)
