@@ -1,14 +1,15 @@
 """One row through time: what is public of it, every published version of it, and what became of it.
 
 A row is known by its dataset and its key. It is looked for in the contents themselves, which are kept for ever: in
-those of the part where it is now, and in those that lost rows. No index has to be made or kept right.
+those of the part where it is now, and in those that lost rows, the newest first. No index has to be made or kept right.
+One answer reads so many contents and no more; where it ends, a cursor goes on.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -18,15 +19,17 @@ import sqlalchemy as sa
 from ckanext.datastore.backend.postgres import get_read_engine
 from sqlalchemy.exc import DataError
 
-from ckanext.gkopen import blobs, model
+from ckanext.gkopen import blobs, cursors, model
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.history.difference import text_rows
 from ckanext.gkopen.history.keys import Key
 from ckanext.gkopen.history.publications import PUBLICATION, kind_of, withdrawal_of
 from ckanext.gkopen.publish.table_sql import TableSQL, quoted
 
-MOST_REMOVALS = 500
-"""Contents that lost rows in which a row is looked for that is not public now, newest first."""
+MOST_CONTENTS, MOST_BYTES = 100, 256 << 20
+"""What one answer reads of contents: a publication is begun while less was read."""
+MOST_CHANGES = 10_000
+"""Changes of parts that one answer looks at, whether it reads them or not."""
 Cells = dict[str, str | None]
 
 
@@ -49,42 +52,146 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class RowHistory:
-    """`state`: published, removed, withdrawn. `versions`: oldest first."""
+    """`state`: published, removed, withdrawn, or None on a later page of a row that is not public. `versions`: oldest
+    first. `current`: its cells now."""
 
     dataset_id: str
     name: str
     body_id: str
     key: Key
-    state: str
+    state: str | None
     reason: str | None
+    current: Cells | None
     versions: list[Version] = field(default_factory=list)
 
-    @property
-    def current(self) -> Cells | None:
-        return self.versions[-1].row if self.state == "published" else None
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Everything from publication `before` (a position of the feed) on has been read; `parts`: dataset → those in which
+    the row is looked for from there on."""
+
+    before: int
+    parts: dict[str, list[str]]
+
+    def __str__(self) -> str:
+        return cursors.write([self.before, self.parts])
+
+    @staticmethod
+    def read(text: str) -> Place:
+        """Raises ValueError for what no answer gave."""
+        found = cursors.read(text)
+        if not (isinstance(found, list) and len(found) == 2 and type(found[0]) is int and 0 <= found[0] < 1 << 62
+                and isinstance(found[1], dict) and all(
+                    isinstance(parts, list) and all(isinstance(part, str) for part in parts)
+                    for parts in found[1].values())):
+            raise ValueError(text)
+        return Place(found[0], found[1])
 
 
-def histories(domain: Domain, key: Key, dataset: str | None = None) -> list[RowHistory]:
-    """The row of this key in each dataset that has it, else in those that had it; `dataset`: name or id of one."""
+def histories(domain: Domain, key: Key, dataset: str | None = None,
+              place: Place | None = None) -> tuple[list[RowHistory], Place | None]:
+    """The row of this key in each dataset that has it, else in those that had it; `dataset`: name or id of one.
+
+    With the place from which older publications are still to be read; None: there are none. Nothing found and a place:
+    the row is not public and in none of the publications that were read.
+    """
     names = {row["id"]: row for row in model.every(
         "select id::text as id, name, body_id from gkopen.dataset where domain = :domain and seq > 0"
         " and (cast(:dataset as text) is null or :dataset in (name, id::text))", domain=domain.name, dataset=dataset)}
-    found: dict[str, set[str]] = {}
-    for dataset_id, part in [*_in_table(domain, key, list(names)), *_unseen(domain, key, list(names))]:
-        found.setdefault(dataset_id, set()).add(part)
-    if not found:
-        for dataset_id, part in _in_removals(domain, key, list(names)):
-            found.setdefault(dataset_id, set()).add(part)
+    contents = _Contents(domain, key)
+    current: dict[str, tuple[str, Cells]] = {}
+    for dataset_id, part in [*_in_table(domain, key, list(names)), *_unseen(contents, list(names))]:
+        sha256 = model.value("select sha256 from gkopen.public_part where dataset_id = :d and part = :part",
+                             d=dataset_id, part=part)
+        if sha256 and (cells := contents.row(sha256)):
+            current[dataset_id] = part, cells
+    parts = {dataset_id: {part} for dataset_id, (part, _) in current.items()}
+    if place is not None:
+        for dataset_id in place.parts.keys() & names.keys():
+            parts.setdefault(dataset_id, set()).update(place.parts[dataset_id])
+    found, older = _read(contents, list(parts if current else names), parts, place.before if place else None)
     told = []
-    for dataset_id, parts in sorted(found.items()):
-        parts |= {part for _, part in _in_removals(domain, key, [dataset_id])}
-        versions = list(_versions(domain, key, dataset_id, sorted(parts)))
-        if versions:
-            last = versions[-1]
-            state = {"removed": "removed", "withdrawn": "withdrawn"}.get(last.op, "published")
+    for dataset_id in sorted(current.keys() | found.keys()):
+        versions = list(_versions(contents, found.get(dataset_id, {}), current.get(dataset_id)))
+        state, reason = None, None
+        if dataset_id in current:
+            state = "published"
+        elif versions and place is None:
+            state = "withdrawn" if versions[-1].op == "withdrawn" else "removed"
+            reason = versions[-1].gone or versions[-1].reason
+        if versions or state:
             told.append(RowHistory(dataset_id, names[dataset_id]["name"], names[dataset_id]["body_id"], key, state,
-                                   last.gone or last.reason if state != "published" else None, versions))
-    return told
+                                   reason, current[dataset_id][1] if dataset_id in current else None, versions))
+    return told, older
+
+
+class _Contents:
+    """Contents in which one row is looked for, each read once."""
+
+    def __init__(self, domain: Domain, key: Key) -> None:
+        self.domain, self.key = domain, key
+        self._found: dict[str, Cells | None] = {}
+        self._bytes = 0
+
+    @property
+    def enough(self) -> bool:
+        return len(self._found) >= MOST_CONTENTS or self._bytes >= MOST_BYTES
+
+    def row(self, sha256: str | None, rows: int | None = None) -> Cells | None:
+        """Sealed contents too: whoever knows a row's key is told that it was withdrawn, and nothing else of it."""
+        if sha256 is None:
+            return None
+        if sha256 not in self._found:
+            try:
+                data = blobs.read(sha256, sealed=True)
+            except blobs.Missing:
+                data = b""
+            self._bytes += len(data)
+            self._found[sha256] = find_row(self.domain, data, self.key, rows)
+        return self._found[sha256]
+
+
+_Change = tuple[Mapping[str, Any], Cells | None, Cells | None]
+"""A change of a part, with the row in its old and in its new content."""
+
+
+def _read(contents: _Contents, datasets: list[str], parts: dict[str, set[str]],
+          before: int | None) -> tuple[dict[str, dict[int, list[_Change]]], Place | None]:
+    """Dataset → seq → changes that had or have the row, the newest first; and where to go on.
+
+    Looked at are changes of the parts in which the row is known to have been, and those that lost rows: it may have
+    come from there. `parts` gets what is found.
+    """
+    changes = model.every(
+        "select f.position, u.dataset_id::text as dataset_id, u.seq, p.part, p.base_sha256 as old, p.new_sha256 as new,"
+        " p.rows, p.removed > 0 or p.new_sha256 is null as lost_rows,"
+        " gkopen.is_sealed(u.dataset_id, p.new_sha256) as new_sealed"
+        " from gkopen.publication u join gkopen.feed f using (dataset_id, seq)"
+        " join gkopen.revision_part p using (revision_id) where u.dataset_id = any(cast(:ids as uuid[]))"
+        " and p.part <> '~metadata' and (cast(:before as bigint) is null or f.position < :before)"
+        " order by f.position desc, p.part limit :most", ids=datasets, before=before, most=MOST_CHANGES + 1)
+    publications: dict[int, list[dict[str, Any]]] = {}
+    for change in changes:
+        publications.setdefault(change["position"], []).append(change)
+    if len(changes) > MOST_CHANGES and len(publications) > 1:  # the last one may not be whole
+        publications.popitem()
+    found: dict[str, dict[int, list[_Change]]] = {}
+    last = None
+    for position, touched in publications.items():
+        if last is not None and contents.enough:
+            break
+        last = position
+        for change in touched:
+            own = parts.get(change["dataset_id"], set())
+            if change["part"] in own or change["lost_rows"]:
+                old = contents.row(change["old"])
+                # What went into a part where the row is not looked for is read only where it came out of it.
+                new = contents.row(change["new"], change["rows"]) if old or change["part"] in own else None
+                if old or new:
+                    parts.setdefault(change["dataset_id"], set()).add(change["part"])
+                    found.setdefault(change["dataset_id"], {}).setdefault(change["seq"], []).append((change, old, new))
+    done = last is None or (last == list(publications)[-1] and len(changes) <= MOST_CHANGES)
+    return found, None if done or last is None else Place(last, {id_: sorted(own) for id_, own in parts.items()})
 
 
 def _in_table(domain: Domain, key: Key, datasets: list[str]) -> list[tuple[str, str]]:
@@ -106,63 +213,43 @@ def _in_table(domain: Domain, key: Key, datasets: list[str]) -> list[tuple[str, 
             return []
 
 
-def _unseen(domain: Domain, key: Key, datasets: list[str]) -> Iterator[tuple[str, str]]:
+def _unseen(contents: _Contents, datasets: list[str]) -> Iterator[tuple[str, str]]:
     """(dataset, part) of rows in contents that are public and have not come to the table yet."""
     rows = model.every(
         "select distinct p.dataset_id::text as id, p.part, p.sha256, p.rows from gkopen.outbox o"
         " join gkopen.public_part p on p.dataset_id = o.dataset_id and p.seq = o.seq and p.part <> '~metadata'"
         " where o.sink = 'datastore' and o.done_at is null and o.dataset_id = any(cast(:ids as uuid[]))", ids=datasets)
     for row in rows:
-        if find_row(domain, _read(row["sha256"]), key, row["rows"]):
+        if contents.enough:
+            return
+        if contents.row(row["sha256"], row["rows"]):
             yield row["id"], row["part"]
 
 
-def _in_removals(domain: Domain, key: Key, datasets: list[str]) -> Iterator[tuple[str, str]]:
-    """(dataset, part) where a publication took the row out of a part."""
-    rows = model.every(
-        "select u.dataset_id::text as id, p.part, p.base_sha256 as sha256 from gkopen.publication u"
-        " join gkopen.revision_part p using (revision_id) where u.dataset_id = any(cast(:ids as uuid[]))"
-        " and p.part <> '~metadata' and p.base_sha256 is not null and (p.removed > 0 or p.new_sha256 is null)"
-        " order by u.at desc limit :most", ids=datasets, most=MOST_REMOVALS)
-    for row in rows:
-        if find_row(domain, _read(row["sha256"]), key):
-            yield row["id"], row["part"]
-
-
-def _versions(domain: Domain, key: Key, dataset_id: str, parts: list[str]) -> Iterator[Version]:
+def _versions(contents: _Contents, by_seq: Mapping[int, list[_Change]],
+              current: tuple[str, Cells] | None) -> Iterator[Version]:
     """The publications that changed the row, in their order."""
-    changes = model.every(
-        "select u.seq, p.part, p.base_sha256 as old, p.new_sha256 as new, p.rows,"
-        " gkopen.is_sealed(u.dataset_id, p.new_sha256) as new_sealed"
-        " from gkopen.publication u join gkopen.revision_part p using (revision_id)"
-        " where u.dataset_id = :d and p.part = any(:parts) order by u.seq, p.part", d=dataset_id, parts=parts)
-    cells: dict[str, Cells | None] = {}
-    by_seq: dict[int, list[dict[str, Any]]] = {}
-    for change in changes:
-        by_seq.setdefault(change["seq"], []).append(change)
-        if change["new"] is not None and change["new"] not in cells:
-            cells[change["new"]] = find_row(domain, _read(change["new"]), key, change["rows"])
     # A content is sealed as a whole: what of the row stands in one that is not sealed was not withdrawn.
-    open_cells = [cells[change["new"]] for change in changes if change["new"] and not change["new_sealed"]]
-    for seq, touched in by_seq.items():
-        olds = [(one, cells.get(one["old"])) for one in touched if one["old"]]
-        news = [(one, cells.get(one["new"])) for one in touched if one["new"]]
-        old = next(((one, row) for one, row in olds if row), None)
-        new = next(((one, row) for one, row in news if row), None)
+    shown = [new for changes in by_seq.values() for change, _, new in changes if new and not change["new_sealed"]]
+    shown += [current[1]] if current else []
+    for seq, touched in sorted(by_seq.items()):
+        old = next(((change, row) for change, row, _ in touched if row), None)
+        new = next(((change, row) for change, _, row in touched if row), None)
         if (old and (old[0]["part"], old[1])) == (new and (new[0]["part"], new[1])):
             continue
-        publication = model.one(PUBLICATION + " where u.dataset_id = :d and u.seq = :seq", d=dataset_id, seq=seq)
+        publication = model.one(PUBLICATION + " where u.dataset_id = :d and u.seq = :seq",
+                                d=touched[0][0]["dataset_id"], seq=seq)
         assert publication is not None
-        yield _version(publication, old, new, open_cells)
+        yield _version(publication, old, new, shown)
 
 
-def _version(publication: dict[str, Any], old: tuple[dict[str, Any], Cells] | None,
-             new: tuple[dict[str, Any], Cells] | None, open_cells: list[Cells | None]) -> Version:
+def _version(publication: Mapping[str, Any], old: tuple[Mapping[str, Any], Cells] | None,
+             new: tuple[Mapping[str, Any], Cells] | None, shown: Iterable[Cells]) -> Version:
     change = (new or old or ({},))[0]
     op = "changed" if old and new else "added" if new else "removed"
     if op == "removed" and publication["decision"] == "withdraw":
         op = "withdrawn"
-    old_hidden, new_hidden = (side is not None and side[1] not in open_cells for side in (old, new))
+    old_hidden, new_hidden = (side is not None and side[1] not in shown for side in (old, new))
     gone = None
     if new_hidden if new else old_hidden:
         gone = withdrawal_of(publication["dataset_id"], [change["new"], change["old"]]).reason
@@ -171,14 +258,6 @@ def _version(publication: dict[str, Any], old: tuple[dict[str, Any], Cells] | No
         fields = tuple(name for name, value in new[1].items() if old[1].get(name) != value)
     return Version(op, publication["seq"], publication["at"], kind_of(publication), publication["revision"],
                    change["part"], publication["reason"], new[1] if new and not gone else None, fields, gone)
-
-
-def _read(sha256: str) -> bytes:
-    """Sealed contents too: whoever knows a row's key is told that the row was withdrawn, and nothing else of it."""
-    try:
-        return blobs.read(sha256, sealed=True)
-    except blobs.Missing:
-        return b""
 
 
 def find_row(domain: Domain, data: bytes, key: Key, rows: int | None = None) -> Cells | None:

@@ -106,7 +106,7 @@ def actions() -> dict[str, Answer]:
         "gkopen_row_history": Answer("", _history(), {
             "domain": d.name, "key": key, "url": f"/row/{d.name}/{keys.to_path(list(key.values()))}", "results": [{
                 "dataset": name, "dataset_id": DATASET_ID, "publisher": PUBLISHER, "state": "published",
-                "reason": None, "current": row, "versions": [version]}]},
+                "reason": None, "current": row, "versions": [version]}], "cursor": None},
             {"domain": d.name, "key": _listed(key)}, needed=("domain", "key")),
         "gkopen_change_list": Answer(
             "", _object(results=_list(_change()), cursor=TEXT, more={"type": "boolean"}),
@@ -152,8 +152,8 @@ def _history() -> dict[str, Any]:
     version = _object(op=TEXT, seq=COUNT, at=TIME, kind=TEXT, revision=TEXT, part=TEXT, reason=NULLABLE_TEXT,
                       fields=_list(TEXT), withdrawn=NULLABLE_TEXT, row=row)
     return _object(domain=TEXT, key={"type": "object"}, url=TEXT, results=_list(_object(
-        dataset=TEXT, dataset_id=TEXT, publisher=TEXT, state={"enum": ["published", "removed", "withdrawn"]},
-        reason=NULLABLE_TEXT, current=row, versions=_list(version))))
+        dataset=TEXT, dataset_id=TEXT, publisher=TEXT, state={"enum": ["published", "removed", "withdrawn", None]},
+        reason=NULLABLE_TEXT, current=row, versions=_list(version))), cursor=NULLABLE_TEXT)
 
 
 def files() -> dict[str, Answer]:
@@ -187,7 +187,8 @@ def files() -> dict[str, Answer]:
         "/row/{domain}/{key}.json": Answer(
             "一行数据的当前值和全部已发布的版本 / a row and its published versions", _history(),
             history.example["result"], {"domain": d.name, "key": key},
-            {"dataset": "", "money": "text: amounts as texts"}, path="/row/{domain}/{key}.json"),
+            {"dataset": "", "cursor": "of the last answer", "money": "text: amounts as texts"},
+            path="/row/{domain}/{key}.json"),
         "/datastore/dump/{resource_id}": Answer(
             "同一时刻的整张表，可筛选 / the whole table, or what filters leave of it, of one moment", TEXT, None,
             {"resource_id": d.name}, {"filters": "JSON, as in gkopen_rows", "q": "words", "fields": "", "sort": "",

@@ -12,7 +12,7 @@ from flask import Blueprint, Response, request, stream_with_context
 from werkzeug.wsgi import wrap_file
 
 from ckanext.gkopen import blobs, bodies, model
-from ckanext.gkopen.domains import domains
+from ckanext.gkopen.domains import Domain, domains
 from ckanext.gkopen.history import feed, files, publications
 from ckanext.gkopen.logic.action.asked import limit_of
 from ckanext.gkopen.logic.action.change import asked
@@ -131,17 +131,32 @@ def revision(domain: str, dataset: str, seq: int, form: str) -> Response:
     state = publications.state_of(row["id"], seq)
     if isinstance(state, publications.Withdrawal):
         return said(410, f"该版本已撤回。{state.reason}", f"This revision was withdrawn. {state.reason}")
+    described = domains()[domain]
+    response = _named(Cacheable(), described, row, seq, state, form)
+    environ = {name: value for name, value in request.environ.items() if name != "HTTP_RANGE"}
+    # What the asker has, or did not ask for, is not made.
+    if response.make_conditional(environ).status_code == 304 or request.method == "HEAD":
+        response.automatically_set_content_length = False
+        return response
     try:
-        content, sha256, size = files.make(domains()[domain], state, form)
+        content, size = files.make(described, state, form)
     except blobs.Sealed:
         return said(410, "该版本已撤回。", "This revision was withdrawn.")
-    response = Cacheable(wrap_file(request.environ, content, 1 << 18), direct_passthrough=True)  # type: ignore[arg-type]
+    response = _named(Cacheable(wrap_file(request.environ, content, 1 << 18), direct_passthrough=True),  # type: ignore[arg-type]
+                      described, row, seq, state, form)
+    response.content_length = size
+    return conditional(response, size)
+
+
+def _named(response: Cacheable, domain: Domain, dataset: dict[str, Any], seq: int, state: Any,
+           form: str) -> Cacheable:
+    """With all that is said of a revision's file beside its bytes."""
     protect(response)
     response.headers["Content-Type"] = files.FORMS[form]
-    response.content_length = size
-    response.set_etag(sha256)
+    response.headers["Accept-Ranges"] = "bytes"
+    response.set_etag(files.tag(domain, state, form))
     response.last_modified = model.value("select at from gkopen.publication where dataset_id = :d and seq = :seq",
-                                         d=row["id"], seq=seq)
-    name = f"{dataset}@{seq}.{form}"
+                                         d=dataset["id"], seq=seq)
+    name = f"{dataset['name']}@{seq}.{form}"
     response.headers["Content-Disposition"] = f"attachment; filename=\"{name}\"; filename*=UTF-8''{quote(name)}"
-    return conditional(response, size)
+    return response

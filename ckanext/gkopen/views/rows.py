@@ -26,8 +26,7 @@ def as_json(domain: str, key: str) -> Response:
         return refused(error)
     except toolkit.ObjectNotFound:
         return said(404, "从未发布过这一行。", "No row of this key was ever published.")
-    if all(row["state"] == "withdrawn" for row in told["results"]):
-        reason = told["results"][0]["reason"]
+    if (reason := _withdrawn(told)) is not None:
         return said(410, f"该行已撤回。{reason}", f"This row was withdrawn. {reason}")
     return cached(json_of(told), "application/json")
 
@@ -42,10 +41,16 @@ def read(domain: str, key: str) -> str:
         toolkit.abort(404, toolkit._("There is no such domain on this portal."))
     except (toolkit.ObjectNotFound, toolkit.ValidationError):
         toolkit.abort(404, toolkit._("No row of this key was ever published."))
-    if all(row["state"] == "withdrawn" for row in told["results"]):
-        toolkit.abort(410, told["results"][0]["reason"])
+    if (reason := _withdrawn(told)) is not None:
+        toolkit.abort(410, reason)
     return toolkit.render("gkopen/row/read.html", {
         "domain": described, "told": told, "json_url": f"{_address(described, key)}.json"})
+
+
+def _withdrawn(told: dict[str, Any]) -> str | None:
+    """The public reason where nothing but a withdrawn row is told."""
+    rows = told["results"]
+    return rows[0]["reason"] or "" if rows and all(row["state"] == "withdrawn" for row in rows) else None
 
 
 def _address(domain: Domain, path: str) -> str:
@@ -58,5 +63,6 @@ def _history(domain: Domain, path: str, **more: Any) -> dict[str, Any]:
         key = keys.from_path(domain, path)
     except keys.NotAKey as error:
         raise toolkit.ObjectNotFound from error
-    data = {"domain": domain.name, "key": list(key), "dataset": request.args.get("dataset"), **more}
+    data = {"domain": domain.name, "key": list(key), "dataset": request.args.get("dataset"),
+            "cursor": request.args.get("cursor"), **more}
     return toolkit.get_action("gkopen_row_history")({"user": ""}, data)

@@ -20,10 +20,13 @@ def gkopen_row_history(context: Any, data_dict: Any) -> dict[str, Any]:
 
     `results` has an entry for each dataset that has a row of this key (nearly always one): `state` published, removed
     or withdrawn, `current`, and `versions`, oldest first. Contents that were withdrawn are not shown, only why.
+    One answer reads the newest publications; `cursor` goes on with older ones (`state` of a row that is not public is
+    then null). Nothing found and a cursor: the row is in none of those that were read.
 
     :param domain: name of the domain
     :param key: an object column → text, a list in the order of the key, or, of a key of one column, its text
     :param dataset: name or id, where only the row of one dataset is wanted
+    :param cursor: of the last answer
     :param money: `text`: amounts as texts
     """
     toolkit.check_access("gkopen_public", context, {})
@@ -35,13 +38,19 @@ def gkopen_row_history(context: Any, data_dict: Any) -> dict[str, Any]:
         raise toolkit.ValidationError({"key": [
             f"key 由这些列的文本组成：{'、'.join(domain.key)} / key is made of the texts of: {', '.join(domain.key)}"
         ]}) from error
-    found = rows.histories(domain, key, str(data_dict["dataset"]) if data_dict.get("dataset") else None)
-    if not found:
+    try:
+        place = rows.Place.read(str(data_dict["cursor"])) if data_dict.get("cursor") else None
+    except ValueError as error:
+        raise toolkit.ValidationError({"cursor": [
+            "无法识别的游标，请使用上一次回答中的 cursor / unknown cursor: take the one of the last answer"
+        ]}) from error
+    found, older = rows.histories(domain, key, str(data_dict["dataset"]) if data_dict.get("dataset") else None, place)
+    if not found and older is None and place is None:
         raise toolkit.ObjectNotFound(toolkit._("No row of this key was ever published."))
     titles = bodies.titles()
     return {"domain": domain.name, "key": dict(zip(domain.key, key, strict=True)),
             "url": f"/row/{domain.name}/{keys.to_path(key)}",
-            "results": [_told(domain, row, titles, as_text) for row in found]}
+            "results": [_told(domain, row, titles, as_text) for row in found], "cursor": str(older) if older else None}
 
 
 def _told(domain: Domain, row: rows.RowHistory, titles: dict[str, str], as_text: bool) -> dict[str, Any]:
