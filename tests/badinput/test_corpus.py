@@ -98,12 +98,15 @@ def test_nothing_personal_stands_in_a_note(tmp_path):
 
 
 HOSTILE = """
-import re, sys
+import re, resource, sys
 from pathlib import Path
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.examine import examine
 from ckanext.gkopen.records import Options, Unreadable
 for path in map(Path, sys.argv[1:]):
+    # Ten seconds of processor time for each file: then the system ends the process, and the test fails.
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + 10, resource.RLIM_INFINITY))
     try:
         examine(get_domain("parking"), path, filename=path.name, options=Options())
     except Unreadable as error:

@@ -84,6 +84,17 @@ def test_verify_sees_a_cell_that_was_changed_in_the_table(site: Any, done: str, 
     assert any(said in problem for problem in problems), problems
 
 
+def test_verify_names_a_raw_file_of_which_one_byte_was_changed(site: Any) -> None:
+    cast = make_cast()
+    submit(cast, *FIRST)
+    raw = str(model.value("select raw_sha256 from gkopen.submission"))
+    path = site.storage / "private" / blobs.location(raw)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    assert [problem for problem in checks.problems() if raw in problem and "was changed" in problem]
+
+
 def test_what_the_officer_wrote_outlives_the_next_file(site: Any) -> None:
     cast = make_cast()
     data = {"domain": "procurement", "organization": cast.body}
