@@ -118,7 +118,7 @@ def test_a_source_is_paused_and_resumed(source: str, portal: Portal, visit: Call
         expect(page.locator("[role=status]")).to_contain_text("已暂停")
         assert call("gkopen_source_show", portal.cast.officer, id=source)["state"] == "paused"
         page.click("button:text-is('恢复')")
-        expect(page.locator("tbody .gk-tag").first).to_have_text("尚未归集")  # active, and it has not run yet
+        expect(page.locator("tbody .gk-tag").first).to_have_text("尚未采集")  # active, and it has not run yet
     ckan_model.Session.rollback()
     assert call("gkopen_source_show", portal.cast.officer, id=source)["state"] == "active"
 
@@ -126,7 +126,7 @@ def test_a_source_is_paused_and_resumed(source: str, portal: Portal, visit: Call
 def test_harvest_now_leads_to_a_report_that_adds_up(source: str, portal: Portal, visit: Callable[..., Any]) -> None:
     with visit(portal.cast.officer) as page:
         page.goto("/office/sources")
-        page.click("button:text-is('立即归集')")
+        page.click("button:text-is('立即采集')")
         expect(page.locator("h1")).to_contain_text(source)
         expect(page.locator(".gk-title .gk-tag")).to_have_text("排队中")
         carry_out(page.url.rpartition("/")[2])

@@ -80,7 +80,7 @@ def test_a_feed_address_is_shown_once(filled: dict[str, str], published: Portal,
         page.click("text=生成订阅地址")
         address = page.inner_text(".gk-notice-good code")
         assert "/office/feed.atom?token=" in address
-        assert "归集失败" in page.request.get(address).text()
+        assert "采集失败" in page.request.get(address).text()
         page.goto("/office/sources")
         assert page.locator(".gk-notice-good").count() == 0
 

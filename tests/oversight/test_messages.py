@@ -166,7 +166,7 @@ def test_mails_go_to_the_people_of_the_body_once(cast: Cast, post: Postbox) -> N
         pass
     assert sorted(message["To"] for message in post.mails) == ["li-officer@example.com", "wang-reviewer@example.com"]
     message = post.mails[0]
-    assert NAME in message["Subject"] and "归集失败" in message["Subject"]
+    assert NAME in message["Subject"] and "采集失败" in message["Subject"]
     assert message["Auto-Submitted"] == "auto-generated" and len({m["Message-ID"] for m in post.mails}) == 2
     text = message.get_content()
     assert f"/office/runs?source={NAME}" in text and "What is public stays" in text
@@ -225,7 +225,7 @@ def test_without_the_setting_nothing_is_sent_and_the_list_has_it(cast: Cast, mon
     watch.look()
     assert not mail.send_one()
     [message] = call("gkopen_message_list", cast.officer)["results"]
-    assert message["subject"]["zh"] == f"归集失败：{NAME}" and SECRET not in str(message)
+    assert message["subject"]["zh"] == f"采集失败：{NAME}" and SECRET not in str(message)
     assert call("gkopen_message_list", cast.stranger)["results"] == []
     with pytest.raises(toolkit.NotAuthorized):
         call("gkopen_message_list", "")
@@ -241,7 +241,7 @@ def test_the_feed_opens_with_its_own_token_only(app: Any) -> None:
     first = call("gkopen_feed_create", cast.officer)["path"]
     feed = ElementTree.fromstring(app.get(first).body)
     titles = feed.findall("{http://www.w3.org/2005/Atom}entry/{http://www.w3.org/2005/Atom}title")
-    assert [title.text for title in titles] in ([f"归集失败：{NAME}"], [f"Harvest failing: {NAME}"])
+    assert [title.text for title in titles] in ([f"采集失败：{NAME}"], [f"Harvest failing: {NAME}"])
     other = app.get(call("gkopen_feed_create", cast.stranger)["path"])
     assert NAME not in other.body and "no-store" in other.headers["Cache-Control"]
     second = call("gkopen_feed_create", cast.officer)["path"]

@@ -10,7 +10,7 @@ from ckan import model as ckan_model
 from ckan.plugins import toolkit
 from ckanext.datastore.backend.postgres import get_write_engine
 
-from ckanext.gkopen import changesets, helpers, ids, model
+from ckanext.gkopen import blobs, changesets, helpers, ids, model
 from ckanext.gkopen import verify as checks
 from ckanext.gkopen.logic.action.common import speaking
 from tests.people import call, make_cast

@@ -20,25 +20,25 @@ class Words:
 
 MESSAGES: Mapping[str, Words] = {
     "source_failing": Words(
-        Text("归集失败：{source}", "Harvest failing: {source}"),
+        Text("采集失败：{source}", "Harvest failing: {source}"),
         Text("已公开的数据不受影响。请打开运行报告查看原因；恢复后系统自动补采，并另行通知。",
              "What is public stays as it is. Open the run's report for the cause; once it is mended the portal catches"
              " up by itself and says so."), "/office/runs?source={source}"),
     "source_good": Words(
-        Text("归集恢复正常：{source}", "Harvest good again: {source}"),
+        Text("采集恢复正常：{source}", "Harvest good again: {source}"),
         Text("无需处理。", "Nothing has to be done."), "/office/runs?source={source}"),
     "source_waiting": Words(
-        Text("归集被暂停，等待人工决定：{source}", "Harvest waits for a decision: {source}"),
+        Text("采集被暂停，等待人工决定：{source}", "Harvest waits for a decision: {source}"),
         Text("变化异常，系统没有采用。请打开运行报告，确认放行或放弃。",
              "The change is unusual and was not taken over. Open the run's report and let it through, or discard it."),
         "/office/runs?source={source}"),
     "source_late": Words(
-        Text("归集滞后于更新周期：{source}", "Harvest is behind its cycle: {source}"),
-        Text("请确认归集任务程序在运行，来源未被停用。", "See that a worker is running and that the source answers."),
+        Text("采集滞后于更新周期：{source}", "Harvest is behind its cycle: {source}"),
+        Text("请确认采集任务程序在运行，来源未被停用。", "See that a worker is running and that the source answers."),
         "/office/sources"),
     "source_quarantine": Words(
         Text("来源出现问题数据：{source}，{rows} 行被隔离", "Rows set aside: {rows} of {source}"),
-        Text("其余数据照常处理。请下载待改正表，在来源系统中更正；下一次归集时自动通过。",
+        Text("其余数据照常处理。请下载待改正表，在来源系统中更正；下一次采集时自动通过。",
              "The other rows go on. Download the workbook of corrections and mend them at the source: they come through"
              " with the next run."), "/office/runs?source={source}"),
     "body_quarantine": Words(
@@ -75,12 +75,12 @@ MESSAGES: Mapping[str, Words] = {
 }
 
 RUN_ADVICE: Mapping[str, Text] = {
-    "queued": Text("等待归集任务程序处理。", "It waits for a worker."),
-    "running": Text("正在归集，请稍后刷新本页。", "It is being worked on: load the page again in a while."),
+    "queued": Text("等待采集任务程序处理。", "It waits for a worker."),
+    "running": Text("正在采集，请稍后刷新本页。", "It is being worked on: load the page again in a while."),
     "unchanged": Text("与上次相同，无需处理。", "Nothing has changed: there is nothing to do."),
     "review": Text("请审核人审核“结果”中的待审版本，通过后即公开。",
                    "A reviewer looks at the revisions below; once approved they are public."),
-    "corrections": Text("请下载待改正表，在来源系统中更正被隔离的行；下一次归集时自动通过，无需重新提交。",
+    "corrections": Text("请下载待改正表，在来源系统中更正被隔离的行；下一次采集时自动通过，无需重新提交。",
                         "Download the workbook of corrections and mend the rows at the source: they come through with"
                         " the next run by themselves."),
     "returned": Text("整张表没有采用，公开数据不变。请按下面的问题项请来源改正，或由门户管理员补充来源文件的 mapping。",
@@ -100,12 +100,12 @@ RUN_ADVICE: Mapping[str, Text] = {
     "stopped": Text("来源的列有变化，没有采用，公开数据不变。请核对新旧列名后接受，或请来源改回。",
                     "The source's columns changed; nothing was taken over. Accept the new columns, or ask the source to"
                     " change them back."),
-    "incomplete": Text("来源没有给全数据，没有删除任何公开数据；下一次归集自动重试。",
+    "incomplete": Text("来源没有给全数据，没有删除任何公开数据；下一次采集自动重试。",
                        "The listing is not whole: nothing public was removed. The next run tries again."),
     "failed": Text("公开数据不变，系统会自动重试。若连续失败，请把上面的原因告知来源或门户管理员。",
                    "What is public stays, and the portal tries again by itself. If it keeps failing, tell the source or"
                    " the administrator the cause above."),
-    "cancelled": Text("已按要求取消，公开数据不变。需要时再次归集。",
+    "cancelled": Text("已按要求取消，公开数据不变。需要时再次采集。",
                       "It was cancelled; what is public stays. Harvest again when it is wanted."),
     "dry": Text("这是试运行，没有保存任何内容。", "This was a trial: nothing is kept."),
 }
