@@ -133,10 +133,10 @@ def revision(domain: str, dataset: str, seq: int, form: str) -> Response:
         return said(410, f"该版本已撤回。{state.reason}", f"This revision was withdrawn. {state.reason}")
     described = domains()[domain]
     response = _named(Cacheable(), described, row, seq, state, form)
+    response.automatically_set_content_length = False
     environ = {name: value for name, value in request.environ.items() if name != "HTTP_RANGE"}
     # What the asker has, or did not ask for, is not made.
     if response.make_conditional(environ).status_code == 304 or request.method == "HEAD":
-        response.automatically_set_content_length = False
         return response
     try:
         content, size = files.make(described, state, form)
