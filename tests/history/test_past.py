@@ -61,7 +61,7 @@ def test_earlier_revisions_keep_their_bytes(cast: Cast, browser: CKANTestApp) ->
                                                  " join gkopen.revision_part p using (revision_id) where u.seq = 1")]
     kept = {sha: crew.take_away(sha) for sha in set(shas)}
     assert browser.get(f"{address}@1.csv", headers={"If-None-Match": first.headers["ETag"]}).status_code == 304
-    head = browser.open(f"{address}@1.csv", method="HEAD")
+    head = browser.client.open(f"{address}@1.csv", method="HEAD")
     assert (head.status_code, head.data, head.headers["ETag"]) == (200, b"", first.headers["ETag"])
     assert "Content-Length" not in head.headers, "nothing was made to answer it"
     for sha, data in kept.items():

@@ -165,6 +165,7 @@ def _read(contents: _Contents, datasets: list[str], parts: dict[str, set[str]],
     changes = model.every(
         "select f.position, u.dataset_id::text as dataset_id, u.seq, p.part, p.base_sha256 as old, p.new_sha256 as new,"
         " p.rows, p.removed > 0 or p.new_sha256 is null as lost_rows,"
+        " gkopen.is_sealed(u.dataset_id, p.base_sha256) as old_sealed,"
         " gkopen.is_sealed(u.dataset_id, p.new_sha256) as new_sealed"
         " from gkopen.publication u join gkopen.feed f using (dataset_id, seq)"
         " join gkopen.revision_part p using (revision_id) where u.dataset_id = any(cast(:ids as uuid[]))"
@@ -230,8 +231,9 @@ def _versions(contents: _Contents, by_seq: Mapping[int, list[_Change]],
               current: tuple[str, Cells] | None) -> Iterator[Version]:
     """The publications that changed the row, in their order."""
     # A content is sealed as a whole: what of the row stands in one that is not sealed was not withdrawn.
-    shown = [new for changes in by_seq.values() for change, _, new in changes if new and not change["new_sealed"]]
-    shown += [current[1]] if current else []
+    shown = [current[1]] if current else []
+    for change, old, new in (change for changes in by_seq.values() for change in changes):
+        shown += [row for row, sealed in ((old, change["old_sealed"]), (new, change["new_sealed"])) if row and not sealed]
     for seq, touched in sorted(by_seq.items()):
         old = next(((change, row) for change, row, _ in touched if row), None)
         new = next(((change, row) for change, _, row in touched if row), None)
