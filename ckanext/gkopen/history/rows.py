@@ -233,7 +233,8 @@ def _versions(contents: _Contents, by_seq: Mapping[int, list[_Change]],
     # A content is sealed as a whole: what of the row stands in one that is not sealed was not withdrawn.
     shown = [current[1]] if current else []
     for change, old, new in (change for changes in by_seq.values() for change in changes):
-        shown += [row for row, sealed in ((old, change["old_sealed"]), (new, change["new_sealed"])) if row and not sealed]
+        sides = (old, change["old_sealed"]), (new, change["new_sealed"])
+        shown += [row for row, sealed in sides if row and not sealed]
     for seq, touched in sorted(by_seq.items()):
         old = next(((change, row) for change, row, _ in touched if row), None)
         new = next(((change, row) for change, _, row in touched if row), None)
