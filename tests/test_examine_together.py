@@ -67,7 +67,7 @@ def must_be_the_same(domain: Domain, files: Sequence[File], monkeypatch: pytest.
 
 
 def lines(rows: Iterable[dict[str, Any]]) -> bytes:
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode(errors="backslashreplace")
 
 
 def dealt(rows: list[dict[str, Any]], bodies: int, seed: int) -> list[list[dict[str, Any]]]:
@@ -153,13 +153,16 @@ ODD = {
     "blank": dict.fromkeys(["公告编号", "公告类型", "发布时间", "项目编号", "项目名称", "采购单位"], ""),
     "footnote": {"公告编号": "注：本表由财政局填报"},
     "replacement": {"项目名称": "\ufffd"},
+    "half of a character": {"项目名称": "一\ud83d"},
+    "NUL": {"公告编号": "一\0"},
+    "key that no index takes": {"公告编号": "一" * 1000},
 }
 
 
 def test_an_odd_table_leaves_the_others_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each oddity in a table of its own, among ten plain ones, all together and one by one."""
-    rows = list(generate.records("procurement", 200))
-    hands = [rows[start:start + 10] for start in range(0, 200, 10)]
+    rows = list(generate.records("procurement", 220))
+    hands = [rows[start:start + 10] for start in range(0, 220, 10)]
     odd = [[*hand[:-1], {**hand[-1], **change}] for hand, change in zip(hands, ODD.values(), strict=False)]
     plain = hands[len(ODD):]
     domain = get_domain("procurement")
