@@ -227,11 +227,10 @@ def total_of(answer: Mapping[str, Any], envelope: Envelope) -> int | None:
     if total is None and _names(answer, envelope.total) and not rows_of(answer, envelope):
         return 0
     if not isinstance(total, str) or not re.fullmatch(r"\d{1,12}(\.0+)?", total, re.ASCII):
-        found = f"（{_short(total)}）" if isinstance(total, str) else ""
+        zh, en = (f"（{_short(total)}）", f" but {_short(total)!r}") if isinstance(total, str) else ("", "")
         raise BadAnswer(
-            f"应答中 {envelope.total} 处没有总条数{found}。请核对来源文件中的 envelope。",
-            f"there is no number of rows at {envelope.total}{f' but {_short(total)!r}' if found else ''}; "
-            "check envelope in the source file",
+            f"应答中 {envelope.total} 处没有总条数{zh}。请核对来源文件中的 envelope。",
+            f"there is no number of rows at {envelope.total}{en}; check envelope in the source file",
         )
     return int(total.partition(".")[0])                    # some platforms print every number as 60.0
 

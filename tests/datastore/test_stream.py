@@ -10,6 +10,7 @@ import psycopg2
 import pytest
 import sqlalchemy as sa
 from ckan.plugins.toolkit import config
+from sqlalchemy.exc import TimeoutError
 
 from ckanext.gkopen.datastore import spool
 from ckanext.gkopen.datastore.spool import stream_copy
@@ -88,7 +89,7 @@ def test_where_no_connection_is_free_the_reader_is_told(site: Any, monkeypatch: 
     def read() -> None:
         try:
             list(stream_copy("select 1", {}, OPTIONS))
-        except sa.exc.TimeoutError as error:
+        except TimeoutError as error:
             told.append(error)
 
     with engine.connect():
