@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -33,6 +34,8 @@ from ckanext.gkopen.embedded.places import StartError
 from ckanext.gkopen.embedded.screen import Screen
 
 NAMES = ("a1", "a2", "f", "b1", "b2", "b3", "b4", "c1", "c2", "c3", "d1", "d2")
+PROGRAMS = {"nginx": {"c1", "d1"}, "wrk": {"d1"}}
+"""What some of them need, looked for before any of them takes its time."""
 
 
 def main(arguments: list[str]) -> int:
@@ -65,6 +68,9 @@ def main(arguments: list[str]) -> int:
 
 def measured(wanted: list[str], *, rounds: int, rows: int, datasets: int, screen: Screen) -> list[Figure]:
     home, figures = bench_home(), []
+    for program, needed in PROGRAMS.items():
+        if needed & set(wanted) and shutil.which(program) is None:
+            raise Wrong(f"{program} is missing: install Debian's package {program}")
     if published := {"c1", "c2", "d2"} & set(wanted):
         from bench import live  # these modules load CKAN, which needs libmagic to be found first
 

@@ -33,9 +33,6 @@ ROWS = 1000
 
 def d1(ini: Path, rounds: int, screen: Screen) -> list[Figure]:
     """Requests a second are the quotient; `seconds` of a figure are those of one request."""
-    for program in ("nginx", "wrk"):
-        if shutil.which(program) is None:
-            raise Wrong(f"{program} is missing: install Debian's package {program}")
     make_body(exits.BODY, {"zh": "基准测试财政局", "en": "Finance Bureau of the benchmark"})
     exits.publish(exits.submit(write_source(ROWS, bench_home() / "sources"), "complete"))
     stock_ini = stock.site()

@@ -74,6 +74,8 @@ def clean() -> None:
 
 def main(arguments: list[str]) -> int:
     commands = {"demo": demo, "servers": servers, "search": search, "clean": clean}
+    # A script that starts this in the background has Ctrl-C ignored, and would find no way to stop it but SIGTERM.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
