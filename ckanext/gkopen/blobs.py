@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from io import BytesIO
-from typing import Any, BinaryIO
+from typing import Any
 
 from ckan.lib import files
 
@@ -111,7 +111,3 @@ def reader(sha256s: Iterable[str]) -> Callable[[str], bytes]:
         return _content(sha256, known[sha256], sealed=False) if sha256 in known else read(sha256)
 
     return read_known
-
-
-def open_blob(sha256: str) -> BinaryIO:
-    return BytesIO(read(sha256))
