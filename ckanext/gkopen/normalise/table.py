@@ -15,7 +15,7 @@ from ckanext.gkopen.labels import narrow
 from ckanext.gkopen.money import FORMS, amount_with_parts
 from ckanext.gkopen.normalise import derived, typed
 from ckanext.gkopen.normalise.amounts import Units, amounts, by_own_unit
-from ckanext.gkopen.normalise.cells import REPLACEMENT, as_mask, by_distinct, empty, has_text, tidy
+from ckanext.gkopen.normalise.cells import REPLACEMENT, as_mask, by_distinct, empty, has_text, side_by_side, tidy
 from ckanext.gkopen.normalise.derived import Made
 from ckanext.gkopen.normalise.formula_errors import NO_RESULT, is_error
 
@@ -47,9 +47,11 @@ def make(domain: Domain, text: dict[str, pa.Array], units: dict[str, Units], row
     made = Made(domain, len(findings.lines))
     printed_fields = {source for field in domain.fields if (field.derived or "").startswith("printed:")
                       for source in derived.sources(field)}
-    for name in list(text):
-        field = domain.field(name)
-        made.text[name] = _tidied(field, text.pop(name), findings, labels)
+    names = list(text)
+    tidied = side_by_side(lambda name: tidy(text.pop(name), keep_lines=domain.field(name).type == "text"), names,
+                          len(findings.lines))
+    for name, (cells, changed) in zip(names, tidied, strict=True):
+        made.text[name] = _tidied(domain.field(name), cells, changed, findings, labels)
     figures = {field.name: _bare_figures(field, made) for field in domain.fields
                if field.type == "decimal" and field.unit_from and field.name in made.text}
     for name in sorted(made.text, key=lambda name: domain.field(name).type != "year"):  # a period needs its year
@@ -64,8 +66,8 @@ def make(domain: Domain, text: dict[str, pa.Array], units: dict[str, Units], row
     return made
 
 
-def _tidied(field: Field, cells: pa.Array, findings: Findings, labels: dict[str, str]) -> pa.Array:
-    cleaned, changed = tidy(cells, keep_lines=field.type == "text")
+def _tidied(field: Field, cleaned: pa.Array, changed: np.ndarray | None, findings: Findings,
+            labels: dict[str, str]) -> pa.Array:
     label = labels.get(field.name)
     if changed is not None:
         findings.add_each("invisible-removed", map(int, np.flatnonzero(findings.of_files(changed))), field=field.name,

@@ -22,6 +22,8 @@ from .raw import MAX_COLUMNS, MAX_TEXT_BYTES, PREVIEW_ROWS, Body, Collector, She
 _DELIMITERS = (",", "\t", ";", "|", "，")
 _LONGEST_RECORD = 1_000
 """Lines of one quoted cell beyond which its quote counts as never closed."""
+_BLOCK = 1 << 18
+"""Bytes that are looked at together: masks of so many stay in the processor's cache."""
 csv.field_size_limit(16 << 20)
 
 
@@ -159,24 +161,23 @@ def _parsed(text: pa.Buffer, delimiter: str, width: int, several_lines: bool) ->
             read_options=pacsv.ReadOptions(column_names=names, block_size=4 << 20),
             parse_options=pacsv.ParseOptions(delimiter=delimiter, newlines_in_values=several_lines),
             convert_options=pacsv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()),
-                                                 strings_can_be_null=False),
+                                                 strings_can_be_null=False, check_utf8=False),  # it was, as a whole
         )
     except pa.ArrowInvalid:
         return None
 
 
 def _positions(view: np.ndarray, byte: int) -> np.ndarray:
-    """Where a byte stands; in blocks, so that no mask of the whole file is made."""
-    block = 16 << 20
-    found = [np.flatnonzero(view[s:s + block] == byte) + s for s in range(0, view.size, block)]
+    """Where a byte stands."""
+    found = [np.flatnonzero(view[s:s + _BLOCK] == byte) + s for s in range(0, view.size, _BLOCK)]
     return np.concatenate(found) if found else np.empty(0, np.int64)
 
 
 def _quoted(view: np.ndarray, delimiter: int) -> bool | None:
     """Has the text quotes? None where one neither opens a cell, nor closes one, nor is doubled: parsers may differ."""
-    count, block = 0, 4 << 20
-    for start in range(0, view.size, block):
-        cells = view[max(start - 1, 0):start + block + 1]  # with the neighbours of the first and the last byte
+    count = 0
+    for start in range(0, view.size, _BLOCK):
+        cells = view[max(start - 1, 0):start + _BLOCK + 1]  # with the neighbours of the first and the last byte
         quotes = cells == ord('"')
         if not quotes.any():
             continue
@@ -186,7 +187,7 @@ def _quoted(view: np.ndarray, delimiter: int) -> bool | None:
         if (quotes & ~near).any():
             return None
         inner = quotes[min(start, 1):]
-        count += int(np.count_nonzero(inner[:block]))
+        count += int(np.count_nonzero(inner[:_BLOCK]))
     return None if count % 2 else count > 0
 
 
