@@ -87,3 +87,13 @@ def test_nothing_asked_and_too_much_asked(site: Any) -> None:
         for much in ("字 " * (MAX_TERMS + 1), "字" * (MAX_LETTERS + 1)):
             with pytest.raises(ValidationError):
                 conditions(SAMPLE, much, connection)
+
+
+def test_a_piece_of_every_row_is_not_looked_for(site: Any, blobs: Blobs) -> None:  # noqa: F811
+    rows = [row(f"{n:04}", project_name="南通市财政局" if n else "南通市海门区", buyer_name="甲") for n in range(300)]
+    table.bring_up(SAMPLE, "d-1", "财政局", 1, {"whole": blobs.put(canonical(rows))}, blobs.read)
+    with get_read_engine().connect() as connection:
+        rare, common = (conditions(SAMPLE, q, connection) for q in ("南通市海门区", "南通市"))
+        assert rare and common
+        assert "南通" not in rare.params["gk_grams_0"] and "海门" in rare.params["gk_grams_0"]
+        assert matches(connection, rare) == {"0000"} and len(matches(connection, common)) == 300

@@ -10,11 +10,13 @@ import sqlalchemy as sa
 from ckan.plugins.toolkit import ValidationError
 
 from ckanext.gkopen.domains import Domain
-from ckanext.gkopen.publish.table_sql import quoted, search_expression
+from ckanext.gkopen.publish.table_sql import TableSQL, quoted, search_expression
 
 MAX_TERMS = 16
 MAX_LETTERS = 200
 MOST_PIECES = 6
+COMMON = 0.3
+"""A piece that stands in a larger share of the rows is not looked for where the word has a rarer one."""
 CAP = 10_000
 """Hits of `q` are listed, and counted exactly, up to this number; a larger total is given as this one, as estimated."""
 BY_INDEX = "set local enable_seqscan = off; set local enable_indexscan = off; set local jit = off"
@@ -49,10 +51,7 @@ def conditions(domain: Domain, q: str | Mapping[str, Any], connection: Any) -> C
         raise ValidationError({"q": [f"检索词不得超过 {MAX_TERMS} 个 / at most {MAX_TERMS} words"]})
     if any(len(word) > MAX_LETTERS for _, word in words):
         raise ValidationError({"q": [f"检索词不得超过 {MAX_LETTERS} 字 / a word has at most {MAX_LETTERS} letters"]})
-    folded = connection.execute(
-        sa.text('select lower(unnest(cast(:words as text[])) collate "pg_c_utf8")'),
-        {"words": [word for _, word in words]},
-    ).scalars().all()
+    counted, folded = _folded(connection, [word for _, word in words])
     searched = [field.name for field in domain.search_fields]
     everything = search_expression(searched or [f.name for f in domain.fields if f.pg_type == "text"])
     indexed, checked, params = [], [], {}
@@ -63,20 +62,23 @@ def conditions(domain: Domain, q: str | Mapping[str, Any], connection: Any) -> C
         checked.append(check)
         if searched and (field is None or field in searched):
             indexed.append(f"public.gkopen_grams({everything}) @@ cast(:gk_grams_{number} as tsquery)")
-            params[f"gk_grams_{number}"] = _pieces(word)
+            params[f"gk_grams_{number}"] = _query(_pieces(word, connection, domain if counted else None))
         indexed.append(check)
     return Conditions(" and ".join(indexed), " and ".join(checked), params)
 
 
-def hits(connection: Any, table: str, where: Sequence[str], params: Mapping[str, Any], found: Conditions) -> list[int]:
-    """The `_id` of the rows that fit, in no order: CAP + 1 of them when there are more. `where`: further conditions."""
+def hits(connection: Any, table: str, where: Sequence[str], params: Mapping[str, Any],
+         found: Conditions) -> list[int] | None:
+    """The `_id` of the rows that fit, in no order; None when there are more than CAP. `where`: further conditions."""
     fits = " and ".join(f"({condition})" for condition in (*where, found.indexed))
     connection.execute(sa.text(f"{BY_INDEX}; set local max_parallel_workers_per_gather = 0"))
-    listed = connection.execute(sa.text(f"select _id from {table} where {fits} limit {CAP + 1}"),
-                                {**params, **found.params}).scalars().all()
+    listed = connection.execute(
+        sa.text(f"select case when count(*) <= {CAP} then coalesce(array_agg(_id), '{{}}') end"
+                f" from (select _id from {table} where {fits} limit {CAP + 1}) listed"),
+        {**params, **found.params}).scalar()
     connection.execute(sa.text("set local enable_seqscan = on; set local enable_indexscan = on;"
                                " set local max_parallel_workers_per_gather to default"))
-    return list(listed)
+    return listed
 
 
 def among(listed: Iterable[int]) -> tuple[str, dict[str, str]]:
@@ -94,15 +96,39 @@ def many(connection: Any, found: Conditions, *, in_order: bool) -> tuple[str, di
     return found.indexed, found.params
 
 
-def _pieces(word: str) -> str:
-    """The tsquery of a word: its two-character pieces; a single character is the beginning of a piece.
+def _folded(connection: Any, words: list[str]) -> tuple[bool, list[str]]:
+    """The words as the index folds them; and whether the shares of pieces can be asked for: not before the first
+    publication by a version that has them."""
+    rows = connection.execute(sa.text(
+        "select to_regproc('gkopen_public.shares') is not null, lower(word collate \"pg_c_utf8\")"
+        " from unnest(cast(:words as text[])) with ordinality asked(word, place) order by place"),
+        {"words": words}).all()
+    return rows[0][0], [row[1] for row in rows]
 
-    Of a long word some are enough, from all over it: they find as good as only its rows, in half the time.
+
+def _pieces(word: str, connection: Any, counted: Domain | None) -> list[str]:
+    """The two-character pieces of a word by which its rows are found; a word of one character is its own.
+
+    A piece that stands in most rows tells nothing, and of a long word some pieces find as good as only its rows, in
+    half the time: the rarest as far as is known, from all over the word.
     """
-    pieces = [word[start : start + 2] for start in range(len(word) - 1)]
-    if len(pieces) > MOST_PIECES:
-        pieces = [pieces[round(n * (len(pieces) - 1) / (MOST_PIECES - 1))] for n in range(MOST_PIECES)]
-    return " & ".join(map(_lexeme, pieces)) if pieces else f"{_lexeme(word)}:*"
+    pieces = list(dict.fromkeys(word[start:start + 2] for start in range(len(word) - 1)))
+    if len(pieces) < 2:
+        return pieces or [word]
+    shares = [0.0] * len(pieces)
+    if counted is not None:
+        shares = connection.execute(sa.text("select gkopen_public.shares(:index, :pieces)"), {
+            "index": TableSQL(counted).search_index, "pieces": pieces}).scalar()
+    most = max(min(shares), min(COMMON, sorted(shares)[:MOST_PIECES][-1]))
+    rare = [piece for piece, share in zip(pieces, shares, strict=True) if share <= most]
+    if len(rare) > MOST_PIECES:
+        rare = [rare[round(n * (len(rare) - 1) / (MOST_PIECES - 1))] for n in range(MOST_PIECES)]
+    return rare
+
+
+def _query(pieces: list[str]) -> str:
+    """The tsquery of pieces that must all be there; a single character is the beginning of a piece."""
+    return " & ".join(_lexeme(piece) if len(piece) > 1 else f"{_lexeme(piece)}:*" for piece in pieces)
 
 
 def _lexeme(text: str) -> str:

@@ -60,8 +60,8 @@ def hold(connection: sa.Connection, table: str, milliseconds: int) -> None:
     the swap, and then read would see new rows and the bookkeeping of the old ones.
     """
     connection.rollback()
-    connection.execute(sa.text(f"set local statement_timeout = {int(milliseconds)}"))
-    connection.execute(sa.text(f"lock table {table} in access share mode"))
+    connection.execute(sa.text(f"set local statement_timeout = {int(milliseconds)};"
+                               f" lock table {table} in access share mode"))
 
 
 @contextmanager
@@ -117,7 +117,7 @@ def where_of(domain: Domain, filters: Any, q: Any, connection: sa.Connection, or
     if not found:
         return Where(clauses, params)
     listed = chinese.hits(connection, TableSQL(domain).name, clauses, params, found) if order else None
-    if listed is not None and len(listed) <= chinese.CAP:
+    if listed is not None:
         clause, values = chinese.among(listed)
         return Where([clause], values)
     clause, values = chinese.many(connection, found, in_order=order is not None and order.has_index)

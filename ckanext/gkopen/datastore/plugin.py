@@ -79,7 +79,7 @@ def _search(connection: Any, data_dict: dict[str, Any], query_dict: dict[str, An
     other = query_dict["where"]
     params = {name: value for where in other for values in where[1:] for name, value in values.items()}
     hits = chinese.hits(connection, quoted(data_dict["resource_id"]), [where[0] for where in other], params, found)
-    if len(hits) > chinese.CAP:
+    if hits is None:
         if not query_dict["sort"] and not query_dict["distinct"]:
             query_dict["sort"] = ['"_id" asc']            # else pages may overlap
         in_order = query_dict["distinct"] or query_dict["sort"][0].split('"')[1] in TableSQL(domain).ordered
@@ -93,7 +93,7 @@ def _search(connection: Any, data_dict: dict[str, Any], query_dict: dict[str, An
             page = hits
         query_dict["where"] = [chinese.among(page)]
     if data_dict["include_total"] and not query_dict["distinct"]:
-        _set_total(data_dict, min(len(hits), chinese.CAP), estimated=len(hits) > chinese.CAP)
+        _set_total(data_dict, chinese.CAP if hits is None else len(hits), estimated=hits is None)
 
 
 def _count_all(connection: Any, data_dict: dict[str, Any], dataset: str | None) -> None:

@@ -362,6 +362,7 @@ def _read_state(cursor: Any, table: TableSQL, dataset_id: str) -> _State:
 def _prepare(cursor: Any) -> None:
     """Creates what all tables share, once. The write role needs CREATE on the DataStore database for it."""
     cursor.execute("select to_regclass('gkopen_public.shown') is not null"
+                   " and to_regproc('gkopen_public.shares') is not null"
                    " and to_regproc('public.gkopen_grams') is not null and to_regtype('public.nested') is not null")
     if cursor.fetchone()[0]:
         return
@@ -375,6 +376,7 @@ def _prepare(cursor: Any) -> None:
     cursor.execute(f"grant select on public._table_stats to {quoted(_read_role())}")
     cursor.execute(f"grant usage on schema gkopen_public to {quoted(_read_role())}")
     cursor.execute(f"grant select on gkopen_public.shown to {quoted(_read_role())}")
+    cursor.execute(f"grant execute on function gkopen_public.shares to {quoted(_read_role())}")
 
 
 @contextmanager

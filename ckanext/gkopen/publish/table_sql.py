@@ -53,6 +53,16 @@ create table if not exists gkopen.applied (
 create schema if not exists gkopen_public;
 create or replace view gkopen_public.shown as
   select table_id, dataset_id, seq from gkopen.applied_dataset where rows > 0;
+-- In what share of a table's rows each of these pieces stands, as far as PostgreSQL has counted it: the statistics of
+-- an index are its owner's alone. (Behind the shares of all pieces stand the lowest and the highest, of no piece.)
+create or replace function gkopen_public.shares(index_name text, pieces text[]) returns real[]
+stable parallel safe language sql security definer set search_path = pg_catalog as $$
+  select array_agg(coalesce(known.share, 0) order by asked.place)
+  from unnest(pieces) with ordinality asked(piece, place)
+  left join (select counted.piece, counted.share from pg_stats, unnest(
+      most_common_elems::text::text[], most_common_elem_freqs) counted(piece, share)
+    where schemaname = 'public' and tablename = index_name) known on known.piece = asked.piece
+$$;
 """
 
 
