@@ -23,6 +23,7 @@ READ_BY_IMAGES = {
     "postgres": {"POSTGRES_PASSWORD", "POSTGRES_INITDB_ARGS"},
     "valkey": {"VALKEY_EXTRA_FLAGS"},
     "solr": {"SOLR_HEAP", "SOLR_MODULES"},
+    "nginx": {"GKOPEN_GATEWAY"},
 }
 SERVICES: dict[str, dict[str, Any]] = compose()["services"]
 

@@ -40,6 +40,7 @@ http {{
     access_log off;
     client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+    include {folder}/gateway.conf;
     include {folder}/portal.conf;
 }}
 """
@@ -52,6 +53,7 @@ class Portal(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(404)
         self.send_header("X-Asked", self.path)
+        self.send_header("X-Who", self.headers["X-Forwarded-For"])
         self.end_headers()
 
     def log_message(self, format: str, *args: Any) -> None:
@@ -83,6 +85,8 @@ def get(cast: Cast, tmp_path: Path) -> Iterator[Get]:
     text = text.replace("listen 8080;", f"listen 127.0.0.1:{port};").replace("/var/cache/nginx", str(tmp_path))
     text = text.replace("/var/log/nginx", str(tmp_path))
     (tmp_path / "portal.conf").write_text(text, "utf-8")
+    gateway = CONF.with_name("gateway.conf.template").read_text("utf-8").replace("${GKOPEN_GATEWAY}", "127.0.0.1")
+    (tmp_path / "gateway.conf").write_text(gateway, "utf-8")
     main = MAIN.format(folder=tmp_path, user="user root;" if os.geteuid() == 0 else "")
     (tmp_path / "nginx.conf").write_text(main, "utf-8")
     server = subprocess.Popen([NGINX, "-c", str(tmp_path / "nginx.conf")])
@@ -117,6 +121,12 @@ def test_published_files_come_from_the_folder(get: Get, cast: Cast) -> None:
         assert "Last-Modified" in answer.headers
         assert answer.headers.get("Vary") == (None if form in ("xlsx", "parquet", "zip") else "Accept-Encoding")
     assert get("/open/procurement.csv").status_code == 200
+
+
+def test_who_asks_is_whom_the_gateway_names(get: Get) -> None:
+    assert get("/x", X_Forwarded_For="203.0.113.9").headers["X-Who"] == "203.0.113.9"
+    assert get("/x", X_Forwarded_For="198.51.100.1, 203.0.113.9").headers["X-Who"] == "203.0.113.9"
+    assert get("/x").headers["X-Who"] == "127.0.0.1"
 
 
 def test_codings_conditions_and_ranges(get: Get, cast: Cast) -> None:
