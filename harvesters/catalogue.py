@@ -35,7 +35,8 @@ ITEM_FIELDS = {
     "type": ("数据类型", "类型", "type", "dataType"),
     "length": ("数据长度", "长度", "length", "dataLength"),
 }
-OPEN_TEXTS = {"是": True, "1": True, "true": True, "否": False, "0": False, "false": False}
+OPEN_TEXTS = {"是": True, "1": True, "true": True, "否": False, "0": False, "false": False, "不予开放": False,
+              "不开放": False}
 
 
 def parse_entry(answer: Mapping[str, Any], raw: bytes) -> CatalogueEntry:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from ckan import model as ckan_model
 
 from ckanext.gkopen import model
@@ -38,6 +39,14 @@ class City:
         text = self.table().read_text("utf-8-sig")
         assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in the table"
         self.table().write_text(text.replace(old, new), "utf-8")
+
+    def openness(self, said: str, service: str = "cgj-parking") -> None:
+        """What the catalogue says of 是否向社会开放."""
+        path = self.folder / "city.yaml"
+        city = yaml.safe_load(path.read_text("utf-8"))
+        [entry] = [each["catalogue"] for each in city["services"] if each["id"] == service]
+        entry["是否向社会开放"] = said
+        path.write_text(yaml.safe_dump(city, allow_unicode=True), "utf-8")
 
     def fault(self, *names: str) -> None:
         self.platform.faults.replace([parse_fault(name) for name in names])

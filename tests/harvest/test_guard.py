@@ -9,7 +9,7 @@ from ckan.plugins import toolkit
 
 from ckanext.gkopen import model
 from ckanext.gkopen.domains import get_domain
-from ckanext.gkopen.harvest import ledger, run
+from ckanext.gkopen.harvest import ledger, run, withheld
 from ckanext.gkopen.harvest.report import STATES, Report
 from tests.harvest.city import SOURCE, City, age_tombstones, approve, harvest, public_rows, revisions, run_of
 from tests.people import call
@@ -148,7 +148,7 @@ def test_an_empty_source_never_deletes(public: City) -> None:
 def test_a_body_that_is_deleted_does_not_end_the_runs_of_a_source_of_many(public: City) -> None:
     model.execute('update "group" set state = \'deleted\' where id = (select body_id from gkopen.dataset)')
     report = Report()
-    run._absent(run.source_of(ledger.find_source(SOURCE)), get_domain("parking"), set(), report)
+    withheld.bodies_not_named(run.source_of(ledger.find_source(SOURCE)), get_domain("parking"), set(), report)
     assert [entry["alarms"][0]["kind"] for entry in report.held] == ["empty"]
 
 

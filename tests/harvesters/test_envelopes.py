@@ -159,7 +159,8 @@ def test_openness_is_never_inferred_from_sharing():
     assert entry.share_type == "无条件共享"
 
 
-@pytest.mark.parametrize(("said", "is_open"), [("是", True), ("1", True), ("否", False), ("有条件开放", None)])
+@pytest.mark.parametrize(("said", "is_open"), [("是", True), ("1", True), ("否", False), ("不予开放", False),
+                                               ("有条件开放", None)])
 def test_what_the_entry_says_of_openness(said, is_open):
     text = f'{{"data": [{{"信息资源代码": "1/2", "信息资源名称": "表", "是否向社会开放": "{said}"}}]}}'
     assert parse_entry(decode(text.encode()), b"").open is is_open

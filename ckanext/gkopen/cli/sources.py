@@ -183,6 +183,8 @@ def _alarm(alarm: dict[str, Any]) -> str:
     match alarm["kind"]:
         case "empty":
             return f"the source lists no rows, {alarm['public']} are public"
+        case "not_open":
+            return f"the catalogue says that it is not open any more, {alarm['public']} are public"
         case "gone":
             return f"{alarm['rows']} of {alarm['public']} public rows are gone"
         case _:

@@ -17,7 +17,7 @@ def release(run_id: str, by: str) -> list[str]:
     run = _undecided(run_id, "held")
     released = [str(row["id"]) for row in _frozen(run)]
     if not released:
-        raise decide.Refused("There is nothing to let through: the source listed no rows, or a later run took the place"
+        raise decide.Refused("There is nothing to let through: the source gave no rows, or a later run took the place"
                              " of this one. Rows that are to go are taken out by a withdrawal.")
     for row in _frozen(run):
         model.execute("update gkopen.revision set state = 'held' where id = :id", id=row["id"])

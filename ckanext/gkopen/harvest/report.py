@@ -65,7 +65,7 @@ class Report:
         for name in NUMBERS:
             setattr(self, name, getattr(self, name) + getattr(outcome, name))
             own[name] += getattr(outcome, name)
-        self._found(body, outcome.findings)
+        self.count(body, outcome.findings)
         self.outcomes.append({"body": body, "state": outcome.state, "revision": outcome.revision_id,
                               "dataset": outcome.dataset_id})
         if outcome.state == "returned" or outcome.rows_quarantined:
@@ -90,13 +90,14 @@ class Report:
                              "drift": [drift.as_dict() for drift in drifts]})
         self.outcomes.append({"body": body, "state": "stopped", "revision": None, "dataset": dataset_id})
         self._of(body)["rows_unread"] += rows
-        self._found(body, Counter(finding.code for finding in found))
+        self.count(body, Counter(finding.code for finding in found))
         self.at_least("stopped")
 
     def _of(self, body: str) -> dict[str, Any]:
         return self.of_bodies.setdefault(body, {**dict.fromkeys((*NUMBERS, "rows_unread"), 0), "findings": {}})
 
-    def _found(self, body: str, numbers: Mapping[str, int]) -> None:
+    def count(self, body: str, numbers: Mapping[str, int]) -> None:
+        """Findings of a body: code → number."""
         for findings in (self.findings, self._of(body)["findings"]):
             for code, number in numbers.items():
                 findings[code] = findings.get(code, 0) + number

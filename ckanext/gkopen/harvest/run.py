@@ -11,8 +11,8 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,14 @@ from typing import Any
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import blast, bodies, ids, model, pipeline, reports
+from ckanext.gkopen import bodies, ids, model, pipeline, reports
 from ckanext.gkopen.checks.catalogue import severity_of
-from ckanext.gkopen.domains import Domain, get_domain
-from ckanext.gkopen.harvest import again, breaker, drops, ledger, tables
+from ckanext.gkopen.domains import get_domain
+from ckanext.gkopen.harvest import again, breaker, drops, ledger, tables, withheld
 from ckanext.gkopen.harvest.report import Report
 from ckanext.gkopen.harvest.spool import Spool
 from ckanext.gkopen.harvesters import Limits, open_transport
+from ckanext.gkopen.harvesters.base import CatalogueEntry
 from ckanext.gkopen.harvesters.errors import HarvestError
 from ckanext.gkopen.harvesters.lines import SourceError
 from ckanext.gkopen.harvesters.source import Source
@@ -69,17 +70,17 @@ def carry_out(claim: ledger.Claim, progress: Progress = lambda *_: None) -> Repo
     try:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gkopen-run-")))
-            started = time.monotonic()
             if source.transport == "filedrop":
-                drops.take(run, source, folder, report, progress)
+                with _timed(stages, "check"):
+                    drops.take(run, source, folder, report, progress)
             else:
                 spool = Spool(folder)
                 stack.callback(spool.close)
-                entry = _fetch(run, source, spool, report, progress)
-                stages["fetch"] = round(time.monotonic() - started, 3)
-                started = time.monotonic()
-                _submit(run, source, spool, entry, report, progress)
-            stages["check"] = round(time.monotonic() - started, 3)
+                with _timed(stages, "fetch"):
+                    entry, whole = _fetch(run, source, spool, report, progress)
+                if whole:
+                    with _timed(stages, "check"):
+                        _submit(run, source, spool, entry, report, progress)
     except ledger.Cancelled as asked:
         ckan_model.Session.rollback()
         report.at_least("cancelled")
@@ -97,6 +98,14 @@ def carry_out(claim: ledger.Claim, progress: Progress = lambda *_: None) -> Repo
         error = _own_fault(problem)
     ledger.finish(run, report.state, report.counts(), stages, error, wait)
     return report
+
+
+@contextmanager
+def _timed(stages: dict[str, float], stage: str) -> Iterator[None]:
+    """Notes the seconds that a stage took, where it came to its end."""
+    started = time.monotonic()
+    yield
+    stages[stage] = round(time.monotonic() - started, 3)
 
 
 def _describe(problem: Exception) -> dict[str, str]:
@@ -131,9 +140,11 @@ def _cancelled(asked: ledger.Cancelled, report: Report) -> dict[str, str]:
                   " done; the others were not touched, and nothing is half written"}
 
 
-def _fetch(run: dict[str, Any], source: Source, spool: Spool, report: Report, progress: Progress) -> Any:
-    """All pages into the spool, by body; the entry of the source's catalogue. Raises HarvestError where the listing is
-    not whole."""
+def _fetch(run: dict[str, Any], source: Source, spool: Spool, report: Report,
+           progress: Progress) -> tuple[CatalogueEntry | None, bool]:
+    """All pages into the spool, by body; the entry of the source's catalogue, and whether there is something to submit:
+    nothing is even asked for where the entry says that what is public is not open any more. Raises HarvestError where
+    the listing is not whole."""
     transport = open_transport(source, source.secret(os.environ), breaker=breaker.Breaker(source.name),
                                allowed_hosts=toolkit.config["ckanext.gkopen.harvest.allowed_hosts"],
                                limits=LIMITS, sleep=lambda seconds: _rest(run, seconds))
@@ -142,6 +153,12 @@ def _fetch(run: dict[str, Any], source: Source, spool: Spool, report: Report, pr
         ledger.check_epoch(run)
         ckan_model.Session.commit()
         entry = transport.catalogue() if source.catalogue else None
+        if entry is not None and entry.open is False:
+            ledger.check_epoch(run)
+            held = withheld.not_open(run, source, report)
+            _end(run)()
+            if held:
+                return entry, False
         for page in transport.pages(None if source.complete else _since(run)):
             if run["dry_run"]:
                 ledger.check_epoch(run)
@@ -158,7 +175,12 @@ def _fetch(run: dict[str, Any], source: Source, spool: Spool, report: Report, pr
     if not spool.rows and source.organization_column is None:
         spool.write(source.organization, [])
     spool.flush()
-    return entry
+    return entry, True
+
+
+def _end(run: Mapping[str, Any]) -> Callable[[], object]:
+    """How a transaction of this run ends: a trial writes nothing."""
+    return ckan_model.Session.rollback if run["dry_run"] else ckan_model.Session.commit
 
 
 def _rest(run: dict[str, Any], seconds: float) -> None:
@@ -189,11 +211,11 @@ def _since(run: dict[str, Any]) -> Any:
         s=run["source_id"])
 
 
-def _submit(run: dict[str, Any], source: Source, spool: Spool, entry: Any, report: Report,
+def _submit(run: dict[str, Any], source: Source, spool: Spool, entry: CatalogueEntry | None, report: Report,
             progress: Progress) -> None:
     domain = get_domain(source.domain)
     catalogue = {name: value for name, value in asdict(entry).items() if name != "raw"} if entry else None
-    end = ckan_model.Session.rollback if run["dry_run"] else ckan_model.Session.commit
+    end = _end(run)
     named, apart = _bodies(source, spool)
     listed = [tables.Table(ids.dataset_id(domain.name, body["id"]), body, tuple(names), spool) for body, names in named]
     ledger.check_epoch(run)
@@ -213,7 +235,7 @@ def _submit(run: dict[str, Any], source: Source, spool: Spool, entry: Any, repor
         progress("check", number - len(together), len(listed))
     ledger.check_epoch(run)
     if source.complete and source.organization_column:
-        _absent(source, domain, {body["id"] for body, _ in named}, report)
+        withheld.bodies_not_named(source, domain, {body["id"] for body, _ in named}, report)
     report.set_aside(reports.set_aside(run["id"], apart))
     _tell_repeated(run, report)
     end()
@@ -253,15 +275,3 @@ def _bodies(source: Source,
         else:
             apart[reports.BODY_FOREIGN][name] = spool.lines(name)
     return list(found.values()), apart
-
-
-def _absent(source: Source, domain: Domain, listed: set[str], report: Report) -> None:
-    """Bodies that this source fed before and that a complete listing does not name at all: an alarm each."""
-    known = bodies.every()                                # a body that was deleted since is among them
-    for row in model.every(
-            "select distinct d.id, d.body_id from gkopen.dataset d join gkopen.submission s on s.dataset_id = d.id"
-            " and s.source = :source where d.domain = :domain and d.state = 'published'"
-            " and not d.body_id = any(cast(:listed as text[])) order by d.id",
-            source=f"source:{source.name}", domain=domain.name, listed=sorted(listed)):
-        if alarm := blast.empty(str(row["id"])):
-            report.hold(known[row["body_id"]]["name"], str(row["id"]), None, [alarm])

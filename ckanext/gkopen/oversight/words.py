@@ -97,6 +97,12 @@ RUN_ADVICE: Mapping[str, Text] = {
     "held": Text("变化异常，没有采用，公开数据不变。请核对来源后选择放行或放弃。",
                  "The change is unusual and was not taken over; what is public stays. Ask the source, then let it"
                  " through or discard it."),
+    "not_open": Text("来源的目录条目现在写明不向社会开放：没有采集，公开数据不变，等待人工决定。请向提供方核实："
+                     "确不再开放的，请撤回数据集；条目有误的，请其更正目录，下一次采集自动恢复。",
+                     "The source's catalogue entry now says that the data are not open: nothing was harvested, what is"
+                     " public stays, and a person decides. Ask the providing body: where they really are not open any"
+                     " more, withdraw the dataset; where the entry is wrong, have it mended, and the next run goes"
+                     " on."),
     "stopped": Text("来源的列有变化，没有采用，公开数据不变。请核对新旧列名后接受，或请来源改回。",
                     "The source's columns changed; nothing was taken over. Accept the new columns, or ask the source to"
                     " change them back."),
@@ -117,6 +123,8 @@ def run_advice(run: Mapping[str, Any]) -> list[Text]:
     if state in ("queued", "running", "failed", "cancelled"):
         return [RUN_ADVICE[state]]
     keys = [state] if state in ("held", "stopped", "incomplete") else []
+    if any(alarm["kind"] == "not_open" for entry in counts.get("held", []) for alarm in entry["alarms"]):
+        keys = ["not_open"]
     if run["dry_run"]:
         keys.append("dry")
     if any(outcome.get("state") == "returned" for outcome in counts.get("outcomes", [])):

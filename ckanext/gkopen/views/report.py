@@ -21,8 +21,8 @@ def of(run: Mapping[str, Any]) -> dict[str, Any]:
     """What the page shows of a run as `gkopen_run_show` answers it.
 
     `outcomes`: body and its title, state, revision's id; `rules`: code, severity, title, number, the worst first;
-    `revisions`: the ids of those that there are; `seconds`: of work, None while it goes on; `advice`: what to do, the
-    most urgent first.
+    `closed`: the source says that the data are not open any more; `revisions`: the ids of those that there are;
+    `seconds`: of work, None while it goes on; `advice`: what to do, the most urgent first.
     """
     counts = run["counts"] or {}
     outcomes = [{**outcome, "title": title(outcome["body"])} for outcome in counts.get("outcomes", [])]
@@ -31,6 +31,7 @@ def of(run: Mapping[str, Any]) -> dict[str, Any]:
             "stopped": [{**table, "title": title(table["body"]), "said": _drifts(table["drift"])}
                         for table in counts.get("stopped", [])],
             "buried": [{**table, "title": title(table["body"])} for table in counts.get("tombstones", [])],
+            "closed": any(alarm["kind"] == "not_open" for table in counts.get("held", []) for alarm in table["alarms"]),
             "unknown": list(counts.get("unknown_bodies", {}).items()), "seconds": _seconds(run),
             "advice": words.run_advice(run)}
 
