@@ -16,7 +16,7 @@ from ckan.plugins import toolkit
 from ckanext.gkopen import bodies, ids, model, pipeline, reports
 from ckanext.gkopen.checks.catalogue import severity_of
 from ckanext.gkopen.domains import get_domain
-from ckanext.gkopen.harvest import contract, ledger, tables
+from ckanext.gkopen.harvest import contract, ledger, progress, tables
 from ckanext.gkopen.harvest.report import Report
 from ckanext.gkopen.harvesters.filedrop import Dropped, FileDrop, Known, LeftThere
 from ckanext.gkopen.harvesters.source import Source
@@ -24,7 +24,7 @@ from ckanext.gkopen.records import Finding
 
 
 def take(run: dict[str, Any], source: Source, folder: Path, report: Report,
-         progress: Callable[[str, int, int | None], None]) -> None:
+         tell: Callable[[str, int, int | None], None]) -> None:
     """Submit every new file. What is left in the folder is told by findings of the run. Raises HarvestError."""
     body = bodies.find(source.organization)
     most = toolkit.config["ckanext.gkopen.submission_max_size"] * 1024 * 1024
@@ -41,6 +41,7 @@ def take(run: dict[str, Any], source: Source, folder: Path, report: Report,
         if outcome is None:
             report.pages += 1
             report.rows_fetched += item.rows or 0
+            _note(run, report)
             continue
         report.add(outcome, body["name"], outcome.rows_in)
         report.pages += 1
@@ -49,10 +50,16 @@ def take(run: dict[str, Any], source: Source, folder: Path, report: Report,
         if item.rows not in (None, outcome.rows_in) and not get_domain(source.domain).shapes:
             told.append(Finding("drop-rows-differ", severity_of("drop-rows-differ"), params={
                 "name": item.name, "told": item.rows, "found": outcome.rows_in}))
-        progress("check", report.pages, None)
+        _note(run, report)
+        tell("check", report.pages, None)
     ledger.check_epoch(run)
     _tell(run, told, report)
     end()
+
+
+def _note(run: dict[str, Any], report: Report) -> None:
+    progress.note(run, report, "check")
+    ckan_model.Session.commit()
 
 
 def _known(run: dict[str, Any]) -> Known:

@@ -23,7 +23,7 @@ from ckan import model as ckan_model
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, PendingRollbackError
 
 from ckanext.gkopen import blobs, ids, logs, model
-from ckanext.gkopen.harvest import breaker
+from ckanext.gkopen.harvest import breaker, progress
 from ckanext.gkopen.harvesters.base import Page
 from ckanext.gkopen.harvesters.source import Source
 
@@ -245,8 +245,7 @@ def _take_over(candidate: dict[str, Any]) -> dict[str, Any] | None:
     """
     epoch = model.value("update gkopen.source set epoch = epoch + 1 where id = :id returning epoch",
                         id=candidate["source_id"])
-    run = model.one("update gkopen.run set state = 'running', started_at = coalesce(started_at, now()), epoch = :epoch"
-                    " where id = :id and state in ('queued', 'running') returning *", id=candidate["id"], epoch=epoch)
+    run = progress.taken_over(candidate["id"], epoch)
     if run is None:
         ckan_model.Session.rollback()
         return None
@@ -296,14 +295,13 @@ def cancel(run_id: str, by: str) -> bool:
 
 
 def keep_page(run: dict[str, Any], page: Page) -> None:
-    """Store one page of the source, raw, and commit: a run that is resumed can show what it saw."""
+    """Store one page of the source, raw: a run that is resumed can show what it saw. The caller commits."""
     check_epoch(run)
     sha256 = blobs.put(page.raw, "application/json")
     model.execute("insert into gkopen.item (run_id, number, raw_sha256, rows, fetched_at) values (:run, :number, :sha,"
                   " :rows, :at) on conflict (run_id, number) do update set raw_sha256 = :sha, rows = :rows,"
                   " fetched_at = :at", run=run["id"], number=page.number, sha=sha256, rows=len(page.rows),
                   at=page.fetched_at)
-    ckan_model.Session.commit()
 
 
 def finish(run: dict[str, Any], state: str, counts: dict[str, Any], stages: dict[str, float],

@@ -6,7 +6,6 @@ nothing (docs/decisions/blast-radius.md).
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import tempfile
@@ -23,7 +22,7 @@ from ckan.plugins import toolkit
 from ckanext.gkopen import bodies, ids, model, pipeline, reports
 from ckanext.gkopen.checks.catalogue import severity_of
 from ckanext.gkopen.domains import get_domain
-from ckanext.gkopen.harvest import again, breaker, drops, ledger, tables, withheld
+from ckanext.gkopen.harvest import again, breaker, drops, endings, ledger, progress, tables, withheld
 from ckanext.gkopen.harvest.report import Report
 from ckanext.gkopen.harvest.spool import Spool
 from ckanext.gkopen.harvesters import Limits, open_transport
@@ -38,9 +37,6 @@ log = logging.getLogger(__name__)
 LIMITS = Limits()
 REPEATED = "listing-repeats"
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""How the system says that a file finds no room: on the disk, in a quota, below a limit."""
-
 Progress = Callable[[str, int, int | None], None]
 """(stage, done, total or None): called after each page, and when tables are done."""
 
@@ -49,7 +45,7 @@ def source_of(row: Mapping[str, Any]) -> Source:
     return Source(**row["config"])
 
 
-def carry_out(claim: ledger.Claim, progress: Progress = lambda *_: None) -> Report:
+def carry_out(claim: ledger.Claim, tell: Progress = lambda *_: None) -> Report:
     """Work a claimed run to its end. Problems of the source end the run as failed, with what to do; others are raised.
 
     A dry run examines and compares everything and rolls back.
@@ -58,45 +54,54 @@ def carry_out(claim: ledger.Claim, progress: Progress = lambda *_: None) -> Repo
     row = model.one("select * from gkopen.source where id = :id", id=run["source_id"])
     assert row is not None
     report, stages = Report(), {}
+    if run["deaths"] >= progress.DEATHS:
+        log.error("run %s of %s is not begun again: %s workers died at the same place of it", run["id"], row["name"],
+                  run["deaths"])
+        return _failed(run, report, endings.workers_died(run))
     try:
         source = source_of(row)
     except TypeError as problem:                          # kept by a version that knew other keys
         log.exception("the source %s of run %s cannot be read", row["name"], run["id"])
-        report.at_least("failed")
-        ledger.finish(run, report.state, report.counts(), stages, _own_fault(problem), None)
-        return report
-    error: dict[str, Any] | None = None
+        return _failed(run, report, endings.own_fault(problem))
+    error: dict[str, str] | None = None
     wait: float | None = None
     try:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gkopen-run-")))
             if source.transport == "filedrop":
                 with _timed(stages, "check"):
-                    drops.take(run, source, folder, report, progress)
+                    drops.take(run, source, folder, report, tell)
             else:
                 spool = Spool(folder)
                 stack.callback(spool.close)
                 with _timed(stages, "fetch"):
-                    entry, whole = _fetch(run, source, spool, report, progress)
+                    entry, whole = _fetch(run, source, spool, report, tell)
                 if whole:
                     with _timed(stages, "check"):
-                        _submit(run, source, spool, entry, report, progress)
+                        _submit(run, source, spool, entry, report, tell)
     except ledger.Cancelled as asked:
         ckan_model.Session.rollback()
         report.at_least("cancelled")
-        error = _cancelled(asked, report)
+        error = endings.cancelled(asked, report)
     except (HarvestError, SourceError, bodies.UnknownBody) as problem:
         ckan_model.Session.rollback()
         report.at_least("incomplete" if report.pages else "failed")
-        error, wait = _describe(problem), getattr(problem, "retry_after", None)
+        error, wait = endings.described(problem), getattr(problem, "retry_after", None)
     except (ledger.Fenced, *ledger.LOST):
         raise                                             # not this run's fault: whoever claims it next goes on
     except Exception as problem:
         ckan_model.Session.rollback()
         log.exception("run %s of %s ended by an error of the program", run["id"], source.name)
         report.at_least("failed")
-        error = _own_fault(problem)
+        error = endings.own_fault(problem)
     ledger.finish(run, report.state, report.counts(), stages, error, wait)
+    return report
+
+
+def _failed(run: dict[str, Any], report: Report, error: dict[str, str]) -> Report:
+    """End a run that cannot even begin."""
+    report.at_least("failed")
+    ledger.finish(run, report.state, report.counts(), {}, error)
     return report
 
 
@@ -108,40 +113,8 @@ def _timed(stages: dict[str, float], stage: str) -> Iterator[None]:
     stages[stage] = round(time.monotonic() - started, 3)
 
 
-def _describe(problem: Exception) -> dict[str, str]:
-    """Both languages and the kind of an error, for the report."""
-    if isinstance(problem, SourceError):                  # of a source that is kept: its file and lines are not here
-        zh, _, en = f"{problem.key}：{problem.message}".partition(" / ")
-        return {"kind": "SourceError", "zh": zh, "en": f"{problem.key}: {en}"}
-    zh, en = getattr(problem, "zh", None), getattr(problem, "en", None)
-    return {"kind": type(problem).__name__, "zh": zh or str(problem), "en": en or str(problem)}
-
-
-def _own_fault(problem: Exception) -> dict[str, str]:
-    """What is not the source's fault. The table that was worked on is not touched; those before it are whole."""
-    if isinstance(problem, OSError) and problem.errno in FULL:
-        return {"kind": "DiskFull",
-                "zh": "门户存储的磁盘已满，没有留下半成品；请管理员腾出空间，之后会自动重试。",
-                "en": "the disk of the portal's storage is full; nothing is half written. The administrator makes room,"
-                      " and the run is tried again by itself"}
-    return {"kind": type(problem).__name__,
-            "zh": "程序错误：已记入日志，数据未改动；请把运行编号告诉管理员",
-            "en": "an error of the program: it is in the log and nothing was changed;"
-                  " tell the administrator the run's id"}
-
-
-def _cancelled(asked: ledger.Cancelled, report: Report) -> dict[str, str]:
-    """How far a run came that was told to stop. Each table is taken in whole or not at all."""
-    done, rows = len(report.outcomes), report.rows_fetched
-    return {"kind": "Cancelled",
-            "zh": f"{asked.by} 取消了本次运行：已取 {report.pages} 页 {rows} 行，已处理 {done} 张表；"
-                  "其余未动，没有留下半成品。",
-            "en": f"{asked.by} cancelled the run: {report.pages} pages with {rows} rows had come, {done} tables were"
-                  " done; the others were not touched, and nothing is half written"}
-
-
 def _fetch(run: dict[str, Any], source: Source, spool: Spool, report: Report,
-           progress: Progress) -> tuple[CatalogueEntry | None, bool]:
+           tell: Progress) -> tuple[CatalogueEntry | None, bool]:
     """All pages into the spool, by body; the entry of the source's catalogue, and whether there is something to submit:
     nothing is even asked for where the entry says that what is public is not open any more. Raises HarvestError where
     the listing is not whole."""
@@ -162,15 +135,16 @@ def _fetch(run: dict[str, Any], source: Source, spool: Spool, report: Report,
         for page in transport.pages(None if source.complete else _since(run)):
             if run["dry_run"]:
                 ledger.check_epoch(run)
-                ckan_model.Session.commit()
             else:
                 ledger.keep_page(run, page)
+            report.pages += 1
+            report.rows_fetched += len(page.rows)
+            progress.note(run, report, "fetch", page.total)
+            ckan_model.Session.commit()
             column = source.organization_column
             for row in page.rows:
                 spool.write((row.get(column) or "") if column else source.organization, [row])
-            report.pages += 1
-            report.rows_fetched += len(page.rows)
-            progress("fetch", report.rows_fetched, page.total)
+            tell("fetch", report.rows_fetched, page.total)
         report.repeated = transport.repeated
     if not spool.rows and source.organization_column is None:
         spool.write(source.organization, [])
@@ -212,7 +186,7 @@ def _since(run: dict[str, Any]) -> Any:
 
 
 def _submit(run: dict[str, Any], source: Source, spool: Spool, entry: CatalogueEntry | None, report: Report,
-            progress: Progress) -> None:
+            tell: Progress) -> None:
     domain = get_domain(source.domain)
     catalogue = {name: value for name, value in asdict(entry).items() if name != "raw"} if entry else None
     end = _end(run)
@@ -223,6 +197,8 @@ def _submit(run: dict[str, Any], source: Source, spool: Spool, entry: CatalogueE
     known = again.unchanged(run, f"source:{source.name}", read_by,
                             {table.dataset_id: table.fingerprint for table in listed})
     end()
+    progress.note(run, report, "check", len(listed))
+    ckan_model.Session.commit()
     together: list[tables.Table] = []
     for number, table in enumerate(listed, 1):
         if table.dataset_id in known:
@@ -232,7 +208,9 @@ def _submit(run: dict[str, Any], source: Source, spool: Spool, entry: CatalogueE
         if tables.enough(together) or number == len(listed):
             tables.carry_out(run, source, domain, together, catalogue, report, end)
             together = []
-        progress("check", number - len(together), len(listed))
+            progress.note(run, report, "check", len(listed))
+            ckan_model.Session.commit()
+        tell("check", number - len(together), len(listed))
     ledger.check_epoch(run)
     if source.complete and source.organization_column:
         withheld.bodies_not_named(source, domain, {body["id"] for body, _ in named}, report)

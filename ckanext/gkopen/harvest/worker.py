@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from ckan import model as ckan_model
 
 from ckanext.gkopen import model
-from ckanext.gkopen.harvest import ledger, run
+from ckanext.gkopen.harvest import ledger, progress, run
 from ckanext.gkopen.oversight import rounds
 from ckanext.gkopen.publish import files, outbox, table
 from ckanext.gkopen.push import queue
@@ -98,6 +98,9 @@ def _round(stop: threading.Event) -> bool | None:
             busy = True
             try:
                 run.carry_out(claim)
+            except ledger.LOST:
+                progress.survived(claim.run)              # where the database is away, this says so too
+                raise
             finally:
                 claim.release()
     except ledger.Fenced as fenced:
