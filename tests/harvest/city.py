@@ -56,13 +56,25 @@ def harvest(name: str = SOURCE, *, dry_run: bool = False) -> dict[str, Any]:
     """One run to its end; the run's row."""
     run_id = ledger.enqueue(ledger.find_source(name), "manual", "test", dry_run=dry_run)
     ckan_model.Session.commit()
+    return carry_out(run_id)
+
+
+def carry_out(run_id: str, tell: run.Progress = lambda *_: None) -> dict[str, Any]:
+    """What a worker does with a run that is queued, or whose worker died; the run's row."""
     claim = ledger.claim(run_id)
     assert claim is not None
     try:
-        run.carry_out(claim)
+        run.carry_out(claim, tell)
     finally:
         claim.release()
     return run_of(run_id)
+
+
+def resumed(run_id: Any) -> dict[str, Any]:
+    """A run that ended, carried out again as if its worker had died before it closed the run; the run's row."""
+    model.execute("update gkopen.run set state = 'running', finished_at = null where id = :id", id=run_id)
+    ckan_model.Session.commit()
+    return carry_out(str(run_id))
 
 
 def run_of(run_id: Any) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from ckan import model as ckan_model
 from sqlalchemy.exc import OperationalError
 
 from ckanext.gkopen import model
-from ckanext.gkopen.harvest import ledger, progress, run, tables, worker
-from tests.harvest.city import SOURCE, City, public_rows, revisions, run_of
+from ckanext.gkopen.harvest import ledger, progress, tables, worker
+from tests.harvest.city import SOURCE, City, carry_out, public_rows, revisions, run_of
 
 PAGES = 6
 
@@ -38,8 +38,6 @@ def queued() -> str:
 
 def worked(run_id: str, stage: str, after: int) -> dict[str, Any]:
     """A worker takes the run and is killed in this stage after so many pages, where it comes so far."""
-    claim = ledger.claim(run_id)
-    assert claim is not None
     seen = 0
 
     def tell(now: str, _done: int, _total: int | None) -> None:
@@ -49,12 +47,10 @@ def worked(run_id: str, stage: str, after: int) -> dict[str, Any]:
             raise Killed
 
     try:
-        run.carry_out(claim, tell)
+        return carry_out(run_id, tell)
     except Killed:
         ckan_model.Session.rollback()
-    finally:
-        claim.release()
-    return run_of(run_id)
+        return run_of(run_id)
 
 
 @pytest.mark.parametrize(("stage", "after", "place"), [("fetch", 3, "3 页"), ("check", 1, "1 张表")])

@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ckan import model as ckan_model
 
 from ckanext.gkopen import model
-from ckanext.gkopen.harvest import ledger, run
-from tests.harvest.city import City, harvest, run_of
+from tests.harvest.city import City, harvest, resumed
 from tests.harvest.conftest import public as public
 from tests.harvest.conftest import town as town
 
@@ -31,14 +29,7 @@ def test_asked_again_and_resumed(public: City, left: int) -> None:
     assert second["state"] == "held"
     assert found(second["id"]) == once, "asked again, it says the same of the same rows"
     assert found(second["id"])[0] > 0
-    # As if the worker had died after its last table and before it closed the run.
-    model.execute("update gkopen.run set state = 'running', finished_at = null where id = :id", id=second["id"])
-    ckan_model.Session.commit()
-    claim = ledger.claim(str(second["id"]))
-    assert claim is not None
-    run.carry_out(claim)
-    claim.release()
-    third = run_of(second["id"])
+    third = resumed(second["id"])
     assert (third["state"], third["error"]) == ("held", None)
     for name in ("rows_in", "rows_ok", "rows_quarantined", "rows_duplicate", "findings", "held"):
         assert third["counts"][name] == second["counts"][name], name
