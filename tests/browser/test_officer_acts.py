@@ -16,11 +16,11 @@ from playwright.sync_api import expect
 from werkzeug.datastructures import FileStorage
 
 from ckanext.gkopen import model
-from ckanext.gkopen.harvest import ledger, run
 from ckanext.gkopen.simulator.server import running
 from tests.browser.chromium import NARROW
 from tests.browser.conftest import HEADER, ROWS, Portal
 from tests.browser.test_officer_pages import choose
+from tests.harvest.city import carry_out
 from tests.people import call
 
 CITY = files("ckanext.gkopen") / "simulator" / "city"
@@ -36,17 +36,6 @@ def source(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
                                                                                  f"{portal.cast.body}\n")
     with running(Path(str(CITY)), SECRET) as (url, _):
         yield call("gkopen_source_create", portal.cast.admin, source=text, platform=url)["name"]
-
-
-def carry_out(run_id: str) -> None:
-    """What a worker does with a queued run."""
-    claim = ledger.claim(run_id)
-    assert claim is not None
-    try:
-        run.carry_out(claim)
-    finally:
-        claim.release()
-    ckan_model.Session.remove()
 
 
 def test_the_check_warns_before_public_rows_go(published: Portal, visit: Callable[..., Any]) -> None:
@@ -147,6 +136,27 @@ def test_harvest_now_leads_to_a_report_that_adds_up(source: str, portal: Portal,
         assert page.evaluate("document.scrollingElement.scrollWidth - innerWidth") <= 0
         page.click("main >> text=查看版本")
         assert re.search("/review/[0-9a-f-]{36}$", page.url)
+
+
+def test_a_run_under_way_says_how_far_it_has_come(source: str, portal: Portal, visit: Callable[..., Any]) -> None:
+    model.execute("update gkopen.source set config = jsonb_set(config, '{page_size}', '90') where name = :s", s=source)
+    run_id = call("gkopen_run_create", portal.cast.officer, source=source)["id"]
+    said: dict[str, list[str]] = {}
+    with visit(portal.cast.officer) as page:
+
+        def look(stage: str, done: int, total: int | None) -> None:
+            page.goto(f"/office/runs/{run_id}")
+            said.setdefault(stage, []).append(page.locator("#progress").inner_text())
+            if stage == "fetch":
+                expect(page.locator("#progress dd").nth(2)).to_have_text(f"{done} / {total}")
+
+        page.goto(f"/office/runs/{run_id}")
+        expect(page.locator("#progress")).to_contain_text("正在等待采集任务程序")
+        carry_out(run_id, look)
+        assert len(said["fetch"]) > 1 and "正在获取" not in said["fetch"][0], said
+        assert "1 / 1" in said["check"][-1] and "待审或待决定" in said["check"][-1]
+        page.goto(f"/office/runs/{run_id}")
+        expect(page.locator("#progress")).to_have_count(0)
 
 
 def test_a_failed_run_says_what_to_do_in_the_readers_language(source: str, portal: Portal, visit: Callable[..., Any],

@@ -12,9 +12,10 @@ from ckan import model as ckan_model
 from ckanext.gkopen import demo, intake, model
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.examine import File
-from ckanext.gkopen.harvest import ledger, run, tables
+from ckanext.gkopen.harvest import ledger, tables
 from ckanext.gkopen.review import audit
-from tests.harvest.city import SOURCE, City, harvest, run_of
+from tests.harvest.city import SOURCE, City, carry_out, harvest, resumed
+from tests.people import call
 
 BODIES = 6
 BROKEN = "第3街道办"
@@ -57,6 +58,21 @@ def kept() -> list[tuple[Any, ...]]:
         " join gkopen.submission s on s.id = r.submission_id where r.state = 'held' order by d.name")]
 
 
+def test_the_officer_of_one_body_reads_how_far_a_run_of_many_has_come(listed: City) -> None:
+    run_id = ledger.enqueue(ledger.find_source(SOURCE), "manual", "test")
+    ckan_model.Session.commit()
+    told: dict[str, dict[str, Any]] = {}
+
+    def look(*_: Any) -> None:
+        told.update({who: call("gkopen_run_show", who, id=run_id)["progress"] for who in ("office", "officer")})
+
+    carry_out(run_id, look)
+    assert told["office"] == {"stage": "check", "pages": 1, "rows": 60, "tables": BODIES, "held": BODIES,
+                              "total": BODIES}
+    assert told["officer"] == {"stage": "check", "pages": 1}
+    assert call("gkopen_run_show", "office", id=run_id)["progress"] is None, "it has ended: its report says all"
+
+
 def test_together_is_the_same_as_one_by_one(listed: City, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
     take_in = intake.examine_all
@@ -90,15 +106,9 @@ def test_one_that_fails_is_left_out(listed: City, monkeypatch: pytest.MonkeyPatc
     assert len(kept()) == BODIES - 1 and not any(BROKEN in str(each) for each in kept())
     assert model.value("select count(*) from gkopen.submission") == BODIES - 1
     assert [outcome["state"] for outcome in row["counts"]["outcomes"]] == ["held"] * (BODIES - 1)
-    # As if its worker had died: the run goes on where it was, and only what is missing is made.
+    # The run goes on where it was, and only what is missing is made.
     before = [each[1] for each in kept()]
-    model.execute("update gkopen.run set state = 'running', finished_at = null where id = :id", id=row["id"])
-    ckan_model.Session.commit()
-    claim = ledger.claim(str(row["id"]))
-    assert claim is not None
-    run.carry_out(claim)
-    claim.release()
-    again = run_of(row["id"])
+    again = resumed(row["id"])
     assert again["state"] == "partly" and again["error"] is None
     assert sorted(outcome["state"] for outcome in again["counts"]["outcomes"]) == ["held"] + ["repeated"] * (BODIES - 1)
     assert len(kept()) == model.value("select count(*) from gkopen.revision") == BODIES == len(before) + 1

@@ -33,6 +33,16 @@ def note(run: Mapping[str, Any], report: Report, stage: str, total: int | None =
                   told=model.dump(told), id=run["id"], epoch=run["epoch"])
 
 
+def shown(run: Mapping[str, Any], *, whole: bool) -> dict[str, Any] | None:
+    """What a person reads of a run that is under way; None of others, and before the first page came.
+
+    `whole`: whether all of it is of the person's bodies; else rows and tables are left out, as in its report.
+    """
+    if run["state"] != "running" or not run["progress"]:
+        return None
+    return {name: value for name, value in run["progress"].items() if whole or name in ("stage", "pages")}
+
+
 def survived(run: Mapping[str, Any]) -> None:
     """Its work was cut off (the database was away), and the worker lives: the run did not kill it."""
     ckan_model.Session.rollback()

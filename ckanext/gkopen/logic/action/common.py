@@ -126,7 +126,8 @@ def visible_run(context: Any, data_dict: Mapping[str, Any], name: str = "id") ->
     missing = toolkit.ObjectNotFound(toolkit._(
         "There is no run {id} that you may see: gkopen_run_list (gkopen run list) names them all.").format(
             id=data_dict.get(name)))
-    row = model.one("select r.*, s.name as source, s.organization, s.domain from gkopen.run r join gkopen.source s"
+    row = model.one("select r.*, s.name as source, s.organization, s.domain,"
+                    " s.config->>'organization_column' as organization_column from gkopen.run r join gkopen.source s"
                     " on s.id = r.source_id where r.id = :id", id=uuid_of(data_dict, missing, name))
     names = visible_names(context)
     if row is None or (names is not None and row["organization"] not in names):

@@ -12,7 +12,7 @@ from ckan.plugins import toolkit
 
 from ckanext.gkopen import bodies, model
 from ckanext.gkopen.domains import get_domain
-from ckanext.gkopen.harvest import breaker, ledger, report
+from ckanext.gkopen.harvest import breaker, ledger, progress, report
 from ckanext.gkopen.harvesters.source import load_source
 from ckanext.gkopen.logic import clock, paging
 from ckanext.gkopen.logic.action.common import need, speaking, user_of, visible_names, visible_run
@@ -99,8 +99,11 @@ def gkopen_run_list(context: Any, data_dict: Any) -> dict[str, Any]:
 
 @toolkit.side_effect_free
 def gkopen_run_show(context: Any, data_dict: Any) -> dict[str, Any]:
-    """One run with its report; of a source of many bodies, what is of the caller's. :param id:"""
-    return _run(visible_run(context, data_dict), visible_names(context))
+    """One run with its report, or how far it has come; of a source of many bodies, what is of the caller's. :param id:
+    """
+    row, names = visible_run(context, data_dict), visible_names(context)
+    whole = names is None or row["organization_column"] is None
+    return _run(row, names) | {"progress": progress.shown(row, whole=whole)}
 
 
 def _save(context: Any, data_dict: Any, *, replace: bool) -> dict[str, Any]:
