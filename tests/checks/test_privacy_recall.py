@@ -151,6 +151,14 @@ def test_without_a_scan_nothing_goes_on(site: Any, monkeypatch: pytest.MonkeyPat
     assert call("gkopen_revision_list", cast.office, state="held")["results"] == []
 
 
+def test_a_scan_that_takes_too_long_is_given_up_and_nothing_goes_on(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(privacy, "PATIENCE", -1.0)
+    cast = make_cast()
+    outcome = submit(cast, *FIRST, FIRST[0].replace("NT-2024-001", "NT-2024-977 13912345678"))
+    assert (outcome["state"], outcome["findings"]) == ("returned", {"privacy-scan-too-long": 1})
+    assert call("gkopen_revision_list", cast.office, state="held")["results"] == []
+
+
 def test_no_setting_switches_the_scan_off(site: Any) -> None:
     ours = [str(key) for key in toolkit.config if str(key).startswith("ckanext.gkopen.")]
     assert ours and not [key for key in ours if "privacy" in key or "scan" in key]

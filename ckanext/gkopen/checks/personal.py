@@ -55,20 +55,25 @@ def context_of(label: str, privacy: str) -> Context:
 
 
 def judge(text: str, context: Context = Context()) -> set[str]:
-    """Kinds of personal data in one text, disguises undone (width, invisible marks, spaces, Chinese digits)."""
+    """Kinds of personal data in one text, disguises undone (width, invisible marks, spaces, Chinese digits).
+
+    Its time grows with the length of the text and no faster, whatever stands in it.
+    """
     flat = narrow(text.translate(_MARKS))
     if re.search(r"[零〇一二三四五六七八九]{11}", flat):
         flat = re.sub(r"[零〇一二三四五六七八九]{11,}", lambda m: m.group().translate(_CHINESE_DIGITS), flat)
     kinds: set[str] = set()
     if _EMAIL.search(flat):
         kinds.add("email")
-    rest = flat
-    for match in _LONG_NUMBER.finditer(flat):
-        digits = re.sub(r"[^0-9Xx]", "", match.group())
-        kind = _long_number(digits, match.group(), context)
-        if kind:
-            kinds.add(kind)
-            rest = rest.replace(match.group(), " ")
+
+    def blank(match: re.Match[str]) -> str:
+        kind = _long_number(re.sub(r"[^0-9Xx]", "", match.group()), match.group(), context)
+        if kind is None:
+            return match.group()
+        kinds.add(kind)
+        return " "
+
+    rest = _LONG_NUMBER.sub(blank, flat)
     whole = flat.strip()
     for match in _MOBILE.finditer(rest):
         alone = match.group().strip() == whole

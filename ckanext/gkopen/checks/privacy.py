@@ -9,6 +9,7 @@ it stands alone, and column context decides for weak signs.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from itertools import repeat
 
@@ -47,6 +48,9 @@ _CANDIDATE = "|".join((
     r"[零〇一二三四五六七八九]{11}",
 ))
 _PERMIT_CANDIDATE = r"[EeGgPpSsDdHhMm][A-Za-z]?[0-9]{7}"
+PATIENCE = 600.0
+"""Seconds of processor time that a column may take. The largest file that may be submitted (200 MB), all of it one
+column of digits in disguise, takes some 80."""
 _FEW = 2_000
 """Up to so many rows the making of the pattern costs more than its use: all columns are looked at together."""
 _READ_TYPES = frozenset(["money", "decimal", "integer", "percent", "date", "datetime", "year", "month", "period",
@@ -60,8 +64,13 @@ _PLACES = {
 }
 
 
+class TooLong(Exception):
+    """The scan of a column was given up."""
+
+
 def gate(domain: Domain, rows: Rows, made: Made, findings: Findings) -> None:
-    """Scans every column of the source; a row with a hit is quarantined. A crash of the scan refuses the files.
+    """Scans every column of the source; a row with a hit is quarantined. A scan that crashes, or takes longer than
+    PATIENCE, refuses the files.
 
     A cell that was read as a date, a figure or a code of a list is no text: it is left out.
     """
@@ -81,6 +90,8 @@ def gate(domain: Domain, rows: Rows, made: Made, findings: Findings) -> None:
             _outside(file, number, findings)
     except MemoryError:
         raise
+    except TooLong as error:
+        raise refuse("privacy-scan-too-long", minutes=round(PATIENCE / 60)) from error
     except Exception as error:
         raise refuse("privacy-scan-failed", reason=type(error).__name__) from error
 
@@ -139,9 +150,10 @@ def scan(column: pa.Array, label: str = "", privacy: str = "none",
          look: np.ndarray | None = None) -> dict[str, np.ndarray]:
     """Kind → mask of the rows whose text holds such a thing. `label`, `privacy`: of the column, to tell codes apart.
 
-    `look`: the rows that a first look found, where one was taken already.
+    `look`: the rows that a first look found, where one was taken already. Raises TooLong.
     """
     found: dict[str, np.ndarray] = {}
+    end = time.thread_time() + PATIENCE                   # a machine that is busy or asleep is no fault of the file
     context = context_of(label, privacy)
     encoded = column.dictionary_encode() if look is None and _repeats(column) else None
     words = encoded.dictionary if encoded is not None else column
@@ -152,7 +164,11 @@ def scan(column: pa.Array, label: str = "", privacy: str = "none",
     if not len(places):
         return found
     texts = words.take(pa.array(places)).to_pylist()
-    known = {text: judge(text, context) for text in set(texts)}
+    known: dict[str, set[str]] = {}
+    for text in set(texts):
+        if time.thread_time() > end:
+            raise TooLong
+        known[text] = judge(text, context)
     kinds = [known[text] for text in texts]
     for kind in sorted(set().union(*kinds)):
         hit = np.zeros(len(words), bool)
