@@ -7,13 +7,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
+import pyarrow as pa
 from ckan import model as ckan_model
 
 from ckanext.gkopen import blobs, changesets, model, parts, pipeline
+from ckanext.gkopen.checks import privacy
 from ckanext.gkopen.domains import Domain, get_domain
 from ckanext.gkopen.publish import publication
 from ckanext.gkopen.publish.publication import Approved
 from ckanext.gkopen.push import tokens
+from ckanext.gkopen.records import Unreadable
 from ckanext.gkopen.review import audit, sealing
 
 N_ = str          # marks a text for translation where it is not passed to Refused at once
@@ -252,7 +255,8 @@ def _compare_again(revision: Mapping[str, Any], changes: list[dict[str, Any]], p
 
 
 def _change(dataset: Mapping[str, Any], part: str, base: str | None, new: str | None) -> changesets.Change:
-    """The change of one part between two stored contents. Raises Refused for one that was withdrawn."""
+    """The change of one part between two stored contents. Raises Refused for one that was withdrawn, or in which the
+    privacy gate of today finds something: it was published under the rules of its time."""
     try:
         contents = [sealing.read(dataset["id"], sha256) if sha256 else None for sha256 in (base, new)]
     except blobs.Sealed as error:
@@ -262,7 +266,21 @@ def _change(dataset: Mapping[str, Any], part: str, base: str | None, new: str | 
         return changesets.Change(part, base, new, None, changed=1)
     domain = get_domain(dataset["domain"])
     old, target = (parts.read_part(domain, data) if data is not None else None for data in contents)
+    if target is not None:
+        _scan(domain, target)
     return changesets.change_between(domain, part, (base, old), (new, target))
+
+
+def _scan(domain: Domain, content: pa.Table) -> None:
+    try:
+        found = privacy.scan_content(domain, content)
+    except Unreadable as error:
+        raise Refused("The privacy scan of this content did not come to its end, so that it cannot be published again."
+                      " Tell the administrator.") from error
+    if found:
+        raise Refused("By today's rules this content perhaps holds personal data, so that it cannot be published"
+                      " again: {columns}. Submit the table anew without them.",
+                      columns=", ".join(f"{title} ({rows})" for title, rows in found.items()))
 
 
 def _id(uuid: Any) -> str | None:
