@@ -58,13 +58,13 @@ def of_run(run_id: str | None, told: Sequence[Told]) -> None:
     """What a run found in datasets of which it holds nothing new: findings, and the rows that it set apart.
 
     A source that is bad in the same way every day would fill the disk: only the newest such run of a dataset keeps
-    them.
+    them, of each file that was dropped for it.
     """
     if run_id is None or not told:
         return
     for table in ("finding", "quarantine"):
         model.execute(f"delete from gkopen.{table} t using gkopen.run r, gkopen.run mine where t.run_id = r.id"
-                      " and r.source_id = mine.source_id and mine.id = :run"
+                      " and r.source_id = mine.source_id and mine.id = :run and r.id <> mine.id"
                       " and t.dataset_id = any(cast(:datasets as uuid[])) and t.revision_id is null",
                       run=run_id, datasets=[str(each.dataset_id) for each in told])
     store(told)

@@ -15,9 +15,10 @@ import pytest
 from ckan.plugins import toolkit
 
 from ckanext.gkopen import blobs, model
-from ckanext.gkopen.harvest import ledger, run
+from ckanext.gkopen.harvest import contract
 from ckanext.gkopen.harvesters import SourceRefused, SourceUnreachable, filedrop, load_source
 from ckanext.gkopen.harvesters.filedrop import Dropped, FileDrop, Known
+from tests.harvest import city
 from tests.leaks.world import HEADER, row
 from tests.people import call, make_cast
 
@@ -188,15 +189,7 @@ def harvested(site: Any, drop: Drop, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 
 def harvest(*, dry_run: bool = False) -> dict[str, Any]:
-    run_id = ledger.enqueue(ledger.find_source("drop"), "manual", "test", dry_run=dry_run)
-    model.execute("commit")
-    claim = ledger.claim(run_id)
-    assert claim is not None
-    try:
-        run.carry_out(claim)
-    finally:
-        claim.release()
-    return call("gkopen_run_show", "portal-admin", id=run_id)
+    return call("gkopen_run_show", "portal-admin", id=str(city.harvest("drop", dry_run=dry_run)["id"]))
 
 
 def csv(*rows: str) -> bytes:
@@ -256,6 +249,9 @@ def test_changed_columns_stop_a_file_with_a_proposal_until_they_are_accepted(har
     assert [(one["kind"], one["label"], one.get("to")) for one in drifts] == [
         ("renamed", "中标供应商", "成交单位名称"), ("retyped", "预算金额(万元)", None)]
     assert call("gkopen_revision_list", "li-officer", state="held")["results"] == []
+    assert kept_of(told) == {"2.csv": ["column-renamed"], "3.csv": ["column-kind-changed"]}
+    told = call("gkopen_run_show", "portal-admin", id=str(city.resumed(told["id"])["id"]))
+    assert kept_of(told) == {"2.csv": ["column-renamed"], "3.csv": ["column-kind-changed"]}, "resumed, it says the same"
     assert harvest()["state"] == "stopped", "until a person decides, or the file is mended"
     (harvested.folder / "3.csv").unlink()
     (harvested.folder / "3.csv.manifest.json").unlink()
@@ -265,6 +261,34 @@ def test_changed_columns_stop_a_file_with_a_proposal_until_they_are_accepted(har
     assert harvest()["state"] == "done"
     [held] = call("gkopen_revision_list", "li-officer", state="held")["results"]
     assert held["summary"]["changed"] == 5
+
+
+def kept_of(told: dict[str, Any]) -> dict[str, list[str]]:
+    """File → codes of its findings, of a run that has a profile and findings of each file at which it stopped."""
+    profiles = model.every("select drift from gkopen.profile where run_id = :id order by id", id=told["id"])
+    codes = [found["code"] for found in call("gkopen_finding_list", "li-officer", run=told["id"])["results"]]
+    entries = told["counts"]["stopped"]
+    assert [row["drift"] for row in profiles] == [entry["drift"] for entry in entries]
+    assert codes == [contract.CODES[drift["kind"]] for entry in entries for drift in entry["drift"]]
+    return {entry["file"]: [contract.CODES[drift["kind"]] for drift in entry["drift"]] for entry in entries}
+
+
+def test_files_that_change_nothing_keep_their_findings_beside_each_other(harvested: Drop) -> None:
+    def table(name: str, number: int) -> bytes:
+        bad = row(9, f"坏{name}").replace("2024-05", "2024-13")
+        return csv(row(number, f"采购{number}", month=number), bad)
+
+    for name, number in (("1.csv", 1), ("2.csv", 2)):
+        harvested.put(name, table(name, number), rows=2)
+        harvest()
+        [held] = call("gkopen_revision_list", "li-officer", state="held")["results"]
+        call("gkopen_revision_approve", "wang-reviewer", id=held["id"], digest=held["digest"])
+    for name, number in (("3.csv", 1), ("4.csv", 2)):     # other bytes, and nothing that is not public
+        harvested.put(name, table(name, number), rows=2)
+    told = harvest()
+    assert {outcome["state"] for outcome in told["counts"]["outcomes"]} == {"unchanged"}
+    assert model.value("select count(*) from gkopen.quarantine where run_id = :id", id=told["id"]) == 2
+    assert told["counts"]["rows_quarantined"] == 2
 
 
 def test_a_folder_that_is_away_fails_the_run_in_words(harvested: Drop) -> None:

@@ -167,7 +167,8 @@ def _print_report(run: dict[str, Any]) -> None:
         for entry in counts.get("held", []):
             click.echo(f"  {entry['body']}: held, {', '.join(map(_alarm, entry['alarms']))}")
         for entry in counts.get("stopped", []):
-            click.echo(f"  {entry['body']}: stopped, {entry['rows']} rows left alone, columns changed:")
+            file = f" {entry['file']}" if entry.get("file") else ""
+            click.echo(f"  {entry['body']}{file}: stopped, {entry['rows']} rows left alone, columns changed:")
             for drift in entry["drift"]:
                 click.echo("    " + " ".join(f"{name}={value}" for name, value in drift.items()))
         for entry in counts.get("tombstones", []):

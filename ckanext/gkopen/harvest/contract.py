@@ -271,17 +271,19 @@ def findings(drifts: Iterable[Drift]) -> list[Finding]:
     """What the officer reads of it."""
     found = []
     for drift in drifts:
-        code = {"removed": "column-removed", "renamed": "column-renamed", "retyped": "column-retyped",
-                "exchanged": "column-exchanged", "foreign": "rows-foreign"}[drift.kind]
         params: dict[str, Any] = {"nearest": [], "to": drift.to, "confidence": drift.confidence, "count": drift.rows,
                                   "of": drift.of}
         if drift.kind == "retyped":
-            code, params = "column-kind-changed", {"was": KINDS.get(drift.was or "", drift.was),
-                                                   "now": KINDS.get(drift.now or "", drift.now)}
+            params = {"was": KINDS.get(drift.was or "", drift.was), "now": KINDS.get(drift.now or "", drift.now)}
+        code = CODES[drift.kind]
         found.append(Finding(code, severity_of(code), label=drift.label or None, field=drift.field,
                              params={name: value for name, value in params.items() if value is not None}))
     return found
 
+
+CODES = {"removed": "column-removed", "renamed": "column-renamed", "retyped": "column-kind-changed",
+         "exchanged": "column-exchanged", "foreign": "rows-foreign"}
+"""Kind of a drift → code of its finding."""
 
 KINDS = {"number": {"zh": "数值", "en": "numbers"}, "date": {"zh": "日期", "en": "dates"},
          "code": {"zh": "代码", "en": "codes"}, "text": {"zh": "文字", "en": "texts"}}
@@ -324,14 +326,20 @@ def keep(run: Mapping[str, Any], seen: Sequence[Seen]) -> None:
           model.dump([drift.as_dict() for drift in each.drifts])) for each in seen])
 
 
+def forget(run: Mapping[str, Any], datasets: Sequence[str]) -> None:
+    """A run that is resumed stops at its tables anew: what it kept of them before goes, once, before the first of them.
+    """
+    model.execute("delete from gkopen.profile where run_id = :run and dataset_id = any(cast(:datasets as uuid[]))"
+                  " and submission_id is null", run=run["id"], datasets=list(datasets))
+    model.execute("delete from gkopen.finding where run_id = :run and dataset_id = any(cast(:datasets as uuid[]))"
+                  " and revision_id is null and code = any(:codes)", run=run["id"], datasets=list(datasets),
+                  codes=list(CODES.values()))
+
+
 def stop(dataset_id: str, domain: Domain, body: Mapping[str, Any], run: Mapping[str, Any], now: Profile,
          drifts: Sequence[Drift], found: list[Finding]) -> None:
-    """Keep what stopped a table: its columns, the proposals and the findings. A run that is resumed does it anew."""
+    """Keep what stopped a table: its columns, the proposals and the findings."""
     changesets.open_dataset(domain, body)
-    # A run of dropped files has several tables of one dataset: what was submitted of it stays.
-    for table, own in (("profile", "submission_id"), ("finding", "revision_id")):
-        model.execute(f"delete from gkopen.{table} where run_id = :run and dataset_id = :d and {own} is null",
-                      run=run["id"], d=dataset_id)
     keep(run, [Seen(dataset_id, now, None, drifts)])
     reports.store_findings(found, dataset_id, None, str(run["id"]))
 

@@ -31,6 +31,9 @@ def take(run: dict[str, Any], source: Source, folder: Path, report: Report,
     drop = FileDrop(source, toolkit.config["ckanext.gkopen.harvest.drop_root"], limit=most, now=datetime.now(UTC))
     end = ckan_model.Session.rollback if run["dry_run"] else ckan_model.Session.commit
     told: list[Finding] = []
+    ledger.check_epoch(run)
+    contract.forget(run, [ids.dataset_id(source.domain, body["id"])])
+    end()
     for item in drop.files(folder, _known(run)):
         ledger.check_epoch(run)
         if isinstance(item, LeftThere):
@@ -81,7 +84,7 @@ def _table(run: dict[str, Any], source: Source, body: dict[str, Any], file: Drop
     if drifts:
         found = contract.findings(drifts)
         contract.stop(dataset_id, domain, body, run, now, drifts, found)
-        report.stop(body["name"], dataset_id, file.rows or 0, drifts, found)
+        report.stop(body["name"], dataset_id, file.rows or 0, drifts, found, file.name)
         return None
     outcome = _submit(run, source, body, file)
     if outcome.state in ("held", "frozen"):

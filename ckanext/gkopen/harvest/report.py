@@ -84,9 +84,10 @@ class Report:
                 self.vanished[body] = alarm["public"]
         self.at_least("held")
 
-    def stop(self, body: str, dataset_id: str, rows: int, drifts: Iterable[Drift], found: Iterable[Finding]) -> None:
-        """A table is left alone: its columns are not what was accepted."""
-        self.stopped.append({"body": body, "dataset": dataset_id, "rows": rows,
+    def stop(self, body: str, dataset_id: str, rows: int, drifts: Iterable[Drift], found: Iterable[Finding],
+             file: str | None = None) -> None:
+        """A table is left alone: its columns are not what was accepted. `file`: the one that held it."""
+        self.stopped.append({"body": body, "dataset": dataset_id, "rows": rows, "file": file,
                              "drift": [drift.as_dict() for drift in drifts]})
         self.outcomes.append({"body": body, "state": "stopped", "revision": None, "dataset": dataset_id})
         self._of(body)["rows_unread"] += rows

@@ -124,6 +124,7 @@ def _together(run: dict[str, Any], source: Source, domain: Domain, written: Sequ
         drifts = contract.compare(was, now, source.mapping, contract.foreign_rows(rows, was))
         if drifts:
             found = contract.findings(drifts)
+            contract.forget(run, [table.dataset_id])
             contract.stop(table.dataset_id, domain, table.body, run, now, drifts, found)
             told[table.dataset_id] = _stopped(table, drifts, found)
         else:
