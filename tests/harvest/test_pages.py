@@ -71,6 +71,31 @@ def test_sources_that_fail_come_first_and_say_why(public: City, office: Any) -> 
     assert listed["last_state"] == "partly", "a trial is no run of the source"
 
 
+def test_a_source_with_rows_set_aside_is_not_called_well(public: City, office: Any) -> None:
+    run = harvest("jianghai-czj-budget")
+    assert (run["state"], run["counts"]["rows_quarantined"]) == ("partly", 15)
+    model.execute("update gkopen.run set state = 'done', counts = '{}' where id <> :id", id=run["id"])
+    ckan_model.Session.commit()
+    page = office("/office/sources").body
+    assert "所有来源均正常" not in page and "1 个来源需要处理，其余正常" in page
+    assert re.search(rf'<a [^>]*href="/office/runs/{run["id"]}/rows"[^>]*>15 行被隔离</a>', page)
+    model.execute("update gkopen.run set state = 'done', counts = '{}'")
+    ckan_model.Session.commit()
+    page = office("/office/sources").body
+    assert "所有来源均正常" in page and "行被隔离" not in page
+
+
+def test_a_run_of_a_source_that_is_not_open_any_more_says_so(public: City, office: Any) -> None:
+    public.openness("否")
+    run = harvest()
+    page = office(f"/office/runs/{run['id']}").body
+    assert "来源的目录条目现在写明不向社会开放" in page and "将要删除或改变的内容超出正常范围" not in page
+    assert "来源目录写明不再向社会开放" in page, "the finding by its title"
+    page = office(f"/office/runs/{run['id']}/hold").body
+    assert f"门户上有 {run['counts']['held'][0]['alarms'][0]['public']} 行已公开" in page
+    assert 'value="release"' not in page and 'value="discard"' in page
+
+
 def test_a_run_that_broke_off_does_not_say_that_nothing_was_wrong(public: City, office: Any) -> None:
     public.fault("wrong_total")
     run = harvest()
