@@ -79,6 +79,18 @@ def test_each_bad_row_says_where_and_is_kept_whole(tmp_path):
     assert ragged["罚款金额(元)"] == "1000.00"
 
 
+@pytest.mark.parametrize("cell", ["NaN", "nan", "ＮａＮ", "-inf"])
+def test_a_figure_that_is_none_is_a_finding_and_not_an_empty_cell(tmp_path, cell):
+    x = look(tmp_path, "\n".join([HEADER, line(1), line(2, fine=cell)]))
+    assert counts(x) == (2, 1, 1, 0) and codes(x)["number-format"] == 1
+    path = tmp_path / "parking.csv"
+    header, row = ("停车场名称,停车场类型,区,地址,泊位总数,充电泊位数,收费标准,开放时间",
+                   "{},公共停车场,北湖区,某路1号,40,{},免费,00:00-24:00")
+    path.write_text("\n".join([header, row.format("一", 4), row.format("二", cell)]), "utf-8")
+    x = examine(get_domain("parking"), path, filename=path.name, options=Options())
+    assert counts(x)[1:] == (1, 1, 0) and codes(x)["type-wrong"] == 1, codes(x)
+
+
 def test_duplicates_are_kept_once_and_contradictions_not_at_all(tmp_path):
     x = look(tmp_path, "\n".join([HEADER, line(1), line(2), line(1), line(2, fine="2000.00"), line(3), line(1)]))
     assert counts(x) == (6, 2, 2, 2)

@@ -53,6 +53,7 @@ def test_printed_forms(text, yuan, value, unit):
     ("", "missing"),
     ("96元/延米", "unit_price"), ("设计费下浮率20%，建安工程费下浮率7%", "formula"), ("12", "unit_missing"),
     ("1,23.4元", "number_format"), ("1.5E+08", "number_format"), ("5万美元", "foreign"),
+    ("NaN", "number_format"), ("-Infinity", "number_format"),
     ("0.000000001元", "too_precise"), ("99999999999999999999.123456789元", "too_precise"),
     ("84.6000000000000000000000000000001万元", "too_precise"),
     ("90031980.52元(其中建安费89443980.52元，设计费588000.00元）", "parts"),

@@ -59,7 +59,9 @@ FORMS: dict[str, dict[str, str]] = {
 
 _MISSING = re.compile(r"^(?:[-—–/\\*]|--+|——+|无|暂无|空|未提供|未公布|未填报|未载明|不详|"
                       r"详见.{0,12}|单位?不?需填列|单位不需填列|无金额|\(无金额\)|"
-                      r"n/?a|null|none|nan|不适用|待定|以合同为准)$", re.I)
+                      r"n/?a|null|none|不适用|待定|以合同为准)$", re.I)
+NOT_A_NUMBER = re.compile(r"^[-+]?(?:nan|inf(?:inity)?)$", re.I)
+"""What a program prints where a calculation failed: a figure was meant, so that it is not the same as an empty cell."""
 _MASKED = re.compile(r"[*＊]{2,}|\d[xX×○]{1,}|[xX]{2,}|[□■]{2,}")
 _NUMBER = r"[-+−]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
 _SIGN = r"(?:[¥￥]|rmb|cny|人民币)"
@@ -216,7 +218,7 @@ def _odd(flat: str, text: str, unit: str | None) -> Amount | Other:
             return Other("rate", text)
         return Other("formula", text)
     if not _DIGIT.search(flat):
-        return Other("text", text)
+        return Other("number_format" if NOT_A_NUMBER.match(flat) else "text", text)
     parts = amount_with_parts(flat, unit)
     if parts is not None:
         return Other("parts", text)

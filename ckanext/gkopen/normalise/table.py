@@ -12,7 +12,7 @@ from ckanext.gkopen.checks.collect import Findings
 from ckanext.gkopen.dates import parse_period
 from ckanext.gkopen.domains import Domain, Field
 from ckanext.gkopen.labels import narrow
-from ckanext.gkopen.money import FORMS, amount_with_parts
+from ckanext.gkopen.money import FORMS, NOT_A_NUMBER, amount_with_parts
 from ckanext.gkopen.normalise import derived, typed
 from ckanext.gkopen.normalise.amounts import Units, amounts, by_own_unit
 from ckanext.gkopen.normalise.cells import REPLACEMENT, as_mask, by_distinct, empty, has_text, side_by_side, tidy
@@ -35,6 +35,7 @@ _TYPES = {"integer": {"zh": "整数", "en": "whole number"}, "decimal": {"zh": "
 _SINCE = re.compile(r"累计(?:数)?$")
 _BRACKETS = re.compile(r"[()\[\]【】〔〕]")
 _REMARK = re.compile(r"^(?P<period>.*\S)\s*[(\[【〔](?P<remark>[^()\[\]【】〔〕]*)[)\]】〕]$")
+_FIGURES = frozenset({"integer", "decimal", "percent"})
 _TEXT_TYPES = frozenset({"string", "text", "list", "url"})
 
 
@@ -224,7 +225,8 @@ def _typed(field: Field, made: Made, findings: Findings, labels: dict[str, str],
     made.values[field.name] = values
     if field.type in _TEXT_TYPES or not wrong.any():
         return
-    stated = by_distinct(text, lambda cell: not _NOT_STATED.match(narrow(cell)), pa.bool_())
+    stated = by_distinct(text, lambda cell: not _NOT_STATED.match(narrow(cell)) or (
+        field.type in _FIGURES and bool(NOT_A_NUMBER.match(narrow(cell)))), pa.bool_())
     wrong &= stated.to_numpy(zero_copy_only=False) & ~findings.bad_cells(field.name)
     code = {"code": "code-unknown", "date": "date-wrong", "datetime": "date-wrong", "year": "date-wrong",
             "month": "date-wrong", "period": "date-wrong", "uscc": "uscc-wrong"}.get(field.type, "type-wrong")
