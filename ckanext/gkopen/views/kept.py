@@ -5,14 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from io import BytesIO
 
-from ckan import model as ckan_model
 from ckan.plugins import toolkit
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from werkzeug.datastructures import FileStorage
 
-from ckanext.gkopen import blobs
-
-KEPT_SECONDS = 2 * 3600
+from ckanext.gkopen import checked
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +27,18 @@ class Kept:
 def keep(upload: FileStorage) -> Kept:
     """Store an uploaded file privately. The ticket is good for the person who uploaded it, for two hours."""
     data, filename = upload.read(), upload.filename or "upload"
-    sha256 = blobs.put(data, upload.mimetype)
-    ckan_model.Session.commit()
-    return Kept(_signer().dumps([toolkit.current_user.id, sha256, filename]), filename, data)
+    return Kept(_signer().dumps([toolkit.current_user.id, checked.keep(data, upload.mimetype), filename]), filename,
+                data)
 
 
 def find(ticket: str) -> Kept | None:
-    """The file of a ticket; None when it is not this person's, too old, or its content was sealed."""
+    """The file of a ticket; None when it is not this person's, or too old."""
     try:
-        owner, sha256, filename = _signer().loads(ticket, max_age=KEPT_SECONDS)
-        if owner == toolkit.current_user.id:
-            return Kept(ticket, filename, blobs.read(sha256))
-    except (BadSignature, blobs.Sealed, blobs.Missing):
-        pass
-    return None
+        owner, name, filename = _signer().loads(ticket, max_age=int(checked.KEPT.total_seconds()))
+    except BadSignature:
+        return None
+    data = checked.read(name) if owner == toolkit.current_user.id else None
+    return Kept(ticket, filename, data) if data is not None else None
 
 
 def _signer() -> URLSafeTimedSerializer:
