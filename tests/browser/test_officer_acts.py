@@ -147,6 +147,7 @@ def test_a_run_under_way_says_how_far_it_has_come(source: str, portal: Portal, v
         def look(stage: str, done: int, total: int | None) -> None:
             page.goto(f"/office/runs/{run_id}")
             said.setdefault(stage, []).append(page.locator("#progress").inner_text())
+            expect(page.locator("main")).not_to_contain_text("没有产生版本")
             if stage == "fetch":
                 expect(page.locator("#progress dd").nth(2)).to_have_text(f"{done} / {total}")
 
