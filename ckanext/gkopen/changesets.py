@@ -184,6 +184,29 @@ def _without(domain: Domain, table: pa.Table, keys: pa.Array) -> pa.Table | None
     return None if pc.all(stays).as_py() else table.filter(stays)
 
 
+def shown_elsewhere(domain: Domain, revision: Mapping[str, Any], changes: Sequence[Change]) -> bool:
+    """Whether rows that changes of a revision (with its `dataset`) add are public by now in parts that they leave
+    alone: then a key would be public twice.
+
+    What was public when it was compared was looked at then, so that only later publications are.
+    """
+    dataset, compared_at = revision["dataset"], revision["summary"].get("compared_at", 0)
+    new = [change.new for change in changes if change.added and change.new and change.part != METADATA]
+    if not new or dataset["seq"] <= compared_at:
+        return False
+    later = [row["sha256"] for row in model.every(
+        "select sha256 from gkopen.public_part where dataset_id = :d and seq > :seq and part <> all(:own)",
+        d=dataset["id"], seq=compared_at, own=[METADATA, *(change.part for change in changes)])]
+    if not later:
+        return False
+
+    def keys(contents: Sequence[str]) -> pa.Array:
+        return pa.concat_arrays([parts.row_keys(domain, parts.read_part(domain, blobs.read(sha256), domain.key))
+                                 for sha256 in contents])
+
+    return bool(pc.any(pc.is_in(keys(new), value_set=keys(later))).as_py())
+
+
 def compare(domain: Domain, part: str, base: str | None, data: bytes | None) -> Change | None:
     """The change of one part; its new content is stored."""
     change = change_of(domain, part, base, data)
@@ -310,7 +333,7 @@ def _summary(proposed: Proposed) -> dict[str, Any]:
     rows = [change for change in proposed.changes if change.part != METADATA]
     said = {"added": sum(c.added for c in rows), "changed": sum(c.changed for c in rows),
             "removed": sum(c.removed for c in proposed.changes), "totals": totals,
-            "metadata": len(rows) < len(proposed.changes)}
+            "metadata": len(rows) < len(proposed.changes), "compared_at": proposed.dataset["seq"]}
     return said | ({"alarms": list(proposed.alarms)} if proposed.alarms else {})
 
 

@@ -154,8 +154,8 @@ def _approve_round(chosen: Sequence[tuple[int, dict[str, Any], str]], actor: str
         shown = public.get(str(revision["dataset_id"]), {})
         if (refused := _refusal(revision, digest, actor, proposers[str(revision["id"])])) is not None:
             outcomes[place] = refused
-        elif any(shown.get(change["part"]) != change["base_sha256"] for change in own):
-            outcomes[place] = _compared_again(revision, own, shown)
+        elif (stale := _stale(revision, own, shown)) is not None:
+            outcomes[place] = stale
         else:
             good[place] = Approved(revision, own)
     return outcomes | _published(good, actor, reason)
@@ -171,8 +171,13 @@ def _refusal(revision: Mapping[str, Any], digest: str, actor: str, proposers: se
     return None
 
 
-def _compared_again(revision: Mapping[str, Any], changes: list[dict[str, Any]], public: Mapping[str, str]) -> Exception:
+def _stale(revision: Mapping[str, Any], changes: list[dict[str, Any]], public: Mapping[str, str]) -> Exception | None:
+    """Stale, and compared again, where something else is public than what a revision was compared with."""
     try:
+        if all(public.get(change["part"]) == change["base_sha256"] for change in changes) and not (
+                changesets.shown_elsewhere(get_domain(revision["dataset"]["domain"]), revision,
+                                           list(map(changesets.stored_change, changes)))):
+            return None
         with ckan_model.Session.begin_nested():
             return Stale(_compare_again(revision, changes, public))
     except Exception as error:
@@ -250,6 +255,8 @@ def _compare_again(revision: Mapping[str, Any], changes: list[dict[str, Any]], p
     if not again:
         return None
     domain = get_domain(revision["dataset"]["domain"])
+    if changesets.shown_elsewhere(domain, revision, again):
+        raise Refused("Rows of this revision are public in another part by now: return it, and have it submitted anew.")
     return changesets.hold_changes(domain, revision["dataset"], _id(revision["submission_id"]), again,
                                  revision["submitted_by"], kind=revision["kind"], reason=revision["reason"])
 
