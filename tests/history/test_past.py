@@ -279,6 +279,25 @@ def test_the_past_of_a_row_is_read_in_pages(cast: Cast, browser: CKANTestApp, mo
     assert browser.get("/row/procurement/nobody").status_code == 200
 
 
+def test_of_a_key_that_many_bodies_have_one_row_is_asked_for(
+        cast: Cast, browser: CKANTestApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    crew.approve(cast.office, crew.submit(cast.admin, cast.other, FIRST))
+    drain()
+    key = key_of()
+    both = call("gkopen_row_history", "", domain="procurement", key=key)["results"]
+    assert {entry["dataset"] for entry in both} == {f"{cast.body}-procurement", f"{cast.other}-procurement"}
+    monkeypatch.setattr(rows, "MOST_DATASETS", 1)
+    monkeypatch.setattr(rows, "find_row", lambda *_: pytest.fail("no content is read"))
+    address = f"/row/procurement/{keys.to_path([key])}"
+    for path, says in ((f"{address}.json", "name one with dataset"), (address, "?dataset=")):
+        answer = browser.get(path)
+        assert answer.status_code == 400 and says in answer.text
+    monkeypatch.undo()
+    monkeypatch.setattr(rows, "MOST_DATASETS", 1)
+    page = browser.get(f"{address}?dataset={cast.other}-procurement")
+    assert page.status_code == 200 and f".json?dataset={cast.other}-procurement" in page.text
+
+
 def test_addresses_of_keys_come_back() -> None:
     domain = get_domain("parking")
     for key in (("a/b", "c~d"), ("..", ".json"), ("x.json", "文号〔2019〕12号"), ("~1", None), ("~3json", "~2")):

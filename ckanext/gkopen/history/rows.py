@@ -30,6 +30,8 @@ MOST_CONTENTS, MOST_BYTES = 100, 256 << 20
 """What one answer reads of contents: a publication is begun while less was read."""
 MOST_CHANGES = 10_000
 """Changes of parts that one answer looks at, whether it reads them or not."""
+MOST_DATASETS = 20
+"""Datasets that may have the row now. Where keys do not name their body, thousands may."""
 Cells = dict[str, str | None]
 
 
@@ -88,12 +90,16 @@ class Place:
         return Place(found[0], found[1])
 
 
+class TooMany(Exception):
+    """More than MOST_DATASETS datasets have a row of this key: one of them has to be named."""
+
+
 def histories(domain: Domain, key: Key, dataset: str | None = None,
               place: Place | None = None) -> tuple[list[RowHistory], Place | None]:
     """The row of this key in each dataset that has it, else in those that had it; `dataset`: name or id of one.
 
     With the place from which older publications are still to be read; None: there are none. Nothing found and a place:
-    the row is not public and in none of the publications that were read.
+    the row is not public and in none of the publications that were read. Raises TooMany.
     """
     names = {row["id"]: row for row in model.every(
         "select id::text as id, name, body_id from gkopen.dataset where domain = :domain and seq > 0"
@@ -208,10 +214,13 @@ def _in_table(domain: Domain, key: Key, datasets: list[str]) -> list[tuple[str, 
         try:
             rows = connection.execute(
                 sa.text(f"select dataset_id, part from {table.name} where dataset_id = any(:datasets)"
-                        f" and {' and '.join(where)}"), {"datasets": datasets, **params})
-            return [(row[0], row[1]) for row in rows]
+                        f" and {' and '.join(where)} limit :most"),
+                {"datasets": datasets, "most": MOST_DATASETS + 1, **params}).all()
         except DataError:  # a word where the key is a number
             return []
+    if len(rows) > MOST_DATASETS:
+        raise TooMany(key)
+    return [(row[0], row[1]) for row in rows]
 
 
 def _unseen(contents: _Contents, datasets: list[str]) -> Iterator[tuple[str, str]]:

@@ -111,9 +111,9 @@ def _shown(domain: Domain, names: list[str], records: list[list[str]], found: Ma
 
 
 def _address(domain: Domain, record: Mapping[str, str]) -> str:
-    """The row's own page, with its history and its money trail."""
+    """The row's own page, with its history and its money trail. Rows of several bodies may have the same key."""
     key = keys.to_path([record[name] or None for name in domain.key])
-    return h.url_for("gkopen_row.read", domain=domain.name, key=key)
+    return h.url_for("gkopen_row.read", domain=domain.name, key=key, dataset=record["dataset_id"])
 
 
 def unit(field: Field | None) -> str:

@@ -39,22 +39,21 @@ def read(domain: str, key: str) -> str:
         told = _history(described, key, money="text")
     except UnknownDomain:
         toolkit.abort(404, toolkit._("There is no such domain on this portal."))
-    except (toolkit.ObjectNotFound, toolkit.ValidationError):
+    except (toolkit.ObjectNotFound, toolkit.ValidationError) as error:
+        if isinstance(error, toolkit.ValidationError) and "dataset" in error.error_dict:
+            toolkit.abort(400, toolkit._("Many datasets have a row of this key: name one with ?dataset=."))
         toolkit.abort(404, toolkit._("No row of this key was ever published."))
     if (reason := _withdrawn(told)) is not None:
         toolkit.abort(410, reason)
     return toolkit.render("gkopen/row/read.html", {
-        "domain": described, "told": told, "json_url": f"{_address(described, key)}.json"})
+        "domain": described, "told": told, "json_url": toolkit.url_for(
+            "gkopen_row.json", domain=domain, key=key, dataset=request.args.get("dataset"))})
 
 
 def _withdrawn(told: dict[str, Any]) -> str | None:
     """The public reason where nothing but a withdrawn row is told."""
     rows = told["results"]
     return rows[0]["reason"] or "" if rows and all(row["state"] == "withdrawn" for row in rows) else None
-
-
-def _address(domain: Domain, path: str) -> str:
-    return toolkit.url_for("gkopen_row.read", domain=domain.name, key=path)
 
 
 def _history(domain: Domain, path: str, **more: Any) -> dict[str, Any]:

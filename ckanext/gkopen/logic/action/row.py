@@ -25,7 +25,7 @@ def gkopen_row_history(context: Any, data_dict: Any) -> dict[str, Any]:
 
     :param domain: name of the domain
     :param key: an object column → text, a list in the order of the key, or, of a key of one column, its text
-    :param dataset: name or id, where only the row of one dataset is wanted
+    :param dataset: name or id, where only the row of one dataset is wanted; needed where more than twenty have it
     :param cursor: of the last answer
     :param money: `text`: amounts as texts
     """
@@ -44,7 +44,13 @@ def gkopen_row_history(context: Any, data_dict: Any) -> dict[str, Any]:
         raise toolkit.ValidationError({"cursor": [
             "无法识别的游标，请使用上一次回答中的 cursor / unknown cursor: take the one of the last answer"
         ]}) from error
-    found, older = rows.histories(domain, key, str(data_dict["dataset"]) if data_dict.get("dataset") else None, place)
+    try:
+        found, older = rows.histories(domain, key, str(data_dict["dataset"]) if data_dict.get("dataset") else None,
+                                      place)
+    except rows.TooMany as error:
+        raise toolkit.ValidationError({"dataset": [
+            f"超过 {rows.MOST_DATASETS} 个数据集有这一行：请用 dataset 指明一个 /"
+            f" more than {rows.MOST_DATASETS} datasets have a row of this key: name one with dataset"]}) from error
     if not found and older is None and place is None:
         raise toolkit.ObjectNotFound(toolkit._("No row of this key was ever published."))
     titles = bodies.titles()
