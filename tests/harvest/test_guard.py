@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import model
+from ckanext.gkopen import changesets, model
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.harvest import ledger, run, withheld
 from ckanext.gkopen.harvest.report import STATES, Report
+from ckanext.gkopen.review import decide
 from tests.harvest.city import SOURCE, City, age_tombstones, approve, harvest, public_rows, revisions, run_of
 from tests.people import call
 
@@ -118,6 +119,20 @@ def test_discarded_is_gone_and_the_next_run_asks_anew(public: City) -> None:
     assert not model.value("select count(*) from gkopen.revision where state in ('held', 'frozen')"), (
         "the source is whole again: nothing of its bad day can still be let through")
     assert public_rows() == before
+
+
+def test_what_waits_already_is_let_through_once(public: City) -> None:
+    """An officer has uploaded what the source lists: the same change-set is held, and the source's is frozen."""
+    lose(public, 10)
+    run = harvest()
+    revision = call("gkopen_revision_show", "office", id=held(run)["revision"])
+    dataset = model.one("select * from gkopen.dataset")
+    assert dataset is not None
+    twin = changesets.hold_changes(get_domain("parking"), dataset, None, [
+        changesets.stored_change(part) for part in decide.parts_of(revision["id"])], "officer", kind="publish")
+    call("gkopen_run_release", "office", id=str(run["id"]))
+    assert [row["id"] for row in call("gkopen_revision_list", "office", state="held")["results"]] == [revision["id"]]
+    assert call("gkopen_revision_show", "office", id=twin)["state"] == "superseded"
 
 
 def test_nobody_else_decides(public: City) -> None:
