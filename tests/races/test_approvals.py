@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import pytest
 from ckan.plugins import toolkit
 
 from ckanext.gkopen import ids, model
 from ckanext.gkopen.demo import act
+from ckanext.gkopen.publish import packages
 from tests.people import Cast, call
 from tests.races import crew
 from tests.races.nursery import nursery
@@ -89,3 +94,23 @@ def test_two_bodies_and_two_workers_on_one_table(cast: Cast, tmp_path: Path) -> 
     assert {(record["project_no"], float(record["award_amount"])) for record in records} == wanted
     assert len(records) == len(wanted)
     assert not model.value("select sum(attempts) from gkopen.outbox"), (tmp_path / "workers.log").read_text()
+
+
+def test_the_first_two_bodies_of_a_domain(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both make the package over all bodies: there is one, with each of its tags and its place once."""
+    waiting = [crew.submit(cast.admin, body, [crew.row(1)]) for body in (cast.body, cast.other)]
+    gate, write = threading.Barrier(2), packages.write
+
+    def together(made: list[dict[str, Any]]) -> None:
+        write(made)
+        with suppress(threading.BrokenBarrierError):
+            gate.wait(2)                                  # where one waits for the other, it comes alone
+
+    monkeypatch.setattr(packages, "write", together)
+    crew.at_once(2, lambda index: crew.approve(cast.office, waiting[index]))
+    bulk = ids.bulk_id("procurement")
+    for table, column, what in (("package_tag", "package_id", "tag_id"), ("member", "table_id", "group_id")):
+        named = [row["what"] for row in model.every(f"select {what} as what from public.{table} where {column} = :id"
+                                                    " and state = 'active'", id=bulk)]
+        assert named and len(named) == len(set(named)), table
+    assert not model.every("select name from public.tag group by name having count(*) > 1")

@@ -219,15 +219,23 @@ class _Writing:
             if ids:
                 model.execute("update public.package_tag set state = :state where id = any(:ids)", state=state, ids=ids)
         names = sorted({name for tags in self.tags.values() for name in tags})
-        known = {row["name"]: row["id"] for row in model.every(
-            "select id, name from public.tag where vocabulary_id is null and name = any(:names)", names=names)} \
-            if names else {}
+        known = _tags(names)
+        if known.keys() < set(names):                     # two that write the same new name take turns
+            model.execute("select pg_advisory_xact_lock(hashtextextended('gkopen/tags', 0))")
+            known = _tags(names)
         new = {name: str(uuid4()) for name in names if name not in known}
         model.insert_many("tag", ("id", "name"), [(id_, name) for name, id_ in new.items()], schema="public")
         known |= new
         model.insert_many("package_tag", ("id", "package_id", "tag_id", "state"),
                           [(str(uuid4()), package_id, known[name], "active")
                            for package_id, tags in self.tags.items() for name in tags], schema="public")
+
+
+def _tags(names: Sequence[str]) -> dict[str, str]:
+    """Name → id of the tags that there are."""
+    return {row["name"]: row["id"] for row in model.every(
+        "select id, name from public.tag where vocabulary_id is null and name = any(:names)", names=names)} \
+        if names else {}
 
 
 def _filled(table: str, given: Mapping[str, Any], held: Mapping[str, Any]) -> Row:
