@@ -167,7 +167,7 @@ def submit_metadata(domain: Domain, body: Mapping[str, Any], fields: Mapping[str
     """
     dataset = changesets.open_dataset(domain, body)
     waiting = model.one(
-        "select r.*, p.new_sha256 as metadata, s.source from gkopen.revision r"
+        "select r.*, p.new_sha256 as metadata, s.source, s.run_id from gkopen.revision r"
         " join gkopen.submission s on s.id = r.submission_id"
         " join gkopen.revision_part p on p.revision_id = r.id and p.part = :part"
         " where r.dataset_id = :d and r.state = 'held' order by r.created_at desc limit 1",
@@ -181,10 +181,12 @@ def submit_metadata(domain: Domain, body: Mapping[str, Any], fields: Mapping[str
     if hashlib.sha256(changesets.canonical_json(wanted)).hexdigest() == known:
         return None
     submission_id = str(uuid4())
-    # Rows that are taken along are still those of their source, which may send others before anybody decides.
-    model.execute("insert into gkopen.submission (id, dataset_id, kind, source, idempotency_key, submitted_by)"
-                  " values (:id, :d, 'metadata', :source, :id, :by)", id=submission_id, d=dataset["id"],
-                  source=waiting["source"] if waiting else "metadata", by=submitted_by)
+    # Rows that are taken along are still those of their source, which may send others before anybody decides, and of
+    # their run, which brought them all if they are returned.
+    model.execute("insert into gkopen.submission (id, dataset_id, kind, source, run_id, idempotency_key, submitted_by)"
+                  " values (:id, :d, 'metadata', :source, :run, :id, :by)", id=submission_id, d=dataset["id"],
+                  source=waiting["source"] if waiting else "metadata", run=waiting["run_id"] if waiting else None,
+                  by=submitted_by)
     change = changesets.compare(domain, changesets.METADATA, public, changesets.canonical_json(wanted))
     changes = [change] if change else []
     counts = header = None

@@ -13,8 +13,9 @@ from ckanext.gkopen import model
 from ckanext.gkopen.embedded.servers import Servers
 from ckanext.gkopen.harvest import ledger, run, worker
 from ckanext.gkopen.harvesters import Limits
+from ckanext.gkopen.review import decide
 from ckanext.gkopen.simulator import answers
-from tests.harvest.city import SOURCE, City, harvest, public_rows, revisions, run_of
+from tests.harvest.city import BODY, SOURCE, City, harvest, public_rows, revisions, run_of
 from tests.people import call
 from tests.races import crew
 
@@ -111,12 +112,22 @@ def test_a_row_of_tomorrow_moves_no_watermark(town: City) -> None:
     first = harvest()
     mine: dict[str, Any] = {"source_id": first["source_id"], "id": first["id"]}
     assert run._since(mine) is None, "what waits for a decision is not public: it has to come again"
-    model.execute("update gkopen.revision set state = 'returned', decided_by = 'x', decided_at = now()")
+    call("gkopen_submission_create", "officer", domain="parking", organization=BODY, metadata={"notes": "停车场"})
+    assert run._since(mine) is None, "an edit of its metadata took the rows along"
+    model.execute("update gkopen.revision set state = 'returned', decided_by = 'x', decided_at = now()"
+                  " where state = 'held'")
     assert run._since(mine) is None, "one row of it was bad, and the others would never come again"
     ckan_model.Session.commit()
     second = harvest()
-    assert revisions() == 2 and run._since(mine) is None
-    model.execute("update gkopen.revision set state = 'published' where state = 'held'")
+    assert revisions() == 3 and run._since(mine) is None
+    waiting = model.one("select id, digest from gkopen.revision where state = 'held'")
+    assert waiting is not None
+    model.execute("update gkopen.revision_part set base_sha256 = repeat('0', 64) where revision_id = :id"
+                  " and part = '~metadata'", id=waiting["id"])
+    with pytest.raises(decide.Stale) as stale:
+        decide.approve(str(waiting["id"]), waiting["digest"], "office")
+    assert run._since(mine) is None, "it was compared again and waits"
+    model.execute("update gkopen.revision set state = 'published' where id = :id", id=stale.value.revision_id)
     assert run._since(mine) == second["started_at"]
 
 
