@@ -155,6 +155,22 @@ def test_bad_rows_come_in_the_state_with_words_in_both_languages(system: System)
     assert system.ask(answer.headers["Location"]).json["state"] == "returned"
 
 
+def test_of_what_was_withdrawn_no_finding_is_told(system: System) -> None:
+    place = system.push({"rows": [*rows(2), *rows(1, 公告编号="NT-9", 发布时间="昨天")]}).headers["Location"]
+    work()
+    held = system.ask(place).json
+    assert held["findings_total"] and held["findings"]
+    shown = call("gkopen_revision_show", system.cast.reviewer, id=held["revision"])
+    call("gkopen_revision_approve", system.cast.reviewer, id=held["revision"], digest=shown["digest"])
+    assert system.ask(place).json["findings"] == held["findings"]
+    call("gkopen_dataset_withdraw", system.cast.reviewer, id=f"{system.cast.body}-procurement", reason="含不应公开内容")
+    gone = system.ask(place).json
+    assert gone["state"] == "withdrawn" and "findings" not in gone
+    again = system.push({"rows": [*rows(2), *rows(1, 公告编号="NT-9", 发布时间="昨天")]}, "k-2").headers["Location"]
+    work()
+    assert system.ask(again).json["state"] == "held", "the same bytes may be submitted anew"
+
+
 def test_scopes_replace_the_whole_or_change_single_rows(system: System) -> None:
     def published(key: str, body: dict[str, Any]) -> int:
         place = system.push(body, key).headers["Location"]

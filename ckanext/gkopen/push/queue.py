@@ -170,10 +170,18 @@ def status(push: Mapping[str, Any]) -> dict[str, Any]:
     if revision is not None:
         told |= {"state": revision["state"], "revision": str(revision["id"]), "reason": revision["reason"]}
         # What was withdrawn is told to nobody, and a finding may repeat a cell of it.
-        told |= _findings(revision["id"]) if revision["state"] != "withdrawn" else {}
+        gone = revision["state"] == "published" and _withdrawn(revision["id"])
+        told |= {"state": "withdrawn"} if gone else _findings(revision["id"])
     else:
         told |= {"findings": [], "findings_total": sum(outcome["findings"].values())}
     return told
+
+
+def _withdrawn(revision_id: Any) -> bool:
+    """Whether a content that the revision brought was withdrawn from its dataset."""
+    return bool(model.value(
+        "select 1 from gkopen.revision r join gkopen.revision_part p on p.revision_id = r.id where r.id = :id"
+        " and p.part <> '~metadata' and gkopen.is_sealed(r.dataset_id, p.new_sha256) limit 1", id=revision_id))
 
 
 def _findings(revision_id: Any) -> dict[str, Any]:
