@@ -93,24 +93,25 @@ def _compare(seen: Seen, before: str) -> int:
 
 def _everything() -> Iterator[Seen]:
     known = bodies.every()
-    yield from _sources()
+    yield from _sources(known)
     yield from _breakers()
     yield from _revisions(known)
     yield from _declined(known)
     yield from _duties(known)
 
 
-def _sources() -> Iterator[Seen]:
+def _sources(known: Bodies) -> Iterator[Seen]:
+    by_name = {body["name"]: body_id for body_id, body in known.items()}
     for row in health.sources():
         state = health.of(row)["state"]
         params = {"source": row["name"]}
         shown = {"failing": "failing", "waiting": "waiting", "late": "late", "paused": UNDECIDED}.get(state, NORMAL)
         yield Seen(f"source/{row['id']}", shown, f"source_{shown}", "source_good", row["body_id"], params)
-        yield from _quarantine(row, params)
+        yield from _quarantine(row, params, by_name)
 
 
-def _quarantine(row: Mapping[str, Any], params: dict[str, Any]) -> Iterator[Seen]:
-    """Rows of a source's last run that were set aside: each body is told the number of its own."""
+def _quarantine(row: Mapping[str, Any], params: dict[str, Any], by_name: Mapping[str, str]) -> Iterator[Seen]:
+    """Rows of a source's last run that were set aside: each body (`by_name`: its id) is told the number of its own."""
     subject = f"quarantine/{row['id']}"
     if row["last_state"] not in (None, "done", "partly", "held"):  # a run that failed says nothing of the rows
         for seen in model.every("select subject from gkopen.watched where starts_with(subject, :subject)",
@@ -120,10 +121,9 @@ def _quarantine(row: Mapping[str, Any], params: dict[str, Any]) -> Iterator[Seen
     counts = row["last_counts"] or {}
     rows = report.seen_by(counts, {row["organization"]}).get("rows_quarantined", 0)
     yield Seen(subject, "rows" if rows else NORMAL, "source_quarantine", None, row["body_id"], {**params, "rows": rows})
-    known = {body["name"]: body_id for body_id, body in bodies.every().items()}
     for name, numbers in counts.get("of_bodies", {}).items():
-        if name != row["organization"] and name in known and numbers["rows_quarantined"]:
-            yield Seen(f"{subject}/{known[name]}", "rows", "body_quarantine", None, known[name],
+        if name != row["organization"] and name in by_name and numbers["rows_quarantined"]:
+            yield Seen(f"{subject}/{by_name[name]}", "rows", "body_quarantine", None, by_name[name],
                        {**params, "rows": numbers["rows_quarantined"]})
 
 
