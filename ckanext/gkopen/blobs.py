@@ -102,12 +102,21 @@ def _content(sha256: str, row: Mapping[str, Any], *, sealed: bool) -> bytes:
 
 
 def reader(sha256s: Iterable[str]) -> Callable[[str], bytes]:
-    """`read` for contents that are named in advance: they are looked up in one statement. Others are read as ever."""
-    known = {row["sha256"]: row for row in model.every(
-        "select sha256, size, sealed_at, content from gkopen.blob where sha256 = any(cast(:names as bpchar[]))",
-        names=sorted(set(sha256s)))}
+    """`read` for contents that are named in advance, in the order in which they will be read: some hundred at a time
+    are looked up, and held, in one statement. One that comes out of turn is read by itself."""
+    order = list(dict.fromkeys(sha256s))
+    places = {sha256: place for place, sha256 in enumerate(order)}
+    held: dict[str, Mapping[str, Any]] = {}
+    end = 0
 
-    def read_known(sha256: str) -> bytes:
-        return _content(sha256, known[sha256], sealed=False) if sha256 in known else read(sha256)
+    def read_named(sha256: str) -> bytes:
+        nonlocal end
+        if (place := places.get(sha256, -1)) >= end:
+            end = place + _TOGETHER
+            held.clear()
+            held.update({row["sha256"]: row for row in model.every(
+                "select sha256, size, sealed_at, content from gkopen.blob where sha256 = any(cast(:names as bpchar[]))",
+                names=order[place:end])})
+        return _content(sha256, held[sha256], sealed=False) if sha256 in held else read(sha256)
 
-    return read_known
+    return read_named

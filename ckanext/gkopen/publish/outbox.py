@@ -205,8 +205,8 @@ def _data_parts(rows: list[dict[str, Any]]) -> dict[str, dict[str, str]]:
     """Dataset → part → sha256 of what is public of its rows."""
     found: dict[str, dict[str, str]] = {str(row["dataset_id"]): {} for row in rows}
     for row in model.every("select dataset_id, part, sha256 from gkopen.public_part where part <> :metadata"
-                           " and dataset_id = any(cast(:ids as uuid[]))", metadata=changesets.METADATA,
-                           ids=list(found)):
+                           " and dataset_id = any(cast(:ids as uuid[])) order by part collate \"C\"",
+                           metadata=changesets.METADATA, ids=list(found)):
         found[str(row["dataset_id"])][row["part"]] = row["sha256"]
     return found
 
