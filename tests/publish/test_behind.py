@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +16,7 @@ from ckan.tests.helpers import CKANTestApp
 
 from ckanext.gkopen import ids, model
 from ckanext.gkopen.domains import get_domain
-from ckanext.gkopen.publish import follow, outbox, table
+from ckanext.gkopen.publish import files, follow, outbox, table
 from ckanext.gkopen.publish.table_sql import TableSQL, lock_key
 from tests.people import Cast, call, make_cast
 from tests.races import crew
@@ -109,6 +112,45 @@ def test_the_exits_follow_at_once_and_before_what_waits(cast: Cast) -> None:
         "bulk", "standards"}
     assert [done.sink for done in (*outbox.work_batch(), *outbox.work_batch())] == ["bulk", "standards"]
     assert model.value("select count(*) from gkopen.outbox where done_at is null") > 0
+
+
+@pytest.fixture
+def folder(site: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What a web server in front gives away without asking."""
+    folder = Path(toolkit.config["ckan.files.storage.gkopen_public.path"]).parent / "served"
+    shutil.rmtree(folder, ignore_errors=True)
+    monkeypatch.setitem(toolkit.config, "ckanext.gkopen.published_folder", str(folder))
+    return folder
+
+
+def served_texts(folder: Path) -> list[str]:
+    return [path.read_text("utf-8-sig") for path in (folder / "at").rglob("*.csv/identity.csv")]
+
+
+def test_a_maker_that_began_before_a_withdrawal_puts_no_file_back(folder: Path, cast: Cast,
+                                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+    assert any(SECRET in text for text in served_texts(folder))
+    crew.approve(cast.office, crew.submit(cast.stranger, cast.other, [crew.row(4)]))
+    make, shown = files.make, []
+
+    def withdrawn_meanwhile(content: Any, *more: Any) -> Any:
+        made = make(content, *more)
+        if content.whole and not shown:
+            shown.append(content)
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(crew.in_session, lambda: withdraw(cast, monkeypatch)).result()
+        return made
+
+    monkeypatch.setattr(files, "make", withdrawn_meanwhile)
+    while not shown:
+        outbox.work_batch(None, ("bulk",))
+    assert [text for text in served_texts(folder) if SECRET in text] == []
+    files.sweep()
+    ckan_model.Session.commit()
+    assert [text for text in served_texts(folder) if SECRET in text] == []
+    crew.drain()
+    assert sum("设备采购4" in text for text in served_texts(folder)) >= 2, "what may be shown is there again"
+    crew.whole()
 
 
 def test_a_table_in_work_is_not_waited_for(cast: Cast) -> None:

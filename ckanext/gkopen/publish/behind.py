@@ -6,7 +6,7 @@ what he may not show. Nearly always nothing waits, and the answer costs one look
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ckanext.gkopen import model
@@ -49,3 +49,10 @@ def file_is(row: Mapping[str, Any]) -> bool:
         " and o.done_at is null and o.sink = :sink and (:sink = 'standards' or d.domain = :domain)"
         " and (cast(:dataset as uuid) is null or d.id = cast(:dataset as uuid)) limit 1",
         sink=sink, domain=row["domain"], dataset=str(row["dataset_id"]) if row["dataset_id"] else None))
+
+
+def files(rows: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Addresses of those published files (rows of gkopen.file) that still hold what was withdrawn."""
+    if not model.value("select 1 from gkopen.outbox where urgent and done_at is null limit 1"):
+        return set()
+    return {row["address"] for row in rows if file_is(row)}

@@ -21,7 +21,7 @@ from ckan.plugins import toolkit
 
 from ckanext.gkopen import blobs, changesets, ids, model
 from ckanext.gkopen.domains import Domain, Text
-from ckanext.gkopen.publish import served, store
+from ckanext.gkopen.publish import behind, served, store
 from ckanext.gkopen.publish.forms.content import Content, PartRows, neighbours, together
 from ckanext.gkopen.publish.forms.make import FORMS, Made, make
 from ckanext.gkopen.publish.forms.streams import IDENTITY, MADE_BY, Damaged, Piece, chunks
@@ -122,8 +122,11 @@ def bring_up_bulk(
 def sweep() -> list[str]:
     """Deletes bytes that no address names any more; returns their hashes. The caller commits."""
     _own_storage()
-    rows = model.every("select address, sha256, variants, updated_at from gkopen.file where sha256 is not null")
-    served.settle(rows)
+    rows = model.every("select address, dataset_id, domain, sha256, variants, updated_at from gkopen.file"
+                       " where sha256 is not null")
+    withheld = behind.files(rows)
+    served.settle([row for row in rows if row["address"] not in withheld])
+    served.hide(behind.files(rows))                       # what was withdrawn meanwhile
     named = {row["sha256"] for row in rows}
     unnamed = {sha256: places for sha256, places in store.held_files().items() if sha256 not in named}
     for places in unnamed.values():
@@ -247,11 +250,24 @@ def _publish(stored: Sequence[_Stored]) -> list[PublishedFile]:
         " variants = excluded.variants, layout = excluded.layout,"
         # The time of an address is that of its bytes: making the same file again changes nothing for readers.
         " updated_at = case when file.sha256 = excluded.sha256 then file.updated_at else now() end"
-        " where file.seq <= excluded.seq or file.dataset_id is null returning address, sha256, variants, updated_at",
+        " where file.seq <= excluded.seq or file.dataset_id is null"
+        " returning address, dataset_id, domain, sha256, variants, updated_at",
         **{name: list(values) for name, values in columns.items()})
-    for row in changed:
-        served.show(row["address"], row["sha256"], row["variants"], row["updated_at"].timestamp())
+    _show(changed)
     return [PublishedFile(one.address, one.form, one.sha256, one.size, one.rows) for one in stored]
+
+
+def _show(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Gives files (rows of gkopen.file) to the web server in front, but for those that were made before a withdrawal:
+    who follows it makes them anew. One that is committed just now hides its files after this, or is seen at the end.
+    """
+    if served.folder() is None:
+        return
+    withheld = behind.files(rows)
+    for row in rows:
+        if row["address"] not in withheld:
+            served.show(row["address"], row["sha256"], row["variants"], row["updated_at"].timestamp())
+    served.hide(behind.files(rows))
 
 
 def _made(table: _Table, folder: Path, published: Sequence[Mapping[str, Any]]) -> dict[str, Made]:

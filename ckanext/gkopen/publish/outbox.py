@@ -140,22 +140,26 @@ def _alone(row: dict[str, Any] | None) -> Done | None:
 
 
 def _bring_up(rows: list[dict[str, Any]]) -> list[Done]:
-    """Do the work of claimed rows of one exit and domain, check it off, commit."""
+    """Check claimed rows of one exit and domain off, do their work, commit."""
     started, sink = time.monotonic(), rows[0]["sink"]
     _take_turns(rows)
-    covered = _covered(rows)
+    # First, though in this transaction: of a withdrawal that comes meanwhile is told all the same (`behind`).
+    _check_off(sink, _covered(rows))
     _WORK[sink](rows)
+    ckan_model.Session.commit()
+    seconds = (time.monotonic() - started) / len(rows)
+    for row in rows:
+        logs.event("exit.done", sink=sink, dataset=row["name"], seq=row["newest"], seconds=round(seconds, 3))
+    return [Done(str(row["dataset_id"]), row["newest"], sink, seconds) for row in rows]
+
+
+def _check_off(sink: str, covered: list[dict[str, Any]]) -> None:
     model.execute("update gkopen.outbox set done_at = now(), error = null where sink = :sink"
                   " and (dataset_id, seq) in (select dataset_id, seq from gkopen.outbox where sink = :sink"
                   " and done_at is null and (dataset_id, seq) in"
                   " (select * from unnest(cast(:datasets as uuid[]), cast(:seqs as int[])))"
                   " for update skip locked)", sink=sink, datasets=[str(c["dataset_id"]) for c in covered],
                   seqs=[c["seq"] for c in covered])
-    ckan_model.Session.commit()
-    seconds = (time.monotonic() - started) / len(rows)
-    for row in rows:
-        logs.event("exit.done", sink=sink, dataset=row["name"], seq=row["newest"], seconds=round(seconds, 3))
-    return [Done(str(row["dataset_id"]), row["newest"], sink, seconds) for row in rows]
 
 
 def _take_turns(rows: list[dict[str, Any]]) -> None:
@@ -180,7 +184,7 @@ def _lock(turns: Iterable[str]) -> None:
 
 
 def _covered(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows that this piece of work answers: read before it starts, so that what comes meanwhile is done again."""
+    """The rows that this piece of work answers: what comes meanwhile is done again."""
     return model.every(
         "select o.dataset_id, o.seq from gkopen.outbox o join gkopen.dataset d on d.id = o.dataset_id"
         " where o.done_at is null and o.sink = :sink and case when :whole then d.domain = :domain"
