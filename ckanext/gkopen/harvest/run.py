@@ -169,16 +169,16 @@ def _rest(run: dict[str, Any], seconds: float) -> None:
 def _since(run: dict[str, Any]) -> Any:
     """The watermark: when the last good run of the source started before which nothing waits or was refused.
 
-    What waits is not public, so that the next answer must bring it again; the same goes for what was returned or
-    discarded, until a later run has brought nothing of its dataset that is not public: most of its rows were good.
-    What is stale was compared again, and counts as what came of it.
+    What waits is not public, so that the next answer must bring it again; the same goes for what was returned, recalled
+    (with an edit of its metadata) or discarded, until a later run has brought nothing of its dataset that is not
+    public: most of its rows were good. What is stale was compared again, and counts as what came of it.
     """
     return model.value(
         "select max(r.started_at) from gkopen.run r where r.source_id = :s and r.state in ('done', 'partly')"
         " and not r.dry_run and r.started_at < coalesce((select min(w.started_at) from gkopen.run w"
         "  join gkopen.submission b on b.run_id = w.id join gkopen.revision v on v.submission_id = b.id"
         "  where w.source_id = r.source_id and (v.state in ('held', 'frozen')"
-        "  or v.state in ('returned', 'discarded') and not exists (select 1 from gkopen.run n"
+        "  or v.state in ('returned', 'recalled', 'discarded') and not exists (select 1 from gkopen.run n"
         "   where n.source_id = w.source_id and n.state in ('done', 'partly') and not n.dry_run"
         "   and n.started_at > coalesce(v.decided_at, v.created_at) and not exists (select 1 from gkopen.submission m"
         "    join gkopen.revision p on p.submission_id = m.id and p.state not in ('published', 'stale')"
