@@ -273,7 +273,7 @@ def _at(answer: Any, path: str) -> Any:
 def _opened(text: str) -> Any:
     try:
         return _parsed(text)
-    except json.JSONDecodeError:
+    except (json.JSONDecodeError, RecursionError):
         return text
 
 

@@ -134,7 +134,8 @@ def test_what_is_no_answer_is_refused_with_what_came(raw, said):
     assert said in caught.value.en
 
 
-@pytest.mark.parametrize("text", ["{}", '{"rows": {}}', '{"rows": [1]}', '{"rows": [["a"]]}'])
+@pytest.mark.parametrize("text", ["{}", '{"rows": {}}', '{"rows": [1]}', '{"rows": [["a"]]}',
+                                  '{"rows": "' + "[" * 200_000 + '"}'])
 def test_rows_must_be_a_list_of_objects(text):
     with pytest.raises(BadAnswer, match="rows"):
         rows_of(decode(text.encode()), PLAIN)
