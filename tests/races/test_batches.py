@@ -48,6 +48,20 @@ def test_an_exit_takes_them_together(cast: Cast, bodies: list[str]) -> None:
     crew.whole()
 
 
+def test_what_is_done_does_not_pile_up(cast: Cast) -> None:
+    """However often a dataset is published: what is put on the list looks at what was done before."""
+    for amount in ("1.00", "2.00", "3.00"):
+        crew.approve(cast.office, crew.submit(cast.admin, cast.body, [crew.row(1, amount)]))
+        if amount != "2.00":
+            crew.drain()
+    assert [(row["sink"], row["seq"]) for row in model.every("select sink, seq from gkopen.outbox order by sink")] == [
+        (sink, 3) for sink in sorted(outbox.SINKS)]
+    crew.approve(cast.office, crew.submit(cast.admin, cast.body, [crew.row(1, "4.00")]))
+    assert model.value("select count(*) from gkopen.outbox") == 2 * len(outbox.SINKS)
+    crew.drain()
+    crew.whole()
+
+
 def test_what_fails_waits_alone(cast: Cast, bodies: list[str]) -> None:
     broken = f"{bodies[2]}-procurement"
     part: Any = model.value("select p.sha256 from gkopen.public_part p join gkopen.dataset d on d.id = p.dataset_id"

@@ -154,12 +154,17 @@ def _bring_up(rows: list[dict[str, Any]]) -> list[Done]:
 
 
 def _check_off(sink: str, covered: list[dict[str, Any]]) -> None:
+    """Of each dataset the newest row stays: it says when the exit was brought up last, and all others say no more."""
+    named = {"sink": sink, "datasets": [str(row["dataset_id"]) for row in covered],
+             "seqs": [row["seq"] for row in covered]}
     model.execute("update gkopen.outbox set done_at = now(), error = null where sink = :sink"
                   " and (dataset_id, seq) in (select dataset_id, seq from gkopen.outbox where sink = :sink"
                   " and done_at is null and (dataset_id, seq) in"
                   " (select * from unnest(cast(:datasets as uuid[]), cast(:seqs as int[])))"
-                  " for update skip locked)", sink=sink, datasets=[str(c["dataset_id"]) for c in covered],
-                  seqs=[c["seq"] for c in covered])
+                  " for update skip locked)", **named)
+    model.execute("delete from gkopen.outbox o using unnest(cast(:datasets as uuid[]), cast(:seqs as int[])) as"
+                  " newer (id, seq) where o.dataset_id = newer.id and o.seq < newer.seq and o.sink = :sink"
+                  " and o.done_at is not null", **named)
 
 
 def _take_turns(rows: list[dict[str, Any]]) -> None:
