@@ -22,7 +22,7 @@ from ckanext.gkopen.datastore import actions as datastore_actions
 from ckanext.gkopen.datastore import alias
 from ckanext.gkopen.datastore.dump import blueprint as dump_blueprint
 from ckanext.gkopen.datastore.plugin import DatastoreMixin
-from ckanext.gkopen.dcat import kept
+from ckanext.gkopen.dcat import kept, profile
 from ckanext.gkopen.history import helpers as past
 from ckanext.gkopen.logic import action, auth, guard, page
 from ckanext.gkopen.metadata import choices, licences, validators
@@ -87,7 +87,7 @@ class GkopenPlugin(SearchMixin, DatastoreMixin, DefaultTranslation, plugins.Sing
 
     def get_actions(self) -> dict[str, Any]:
         return action.functions() | guard.guarded() | datastore_actions.functions() | page.functions() | {
-            "dcat_catalog_show": kept.dcat_catalog_show}
+            "dcat_catalog_show": kept.dcat_catalog_show, "dcat_dataset_show": kept.dcat_dataset_show}
 
     def get_auth_functions(self) -> dict[str, Any]:
         return auth.functions()
@@ -110,6 +110,7 @@ class GkopenPlugin(SearchMixin, DatastoreMixin, DefaultTranslation, plugins.Sing
         csrf.exempt_per_request()
         alias.read_in_time()
         page.remember_assets()
+        profile.hasten()
         proxies = toolkit.config["ckanext.gkopen.proxies"]
         app.wsgi_app = ProxyFix(caching.say_how_long(malformed.without_nul(app.wsgi_app)), x_for=proxies, x_proto=0)
         app.before_request(malformed.refuse)

@@ -1,52 +1,73 @@
 """RDF of datasets, made once for each state of a package and kept in Valkey; the feed is put together of it.
 
-ckanext-dcat draws every dataset of a page anew, in one graph that each dataset walks through again. Here a dataset's
-triples are drawn alone and kept by its id and time of change; a page of the feed is the catalogue's own triples and
-those of its datasets one after the other, which is the same graph. Valkey may be emptied at any time: what is missing
-is drawn again.
+ckanext-dcat draws every dataset of a page anew, in one graph that each dataset walks through again. Here its profiles
+draw a dataset's triples alone (`triples`), which are written (`written`) and kept by the dataset's id and time of
+change; a page of the feed is the catalogue's own triples and those of its datasets one after the other, which is the
+same graph. Valkey may be emptied at any time: what is missing is drawn again. docs/decisions/rdf.md says why.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
+from datetime import UTC
+from functools import lru_cache
 from typing import Any
 
 from ckan.lib.redis import connect_to_redis
+from ckan.lib.search import SearchError
 from ckan.plugins import toolkit
 from ckanext.dcat import logic
-from ckanext.dcat.processors import RDFSerializer
+from ckanext.dcat.processors import RDF_PROFILES_CONFIG_OPTION, RDFSerializer
 from ckanext.dcat.utils import catalog_uri, dataset_uri
-from rdflib import DCAT, ConjunctiveGraph, URIRef
+from dateutil.parser import parse as parse_time
+from rdflib import DCAT, URIRef
 from redis import RedisError
 
 from ckanext.gkopen import caching
+from ckanext.gkopen.dcat.triples import Triples
+from ckanext.gkopen.dcat.written import JSONLD, TURTLE, XML, Form, piece
 
 log = logging.getLogger(__name__)
 
-FORMS = {"ttl": "nt", "n3": "nt", "xml": "pretty-xml", "rdf": "pretty-xml", "jsonld": "json-ld"}
-"""Form of an address → how a dataset's triples are written. N-Triples are Turtle, and may follow one another."""
+FORMS = {"ttl": TURTLE, "n3": TURTLE, "xml": XML, "rdf": XML, "jsonld": JSONLD}
+"""Form of an address → how triples are written."""
 DAYS = 7
 _COMMON = re.compile(r"[1-9]\d{0,2}", re.ASCII)
 """Numbers of pages that are kept."""
-_ROOT = re.compile(r"<rdf:RDF\s+(?P<names>[^>]*)>(?P<inside>.*)</rdf:RDF>", re.DOTALL)
+PAGE_DIGITS = 7
+"""Of the number of a page that Solr can be asked for."""
 
 
 @toolkit.chained_action
 @toolkit.side_effect_free
 def dcat_catalog_show(original: Callable[..., str], context: Any, data_dict: dict[str, Any]) -> str:
     """One page of the catalogue's feed. Other profiles than the site's are drawn by ckanext-dcat."""
-    form = data_dict.get("format") or "xml"
-    if data_dict.get("profiles") or form not in FORMS:
+    name = data_dict.get("format") or "xml"
+    form = FORMS.get(name)
+    if data_dict.get("profiles") or form is None:
         return original(context, data_dict)
     toolkit.check_access("dcat_catalog_show", context, data_dict)
     tag, page = caching.tag_of_request(), str(data_dict.get("page") or 1)
     # Only what everybody asks for: the memory is that of the sessions, and questions are without number.
     if tag is None or not _COMMON.fullmatch(page) or any(data_dict.get(name) for name in ("modified_since", "q", "fq")):
         return _page(context, data_dict, form)
-    return _keep_one(f"page/{form}/{page}/{tag}", lambda: _page(context, data_dict, form))
+    # A page names the address of the next one, which is another one where the action was called over HTTP.
+    return _keep_one(f"page/{name}/{page}{toolkit.request.path}/{tag}", lambda: _page(context, data_dict, form))
+
+
+@toolkit.chained_action
+@toolkit.side_effect_free
+def dcat_dataset_show(original: Callable[..., str], context: Any, data_dict: dict[str, Any]) -> str:
+    """One dataset, drawn and written as in the feed. Not kept: `package_show` takes longer."""
+    form = FORMS.get(data_dict.get("format") or "xml")
+    if data_dict.get("profiles") or form is None:
+        return original(context, data_dict)
+    toolkit.check_access("dcat_dataset_show", context, data_dict)
+    package = toolkit.get_action("package_show")(context, data_dict)
+    return form.whole(_drawn(_serializer(), [package], form))
 
 
 @toolkit.chained_helper
@@ -70,44 +91,73 @@ def forget(package_ids: Iterable[str]) -> None:
             redis.unlink(key)
 
 
-def _page(context: Any, data_dict: dict[str, Any], form: str) -> str:
-    found = logic._search_ckan_datasets(context, data_dict)
-    serializer = RDFSerializer()
+def _page(context: Any, data_dict: dict[str, Any], form: Form) -> str:
+    found = _search(context, data_dict)
+    serializer = _serializer()
+    serializer.g = graph = Triples()
     catalog = serializer.graph_from_catalog({})
     for package in found["results"]:
-        serializer.g.add((catalog, DCAT.dataset, URIRef(dataset_uri(package))))
+        graph.add((catalog, DCAT.dataset, URIRef(dataset_uri(package))))
     if pages := logic._pagination_info(found, data_dict):
         serializer._add_pagination_triples(pages)
-    written = "turtle" if FORMS[form] == "nt" else FORMS[form]
-    return _join(FORMS[form], [serializer.g.serialize(format=written), *_fragments(found["results"], form)])
+    return form.whole([piece(form, graph, str(catalog)), *_pieces(serializer, found["results"], form)])
 
 
-def _fragments(packages: Iterable[Mapping[str, Any]], form: str) -> list[str]:
-    """The triples of each package, in their order."""
-    packages = list(packages)
-    keys = [_key(package, FORMS[form]) for package in packages]
+def _search(context: Any, data_dict: Mapping[str, Any]) -> dict[str, Any]:
+    """The packages of a page. What ckanext-dcat lets through and Solr refuses is refused here.
+
+    :raises toolkit.ValidationError: the question cannot be answered
+    """
+    asked = dict(data_dict)
+    if len(str(asked.get("page") or "")) > PAGE_DIGITS:
+        raise logic.wrong_page_exception
+    if asked.get("modified_since"):
+        asked["modified_since"] = _utc(asked["modified_since"])
+    try:
+        return logic._search_ckan_datasets(context, asked)
+    except SearchError as error:
+        if asked.get("q") or asked.get("fq"):
+            raise toolkit.ValidationError({"fq": [str(error)[:200]]}) from error
+        raise
+
+
+def _utc(text: str) -> str:
+    """A time with a zone (09:30Z is one) in UTC, as ckanext-dcat takes those that have none."""
+    try:
+        time = parse_time(text)
+        return (time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time).isoformat()
+    except (ValueError, OverflowError) as error:
+        raise toolkit.ValidationError({"modified_since": [str(error)[:200]]}) from error
+
+
+def _pieces(serializer: Any, packages: Sequence[Mapping[str, Any]], form: Form) -> list[str]:
+    """The triples of each package, in their order; those that are not kept are drawn, and kept."""
+    keys = [_key(package, form.name) for package in packages]
     held = _read(keys)
     missing = [place for place, text in enumerate(held) if text is None]
-    if missing:
-        serializer = RDFSerializer()
-        for place in missing:
-            serializer.g = ConjunctiveGraph()
-            serializer.graph_from_dataset(packages[place])
-            held[place] = serializer.g.serialize(format=FORMS[form])
-        _write({keys[place]: held[place] or "" for place in missing})
-    return [text or "" for text in held]
+    drawn = dict(zip(missing, _drawn(serializer, [packages[place] for place in missing], form), strict=True))
+    _write({keys[place]: text for place, text in drawn.items()})
+    return [drawn[place] if text is None else text for place, text in enumerate(held)]
 
 
-def _join(written: str, texts: list[str]) -> str:
-    """One document of several."""
-    if written == "nt":
-        return "\n".join(texts)
-    if written == "json-ld":
-        return json.dumps([node for text in texts for node in json.loads(text)], ensure_ascii=False, indent=1)
-    roots = [match for text in texts if (match := _ROOT.search(text))]
-    names = dict.fromkeys(name for match in roots for name in match["names"].split())
-    inside = "".join(match["inside"] for match in roots)
-    return f'<?xml version="1.0" encoding="utf-8"?>\n<rdf:RDF\n  {" ".join(names)}\n>{inside}</rdf:RDF>\n'
+def _drawn(serializer: Any, packages: Iterable[Mapping[str, Any]], form: Form) -> list[str]:
+    """What the site's profiles say of each package, as text."""
+    texts = []
+    for package in packages:
+        serializer.g = graph = Triples()
+        dataset = serializer.graph_from_dataset(package)
+        texts.append(piece(form, graph, str(dataset)))
+    return texts
+
+
+def _serializer() -> Any:
+    """An RDFSerializer of one's own with the site's profiles: to find them takes as long as to draw four datasets."""
+    return copy(_made(toolkit.config.get(RDF_PROFILES_CONFIG_OPTION)))
+
+
+@lru_cache(1)
+def _made(_profiles: str | None) -> RDFSerializer:
+    return RDFSerializer()
 
 
 def _key(package: Mapping[str, Any], written: str) -> str:
@@ -134,6 +184,8 @@ def _read(keys: list[str]) -> list[str | None]:
 
 
 def _write(texts: Mapping[str, str]) -> None:
+    if not texts:
+        return
     try:
         redis: Any = connect_to_redis()
         with redis.pipeline(transaction=False) as pipe:
