@@ -61,6 +61,20 @@ def test_a_form_of_the_catalogue_that_there_is_not(app: Any) -> None:
     assert "jsonld" in app.get("/catalog.json", status=404).body
 
 
+@pytest.mark.parametrize("question", [
+    "page=x", "page=0", "page=-1", "page=1.5", "page=999999999999", "modified_since=x", "modified_since=99999-01-01",
+    "modified_since=" + "9" * 30, "fq=%5B", "profiles=nope"])
+def test_a_question_that_the_catalogue_cannot_answer(app: Any, question: str) -> None:
+    answer = app.get(f"/catalog.ttl?{question}", status=400)
+    assert answer.mimetype == "text/plain"
+    assert "modified_since" in answer.body and "gkopen_dcat" in answer.body
+
+
+def test_the_catalogue_since_a_time_with_a_zone(app: Any) -> None:
+    for time in ("2026-01-31T09:30:00Z", "2026-01-31T17:30:00%2B08:00", "2026-01-31"):
+        assert app.get(f"/catalog.ttl?modified_since={time}", status=200).mimetype == "text/turtle"
+
+
 def test_an_account_rests_after_wrong_passwords(app: Any) -> None:
     cast = make_cast()
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from importlib.metadata import entry_points
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from ckan.plugins import toolkit
+from ckanext.dcat.processors import RDF_PROFILES_ENTRY_POINT_GROUP
 from flask import Response, current_app, request
 from werkzeug.exceptions import Forbidden, NotFound
 
@@ -41,6 +43,17 @@ def refuse() -> Response | None:
         return Response(toolkit._("There is no form {form}; there are: {forms}.").format(
             form=form, forms=", ".join(RDF_FORMS)) + "\n", status=404, mimetype="text/plain")
     return None
+
+
+def say_plainly(response: Response) -> Response:
+    """For `after_request`: what reads the catalogue is a program, and gets no page where it asked wrongly."""
+    if response.status_code != 409 or request.endpoint not in ("dcat.read_catalog", "dcat.read_dataset"):
+        return response
+    profiles = ", ".join(sorted(entry_points(group=RDF_PROFILES_ENTRY_POINT_GROUP).names))
+    told = toolkit._("This cannot be answered. page is a whole number from 1, modified_since a time such as {time},"
+                     " q and fq are queries of Solr, profiles is one of {profiles}.")
+    return Response(told.format(time="2026-01-31T09:30:00Z", profiles=profiles) + "\n", status=400,
+                    mimetype="text/plain")
 
 
 def not_found(_error: toolkit.ObjectNotFound) -> Any:

@@ -115,6 +115,7 @@ class GkopenPlugin(SearchMixin, DatastoreMixin, DefaultTranslation, plugins.Sing
         app.wsgi_app = ProxyFix(caching.say_how_long(malformed.without_nul(app.wsgi_app)), x_for=proxies, x_proto=0)
         app.before_request(malformed.refuse)
         app.before_request(caching.answer_unchanged)
+        app.after_request(malformed.say_plainly)
         app.register_error_handler(toolkit.ObjectNotFound, malformed.not_found)
         app.register_error_handler(toolkit.NotAuthorized, malformed.not_authorized)
         return app
