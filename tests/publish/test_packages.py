@@ -57,7 +57,10 @@ def steps(cast: Cast) -> list[Step]:
     fourth = copy.deepcopy(third)
     fourth[2]["resources"][0], fourth[2]["resources"][1] = fourth[2]["resources"][1], fourth[2]["resources"][0]
     del fourth[0]["resources"][1]
-    return [first, copy.deepcopy(first), second, third, fourth]
+    rows, other = copy.deepcopy(fourth[0]), copy.deepcopy(fourth[0])
+    rows["resources"][0] |= {"rows": 22}                 # what was dropped is still there as a deleted row
+    del other["resources"][1]                            # another one: the row of the first is gone
+    return [first, first, second, [second[0], second[2]], third, fourth, [fourth[0]], [rows], [other], [other]]
 
 
 def by_actions(step: Step) -> None:
@@ -124,7 +127,8 @@ def test_every_row_is_that_of_the_actions(cast: Cast) -> None:
         for name in wanted:
             assert different(made[name], wanted[name]) == [], f"{name} after step {number}"
     assert len(of_batch[0]["package"]) == 4
-    assert any(row["state"] == "deleted" for row in of_batch[2]["resource"])
+    deleted = [{row["id"] for row in state["resource"] if row["state"] == "deleted"} for state in of_batch]
+    assert deleted[2] and deleted[5] == deleted[7] and deleted[7].isdisjoint(deleted[8])
     assert any(row["state"] == "deleted" for row in of_batch[2]["package_tag"])
 
 

@@ -9,7 +9,7 @@ package_show with packages that went through the actions.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -159,6 +159,7 @@ class _Writing:
 
     def _resources(self, package: Mapping[str, Any]) -> bool:
         held = {row["id"]: row for row in self.held.resources.get(package["id"], ())}
+        before = [row["id"] for row in held.values() if row["state"] != "deleted"]
         changed = False
         for position, resource in enumerate(package.get("resources", ())):
             old = held.pop(resource["id"], None)
@@ -172,27 +173,27 @@ class _Writing:
             if old is None or any(row[name] != old[name] for name in ("metadata_modified", "position", "state")):
                 self.rows["resource"].append(row)
                 changed = True
-        return self._without(held.values(), changed) or changed
-
-    def _without(self, left: Collection[Row], changed: bool) -> bool:
-        """Resources that the package has no more stay as deleted rows until the next change, as CKAN keeps them."""
-        dropped = [row for row in left if row["state"] != "deleted"]
-        if changed or dropped:
-            self.gone += [row["id"] for row in left if row["state"] == "deleted"]
-        self.rows["resource"] += [{**row, "state": "deleted", "position": 0} for row in dropped]
-        return bool(dropped)
+        if before == [resource["id"] for resource in package.get("resources", ())]:
+            return changed
+        # What the package has no more stays as a deleted row until its resources are others again, as CKAN keeps it.
+        for row in held.values():
+            if row["state"] == "deleted":
+                self.gone.append(row["id"])
+            else:
+                self.rows["resource"].append({**row, "state": "deleted", "position": 0})
+        return True
 
     def _tags(self, package_id: str, package: Mapping[str, Any]) -> bool:
         held = {row["name"]: row for row in self.held.tags.get(package_id, ())}
         wanted = {tag["name"]: None for tag in package.get("tags", ())}
         new = [name for name in wanted if name not in held]
         again = [row["id"] for name, row in held.items() if name in wanted and row["state"] == "deleted"]
-        dropped = [row["id"] for name, row in held.items() if name not in wanted and row["state"] != "deleted"]
+        dropped = [row["id"] for name, row in held.items() if name not in wanted]
         if new:
             self.tags[package_id] = new
         self.tag_states["active"] += again
         self.tag_states["deleted"] += dropped
-        return bool(new or again or dropped)
+        return bool(new or again or dropped)             # CKAN takes what was dropped before for a change, too
 
     def _member(self, package_id: str, row: Row) -> bool:
         held = self.held.members.get(package_id, ())
