@@ -1,4 +1,4 @@
-"""python -m bench [a | a1 | a2 | f | b | b1 | b2 | b3 | b4 | c3 | d1 | d2 ...] [--quick] [--rows N]
+"""python -m bench [a | a1 | a2 | f | b | b1 | b2 | b3 | b4 | c3 | d1 | d2 | e ...] [--quick] [--rows N]
 
     a1  many small datasets from a source until they are checked and held, beside ckanext-harvest's gather and fetch
     a2  the same, approved and in every exit, beside ckanext-harvest's import stage
@@ -12,9 +12,10 @@
     c3  every form of the large table from nothing and with one part changed; the workbook alone
     d1  a dataset's page behind nginx at 1, 8 and 32 connections, beside stock CKAN's
     d2  searches of rows over HTTP on the large table, filters beside stock CKAN's own
+    e   the DCAT feed of a thousand datasets: cold, after a publication, warm, beside ckanext-dcat's own
 
 Without a name, all of them. a1, a2 and f are one run, whichever of them is asked for.
---quick takes 2 rounds in place of 5 and 300 datasets in place of 5,000.
+--quick takes 2 rounds in place of 5 and 300 datasets in place of 5,000 (e: of 1,000).
 The table is printed, and written as JSON to <GKOPEN_HOME>/bench/results/. What it has to be: docs/benchmarks.md.
 """
 
@@ -33,7 +34,7 @@ from bench.running import bench_home, empty_site
 from ckanext.gkopen.embedded.places import StartError
 from ckanext.gkopen.embedded.screen import Screen
 
-NAMES = ("a1", "a2", "f", "b1", "b2", "b3", "b4", "c1", "c2", "c3", "d1", "d2")
+NAMES = ("a1", "a2", "f", "b1", "b2", "b3", "b4", "c1", "c2", "c3", "d1", "d2", "e")
 PROGRAMS = {"nginx": {"c1", "d1"}, "wrk": {"d1"}}
 """What some of them need, looked for before any of them takes its time."""
 
@@ -47,7 +48,7 @@ def main(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     wanted = [name for name in NAMES if not given.names or any(name.startswith(part) for part in given.names)]
     if not wanted or any(not any(name.startswith(part) for name in NAMES) for part in given.names):
-        parser.error(f"there is no such benchmark; use a, b, c, d, f, or of {', '.join(NAMES)}")
+        parser.error(f"there is no such benchmark; use a to f, or of {', '.join(NAMES)}")
     screen = Screen()
     began = load()
     try:
@@ -75,7 +76,13 @@ def measured(wanted: list[str], *, rounds: int, rows: int, datasets: int, screen
         from bench import live  # these modules load CKAN, which needs libmagic to be found first
 
         figures += live.measured(wanted, rows, rounds, screen)
-    if published == set(wanted):
+    if "e" in wanted:
+        with empty_site(screen):
+            from bench.feed import e
+
+            with screen.step("e"):
+                figures += e(min(datasets, 1000), min(rounds, 3), home / "feed", screen)
+    if published | {"e"} >= set(wanted):
         return figures
     with empty_site(screen) as ini:
         if {"a1", "a2", "f"} & set(wanted):
