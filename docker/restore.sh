@@ -7,10 +7,15 @@ set -eu
 [ $# -eq 1 ] || { echo "usage: docker/restore.sh BACKUP" >&2; exit 2; }
 here=$(cd "$(dirname "$0")" && pwd)
 backup=$(cd "$1" && pwd)
-(cd "$backup" && sha256sum --check --quiet SHA256SUMS) || {
-    echo "restore: $backup is damaged; nothing was touched" >&2
+refuse() {
+    echo "restore: $backup is $1; nothing was touched" >&2
     exit 1
 }
+[ -e "$backup/SHA256SUMS" ] || refuse "no whole back-up: it has no SHA256SUMS"
+for name in gkopen.dump gkopen_datastore.dump private.tar public.tar ckan.tar env sources.env; do
+    grep -q "^[0-9a-f]*  $name\$" "$backup/SHA256SUMS" || refuse "no whole back-up: SHA256SUMS does not name $name"
+done
+(cd "$backup" && sha256sum --check --quiet SHA256SUMS) || refuse damaged
 
 compose() {
     docker compose --file "$here/compose.yaml" --env-file "$here/.env" "$@"
@@ -43,8 +48,9 @@ for folder in private public ckan; do
     compose run --rm --no-deps -T web sh -c 'find "/var/lib/ckan/$1" -mindepth 1 -delete && \
         tar --extract --directory=/var/lib/ckan' sh "$folder" <"$backup/$folder.tar"
 done
+# The tables of an older back-up are brought to this version, as at every start.
+compose run --rm --no-deps init
 echo "the index"
-compose run --rm --no-deps init ckan search-index clear
 compose run --rm --no-deps init ckan search-index rebuild
 compose up --detach --wait
 echo "does everything agree?"

@@ -19,10 +19,14 @@ def compose() -> dict[str, Any]:
     return yaml.safe_load((DOCKER / "compose.yaml").read_text("utf-8"))
 
 
-def example() -> dict[str, str]:
-    """Name → value of .env.example."""
-    lines = (DOCKER / ".env.example").read_text("utf-8").splitlines()
+def filled(path: Path) -> dict[str, str]:
+    """Name → value of a file like .env."""
+    lines = path.read_text("utf-8").splitlines()
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def example() -> dict[str, str]:
+    return filled(DOCKER / ".env.example")
 
 
 @dataclass
