@@ -31,7 +31,9 @@ def test_it_stands_on_the_settings_of_demo_and_tests(settings: dict[str, Any]) -
 def test_nothing_is_left_open(settings: dict[str, Any]) -> None:
     for name, value in settings.items():
         assert "%(" not in str(value), name
-    assert settings["SESSION_COOKIE_SECURE"] == "true"
+    for kind in ("SESSION", "REMEMBER"):
+        flags = [settings[f"{kind}_COOKIE_{flag}"] for flag in ("SECURE", "HTTPONLY", "SAMESITE")]
+        assert flags == ["true", "true", "Lax"]
     assert settings["debug"] == "false"
 
 

@@ -114,21 +114,25 @@ def unexpected(seen: Seen) -> dict[str, str]:
             if not error.startswith(STOCK_ROUTES.get(place.split()[0], "-"))}
 
 
-@pytest.mark.parametrize("token", ["", pytest.param("no-role", marks=pytest.mark.torture),
-                                   pytest.param("plain-member", marks=pytest.mark.torture)])
-def test_routes_show_nothing(world: World, visitor: Any, token: str) -> None:
+@pytest.mark.parametrize(("token", "which"), [
+    ("", crawl.ALL), ("plain-member", crawl.SOME), pytest.param("plain-member", crawl.ALL, marks=pytest.mark.torture),
+    pytest.param("no-role", crawl.ALL, marks=pytest.mark.torture)], ids=["visitor", "member", "member-all", "no-role"])
+def test_routes_show_nothing(world: World, visitor: Any, token: str, which: slice) -> None:
     headers = {"Authorization": world.tokens[token]} if token else {}
-    seen = crawl.routes(world, visitor, headers=headers)
-    assert seen.leaks == {}
+    before = state_of(world)
+    seen = crawl.routes(world, visitor, headers=headers, which=which)
+    assert (seen.leaks, state_of(world)) == ({}, before)
     assert unexpected(seen) == {}
-    assert {"dataset.search", "feeds.general", "dcat.read_catalog", "gkopen_open.table", "gkopen_dump.dump",
-            "gkopen_domain.read"} <= seen.answered
+    assert {"dataset.search", "feeds.general", "dcat.read_catalog", "gkopen_open.table", "gkopen_dump.dump"} <= (
+        seen.answered)
 
 
-@pytest.mark.torture
-def test_routes_of_a_person_of_another_body(world: World, visitor: Any) -> None:
-    seen = crawl.routes(world, visitor, headers={"Authorization": world.tokens[world.cast.stranger]})
-    assert seen.kinds <= {"otherheld", "messageother"}
+@pytest.mark.parametrize("which", [crawl.SOME, pytest.param(crawl.ALL, marks=pytest.mark.torture)],
+                         ids=["some", "all"])
+def test_routes_of_a_person_of_another_body(world: World, visitor: Any, which: slice) -> None:
+    before = state_of(world)
+    seen = crawl.routes(world, visitor, headers={"Authorization": world.tokens[world.cast.stranger]}, which=which)
+    assert (seen.kinds <= {"otherheld", "messageother"}, state_of(world)) == (True, before)
     assert unexpected(seen) == {}
 
 
