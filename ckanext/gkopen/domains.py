@@ -238,6 +238,8 @@ class Shape:
 
     `code`, `value` and `label` are the fields that receive the code, the cell and the column's label (or None);
     `constants` fill other fields; `when_columns` are the labels, one of which makes a table a wide one.
+    `whole`: labels of a column that holds what the others add up to: it is compared, and published where no part is.
+    `also`: folded labels that mean a code in such a table only.
     """
 
     name: str
@@ -247,6 +249,8 @@ class Shape:
     value: str
     label: str | None
     constants: Mapping[str, str]
+    whole: frozenset[str] = frozenset()
+    also: Mapping[str, str] = dataclass_field(default_factory=dict)
 
     @property
     def when_columns(self) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ from ckanext.gkopen.checks.collect import Findings
 from ckanext.gkopen.checks.contents import check_contents
 from ckanext.gkopen.checks.fields import check_fields
 from ckanext.gkopen.checks.keys import Keys, check_keys
+from ckanext.gkopen.checks.wide import check_wide
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.normalise.cells import MANY, side_by_side
 from ckanext.gkopen.normalise.opened import Headers, Opened, open_rows
@@ -116,7 +117,7 @@ def _group(domain: Domain, files: Sequence[File],
 def _together(domain: Domain, files: list[Opened]) -> list[Examined]:
     """Files that are alike. Raises Unreadable; of several files Apart."""
     rows = rows_of(domain, files)
-    turned = None if rows.long is None else (rows.long.shape.value, rows.long.cells)
+    turned = None if rows.long is None else (rows.long.layout.value, rows.long.cells)
     findings = Findings(rows.lines[rows.take], rows.sheet, rows.bounds, turned)
     for number, file in enumerate(files):
         findings.extend(file.findings, number)
@@ -126,6 +127,7 @@ def _together(domain: Domain, files: list[Opened]) -> list[Examined]:
     readable = ~findings.bad
     labels = rows.labels()
     made = make(domain, rows.text, rows.units, rows.row_units, findings, labels)
+    check_wide(domain, rows, made, findings)
     check_contents(domain, made, findings, labels, [file.options for file in files])
     check_fields(domain, made, findings, labels)
     rules.apply_within(domain, made, findings, readable, labels)

@@ -153,7 +153,7 @@ def test_an_unknown_label_is_never_guessed(domain: str, field: str, label: str) 
 
 
 def test_a_year_beside_a_column_label_of_a_wide_table_is_understood() -> None:
-    (shape,) = get_domain("budget").shapes
+    shape = get_domain("budget").shapes[0]
     for label, code in [
         ("2016年预算数", "budget"),
         ("2017-预算数", "budget"),

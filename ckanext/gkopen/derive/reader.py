@@ -23,6 +23,7 @@ from ckanext.gkopen.domains import (
     Rule,
     Shape,
     Text,
+    fold,
 )
 from ckanext.gkopen.schemas import ROOT, Problem, SchemaError, Source, read_codes, schema_problems
 
@@ -231,6 +232,8 @@ def _shape(name: str, spec: Mapping[str, Any], source: Source, lists: _Lists) ->
         into["value"],
         into.get("label"),
         MappingProxyType(dict(spec.get("constants", {}))),
+        frozenset(map(fold, spec.get("whole", ()))),
+        MappingProxyType({fold(label): code for label, code in spec.get("also", {}).items()}),
     )
 
 

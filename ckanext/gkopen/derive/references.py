@@ -75,6 +75,9 @@ def _names(source: Source, domain: Domain) -> Iterator[Problem]:
         for name in filter(None, (shape.code, shape.value, shape.label, *shape.constants)):
             if name not in known:
                 yield _unknown(source, ["shapes", shape.name], name)
+        for code in shape.also.values():
+            if shape.codes.get(code) is None:
+                yield _no_code(source, ["shapes", shape.name, "also"], code, shape.codes.name)
     for deadline in domain.deadlines:
         if deadline.from_field and deadline.from_field not in known:
             yield _unknown(source, ["deadlines", deadline.id, "from"], deadline.from_field)

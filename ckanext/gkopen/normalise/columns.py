@@ -15,10 +15,12 @@ from ckanext.gkopen.records import Finding, Options, Unreadable
 
 @dataclass(slots=True)
 class Columns:
-    """`field_at[i]`: field of column i or None; `units`: field → unit that its label states."""
+    """`field_at[i]`: field of column i or None; `levels[i]`: its headings; `units`: field → unit that its label states.
+    """
 
     labels: list[str]
     field_at: list[str | None]
+    levels: list[tuple[str, ...]]
     units: dict[str, str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
@@ -60,10 +62,11 @@ def ignored_labels(domain: Domain) -> frozenset[str]:
 @once
 def shape_labels(domain: Domain) -> frozenset[str]:
     """Folded labels of the columns of wide tables."""
-    return frozenset(fold(label) for shape in domain.shapes for label in shape.when_columns)
+    return frozenset(fold(label) for shape in domain.shapes for label in (*shape.when_columns, *shape.also))
 
 
-def match_columns(domain: Domain, labels: list[str], duplicates: list[str], options: Options) -> Columns:
+def match_columns(domain: Domain, labels: list[str], duplicates: list[str], options: Options,
+                  levels: list[tuple[str, ...]] | None = None) -> Columns:
     """Which column is which field. Raises Unreadable for two columns that claim one field.
 
     Whether a required column is missing is known only after wide tables were turned: see `require_columns`.
@@ -72,7 +75,7 @@ def match_columns(domain: Domain, labels: list[str], duplicates: list[str], opti
     if bad:
         raise Unreadable(*(_finding("mapping-unknown-field", label=name, domain=domain.name) for name in bad))
     known = known_labels(domain, options.mapping)
-    columns = Columns(labels, [None] * len(labels))
+    columns = Columns(labels, [None] * len(labels), levels or [(_as_printed(label),) for label in labels])
     for index, text in enumerate(labels):
         label = split_label(_as_printed(text) if text not in options.mapping else text)
         name = known.get(label.folded) or known.get(label.folded_name)

@@ -4,7 +4,7 @@
     first_of:a,b    the first that is there                    printed:a    the cell as the source prints it
     value_of:a      its figure as printed; its rate, where this field is a percent
     unit_of:a       its unit as printed or stated              basis_of:a   in which form it is priced
-    code_of:a       its text looked up in this field's codes   extra_of:a.x column x of a's code list
+    code_of:a,b     the first text found in this field's codes extra_of:a.x column x of a's code list
     start_of:a, end_of:a, type_of:a                            of a period
     period_of:a,b   the period from day a to day b              ocid         prefix and project number
     else_join:a,b,c a where there is one, else b and c joined
@@ -144,7 +144,8 @@ def _basis_of(made: Made, field: Field, argument: str) -> pa.Array:
 
 
 def _code_of(made: Made, field: Field, argument: str) -> pa.Array:
-    return typed.codes(field, pc.fill_null(made.strings(argument), ""))[0]
+    """The first text of those named that is a code."""
+    return pc.coalesce(*(typed.codes(field, pc.fill_null(made.strings(name), ""))[0] for name in argument.split(",")))
 
 
 def _extra_of(made: Made, field: Field, argument: str) -> pa.Array:

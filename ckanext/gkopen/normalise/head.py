@@ -1,32 +1,32 @@
-"""Where a table begins and ends: title lines, the unit line, two-row headers, footnotes, blank and repeated lines."""
+"""Where a table begins: title lines, the unit line, a header of one row or several."""
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from ckanext.gkopen.checks.personal import judge
-from ckanext.gkopen.labels import clean, narrow, split_label, unit_of_line
+from ckanext.gkopen.labels import clean, fold, narrow, split_label, unit_of_line
 
-from .raw import Beside, Body, Sheet, refuse
+from .raw import Beside, Sheet, refuse
 
-_FOOTNOTE = re.compile(
-    r"^\s*[（(\[]?\s*(?:注|备注|附注|说明|填表说明|数据来源|资料来源|来源|制表|填表|填报|审核|复核|单位负责人|负责人|编制|"
-    r"联系人|联系电话|打印日期|统计时间|第\s*\d+\s*页)\s*(?:人|单位|日期|时间)?\s*[0-9一二三四五]?\s*[:：、.）)\]]")
-_TAIL = 60
+_FIGURE = re.compile(r"[-+\d.,%\s]+")
+_MOST_ROWS = 4
+"""Rows of one header: year, phase, kind and its parts."""
 
 
 @dataclass(slots=True)
 class Head:
-    """`labels`: one a column, as printed, made distinct; `skip`: preview rows above the body; `line`: the header's."""
+    """`labels`: one a column, as printed, made distinct; `skip`: preview rows above the body; `line`: the header's.
+
+    `levels`: what each row of the header says about a column, from above, each once; `rows`: its rows as they stand,
+    by which a header is known that stands again on every printed page.
+    """
 
     labels: list[str]
+    levels: list[tuple[str, ...]]
+    rows: list[list[str]]
     skip: int
     line: int
     unit: str | None = None
@@ -34,32 +34,37 @@ class Head:
     duplicates: list[str] = field(default_factory=list)
 
 
-def find_head(sheet: Sheet, known: Collection[str]) -> Head:
+def find_head(sheet: Sheet, known: Collection[str], fields: Collection[str] = ()) -> Head:
     """The header row: the first that names the most columns which the domain knows (`known`: folded labels).
 
-    A row of labels may be continued by a second one below (merged headings): its cells qualify those above.
-    Raises Unreadable `no-header` where no row of the preview names one known column.
+    Rows of labels may stand below it and above it (merged headings): their cells qualify each other. `fields`: labels
+    that say alone which column it is. Raises Unreadable `no-header` where no row of the preview names a known column.
     """
     rows = sheet.preview
     if not rows:
         raise refuse("file-empty", sheet=sheet.name)
     if sheet.labelled:
-        return _head([rows[0][1]], rows[0][0], 1, None, [])
+        return _head([rows[0][1]], 0, fields, rows[0][0], 1, None, [])
     scores = [_score(cells, known) for _, cells in rows]
     best = max(range(len(rows)), key=lambda index: (scores[index], -index))
     if scores[best] == 0:
         raise refuse("no-header", sheet=sheet.name,
                      found=[c for c in map(clean, rows[0][1]) if c and not judge(c)][:12])
-    header = [rows[best][1]]
-    if best + 1 < len(rows):
-        below = rows[best + 1][1]
-        joined = [_joined(up, down) for up, down in zip(_pad(header[0], len(below)), below, strict=False)]
-        if _looks_like_labels(header[0], below) and _score(joined, known) + _score(below, known) > 0:
-            header.append(below)
+    first = last = best
+    while first and last - first < _MOST_ROWS - 1 and scores[first - 1] and _is_heading(
+            rows[first - 1][1], rows[first][1]):
+        first -= 1
+    while last + 1 < len(rows) and last - first < _MOST_ROWS - 1:
+        up, below = rows[last][1], rows[last + 1][1]
+        joined = [_joined(up, down) for up, down in zip(_pad(up, len(below)), below, strict=False)]
+        if not _looks_like_labels(up, below) or _score(joined, known) + scores[last + 1] == 0:
+            break
+        last += 1
     above = [Beside("title", clean(cell), line, clean(cell), sheet.name)
-             for line, cells in rows[:best] for cell in dict.fromkeys(cells) if clean(cell)]
+             for line, cells in rows[:first] for cell in dict.fromkeys(cells) if clean(cell)]
     unit = next((found for found in (unit_of_line(item.text) for item in above) if found), None)
-    return _head(header, rows[best][0], best + len(header), unit, above)
+    return _head([cells for _, cells in rows[first:last + 1]], best - first, fields, rows[best][0], last + 1, unit,
+                 above)
 
 
 def _score(cells: list[str], known: Collection[str]) -> int:
@@ -72,13 +77,25 @@ def _score(cells: list[str], known: Collection[str]) -> int:
     return len(found.intersection(known))
 
 
+def _is_heading(above: list[str], header: list[str]) -> bool:
+    """A row above the header that stands over its columns: neither a title, nor a line of unit and body."""
+    texts = {clean(cell) for cell in above} - {""}
+    return (len(texts) > 1 and not any(":" in narrow(text) or _FIGURE.fullmatch(narrow(text)) for text in texts)
+            and _looks_like_labels(above, header))
+
+
 def _looks_like_labels(top: list[str], below: list[str]) -> bool:
-    """A second header row fills gaps of the first or repeats its merged cells, and holds no figure."""
+    """A further header row fills gaps of the one above or stands under its merged cells, and holds no figure.
+
+    In a CSV only the first cell of a merged heading has its text.
+    """
     texts = [clean(cell) for cell in below]
-    if not any(texts) or any(re.fullmatch(r"[-+\d.,%\s]+", narrow(text)) for text in texts if text):
+    if not any(texts) or any(_FIGURE.fullmatch(narrow(text)) for text in texts if text):
         return False
     tops = _pad([clean(cell) for cell in top], len(texts))
-    open_above = [i for i, label in enumerate(tops) if not label or tops.count(label) > 1 or texts[i] == label]
+    merged = {i for i in range(len(texts) - 1) if texts[i + 1] and not tops[i + 1]}
+    open_above = [i for i, text in enumerate(texts)
+                  if not tops[i] or tops.count(tops[i]) > 1 or text == tops[i] or i in merged]
     return bool(open_above) and all(i in open_above for i, text in enumerate(texts) if text)
 
 
@@ -91,18 +108,35 @@ def _joined(up: str, down: str) -> str:
     return down if not up or up == down else up if not down else f"{up} {down}"
 
 
-def _head(rows: list[list[str]], line: int, skip: int, unit: str | None, above: list[Beside]) -> Head:
+def _levels(rows: list[list[str]]) -> list[tuple[str, ...]]:
+    """What the rows of a header say about each column. A merged heading is carried to the right, over what stands
+    below it, as far as the heading above it goes."""
     width = max(map(len, rows))
-    labels = [""] * width
-    if len(rows) == 2:  # a merged heading stands over several columns: carry it to the right for the row below
+    cells = [[clean(cell) for cell in _pad(row, width)] for row in rows]
+    levels: list[list[str]] = [[] for _ in range(width)]
+    for place, row in enumerate(cells):
         carried = ""
-        for index, cell in enumerate(_pad(rows[0], width)):
-            carried = clean(cell) or (carried if _pad(rows[1], width)[index].strip() else "")
-            labels[index] = _joined(carried, _pad(rows[1], width)[index])
-    else:
-        labels = [clean(cell) for cell in _pad(rows[0], width)]
+        for index, cell in enumerate(row):
+            below = any(later[index] for later in cells[place + 1:])
+            ends = any(upper[index] and upper[index] != upper[index - 1] for upper in cells[:place] if index)
+            carried = cell or ("" if ends or not below else carried)
+            if carried and carried not in levels[index][-1:]:
+                levels[index].append(carried)
+    return [tuple(each) for each in levels]
+
+
+def _head(rows: list[list[str]], best: int, fields: Collection[str], line: int, skip: int, unit: str | None,
+          above: list[Beside]) -> Head:
+    """`best`: the row of the most known labels. A heading above it is left out where the label alone says enough."""
+    levels = _levels(rows)
+    if best:
+        alone = [" ".join(each) for each in _levels(rows[best:])]
+        levels = [(short,) if fold(short) in fields and alone.count(short) == 1 else full
+                  for full, short in zip(levels, alone, strict=True)]
+    labels = [" ".join(each) for each in levels]
     while labels and not labels[-1]:
         labels.pop()
+        levels.pop()
     seen: dict[str, int] = {}
     duplicates: list[str] = []
     distinct: list[str] = []
@@ -112,67 +146,5 @@ def _head(rows: list[list[str]], line: int, skip: int, unit: str | None, above: 
         if seen[label] > 1:
             duplicates.append(label)
         distinct.append(label if seen[label] == 1 else f"{label} ({seen[label]})")
-    return Head(distinct, skip, line, unit, above, duplicates)
-
-
-@dataclass(slots=True)
-class Trimmed:
-    """Rows that are data (`keep`, ascending indexes); what was left out and the footnotes, of each file."""
-
-    keep: np.ndarray
-    notes: list[list[str]]
-    footnotes: list[list[Beside]]
-
-
-def trim_body(body: Body, labels: list[str], bounds: np.ndarray) -> Trimmed:
-    """Takes blank rows, footnotes at the end and headers repeated on every printed page out of the body.
-
-    `bounds`: first row of each file in it, and the number of all rows.
-    """
-    drop = np.zeros(len(body.lines), bool)
-    notes: list[list[str]] = [[] for _ in bounds[1:]]
-    footnotes: list[list[Beside]] = [[] for _ in bounds[1:]]
-    if len(drop):
-        drop |= _all_empty(body.columns)
-        repeated = pc.equal(pc.utf8_trim_whitespace(body.columns[0]), labels[0]).to_numpy()
-        for index in np.flatnonzero(repeated):
-            if [clean(column[int(index)].as_py()) for column in body.columns] == labels:
-                drop[index] = True
-                line = body.lines[index]
-                notes[int(np.searchsorted(bounds, index, side="right")) - 1].append(
-                    f"第{line}行重复表头，已略过 / line {line}: repeated header left out")
-        for file, (start, end) in enumerate(itertools.pairwise(bounds.tolist())):
-            footnotes[file] = list(_footnotes(body, start, end, drop))
-    return Trimmed(np.flatnonzero(~drop), notes, footnotes)
-
-
-def _footnotes(body: Body, start: int, end: int, drop: np.ndarray) -> Iterator[Beside]:
-    """From the end of a file upwards; each one is dropped."""
-    for index in range(end - 1, max(start - 1, end - _TAIL), -1):
-        if drop[index]:
-            continue
-        if index in body.broken or not _FOOTNOTE.match(_first_text(body, index)):
-            return
-        filled = [text for text in dict.fromkeys(clean(column[index].as_py()) for column in body.columns) if text]
-        filled += [text for text in map(clean, body.surplus.get(index, [])) if text]
-        drop[index] = True
-        line, said = int(body.lines[index]), " ".join(filled)
-        yield Beside("footnote", said, line, f"第{line}行表注 / line {line}, footnote: {said[:300]}")
-
-
-def _first_text(body: Body, index: int) -> str:
-    """The first cell of a row that is not empty."""
-    for column in body.columns:
-        if text := clean(column[index].as_py()):
-            return text
-    return next((text for text in map(clean, body.surplus.get(index, [])) if text), "")
-
-
-def _all_empty(columns: list[pa.ChunkedArray]) -> np.ndarray:
-    """Rows without any text; stops at the first column that is never empty."""
-    empty = np.ones(len(columns[0]) if columns else 0, bool)
-    for column in columns:
-        empty &= pc.equal(pc.utf8_trim_whitespace(column), "").to_numpy()
-        if not empty.any():
-            break
-    return empty
+    printed = [[clean(cell) for cell in _pad(row, len(labels))[:len(labels)]] for row in rows]
+    return Head(distinct, levels, printed, skip, line, unit, above, duplicates)

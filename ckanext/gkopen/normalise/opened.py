@@ -87,7 +87,7 @@ def _header(domain: Domain, source: Source, options: Options, findings: list[Fin
         return source.sheets[0], head, _copy(columns)
     sheet, head = _choose(domain, source, options, findings)
     _no_person(head)
-    columns = match_columns(domain, head.labels, head.duplicates, options)
+    columns = match_columns(domain, head.labels, head.duplicates, options, head.levels)
     if headers is not None and key is not None:
         headers[key] = head, _copy(columns)
     return sheet, head, columns
@@ -107,7 +107,8 @@ def _no_person(head: Head) -> None:
 
 def _choose(domain: Domain, source: Source, options: Options, findings: list[Finding]) -> tuple[Sheet, Head]:
     """The sheet that was asked for, else the one whose header names the most columns; others are reported."""
-    known = set(known_labels(domain, options.mapping)) | ignored_labels(domain) | shape_labels(domain)
+    fields = set(known_labels(domain, options.mapping))
+    known = fields | ignored_labels(domain) | shape_labels(domain)
     sheets = [sheet for sheet in source.sheets if sheet.name == options.sheet
               or (options.sheet is None and sheet.name not in ASIDE)]
     if not sheets:
@@ -117,7 +118,7 @@ def _choose(domain: Domain, source: Source, options: Options, findings: list[Fin
     refused: list[Unreadable] = []
     for sheet in sheets:
         try:
-            head = find_head(sheet, known)
+            head = find_head(sheet, known, fields)
         except Unreadable as error:
             refused.append(error)
             continue

@@ -7,19 +7,23 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ckanext.gkopen.checks.catalogue import severity_of
+from ckanext.gkopen.dates import parse_year
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.labels import fold
 from ckanext.gkopen.normalise.amounts import Units
 from ckanext.gkopen.normalise.cells import empty, flat, side_by_side
 from ckanext.gkopen.normalise.columns import Columns, contract, ignored_labels, require_columns
-from ckanext.gkopen.normalise.head import Head, trim_body
+from ckanext.gkopen.normalise.head import Head
 from ckanext.gkopen.normalise.opened import Opened, open_rows
 from ckanext.gkopen.normalise.raw import Apart, Body, in_columns, refuse
-from ckanext.gkopen.normalise.shapes import Long, find_shape, turn
-from ckanext.gkopen.normalise.titles import from_title
+from ckanext.gkopen.normalise.shapes import Layout, find_layout
+from ckanext.gkopen.normalise.titles import from_title, year_of_title
 from ckanext.gkopen.normalise.totals import take_totals
+from ckanext.gkopen.normalise.trim import trim_body
+from ckanext.gkopen.normalise.turning import Long, turn
 from ckanext.gkopen.records import Finding, Options
 
 
@@ -62,7 +66,7 @@ def rows_of(domain: Domain, files: list[Opened]) -> Rows:
     body, bounds = joined(files)
     first = files[0]
     columns, head, options = first.columns, first.head, first.options
-    trimmed = trim_body(body, head.labels, bounds)
+    trimmed = trim_body(body, head, bounds)
     keep = trimmed.keep
     for number, file in enumerate(files):
         file.notes += trimmed.notes[number]
@@ -88,25 +92,28 @@ def rows_of(domain: Domain, files: list[Opened]) -> Rows:
         texts, lines, keep = [text.take(pa.array(left)) for text in texts], lines[left], keep[left]
         bounds = np.array([0, len(lines)])
     structure, surplus = _structure(body, keep, len(columns.labels))
-    found = find_shape(domain, columns)
-    if found is not None:
+    year = _year(domain, first, texts)
+    layout = find_layout(domain, columns, year)
+    if layout is not None:
         if len(files) > 1:
             raise Apart(range(len(files)))
-        for index in found[1]:
-            columns.field_at[index] = found[0].value
+        for index in layout.rows:
+            columns.field_at[index] = layout.value
     first.findings += body.findings
-    unknown_columns = _unknown(domain, columns, texts, bounds)
+    unknown_columns = _unknown(domain, columns, texts, bounds, layout)
     for number, file in enumerate(files):
         file.findings += [*columns.findings, *unknown_columns[number], *(totals.findings if not number else ()),
                           *contract(columns, domain, file.options)]
     rows = Rows(columns, texts, lines, np.arange(len(lines)), {}, {}, {}, structure, surplus, None, first.sheet,
                 files, bounds)
-    if found is not None:
+    if layout is not None:
         whole_rows = np.unique(np.concatenate(list(structure.values()))) if structure else np.empty(0, np.int64)
-        rows.long = turn(found[0], found[1], columns, texts, whole_rows)
+        rows.long = turn(layout, columns, texts, whole_rows, None if year else _year_field(domain))
         rows.take = rows.long.take
         rows.bounds = np.array([0, len(rows.take)])
     _under_fields(domain, rows, options)
+    for name, cells in totals.names.items():
+        rows.text[name] = cells if rows.long is None else cells.take(pa.array(rows.take))
     if totals.marks is not None:
         rows.text["is_total"] = totals.marks if rows.long is None else totals.marks.take(pa.array(rows.take))
     from_title(domain, rows, options)
@@ -120,7 +127,7 @@ def labelled_rows(domain: Domain, path: Path, filename: str, options: Options, m
     """The first rows of a file, label → text. Raises Unreadable: what `open_rows` refuses."""
     file = open_rows(domain, path, filename, options)
     body, bounds = joined([file])
-    keep = pa.array(trim_body(body, file.head.labels, bounds).keep[:most])
+    keep = pa.array(trim_body(body, file.head, bounds).keep[:most])
     cells = [flat(column).take(keep).to_pylist() for column in body.columns]
     return [dict(zip(file.head.labels, row, strict=True)) for row in zip(*cells, strict=True)]
 
@@ -159,14 +166,33 @@ def _structure(body: Body, keep: np.ndarray, width: int) -> tuple[dict[str, np.n
     return {code: np.array(rows, np.int64) for code, rows in found.items() if rows}, surplus
 
 
-def _unknown(domain: Domain, columns: Columns, texts: list[pa.Array], bounds: np.ndarray) -> list[list[Finding]]:
+def _year_field(domain: Domain) -> str | None:
+    return next((every.name for every in domain.fields if every.type == "year"), None)
+
+
+def _year(domain: Domain, file: Opened, texts: list[pa.Array]) -> str | None:
+    """The year of all rows of a table, where one is stated: in a column, by the source or above the table."""
+    name = _year_field(domain)
+    if name is None:
+        return None
+    if name in file.columns.field_at:
+        stated = texts[file.columns.field_at.index(name)].unique().to_pylist()
+        found = parse_year(stated[0]) if len(stated) == 1 else None
+        return None if found is None else str(found)
+    return file.options.constants.get(name) or year_of_title(file)
+
+
+def _unknown(domain: Domain, columns: Columns, texts: list[pa.Array], bounds: np.ndarray,
+             layout: Layout | None) -> list[list[Finding]]:
     """Columns that no field claims are kept out and said, file by file; a nameless empty one is a trailing comma."""
     ignored = ignored_labels(domain)
     findings: list[list[Finding]] = [[] for _ in bounds[1:]]
     for index, (label, name) in enumerate(zip(columns.labels, columns.field_at, strict=True)):
-        if name is not None or fold(label) in ignored:
+        if name is not None or fold(label) in ignored or (layout is not None and index in layout.turned):
             continue
         code = "header-empty" if label == f"第{index + 1}列" else "column-unknown"
+        if layout is not None and index in layout.other_year:
+            code = "column-other-year"
         for file in np.flatnonzero(_counted(np.flatnonzero(~empty(texts[index])), bounds)):
             findings[file].append(Finding(code, severity_of(code), label=label))
     return findings
@@ -179,7 +205,9 @@ def _under_fields(domain: Domain, rows: Rows, options: Options) -> None:
         if name is not None and rows.columns.labels[index] not in turned:
             rows.text[name] = rows.texts[index] if pick is None else rows.texts[index].take(pick)
     if rows.long is not None:
-        rows.text |= rows.long.columns
+        for name, cells in rows.long.columns.items():
+            stated = options.constants.get(name)
+            rows.text[name] = pc.if_else(pc.equal(cells, ""), stated, cells) if stated else cells
     for name, value in options.constants.items():
         if name not in rows.text and name in domain.field_names:
             rows.text[name] = pa.repeat(pa.scalar(value, pa.string()), len(rows.take))
@@ -197,7 +225,7 @@ def _units(domain: Domain, rows: Rows, head: Head, options: Options) -> None:
             rows.units[every.name] = Units(rows.columns.units.get(every.name), head.unit or said)
     if rows.long is None:
         return
-    value = rows.long.shape.value
+    value = rows.long.layout.value
     if domain.field(value).type == "money":
         rows.row_units[value] = rows.long.unit_of_row
         rows.units[value] = Units(None, rows.units[value].fallback)

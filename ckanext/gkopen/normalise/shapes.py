@@ -1,116 +1,191 @@
-"""Wide tables → long ones: a column for each measure or phase becomes a row for each, before anything is typed."""
+"""Which columns of a wide table become rows: a column for each measure, phase or kind, under one heading or several."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import numpy as np
-import pyarrow as pa
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ckanext.gkopen.domains import Domain, Shape
-from ckanext.gkopen.labels import split_label
-from ckanext.gkopen.normalise.cells import empty
+from ckanext.gkopen.domains import fold as fold_code
+from ckanext.gkopen.labels import fold, split_label
 from ckanext.gkopen.normalise.columns import Columns
 
-
-@dataclass(slots=True)
-class Long:
-    """`take`: source row of each long row; `columns`: field → text; `unit_of_row`: unit that the turned column states.
-
-    `cells`: label of the turned column, for each long row (its cell stands under that label in the quarantine).
-    """
-
-    take: np.ndarray
-    columns: dict[str, pa.Array]
-    unit_of_row: pa.Array
-    cells: pa.Array
-    turned: tuple[str, ...]
-    shape: Shape
+_YEAR = re.compile(r"(?<!\d)((?:19|20)\d{2})\s*年")
+_ONLY_YEAR = re.compile(r"^(?:19|20)\d{2}年?度?$")
+_OTHER_TIME = re.compile(r"上年|去年|上期|上月|同期|同比|环比|增减|增长|比上|较上|占比|比重|%")
+"""A heading that makes figures those of another time or no amounts: what stands below it is left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Turned:
-    """One column that becomes rows: its code, and what a second heading says beside it (省级: field → code)."""
+    """One column that becomes rows. `codes`: field → code, of its headings; `year`: the year that they name.
 
-    code: str
-    beside: tuple[str, str] | None = None
+    `whole`: its figures are what those of other columns add up to: compared, and a row only where no part is filled.
+    """
+
+    codes: Mapping[str, str]
+    year: str | None = None
+    whole: bool = False
 
 
-def find_shape(domain: Domain, columns: Columns) -> tuple[Shape, dict[int, Turned]] | None:
-    """The shape whose columns the table has, and their positions.
+@dataclass(slots=True)
+class Layout:
+    """How the columns of a wide table become rows. `value`, `label`: the fields that receive the cell and the column's
+    label; `turned`: column → what it is; `units`: column → the unit that its code has where its label states none.
+
+    `other_year`: columns of another year than the table's, which are left out.
+    """
+
+    value: str
+    label: str | None
+    constants: Mapping[str, str]
+    turned: dict[int, Turned]
+    units: dict[int, str] = field(default_factory=dict)
+    other_year: list[int] = field(default_factory=list)
+
+    @property
+    def rows(self) -> dict[int, Turned]:
+        return {index: turned for index, turned in self.turned.items() if not turned.whole}
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What the headings of one column say: `rest` are those that no list knows."""
+
+    codes: Mapping[str, str]
+    beside: Mapping[str, str]
+    rest: tuple[str, ...]
+    year: str | None
+
+    def keys(self) -> frozenset[str]:
+        return frozenset(self.codes)
+
+
+def find_layout(domain: Domain, columns: Columns, year: str | None = None) -> Layout | None:
+    """The columns that become rows, or None for a table that is long already. `year`: the table's, where it is known.
 
     Two such columns make a table wide; a single one does where no column holds the value itself.
     """
-    best: tuple[Shape, dict[int, Turned]] | None = None
-    for shape in domain.shapes:
-        taken = set(columns.field_at) - {shape.value}
-        found: dict[int, Turned] = {}
-        for index, label in enumerate(columns.labels):
-            if columns.field_at[index] in taken - {None} and columns.field_at[index] != shape.value:
-                continue
-            code = shape.find(label) or shape.find(split_label(label).name)
-            turned = Turned(code.code) if code is not None else _qualified(domain, shape, label, taken)
-            if turned is not None:
-                found[index] = turned
-        wide = len(found) > 1 or (len(found) == 1 and shape.value not in columns.field_at)
-        if wide and shape.code not in columns.field_at and (best is None or len(found) > len(best[1])):
-            best = (shape, found)
+    best: Layout | None = None
+    for shapes in _families(domain):
+        found = _layout(domain, columns, shapes)
+        if found is not None and (best is None or len(found.rows) > len(best.rows)):
+            best = found
+    if best is None:
+        return None
+    own = {turned.year for turned in best.rows.values()}
+    if year in own and own != {year}:
+        best.other_year = [index for index, turned in best.turned.items() if turned.year not in (year, None)]
+        best.turned = {index: turned for index, turned in best.turned.items() if index not in best.other_year}
     return best
 
 
-def _qualified(domain: Domain, shape: Shape, label: str, taken: set[str | None]) -> Turned | None:
-    """`累计完成数 省级`, a heading over another: the upper one is of the shape, the lower a code of one other field."""
-    upper, _, lower = split_label(label).name.rpartition(" ")
-    code = shape.find(upper) if upper else None
-    if code is None:
+def _families(domain: Domain) -> list[list[Shape]]:
+    """Shapes that may stand over and beside each other: those that make the same of a column."""
+    families: dict[object, list[Shape]] = {}
+    for shape in domain.shapes:
+        families.setdefault((shape.value, shape.label, *sorted(shape.constants.items())), []).append(shape)
+    return list(families.values())
+
+
+def _layout(domain: Domain, columns: Columns, shapes: Sequence[Shape]) -> Layout | None:
+    value = shapes[0].value
+    taken = set(columns.field_at) - {None, value}
+    shapes = [shape for shape in shapes if shape.code not in taken]
+    free = [index for index, name in enumerate(columns.field_at) if name in (None, value)]
+    turned, units = read_columns(domain, columns, shapes, free, taken)
+    rows = [index for index, each in turned.items() if not each.whole]
+    if not (len(rows) > 1 or (rows and value not in columns.field_at)):
         return None
-    beside = [(field.name, found.code) for field in domain.fields
-              if field.codes and field.input and field.name not in {*taken, shape.code, shape.value}
-              for found in [field.codes.find(lower)] if found]
-    return Turned(code.code, beside[0]) if len(beside) == 1 else None
+    return Layout(value, shapes[0].label, shapes[0].constants, turned, units)
 
 
-def turn(shape: Shape, found: dict[int, Turned], columns: Columns, texts: list[pa.Array],
-         kept: np.ndarray) -> Long:
-    """Each filled cell of the turned columns is a row; order: source row, then column.
+def read_columns(domain: Domain, columns: Columns, shapes: Sequence[Shape], free: Iterable[int],
+                 taken: Iterable[str | None],
+                 skip: Callable[[str], bool] = lambda level: False) -> tuple[dict[int, Turned], dict[int, str]]:
+    """Column → what it is, and → its code's unit, for the largest set of `free` columns whose headings say the same
+    kinds of things. `skip`: levels that say nothing here."""
+    neutral = {fold(label) for shape in shapes for label in domain.field(shape.value).labels} | {
+        fold(label) for shape in shapes for label in shape.whole}
+    readings: dict[int, _Reading] = {}
+    for index in free:
+        levels = [level for level in columns.levels[index] if not skip(level)]
+        reading = _read(domain, shapes, levels, frozenset(filter(None, taken)), neutral)
+        if reading is not None:
+            readings[index] = reading
+    kinds = Counter(reading.keys() for reading in readings.values() if reading.codes)
+    if not kinds:
+        return {}, {}
+    kind = max(kinds, key=lambda keys: (kinds[keys], len(keys)))
+    chosen = {index: reading for index, reading in readings.items() if reading.keys() == kind}
+    rests = {reading.rest for reading in chosen.values()}
+    rest = next(iter(rests)) if len(rests) == 1 else ()
+    chosen = {index: reading for index, reading in chosen.items() if reading.rest == rest}  # or it is told from them
+    turned = {index: Turned({**reading.codes, **reading.beside}, reading.year) for index, reading in chosen.items()}
+    inner = [shape for shape in shapes if shape.code in kind]
+    for index, reading in readings.items():
+        if index not in turned and reading.rest[:len(rest)] == rest:
+            more = _completed(reading, kind, inner, columns.levels[index])
+            if more is not None:
+                turned[index] = more
+    units = {index: unit for index, each in turned.items() for shape in inner
+             for code in [shape.codes.get(each.codes.get(shape.code, ""))] if code
+             for unit in [code.extra.get("unit")] if unit}
+    return dict(sorted(turned.items())), units
 
-    `kept`: source rows that are a row even where no cell is filled (they are damaged, and must not get lost).
-    """
-    rows, codes, labels, values, units = [], [], [], [], []
-    beside = {turned.beside[0]: [] for turned in found.values() if turned.beside}
-    for index, turned in found.items():
-        code = turned.code
-        filled = np.flatnonzero(~empty(texts[index]))
-        rows.append(filled)
-        label = columns.labels[index]
-        stated = split_label(label).unit or next(
-            (c.extra.get("unit") for c in shape.codes.codes if c.code == code), None)
-        codes.append(np.full(len(filled), code, object))
-        labels.append(np.full(len(filled), label, object))
-        units.append(np.full(len(filled), stated or "", object))
-        values.append(texts[index].take(pa.array(filled)))
-        for name, cells in beside.items():
-            said = turned.beside[1] if turned.beside and turned.beside[0] == name else ""
-            cells.append(np.full(len(filled), said, object))
-    lost = np.setdiff1d(kept, np.concatenate(rows))
-    if len(lost):
-        rows.append(lost)
-        for cells in (codes, labels, units, *beside.values()):
-            cells.append(np.full(len(lost), "", object))
-        values.append(pa.array([""] * len(lost), pa.string()))
-    take = np.concatenate(rows)
-    order = np.argsort(take, kind="stable")
-    pick = pa.array(order)
-    long = {
-        shape.code: pa.array(np.concatenate(codes), pa.string()).take(pick),
-        shape.value: pa.concat_arrays(values).take(pick),
-    }
-    cells = pa.array(np.concatenate(labels), pa.string()).take(pick)
-    if shape.label is not None:
-        long[shape.label] = cells
-    for name, pieces in beside.items():
-        long[name] = pa.array(np.concatenate(pieces), pa.string()).take(pick)
-    for name, constant in shape.constants.items():
-        long[name] = pa.repeat(pa.scalar(constant, pa.string()), len(take))
-    names = tuple(columns.labels[index] for index in found)
-    return Long(take[order], long, pa.array(np.concatenate(units), pa.string()).take(pick), cells, names, shape)
+
+def _completed(reading: _Reading, kind: frozenset[str], shapes: Sequence[Shape],
+               levels: Sequence[str]) -> Turned | None:
+    """A column that says what the others say but for one thing: 合计 is the whole, 购置费 a kind in such a table."""
+    last = fold_code(split_label(levels[-1]).name) if levels else ""
+    for shape in shapes:
+        if last in shape.also and reading.keys() | {shape.code} == kind:
+            codes = {**reading.codes, shape.code: shape.also[last], **reading.beside}
+            return Turned(codes, reading.year)
+        if last in shape.whole and reading.keys() == kind - {shape.code}:
+            return Turned({**reading.codes, **reading.beside}, reading.year, whole=True)
+    return None
+
+
+def _read(domain: Domain, shapes: Sequence[Shape], levels: Sequence[str], taken: frozenset[str],
+          neutral: Iterable[str]) -> _Reading | None:
+    """What the headings over a column say; the lower one wins. None where they are of another time."""
+    names = [split_label(level).name for level in levels]
+    joined = " ".join(names)
+    year = _YEAR.search(joined)
+    whole = _code(shapes, joined)
+    if whole is not None:
+        return _Reading(dict([whole]), {}, (), year[1] if year else None)
+    if len(names) == 1 and all(len(part) > 1 for part in names[0].split(" ")):
+        names = names[0].split(" ")
+    codes: dict[str, str] = {}
+    beside: dict[str, str] = {}
+    rest: list[str] = []
+    for name in names:
+        found = _code(shapes, name)
+        other = None if found else _beside(domain, shapes, name, taken)
+        if found is not None:
+            codes[found[0]] = found[1]
+        elif other is not None:
+            beside[other[0]] = other[1]
+        elif fold(name) not in neutral and not _ONLY_YEAR.match(name):
+            rest.append(name)
+    if any(_OTHER_TIME.search(name) for name in rest):
+        return None
+    return _Reading(codes, beside, tuple(rest), year[1] if year else None)
+
+
+def _code(shapes: Sequence[Shape], name: str) -> tuple[str, str] | None:
+    """Field and code of a heading that one shape knows."""
+    found = [(shape.code, code.code) for shape in shapes for code in [shape.find(name)] if code]
+    return found[0] if len(found) == 1 else None
+
+
+def _beside(domain: Domain, shapes: Sequence[Shape], name: str, taken: frozenset[str]) -> tuple[str, str] | None:
+    """`累计完成数` over `省级`: the lower heading is a code of one other field."""
+    own = {shape.code for shape in shapes} | {shapes[0].value, *taken} if shapes else taken
+    found = [(each.name, code.code) for each in domain.fields if each.codes and each.input and each.name not in own
+             for code in [each.codes.find(name)] if code]
+    return found[0] if len(found) == 1 else None

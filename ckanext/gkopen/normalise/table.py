@@ -15,7 +15,16 @@ from ckanext.gkopen.labels import narrow
 from ckanext.gkopen.money import FORMS, NOT_A_NUMBER, amount_with_parts
 from ckanext.gkopen.normalise import derived, typed
 from ckanext.gkopen.normalise.amounts import Units, amounts, by_own_unit
-from ckanext.gkopen.normalise.cells import REPLACEMENT, as_mask, by_distinct, empty, has_text, side_by_side, tidy
+from ckanext.gkopen.normalise.cells import (
+    REPLACEMENT,
+    any_byte,
+    as_mask,
+    by_distinct,
+    empty,
+    has_text,
+    side_by_side,
+    tidy,
+)
 from ckanext.gkopen.normalise.derived import Made
 from ckanext.gkopen.normalise.formula_errors import NO_RESULT, is_error
 
@@ -81,6 +90,8 @@ def _tidied(field: Field, cleaned: pa.Array, changed: np.ndarray | None, finding
         wrong = by_distinct(cleaned, lambda cell: cell == NO_RESULT or (not text and is_error(cell)), pa.bool_())
         wrong = wrong.to_numpy(zero_copy_only=False)
         findings.rows("formula-error", wrong, field=field.name, label=label, values=cleaned)
+    if field.pattern and any_byte(cleaned, b"\xef"):  # full-width digits of a code
+        cleaned = by_distinct(cleaned, narrow, pa.string())
     if field.default is not None:
         blank = empty(cleaned)
         if blank.any():

@@ -15,6 +15,7 @@ from ckanext.gkopen.normalise.derived import sources
 from ckanext.gkopen.records import Finding, Options
 
 if TYPE_CHECKING:
+    from ckanext.gkopen.normalise.opened import Opened
     from ckanext.gkopen.normalise.rows import Rows
 
 _YEAR = re.compile(r"(?<!\d)((?:19|20|21)\d{2})\s*年")
@@ -24,15 +25,24 @@ _NO_TITLE = re.compile(r"\d\s*日|日期|时间|制表|填报|打印")
 _CUMULATIVE, _OF_MONTH, _SO_FAR = "累计|累积", "当月|本月", "累计|累积|完成|执行"
 
 
+def _titles(file: Opened) -> list[str]:
+    titles = [numerals(item.text) for item in file.beside if item.place == "title"]
+    return [text for text in titles if not _NO_TITLE.search(text)]
+
+
+def year_of_title(file: Opened) -> str | None:
+    """The one year that the lines above a table name."""
+    years = {year for text in _titles(file) for year in _YEAR.findall(text)}
+    return years.pop() if len(years) == 1 else None
+
+
 def from_title(domain: Domain, rows: Rows, options: Options) -> None:
     """Fills a year and a period that no column and no constant gives, where the lines above name exactly one."""
-    titles = [numerals(item.text) for item in rows.files[0].beside if item.place == "title"]
-    titles = [text for text in titles if not _NO_TITLE.search(text)]
-    years = {year for text in titles for year in _YEAR.findall(text)}
+    titles = _titles(rows.files[0])
     periods = {re.sub(r"\s", "", span) for text in titles for span in _PERIOD.findall(text)}
-    if len(years) != 1:
+    year = year_of_title(rows.files[0])
+    if year is None:
         return
-    year = years.pop()
     span = periods.pop() if len(periods) == 1 else None
     for field in domain.fields:
         if field.name in rows.text or any(name in rows.text for name in _made_of(domain, field)):

@@ -26,10 +26,13 @@ _LOOK_IN = 4
 
 @dataclass(slots=True)
 class Totals:
-    """`drop`: rows that are no data; `marks`: text of `is_total` for all rows, or None: nothing to mark."""
+    """`drop`: rows that are no data; `marks`: text of `is_total` for all rows, or None: nothing to mark; `names`: field
+    → cells, where 合计 stood in the place of a code (merged cells) and is the line's name.
+    """
 
     drop: np.ndarray
     marks: pa.Array | None = None
+    names: dict[str, pa.Array] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
 
@@ -54,9 +57,11 @@ def take_totals(domain: Domain, columns: Columns, texts: list[pa.Array], lines: 
             if (total & ~alien).any() or (subtotal & ~alien).any():
                 marks = np.where(total, "true", np.where(_parts(domain, columns, texts) & ~subtotal, "false", ""))
                 left.marks = pa.array(marks[~alien].astype(object), pa.string())
+                kept = pa.array(~alien)
+                left.names = {name: cells.filter(kept) for name, cells in _names(domain, columns, texts).items()}
             return left
         marks = np.where(total, "true", np.where(_parts(domain, columns, texts) & ~subtotal, "false", ""))
-        return Totals(none.drop, pa.array(marks.astype(object), pa.string()))
+        return Totals(none.drop, pa.array(marks.astype(object), pa.string()), _names(domain, columns, texts))
     result = Totals(np.flatnonzero(total | subtotal))
     data = ~(total | subtotal)
     for index, name in enumerate(columns.field_at):
@@ -79,6 +84,25 @@ def take_totals(domain: Domain, columns: Columns, texts: list[pa.Array], lines: 
     for row in result.drop:
         notes.append(f"第{lines[row]}行是合计行，不计入数据 / line {lines[row]} is a total, not a row")
     return result
+
+
+def _names(domain: Domain, columns: Columns, texts: list[pa.Array]) -> dict[str, pa.Array]:
+    """A code that reads 合计 is none: the word goes where the line's name is, which is empty then or says the same."""
+    found: dict[str, pa.Array] = {}
+    fields = [(index, domain.field(name)) for index, name in enumerate(columns.field_at) if name is not None]
+    for index, every in fields:
+        if every.pattern is None or not may_hold(texts[index], "计"):
+            continue
+        word = pc.match_substring_regex(texts[index], f"(?:{_TOTAL})|(?:{_SUBTOTAL})")
+        if not pc.any(word).as_py():
+            continue
+        found[every.name] = pc.if_else(word, "", texts[index])
+        for place, other in fields:
+            if other.type == "string" and other.pattern is None and other.search and other.privacy == "none":
+                blank = pc.and_(word, pc.equal(pc.utf8_trim_whitespace(texts[place]), ""))
+                found[other.name] = pc.if_else(blank, texts[index], texts[place])
+                break
+    return found
 
 
 def _say(label: str, name: str, line: int, stated: Decimal, summed: Decimal, result: Totals, notes: list[str]) -> None:
@@ -118,7 +142,9 @@ def _parts(domain: Domain, columns: Columns, texts: list[pa.Array]) -> np.ndarra
                 figures = amounts(cells, YUAN).yuan
                 known = pc.min(figures.filter(pc.greater(figures, 0))).as_py()
                 return as_mask(pc.equal(figures, known)) if known is not None else np.ones(len(cells), bool)
-            length = pc.utf8_length(pc.utf8_trim_whitespace(cells)).to_numpy(zero_copy_only=False)
+            cells = pc.utf8_trim_whitespace(cells)
+            length = pc.utf8_length(pc.if_else(pc.match_substring(cells, "计"), "", cells)).to_numpy(
+                zero_copy_only=False)
             filled = length[length > 0]
             return length == filled.min() if len(filled) else np.ones(len(cells), bool)
     return np.ones(len(texts[0]), bool)

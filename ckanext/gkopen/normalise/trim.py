@@ -1,0 +1,118 @@
+"""Where a table ends and what in it is no row: footnotes, blank lines, headers repeated on every page, 栏次."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ckanext.gkopen.labels import clean, narrow
+from ckanext.gkopen.normalise.head import Head
+from ckanext.gkopen.normalise.raw import Beside, Body
+
+_FOOTNOTE = re.compile(
+    r"^\s*[（(\[]?\s*(?:注|备注|附注|说明|填表说明|数据来源|资料来源|来源|制表|填表|填报|审核|复核|单位负责人|负责人|编制|"
+    r"联系人|联系电话|打印日期|统计时间|第\s*\d+\s*页)\s*(?:人|单位|日期|时间)?\s*[0-9一二三四五]?\s*[:：、.）)\]]")
+_SIGNED = re.compile(r"^\s*(?:制表|填表|填报|审核|复核|单位负责人|负责人|编制|联系人|联系电话)")
+"""Lines that name persons: that they are there is said, not whom they name."""
+_NUMBERS = frozenset(["栏次", "行次", "列次", "栏目"])
+_TAIL = 60
+
+
+@dataclass(slots=True)
+class Trimmed:
+    """Rows that are data (`keep`, ascending indexes); what was left out and the footnotes, of each file."""
+
+    keep: np.ndarray
+    notes: list[list[str]]
+    footnotes: list[list[Beside]]
+
+
+def trim_body(body: Body, head: Head, bounds: np.ndarray) -> Trimmed:
+    """Takes blank rows, footnotes at the end, titles and headers repeated on every printed page, and lines that number
+    the columns out of the body.
+
+    `bounds`: first row of each file in it, and the number of all rows.
+    """
+    drop = np.zeros(len(body.lines), bool)
+    notes: list[list[str]] = [[] for _ in bounds[1:]]
+    footnotes: list[list[Beside]] = [[] for _ in bounds[1:]]
+    if len(drop):
+        drop |= _all_empty(body.columns)
+        repeated = _repeated(body, head)
+        below = [row for start in (*bounds[:-1].tolist(), *(index + 1 for index in repeated))
+                 for row in range(start, min(start + 2, len(drop)))]
+        numbers = [index for index in sorted({*below} - {*repeated}) if _numbers_columns(body, index)]
+        for indexes, note in ((repeated, "第{0}行重复表头，已略过 / line {0}: repeated header left out"),
+                              (numbers, "第{0}行是栏次，已略过 / line {0} numbers the columns")):
+            for index in indexes:
+                drop[index] = True
+                notes[int(np.searchsorted(bounds, index, side="right")) - 1].append(note.format(body.lines[index]))
+        for file, (start, end) in enumerate(itertools.pairwise(bounds.tolist())):
+            footnotes[file] = list(_footnotes(body, start, end, drop))
+    return Trimmed(np.flatnonzero(~drop), notes, footnotes)
+
+
+def _repeated(body: Body, head: Head) -> list[int]:
+    """Rows that are a row of the header again, or nothing but one of the lines above it."""
+    found: set[int] = set()
+    for row in [head.labels, *(head.rows if len(head.rows) > 1 else ())]:
+        place = next(index for index, label in enumerate(row) if label) if any(row) else 0
+        for index in np.flatnonzero(pc.equal(pc.utf8_trim_whitespace(body.columns[place]), row[place]).to_numpy()):
+            if [clean(column[int(index)].as_py()) for column in body.columns] == row:
+                found.add(int(index))
+    titles = {item.text for item in head.above}
+    if titles:
+        starts = pc.is_in(pc.utf8_trim_whitespace(body.columns[0]), value_set=pa.array(titles, pa.string()))
+        for index in np.flatnonzero(starts.to_numpy()):
+            if {clean(column[int(index)].as_py()) for column in body.columns[1:]} <= {
+                    "", clean(body.columns[0][int(index)].as_py())}:
+                found.add(int(index))
+    return sorted(found)
+
+
+def _numbers_columns(body: Body, index: int) -> bool:
+    """`栏次,1,2,3`: the line below the header of a final account."""
+    cells = [re.sub(r"\s", "", narrow(column[index].as_py())) for column in body.columns]
+    figures = [int(cell) for cell in cells if re.fullmatch(r"\d{1,3}", cell)]
+    words = {cell for cell in cells if cell and not cell.isdigit()}
+    return (bool(figures) and figures == list(range(figures[0], figures[0] + len(figures)))
+            and bool(words & _NUMBERS) and words <= _NUMBERS | {"类", "款", "项"})
+
+
+def _footnotes(body: Body, start: int, end: int, drop: np.ndarray) -> Iterator[Beside]:
+    """From the end of a file upwards; each one is dropped."""
+    for index in range(end - 1, max(start - 1, end - _TAIL), -1):
+        if drop[index]:
+            continue
+        if index in body.broken or not _FOOTNOTE.match(_first_text(body, index)):
+            return
+        filled = [text for text in dict.fromkeys(clean(column[index].as_py()) for column in body.columns) if text]
+        filled += [text for text in map(clean, body.surplus.get(index, [])) if text]
+        drop[index] = True
+        line, said = int(body.lines[index]), " ".join(filled)
+        shown = "制表、审核等署名" if _SIGNED.match(said) else said[:300]
+        yield Beside("footnote", said, line, f"第{line}行表注 / line {line}, footnote: {shown}")
+
+
+def _first_text(body: Body, index: int) -> str:
+    """The first cell of a row that is not empty."""
+    for column in body.columns:
+        if text := clean(column[index].as_py()):
+            return text
+    return next((text for text in map(clean, body.surplus.get(index, [])) if text), "")
+
+
+def _all_empty(columns: list[pa.ChunkedArray]) -> np.ndarray:
+    """Rows without any text; stops at the first column that is never empty."""
+    empty = np.ones(len(columns[0]) if columns else 0, bool)
+    for column in columns:
+        empty &= pc.equal(pc.utf8_trim_whitespace(column), "").to_numpy()
+        if not empty.any():
+            break
+    return empty

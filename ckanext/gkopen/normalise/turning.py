@@ -1,0 +1,81 @@
+"""Wide tables → long ones: a column for each measure or phase becomes a row for each, before anything is typed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from ckanext.gkopen.labels import split_label
+from ckanext.gkopen.normalise.cells import empty
+from ckanext.gkopen.normalise.columns import Columns
+from ckanext.gkopen.normalise.shapes import Layout, Turned
+
+
+@dataclass(slots=True)
+class Long:
+    """`take`: source row of each long row; `column`: its column; `columns`: field → text; `unit_of_row`: unit that the
+    turned column states.
+
+    `cells`: label of the turned column, for each long row (its cell stands under that label in the quarantine).
+    """
+
+    take: np.ndarray
+    column: np.ndarray
+    columns: dict[str, pa.Array]
+    unit_of_row: pa.Array
+    cells: pa.Array
+    turned: tuple[str, ...]
+    layout: Layout
+
+
+def turn(layout: Layout, columns: Columns, texts: list[pa.Array], kept: np.ndarray, year_field: str | None) -> Long:
+    """Each filled cell of the turned columns is a row; order: source row, then column. A whole is one where none of
+    its parts is filled.
+
+    `kept`: source rows that are a row even where no cell is filled (they are damaged, and must not get lost).
+    """
+    filled = {index: ~empty(texts[index]) for index in layout.turned}
+    for index, turned in layout.turned.items():
+        if turned.whole:
+            for part in parts_of(layout, turned):
+                filled[index] = filled[index] & ~filled[part]
+    rows = {index: np.flatnonzero(mask) for index, mask in filled.items()}
+    take = np.concatenate(list(rows.values()))
+    column = np.concatenate([np.full(len(found), index) for index, found in rows.items()])
+    values = pa.concat_arrays([texts[index].take(pa.array(found)) for index, found in rows.items()])
+    lost = np.setdiff1d(kept, take)
+    if len(lost):
+        take, column = np.concatenate([take, lost]), np.concatenate([column, np.full(len(lost), -1)])
+        values = pa.concat_arrays([values, pa.array([""] * len(lost), pa.string())])
+    order = np.argsort(take, kind="stable")
+    take, column = take[order], column[order]
+
+    def said(of_column: dict[int, str]) -> pa.Array:
+        """A text of each row's column."""
+        width = len(columns.labels)
+        texts_of = pa.array([of_column.get(index, "") for index in range(width)] + [""], pa.string())
+        return texts_of.take(pa.array(np.where(column < 0, width, column)))
+
+    names = {name for turned in layout.turned.values() for name in turned.codes}
+    long = {name: said({index: turned.codes.get(name, "") for index, turned in layout.turned.items()})
+            for name in sorted(names)}
+    long[layout.value] = values.take(pa.array(order))
+    if year_field is not None and any(turned.year for turned in layout.turned.values()):
+        long[year_field] = said({index: turned.year or "" for index, turned in layout.turned.items()})
+    labels = said({index: columns.labels[index] for index in layout.turned})
+    if layout.label is not None:
+        long[layout.label] = labels
+    for name, constant in layout.constants.items():
+        long[name] = pa.repeat(pa.scalar(constant, pa.string()), len(take))
+    units = said({index: split_label(columns.labels[index]).unit or layout.units.get(index, "")
+                  for index in layout.turned})
+    return Long(take, column, long, units, labels, tuple(columns.labels[index] for index in layout.rows), layout)
+
+
+def parts_of(layout: Layout, whole: Turned) -> list[int]:
+    """The columns of which a column is the whole: those that say all that it says, and more."""
+    said = set(whole.codes.items())
+    return [index for index, turned in layout.rows.items() if said <= set(turned.codes.items())
+            and turned.year == whole.year]

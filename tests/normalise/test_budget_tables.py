@@ -1,0 +1,179 @@
+"""Tables of budgets and final accounts as departments print them: read exactly, compared, or refused with a reason."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import openpyxl
+import pytest
+
+from ckanext.gkopen.domains import get_domain
+from ckanext.gkopen.examine import examine, render
+from ckanext.gkopen.records import Examined, Options, Unreadable
+
+BUDGET = get_domain("budget")
+SAID = {"fiscal_year": "2024", "org_name": "江海市财政局", "phase": "budget", "direction": "expenditure",
+        "budget_book": "general", "table_name": "支出表"}
+Rows = list[list[object]]
+
+
+def look(folder: Path, rows: Rows, *merged: str, without: tuple[str, ...] = (), units: str = "") -> Examined:
+    """The same rows as a CSV, in which only the first cell of a merged range is filled, and as a workbook: what is
+    read must be the same."""
+    text = folder / "表.csv"
+    text.write_text("\n".join(",".join('"' + ("" if cell is None else str(cell)) + '"' for cell in row)
+                              for row in filled(rows)))
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.worksheets[0].append(row)
+    for place in merged:
+        book.worksheets[0].merge_cells(place)
+    book.save(folder / "表.xlsx")
+    options = Options(constants={name: value for name, value in SAID.items() if name not in without},
+                      units={"amount": units} if units else {})
+    both = [examine(BUDGET, path, filename=path.name, options=options) for path in (text, folder / "表.xlsx")]
+    assert both[0].table.equals(both[1].table)
+    assert said(both[0]) == said(both[1])
+    for x in both:
+        assert x.rows_in == x.rows_ok + x.rows_quarantined + x.rows_duplicate
+    return both[0]
+
+
+def filled(rows: Rows) -> Rows:
+    width = max(map(len, rows))
+    return [row + [None] * (width - len(row)) for row in rows]
+
+
+def said(x: Examined) -> list[tuple[str, int | None, str | None]]:
+    """What is said of single lines and of columns that were not taken."""
+    return [(f.code, f.line, f.label) for f in x.findings
+            if f.line is not None or f.code in ("column-unknown", "column-other-year", "header-duplicate")]
+
+
+def cells(x: Examined, *names: str) -> list[tuple[object, ...]]:
+    return sorted(zip(*(x.table[name].to_pylist() for name in names), strict=True), key=str)
+
+
+NATURES: Rows = [
+    ["部门支出总表"], ["单位：万元"], ["科目编码", "科目名称", "合计", "基本支出", "项目支出"],
+    ["合计", None, 1000.5, 600.5, 400], ["201", "一般公共服务支出", 800.5, 500.5, 300],
+    ["20106", "财政事务", 800.5, 500.5, 300], ["208", "社会保障和就业支出", 200, 100, 100],
+    ["注：本表反映部门本年度支出情况。"]]
+
+
+def test_total_basic_and_project_expenditure_side_by_side(tmp_path):
+    x = look(tmp_path, NATURES)
+    assert (x.rows_in, x.rows_ok, said(x)) == (8, 8, [])
+    assert cells(x, "func_code", "line_name", "nature", "amount", "is_total") == [
+        ("201", "一般公共服务支出", "basic", Decimal(5_005_000), False),
+        ("201", "一般公共服务支出", "project", Decimal(3_000_000), False),
+        ("20106", "财政事务", "basic", Decimal(5_005_000), None),
+        ("20106", "财政事务", "project", Decimal(3_000_000), None),
+        ("208", "社会保障和就业支出", "basic", Decimal(1_000_000), False),
+        ("208", "社会保障和就业支出", "project", Decimal(1_000_000), False),
+        (None, "合计", "basic", Decimal(6_005_000), True), (None, "合计", "project", Decimal(4_000_000), True)]
+
+
+def test_a_total_column_that_differs_is_told_and_one_without_parts_is_a_row(tmp_path):
+    rows: Rows = [*NATURES[:3], ["201", "一般公共服务支出", "１，０００．５０", 500.5, 300], ["205", "教育支出", 70],
+                  ["206", "科学技术支出", "见附件", 30, None], ["208", "社会保障和就业支出", 90, "约30", 60]]
+    x = look(tmp_path, rows)
+    assert said(x) == [("whole-differs", 4, "合计"), ("whole-unread", 6, "合计"),
+                       ("amount-kept-as-text", 7, "基本支出")]
+    assert render(next(f for f in x.findings if f.line == 4), "zh")["message"] == (
+        "第 4 行“合计”为 10005000，基本支出、项目支出之和为 8005000，相差 -2000000。")
+    assert ("205", None, "合计", Decimal(700_000)) in cells(x, "func_code", "nature", "measure", "amount")
+    assert x.rows_in == x.rows_ok == 6
+
+
+def test_natures_under_phases_with_headings_of_three_rows_and_numbered_columns(tmp_path):
+    rows: Rows = [
+        ["附件2"], ["2024年度一般公共预算财政拨款支出决算表"], ["公开05表"],
+        ["部门：江海市财政局", None, None, None, None, None, None, "单位：万元"],
+        ["项目", None, "预算数", None, None, "决算数", None, None],
+        ["科目编码", "科目名称", "小计", "基本支出", "项目支出", "小计", "基本支出", "项目支出"],
+        ["栏次", None, 1, 2, 3, 4, 5, 6], ["合计", None, 800.5, 500.5, 300, 801, 500, 300],
+        ["201", "一般公共服务支出", 800.5, 500.5, 300, 800, 500, 300], [],
+        ["制表人：张三", None, None, "审核人：李四"]]
+    x = look(tmp_path, rows, "A2:H2", "A5:B5", "C5:E5", "F5:H5", "A7:B7", "A8:B8", without=("fiscal_year", "phase"))
+    assert said(x) == [("whole-differs", 8, "决算数 小计")]
+    assert cells(x, "fiscal_year", "phase", "nature", "amount", "is_total") == [
+        (2024, "budget", "basic", Decimal(5_005_000), False), (2024, "budget", "basic", Decimal(5_005_000), True),
+        (2024, "budget", "project", Decimal(3_000_000), False), (2024, "budget", "project", Decimal(3_000_000), True),
+        (2024, "final", "basic", Decimal(5_000_000), False), (2024, "final", "basic", Decimal(5_000_000), True),
+        (2024, "final", "project", Decimal(3_000_000), False), (2024, "final", "project", Decimal(3_000_000), True)]
+    assert not any("张三" in note or "李四" in note for note in x.notes)
+
+
+def test_natures_below_a_heading_and_parts_of_basic_expenditure(tmp_path):
+    rows: Rows = [
+        ["单位：元"], ["科目编码", "科目名称", "本年一般公共预算支出", None, None, None, None],
+        [None, None, "合计", "基本支出", None, None, "项目支出"],
+        [None, None, None, "小计", "人员经费", "公用经费", None],
+        ["201", "一般公共服务支出", 1000, 600, 500, 100, 400], ["208", "社会保障和就业支出", 200, 200, 150, 60, None]]
+    x = look(tmp_path, rows, "A2:A4", "B2:B4", "C2:G2", "C3:C4", "D3:F3", "G3:G4")
+    assert said(x) == [("parts-sum-differs", 6, "本年一般公共预算支出 基本支出 小计")]
+    assert [nature for _, nature, _ in cells(x, "func_code", "nature", "amount")] == [
+        "basic", "personnel", "project", "public_use", "basic", "personnel", "public_use"]
+
+
+def test_columns_of_another_year_are_left_out_and_said(tmp_path):
+    rows: Rows = [["2024年一般公共预算支出表"], ["单位：万元"],
+                  ["科目编码", "科目名称", "2023年执行数", None, None, "2024年预算数", None, None],
+                  [None, None, "小计", "基本支出", "项目支出", "小计", "基本支出", "项目支出"],
+                  ["201", "一般公共服务支出", 1000, 900, 100, 1100, 900, 200]]
+    x = look(tmp_path, rows, "A3:A4", "B3:B4", "C3:E3", "F3:H3", without=("fiscal_year", "phase"))
+    assert cells(x, "fiscal_year", "phase", "nature", "amount") == [
+        (2024, "budget", "basic", Decimal(9_000_000)), (2024, "budget", "project", Decimal(2_000_000))]
+    assert [label for code, _, label in said(x) if code == "column-other-year"] == [
+        "2023年执行数 小计", "2023年执行数 基本支出", "2023年执行数 项目支出"]
+
+
+def test_books_side_by_side(tmp_path):
+    rows: Rows = [["单位：万元"], ["科目编码", "科目名称", "合计", "一般公共预算财政拨款", "政府性基金预算财政拨款"],
+                  ["201", "一般公共服务支出", 1000, 900, 100], ["212", "城乡社区支出", 50, None, 60]]
+    x = look(tmp_path, rows, without=("budget_book",))
+    assert cells(x, "budget_book", "func_code", "amount") == [
+        ("fund", "201", Decimal(1_000_000)), ("fund", "212", Decimal(600_000)), ("general", "201", Decimal(9_000_000))]
+    assert said(x) == [("whole-differs", 4, "合计")]
+
+
+@pytest.mark.parametrize("phases", ["lines", "headings"])
+def test_sangong_spending_side_by_side(tmp_path, phases):
+    kinds = ["合计", "因公出国（境）费", "公务用车购置及运行费", None, None, "公务接待费"]
+    parts = [None, None, "小计", "公务用车购置费", "公务用车运行费", None]
+    if phases == "lines":
+        rows: Rows = [["“三公”经费支出表"], ["单位：万元"], ["项目", *kinds], [None, *parts],
+                      ["预算数", 30, 5, 20, 0, 20, 5], ["决算数", 25, 3, 18, 0, 18, 4]]
+        merged = ["A3:A4", "B3:B4", "C3:C4", "D3:F3", "G3:G4"]
+    else:
+        rows = [["“三公”经费支出表"], ["单位：万元"], ["预算数", *[None] * 5, "决算数", *[None] * 5],
+                kinds * 2, parts * 2, [30, 5, 20, 0, 20, 5, 25, 3, 18, 0, 18, 4]]
+        merged = ["A3:F3", "G3:L3", "A4:A5", "B4:B5", "C4:E4", "F4:F5", "G4:G5", "H4:H5", "I4:K4", "L4:L5"]
+    x = look(tmp_path, rows, *merged, without=("phase",))
+    assert said(x) == []
+    figures = {phase: {kind: int(amount) for each, kind, amount in cells(x, "phase", "sangong_kind", "amount")
+                       if each == phase} for phase in ("budget", "final")}
+    assert figures["budget"] == {"total": 300_000, "abroad": 50_000, "vehicles": 200_000, "vehicle_purchase": 0,
+                                 "vehicle_operation": 200_000, "reception": 50_000}
+    assert figures["final"] == {"total": 250_000, "abroad": 30_000, "vehicles": 180_000, "vehicle_purchase": 0,
+                                "vehicle_operation": 180_000, "reception": 40_000}
+
+
+def test_pages_that_repeat_title_unit_and_header(tmp_path):
+    rows: Rows = [*NATURES[:5], *NATURES[:3], *NATURES[5:]]
+    x = look(tmp_path, rows)
+    assert (x.rows_ok, said(x)) == (8, [])
+    assert x.table.equals(look(tmp_path, NATURES).table)
+
+
+def test_a_heading_that_no_list_knows_is_not_taken_for_this_years(tmp_path):
+    rows: Rows = [["单位：万元"], ["科目编码", "科目名称", "上年支出", None, "本级安排", None],
+                  [None, None, "基本支出", "项目支出", "基本支出", "项目支出"], ["201", "一般公共服务支出", 1, 2, 3, 4]]
+    x = look(tmp_path, rows, "C2:D2", "E2:F2")
+    assert cells(x, "measure", "amount") == [
+        ("本级安排 基本支出", Decimal(30_000)), ("本级安排 项目支出", Decimal(40_000))]
+    rows[1][2] = "上级安排"
+    with pytest.raises(Unreadable):
+        look(tmp_path, rows, "C2:D2", "E2:F2")
