@@ -261,6 +261,17 @@ class Shape:
         return self.codes.find(label) or self.codes.find(_YEAR.sub("", fold(label)))
 
 
+@dataclass(frozen=True, slots=True)
+class Halves:
+    """Tables whose left and right half are rows of two `codes` of `field`. `name`: the field that a half's first column
+    brings, also where the column alone would be one of `instead`."""
+
+    field: str
+    codes: tuple[str, ...]
+    name: str
+    instead: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class Domain:
     name: str
@@ -277,6 +288,7 @@ class Domain:
     matter: Text
     example: Mapping[str, str]
     shapes: tuple[Shape, ...]
+    halves: Halves | None
     ignored_columns: tuple[str, ...]
     version: str
 

@@ -191,6 +191,7 @@ def _as_printed(rows: Rows, which: np.ndarray) -> pa.Table:
     labels = rows.columns.labels
     turned = set(rows.long.turned) if rows.long is not None else set()
     cells = rows.long.cells if rows.long is not None else None
+    aside = rows.long.aside if rows.long is not None else {}
     lines: list[int] = []
     texts: list[str] = []
     for start in range(0, len(which), _BATCH):
@@ -200,7 +201,8 @@ def _as_printed(rows: Rows, which: np.ndarray) -> pa.Table:
         own = cells.take(pa.array(batch)).to_pylist() if cells is not None else []
         for index, row in enumerate(source):
             printed = {label: columns[place][index] for place, label in enumerate(labels)
-                       if label not in turned or not own or own[index] in ("", label)}
+                       if not own or ((label not in turned or own[index] in ("", label))
+                                      and label not in aside.get(own[index], ()))}
             for place, cell in enumerate(rows.surplus.get(int(row), []), 1):
                 printed[f"+{place}"] = cell
             lines.append(int(rows.lines[row]))

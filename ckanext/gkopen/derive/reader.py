@@ -19,6 +19,7 @@ from ckanext.gkopen.domains import (
     Deadline,
     Domain,
     Field,
+    Halves,
     Part,
     Rule,
     Shape,
@@ -140,6 +141,7 @@ def _domain(source: Source, lists: _Lists) -> Domain:
         matter=_text(data["matter"]),
         example=MappingProxyType({f.name: f.example for f in fields if f.example is not None}),
         shapes=shapes,
+        halves=_halves(data.get("halves")),
         ignored_columns=tuple(data.get("ignored_columns", ())),
         version=lists.digest.hexdigest()[:12],
     )
@@ -235,6 +237,12 @@ def _shape(name: str, spec: Mapping[str, Any], source: Source, lists: _Lists) ->
         frozenset(map(fold, spec.get("whole", ()))),
         MappingProxyType({fold(label): code for label, code in spec.get("also", {}).items()}),
     )
+
+
+def _halves(spec: Mapping[str, Any] | None) -> Halves | None:
+    if spec is None:
+        return None
+    return Halves(spec["field"], tuple(spec["codes"]), spec["name"], tuple(spec.get("instead", ())))
 
 
 def _day(value: str | date | None) -> date | None:

@@ -78,6 +78,14 @@ def _names(source: Source, domain: Domain) -> Iterator[Problem]:
         for code in shape.also.values():
             if shape.codes.get(code) is None:
                 yield _no_code(source, ["shapes", shape.name, "also"], code, shape.codes.name)
+    if domain.halves is not None:
+        for name in (domain.halves.field, domain.halves.name, *domain.halves.instead):
+            if name not in known:
+                yield _unknown(source, ["halves"], name)
+        codes = domain.field(domain.halves.field).codes if domain.halves.field in known else None
+        for code in domain.halves.codes:
+            if codes is not None and codes.get(code) is None:
+                yield _no_code(source, ["halves", "codes"], code, codes.name)
     for deadline in domain.deadlines:
         if deadline.from_field and deadline.from_field not in known:
             yield _unknown(source, ["deadlines", deadline.id, "from"], deadline.from_field)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from ckanext.gkopen.checks.catalogue import severity_of
 from ckanext.gkopen.domains import Domain, Field
 from ckanext.gkopen.labels import fold, nearest, split_label
+from ckanext.gkopen.normalise.halves import Half, find_halves, half_titles, own_levels
 from ckanext.gkopen.normalise.kept import once
 from ckanext.gkopen.records import Finding, Options, Unreadable
 
 
 @dataclass(slots=True)
 class Columns:
-    """`field_at[i]`: field of column i or None; `levels[i]`: its headings; `units`: field → unit that its label states.
+    """`field_at[i]`: field of column i or None; `levels[i]`: its headings, without one that only names its half;
+    `units`: field → unit that its label states; `halves`: of a table of two halves.
     """
 
     labels: list[str]
@@ -23,6 +25,7 @@ class Columns:
     levels: list[tuple[str, ...]]
     units: dict[str, str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    halves: list[Half] = field(default_factory=list)
 
     def header(self) -> dict[str, str | None]:
         return dict(zip(self.labels, self.field_at, strict=True))
@@ -61,8 +64,9 @@ def ignored_labels(domain: Domain) -> frozenset[str]:
 
 @once
 def shape_labels(domain: Domain) -> frozenset[str]:
-    """Folded labels of the columns of wide tables."""
-    return frozenset(fold(label) for shape in domain.shapes for label in (*shape.when_columns, *shape.also))
+    """Folded labels of the columns of wide tables, and of the halves of a table."""
+    labels = [label for shape in domain.shapes for label in (*shape.when_columns, *shape.also)]
+    return frozenset(map(fold, [*labels, *half_titles(domain)]))
 
 
 def match_columns(domain: Domain, labels: list[str], duplicates: list[str], options: Options,
@@ -75,30 +79,41 @@ def match_columns(domain: Domain, labels: list[str], duplicates: list[str], opti
     if bad:
         raise Unreadable(*(_finding("mapping-unknown-field", label=name, domain=domain.name) for name in bad))
     known = known_labels(domain, options.mapping)
-    columns = Columns(labels, [None] * len(labels), levels or [(_as_printed(label),) for label in labels])
+    columns = Columns(labels, [None] * len(labels), [*(levels or [(_as_printed(label),) for label in labels])])
     for index, text in enumerate(labels):
         label = split_label(_as_printed(text) if text not in options.mapping else text)
         name = known.get(label.folded) or known.get(label.folded_name)
         if name is None:
             continue
         columns.field_at[index] = name
-    _one_column_a_field(domain, columns, options.mapping)
+    columns.halves = find_halves(domain, columns.levels, known)
+    for half in columns.halves:
+        for index in half.columns():
+            columns.field_at[index] = None
+            columns.levels[index] = own_levels(domain, columns.levels[index])
+        for name, index in half.named.items():
+            columns.field_at[index] = name
+    halved = {index for half in columns.halves for index in half.columns()}
+    _one_column_a_field(domain, columns, options.mapping, halved)
     for text, name in zip(labels, columns.field_at, strict=True):
         unit = split_label(text).unit
         if name is not None and unit:
             columns.units[name] = unit
     for text in duplicates:
-        if columns.field_at[labels.index(text)] is None:
+        if columns.field_at[labels.index(text)] is None and labels.index(text) not in halved:
             same = [text, f"{text} (2)"]
             columns.findings.append(_finding("header-duplicate", severity="warning", label=text, labels=same))
     return columns
 
 
-def _one_column_a_field(domain: Domain, columns: Columns, mapped: Mapping[str, str]) -> None:
-    """A column under a field's own name or title wins over one under an alias; two equals are refused, not guessed."""
+def _one_column_a_field(domain: Domain, columns: Columns, mapped: Mapping[str, str], halved: Collection[int]) -> None:
+    """A column under a field's own name or title wins over one under an alias; two equals are refused, not guessed.
+
+    `halved`: columns of two halves, each of which brings its own.
+    """
     claims: dict[str, list[int]] = {}
     for index, name in enumerate(columns.field_at):
-        if name is not None:
+        if name is not None and index not in halved:
             claims.setdefault(name, []).append(index)
     problems: list[Finding] = []
     for name, found in claims.items():

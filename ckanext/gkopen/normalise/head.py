@@ -34,17 +34,19 @@ class Head:
     duplicates: list[str] = field(default_factory=list)
 
 
-def find_head(sheet: Sheet, known: Collection[str], fields: Collection[str] = ()) -> Head:
+def find_head(sheet: Sheet, known: Collection[str], fields: Collection[str] = (),
+              sides: Collection[str] = ()) -> Head:
     """The header row: the first that names the most columns which the domain knows (`known`: folded labels).
 
     Rows of labels may stand below it and above it (merged headings): their cells qualify each other. `fields`: labels
-    that say alone which column it is. Raises Unreadable `no-header` where no row of the preview names a known column.
+    that say alone which column it is, but for `sides`, headings over half a table. Raises Unreadable `no-header` where
+    no row of the preview names a known column.
     """
     rows = sheet.preview
     if not rows:
         raise refuse("file-empty", sheet=sheet.name)
     if sheet.labelled:
-        return _head([rows[0][1]], 0, fields, rows[0][0], 1, None, [])
+        return _head([rows[0][1]], 0, fields, sides, rows[0][0], 1, None, [])
     scores = [_score(cells, known) for _, cells in rows]
     best = max(range(len(rows)), key=lambda index: (scores[index], -index))
     if scores[best] == 0:
@@ -63,8 +65,8 @@ def find_head(sheet: Sheet, known: Collection[str], fields: Collection[str] = ()
     above = [Beside("title", clean(cell), line, clean(cell), sheet.name)
              for line, cells in rows[:first] for cell in dict.fromkeys(cells) if clean(cell)]
     unit = next((found for found in (unit_of_line(item.text) for item in above) if found), None)
-    return _head([cells for _, cells in rows[first:last + 1]], best - first, fields, rows[best][0], last + 1, unit,
-                 above)
+    return _head([cells for _, cells in rows[first:last + 1]], best - first, fields, sides, rows[best][0], last + 1,
+                 unit, above)
 
 
 def _score(cells: list[str], known: Collection[str]) -> int:
@@ -125,13 +127,13 @@ def _levels(rows: list[list[str]]) -> list[tuple[str, ...]]:
     return [tuple(each) for each in levels]
 
 
-def _head(rows: list[list[str]], best: int, fields: Collection[str], line: int, skip: int, unit: str | None,
-          above: list[Beside]) -> Head:
+def _head(rows: list[list[str]], best: int, fields: Collection[str], sides: Collection[str], line: int, skip: int,
+          unit: str | None, above: list[Beside]) -> Head:
     """`best`: the row of the most known labels. A heading above it is left out where the label alone says enough."""
     levels = _levels(rows)
     if best:
         alone = [" ".join(each) for each in _levels(rows[best:])]
-        levels = [(short,) if fold(short) in fields and alone.count(short) == 1 else full
+        levels = [(short,) if fold(short) in fields and alone.count(short) == 1 and fold(full[0]) not in sides else full
                   for full, short in zip(levels, alone, strict=True)]
     labels = [" ".join(each) for each in levels]
     while labels and not labels[-1]:

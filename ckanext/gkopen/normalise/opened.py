@@ -11,6 +11,7 @@ from ckanext.gkopen.derive.sheets import ASIDE
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.labels import fold
 from ckanext.gkopen.normalise.columns import Columns, ignored_labels, known_labels, match_columns, shape_labels
+from ckanext.gkopen.normalise.halves import half_titles
 from ckanext.gkopen.normalise.head import Head, find_head
 from ckanext.gkopen.normalise.jsonrows import open_json
 from ckanext.gkopen.normalise.raw import Beside, Body, Sheet, Source, refuse
@@ -95,7 +96,7 @@ def _header(domain: Domain, source: Source, options: Options, findings: list[Fin
 
 def _copy(columns: Columns) -> Columns:
     """What is found out about one file's columns later is not said of another's."""
-    return replace(columns, field_at=[*columns.field_at], findings=[*columns.findings])
+    return replace(columns, field_at=[*columns.field_at], levels=[*columns.levels], findings=[*columns.findings])
 
 
 def _no_person(head: Head) -> None:
@@ -118,7 +119,7 @@ def _choose(domain: Domain, source: Source, options: Options, findings: list[Fin
     refused: list[Unreadable] = []
     for sheet in sheets:
         try:
-            head = find_head(sheet, known, fields)
+            head = find_head(sheet, known, fields, {*map(fold, half_titles(domain))})
         except Unreadable as error:
             refused.append(error)
             continue

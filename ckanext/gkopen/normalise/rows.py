@@ -16,6 +16,7 @@ from ckanext.gkopen.labels import fold
 from ckanext.gkopen.normalise.amounts import Units
 from ckanext.gkopen.normalise.cells import empty, flat, side_by_side
 from ckanext.gkopen.normalise.columns import Columns, contract, ignored_labels, require_columns
+from ckanext.gkopen.normalise.halves_totals import mark_halves
 from ckanext.gkopen.normalise.head import Head
 from ckanext.gkopen.normalise.opened import Opened, open_rows
 from ckanext.gkopen.normalise.raw import Apart, Body, in_columns, refuse
@@ -99,6 +100,9 @@ def rows_of(domain: Domain, files: list[Opened]) -> Rows:
             raise Apart(range(len(files)))
         for index in layout.rows:
             columns.field_at[index] = layout.value
+    elif columns.halves:
+        labels = [columns.labels[index] for half in columns.halves for index in half.columns()]
+        raise refuse("header-duplicate", label=labels[0], labels=labels)
     first.findings += body.findings
     unknown_columns = _unknown(domain, columns, texts, bounds, layout)
     for number, file in enumerate(files):
@@ -114,6 +118,8 @@ def rows_of(domain: Domain, files: list[Opened]) -> Rows:
     _under_fields(domain, rows, options)
     for name, cells in totals.names.items():
         rows.text[name] = cells if rows.long is None else cells.take(pa.array(rows.take))
+    if rows.long is not None and columns.halves and "is_total" in domain.field_names:
+        first.findings += mark_halves(domain, rows.long, lines, columns.labels, rows.text)
     if totals.marks is not None:
         rows.text["is_total"] = totals.marks if rows.long is None else totals.marks.take(pa.array(rows.take))
     from_title(domain, rows, options)
@@ -188,7 +194,9 @@ def _unknown(domain: Domain, columns: Columns, texts: list[pa.Array], bounds: np
     ignored = ignored_labels(domain)
     findings: list[list[Finding]] = [[] for _ in bounds[1:]]
     for index, (label, name) in enumerate(zip(columns.labels, columns.field_at, strict=True)):
-        if name is not None or fold(label) in ignored or (layout is not None and index in layout.turned):
+        if name is not None or ignored & {fold(label), *map(fold, columns.levels[index][-1:])}:
+            continue
+        if layout is not None and index in layout.turned:
             continue
         code = "header-empty" if label == f"第{index + 1}列" else "column-unknown"
         if layout is not None and index in layout.other_year:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from ckanext.gkopen.domains import Domain, Shape
 from ckanext.gkopen.domains import fold as fold_code
 from ckanext.gkopen.labels import fold, split_label
 from ckanext.gkopen.normalise.columns import Columns
+from ckanext.gkopen.normalise.halves import Half
 
 _YEAR = re.compile(r"(?<!\d)((?:19|20)\d{2})\s*年")
 _ONLY_YEAR = re.compile(r"^(?:19|20)\d{2}年?度?$")
@@ -23,11 +24,13 @@ class Turned:
     """One column that becomes rows. `codes`: field → code, of its headings; `year`: the year that they name.
 
     `whole`: its figures are what those of other columns add up to: compared, and a row only where no part is filled.
+    `half`: of a table of two halves the one in which it stands.
     """
 
     codes: Mapping[str, str]
     year: str | None = None
     whole: bool = False
+    half: Half | None = None
 
 
 @dataclass(slots=True)
@@ -70,7 +73,7 @@ def find_layout(domain: Domain, columns: Columns, year: str | None = None) -> La
     """
     best: Layout | None = None
     for shapes in _families(domain):
-        found = _layout(domain, columns, shapes)
+        found = (_halved if columns.halves else _layout)(domain, columns, shapes)
         if found is not None and (best is None or len(found.rows) > len(best.rows)):
             best = found
     if best is None:
@@ -95,24 +98,45 @@ def _layout(domain: Domain, columns: Columns, shapes: Sequence[Shape]) -> Layout
     taken = set(columns.field_at) - {None, value}
     shapes = [shape for shape in shapes if shape.code not in taken]
     free = [index for index, name in enumerate(columns.field_at) if name in (None, value)]
-    turned, units = read_columns(domain, columns, shapes, free, taken)
+    turned, units = _read_columns(domain, columns, shapes, free, taken)
     rows = [index for index, each in turned.items() if not each.whole]
     if not (len(rows) > 1 or (rows and value not in columns.field_at)):
         return None
     return Layout(value, shapes[0].label, shapes[0].constants, turned, units)
 
 
-def read_columns(domain: Domain, columns: Columns, shapes: Sequence[Shape], free: Iterable[int],
-                 taken: Iterable[str | None],
-                 skip: Callable[[str], bool] = lambda level: False) -> tuple[dict[int, Turned], dict[int, str]]:
+def _halved(domain: Domain, columns: Columns, shapes: Sequence[Shape]) -> Layout | None:
+    """Each half has its own columns of figures: one that says 金额 alone, or some that the shapes know."""
+    assert domain.halves is not None
+    value = shapes[0].value
+    layout = Layout(value, shapes[0].label, shapes[0].constants, {})
+    taken = set(columns.field_at) - {None, value}
+    shapes = [shape for shape in shapes if shape.code not in taken]
+    for half in columns.halves:
+        turned, units = _read_columns(domain, columns, shapes, half.free, taken)
+        if not turned:
+            labels = {fold(label) for label in domain.field(value).labels}
+            plain = [index for index in half.free if columns.levels[index]
+                     and all(fold(split_label(level).name) in labels for level in columns.levels[index])]
+            turned = {plain[0]: Turned({})} if len(plain) == 1 else {}
+        if not any(not each.whole for each in turned.values()):
+            return None
+        for index, each in turned.items():
+            codes = {**each.codes, domain.halves.field: half.code}
+            layout.turned[index] = replace(each, codes=codes, half=half)
+        layout.units |= units
+    return layout
+
+
+def _read_columns(domain: Domain, columns: Columns, shapes: Sequence[Shape], free: Iterable[int],
+                  taken: Iterable[str | None]) -> tuple[dict[int, Turned], dict[int, str]]:
     """Column → what it is, and → its code's unit, for the largest set of `free` columns whose headings say the same
-    kinds of things. `skip`: levels that say nothing here."""
+    kinds of things."""
     neutral = {fold(label) for shape in shapes for label in domain.field(shape.value).labels} | {
         fold(label) for shape in shapes for label in shape.whole}
     readings: dict[int, _Reading] = {}
     for index in free:
-        levels = [level for level in columns.levels[index] if not skip(level)]
-        reading = _read(domain, shapes, levels, frozenset(filter(None, taken)), neutral)
+        reading = _read(domain, shapes, columns.levels[index], frozenset(filter(None, taken)), neutral)
         if reading is not None:
             readings[index] = reading
     kinds = Counter(reading.keys() for reading in readings.values() if reading.codes)

@@ -39,9 +39,9 @@ class Totals:
 def take_totals(domain: Domain, columns: Columns, texts: list[pa.Array], lines: np.ndarray,
                 notes: list[str], bounds: np.ndarray) -> Totals:
     """`bounds`: first row of each file, and the number of all rows. Raises Apart for those of several that have
-    such lines: what they add up is a matter of one file."""
+    such lines: what they add up is a matter of one file. Those of two halves are looked for in each (`mark_halves`)."""
     none = Totals(np.empty(0, np.int64))
-    if "is_total" in columns.field_at or not len(lines):
+    if "is_total" in columns.field_at or not len(lines) or columns.halves:
         return none
     total, subtotal = _lines(domain, columns, texts, _TOTAL), _lines(domain, columns, texts, _SUBTOTAL)
     if not total.any() and not subtotal.any():

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ckanext.gkopen.labels import split_label
 from ckanext.gkopen.normalise.cells import empty
 from ckanext.gkopen.normalise.columns import Columns
+from ckanext.gkopen.normalise.halves import Half
 from ckanext.gkopen.normalise.shapes import Layout, Turned
 
 
@@ -18,7 +20,8 @@ class Long:
     """`take`: source row of each long row; `column`: its column; `columns`: field → text; `unit_of_row`: unit that the
     turned column states.
 
-    `cells`: label of the turned column, for each long row (its cell stands under that label in the quarantine).
+    `cells`: label of the turned column, for each long row (its cell stands under that label in the quarantine);
+    `aside`: label of a turned column → those of the other half of its line.
     """
 
     take: np.ndarray
@@ -28,6 +31,7 @@ class Long:
     cells: pa.Array
     turned: tuple[str, ...]
     layout: Layout
+    aside: dict[str, frozenset[str]] = field(default_factory=dict)
 
 
 def turn(layout: Layout, columns: Columns, texts: list[pa.Array], kept: np.ndarray, year_field: str | None) -> Long:
@@ -66,12 +70,29 @@ def turn(layout: Layout, columns: Columns, texts: list[pa.Array], kept: np.ndarr
         long[year_field] = said({index: turned.year or "" for index, turned in layout.turned.items()})
     labels = said({index: columns.labels[index] for index in layout.turned})
     if layout.label is not None:
-        long[layout.label] = labels
+        long[layout.label] = said({index: " ".join(columns.levels[index]) if turned.half else columns.labels[index]
+                                   for index, turned in layout.turned.items()})
+    halves = list({id(half): half for turned in layout.turned.values() for half in [turned.half] if half}.values())
+    for name in {name for half in halves for name in half.named}:
+        long[name] = _of_halves(name, halves, texts, take, column)
     for name, constant in layout.constants.items():
         long[name] = pa.repeat(pa.scalar(constant, pa.string()), len(take))
     units = said({index: split_label(columns.labels[index]).unit or layout.units.get(index, "")
                   for index in layout.turned})
-    return Long(take, column, long, units, labels, tuple(columns.labels[index] for index in layout.rows), layout)
+    aside = {columns.labels[index]: frozenset(columns.labels[other] for half in halves if half is not turned.half
+                                              for other in half.columns())
+             for index, turned in layout.turned.items() if turned.half}
+    return Long(take, column, long, units, labels, tuple(columns.labels[index] for index in layout.rows), layout, aside)
+
+
+def _of_halves(name: str, halves: list[Half], texts: list[pa.Array], take: np.ndarray, column: np.ndarray) -> pa.Array:
+    """What each row's own half of the line says of a field."""
+    cells = pa.array([""] * len(take), pa.string())
+    for half in halves:
+        if name in half.named:
+            mine = pa.array(np.isin(column, half.free))
+            cells = pc.if_else(mine, texts[half.named[name]].take(pa.array(take)), cells)
+    return cells
 
 
 def parts_of(layout: Layout, whole: Turned) -> list[int]:
