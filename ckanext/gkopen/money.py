@@ -68,12 +68,16 @@ _SIGN = r"(?:[¥￥]|rmb|cny|人民币)"
 _UNIT = r"(?:万亿|千亿|百亿|十亿|千万|百万|十万|亿|万|千|百|十)?元|圆|万亿|亿|万|千万|百万"
 _PLAIN = re.compile(
     rf"^(?P<sign>(?:{_SIGN}\s*(?::\s*)?)*+)(?P<open>\()?(?P<number>{_NUMBER})(?P<close>\))?\s*"
-    rf"\(?\s*(?P<unit>{_UNIT})?\s*\)?\s*整?\s*(?P<cny>\(?\s*(?:人民币|rmb|cny)\s*\)?)?$",
+    rf"\(?\s*(?P<unit>{_UNIT})?\s*\)?\s*整?\s*(?P<cny>\(?\s*(?:人民币|rmb|cny)\s*\)?)?(?:\(含税\))?$",
     re.I,
 )
 _WRAPPED = re.compile(r"^(?:投资额|预算金额|预算|金额|总价|合计|报价|总报价|投标总报价|投标报价|投标总价为?|"
                       r"中标价|成交价|中标金额|成交金额|小写|含税|合同金额)\s*[::]?\s*\(?(?P<inner>.*?)\)?$")
-_RATE = re.compile(r"^[^\d]{0,12}?[-+]?\d+(?:\.\d+)?\s*[%‰]$")
+_RATE = re.compile(r"^[^\d]{0,12}?[-+]?\d+(?:\.\d+)?\s*[%‰]\s*(?:\([^\d()]{1,10}\))?$")
+_FACTOR = re.compile(  # 8.5折, 九折, 折扣系数：0.85, 0.85（折扣系数）
+    r"^[^\d]{0,8}(?:\d{1,2}(?:\.\d+)?|[一二三四五六七八九]{1,2})\s*折$|"
+    r"^[^\d]{0,4}(?:折扣率|费率|系数)\s*:?\s*[01]\.\d+$|^[01]\.\d+\s*\([^\d()]{0,4}(?:折扣率|费率|系数)\)$")
+_POINTS = re.compile(r"^[^\d]{0,10}\d+(?:\.\d+)?个?百分点$")
 _DISCOUNT = re.compile(r"下浮|优惠率|让利")
 _BOUND = re.compile(r"以上|以下|以内|不超过|不低于|不高于|不少于|超过|至少|最高|最低|大于|小于|[<>≥≤]")
 _APPROX = re.compile(r"^(?:约|大约|近|概算|估算|预计|暂估|暂定)|左右|余万|多万|余元|(?:工程造价|匡算|暂估)")
@@ -217,8 +221,12 @@ def _odd(flat: str, text: str, unit: str | None) -> Amount | Other:
         if _RATE.match(flat):
             return Other("rate", text)
         return Other("formula", text)
+    if _FACTOR.match(flat):
+        return Other("rate", text)
     if not _DIGIT.search(flat):
         return Other("number_format" if NOT_A_NUMBER.match(flat) else "text", text)
+    if _POINTS.match(flat) and _DISCOUNT.search(flat):
+        return Other("discount", text)
     parts = amount_with_parts(flat, unit)
     if parts is not None:
         return Other("parts", text)
@@ -247,6 +255,8 @@ def _words_amount(flat: str) -> Amount | Other | None:
     closed = flat.removesuffix(")")
     before = closed.rstrip(_WORD_CHARACTERS)
     words, figures = closed[len(before):], _BEFORE_WORDS.sub("", before)
+    if not words and closed != flat:  # 壹拾贰万元整(¥120000.00)
+        words, _, figures = closed.partition("(")
     if len(words) < 3 or not _DIGIT.search(figures):
         return None
     spoken, written = capital_amount(words), _PLAIN.match(figures.strip("(=,;: "))

@@ -61,6 +61,18 @@ def test_periods_of_budgets(tmp_path, printed, code):
     assert x.table["amount"][0].as_py() == Decimal("12345000")
 
 
+@pytest.mark.parametrize(("printed", "unit", "basis", "rate"), [
+    ("85.00%（费率）", "元", "rate", Decimal(85)), ("下浮率：12%", "元", "discount", Decimal(12)),
+    ("折扣 8.5折", "元", "rate", None), ("单价12000元/人·月", "元", "unit_price", None),
+    ("包1:12.3万元;包2:3.4万元", "元", "formula", None), ("20.5", "%", "rate", None)])
+def test_a_price_that_is_no_amount_is_none(tmp_path, printed, unit, basis, rate):
+    line = f'中标公告,道路养护,某局,浙江省,公开招标,甲公司,,,{printed},2023-04-05,https://a.cn/1,{unit}'
+    x = look(tmp_path, "procurement", NOTICE + ",quoted_unit", line)
+    assert only(x, "pricing_basis") == basis
+    assert x.table.select(["award_amount", "award_rate", "award_amount_text"]).to_pylist() == [
+        {"award_amount": None, "award_rate": rate, "award_amount_text": printed}]
+
+
 def test_a_period_of_another_year_is_refused(tmp_path):
     x = look(tmp_path, "budget", BUDGET, "丽水市财政局,2023,2022年9月,执行,税收收入,累计完成数,1,万元")
     assert [(f.code, f.field) for f in x.findings if f.severity == "error"] == [("code-unknown", "period")]

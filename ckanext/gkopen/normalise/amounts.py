@@ -66,8 +66,16 @@ def amounts(text: pa.Array, units: Units, row_units: pa.Array | None = None) -> 
             nothing = pa.nulls(len(rows), pa.string())
             pieces.append(Amounts(pa.nulls(len(rows), DECIMAL), nothing, nothing, {"unit_conflict": ~empty(cells)}))
         else:
-            pieces.append(_one_unit(cells, _row_unit(unit, units)))
+            pieces.append(_rates(_one_unit(cells, _row_unit(unit, units)), unit))
     return _merged(order, pieces, len(text)) if pieces else _one_unit(text, units.label or units.fallback)
+
+
+def _rates(found: Amounts, unit: str | None) -> Amounts:
+    """A figure beside the unit % is a rate, and no amount whose unit is missing."""
+    if narrow(unit or "").strip("()") in ("%", "‰") and "unit_missing" in found.forms:
+        missing = found.forms.pop("unit_missing")
+        found.forms["rate"] = found.forms.get("rate", np.zeros(len(missing), bool)) | missing
+    return found
 
 
 def by_own_unit(found: Amounts, text: pa.Array) -> tuple[Amounts, np.ndarray]:
