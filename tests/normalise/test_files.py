@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
 from datetime import date
 from pathlib import Path
@@ -12,7 +13,7 @@ import openpyxl
 import pytest
 
 from ckanext.gkopen.domains import get_domain
-from ckanext.gkopen.examine import examine
+from ckanext.gkopen.examine import examine, render
 from ckanext.gkopen.normalise import text as text_module
 from ckanext.gkopen.normalise.opened import open_file
 from ckanext.gkopen.normalise.raw import MAX_TEXT_BYTES
@@ -211,6 +212,21 @@ def test_bad_workbooks_are_refused_by_name(tmp_path):
     ole = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 2000
     assert refused(put(tmp_path, ole + "EncryptedPackage".encode("utf-16-le"), "a.xlsx"))[0] == "workbook-password"
     assert refused(put(tmp_path, ole, "a.xls"))[0] == "workbook-broken"
+
+
+def test_an_archive_of_tables_is_named_and_no_library_speaks_english_in_a_chinese_sentence(tmp_path):
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as archive:
+        archive.writestr("2024年支出表.csv", HEADER)
+        archive.writestr("附件/收入表.csv", HEADER)
+    with pytest.raises(Unreadable) as error:
+        rows_of(put(tmp_path, sink.getvalue(), "附件.zip"))
+    assert "有 2 个文件：2024年支出表.csv、附件/收入表.csv" in render(error.value.findings[0], "zh")["message"]
+    for data, name in ((workbook([["a"]])[:200], "a.xlsx"), (b"PK\x03\x04", "a.zip"), (b'[{"a": }]', "a.json")):
+        with pytest.raises(Unreadable) as error:
+            rows_of(put(tmp_path, data, name))
+        message = render(error.value.findings[0], "zh")["message"]
+        assert not re.search(r"[A-Za-z]{2,} [a-z]{2,}", message), message
 
 
 def record(**changes) -> dict:

@@ -107,15 +107,20 @@ def _json_lines(buffer: pa.Buffer) -> Iterator[tuple[int, Any]]:
         yield number, _parse(line, number)
 
 
+def _reason(said: str) -> dict[str, str]:
+    """Why a text is no JSON: the parser says it in English only."""
+    return {"zh": "语法不对", "en": said}
+
+
 def _parse(text: str, line: int | None) -> Any:
     try:
         return _DECODER.decode(text)
     except RecursionError:
-        raise refuse("json-broken", line=line, reason="nested too deeply") from None
+        raise refuse("json-broken", line=line, reason={"zh": "嵌套过深", "en": "nested too deeply"}) from None
     except json.JSONDecodeError as error:
-        raise refuse("json-broken", line=line or error.lineno, reason=error.msg) from None
+        raise refuse("json-broken", line=line or error.lineno, reason=_reason(error.msg)) from None
     except ValueError as error:
-        raise refuse("json-broken", line=line, reason=str(error)[:200]) from None
+        raise refuse("json-broken", line=line, reason=_reason(str(error)[:200])) from None
 
 
 def _no_constant(name: str) -> str:

@@ -16,7 +16,7 @@ from ckanext.gkopen.normalise.head import Head, find_head
 from ckanext.gkopen.normalise.jsonrows import open_json
 from ckanext.gkopen.normalise.raw import Beside, Body, Sheet, Source, refuse
 from ckanext.gkopen.normalise.text import open_text
-from ckanext.gkopen.normalise.workbook import OLE_MAGIC, ZIP_MAGIC, open_workbook
+from ckanext.gkopen.normalise.workbook import NO_WORKBOOK, OLE_MAGIC, ZIP_MAGIC, open_workbook
 from ckanext.gkopen.records import Finding, Options, Unreadable
 
 
@@ -71,7 +71,7 @@ def open_file(path: Path, filename: str) -> Source:
     if opening[:1] == b"<" and any(tag in opening[:2048].lower() for tag in markup):
         raise refuse("markup-as-table", name=filename)
     if suffix in (".xlsx", ".xlsm", ".xls") and b"\0" in start:
-        raise refuse("workbook-broken", reason="neither XLSX nor XLS inside")
+        raise refuse("workbook-broken", reason=NO_WORKBOOK)
     if suffix in (".json", ".jsonl", ".ndjson") or opening[:2] in (b'{"', b"[{", b"{}", b"[]") or opening[:1] == b"{":
         return open_json(path)
     return open_text(path)

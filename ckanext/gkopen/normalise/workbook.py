@@ -28,6 +28,14 @@ _WIDE = re.compile(rb'r="([A-Z]{2,})\d')
 _ROW = re.compile(rb'<row [^>]*?r="(\d+)"')
 
 
+NO_WORKBOOK = {"zh": "里面既不是 XLSX，也不是 XLS", "en": "neither XLSX nor XLS inside"}
+
+
+def _reason(error: Exception) -> dict[str, str]:
+    """Why a workbook cannot be opened: libraries say it in English only."""
+    return {"zh": "文件结构不完整或者已损坏", "en": str(error)[:200]}
+
+
 def open_workbook(path: Path) -> Source:
     """Raises Unreadable: password, broken, bomb, entities, too large, HTML under a workbook's name."""
     if path.stat().st_size > MAX_WORKBOOK_BYTES:
@@ -42,13 +50,13 @@ def open_workbook(path: Path) -> Source:
         elif start[:4] == ZIP_MAGIC:
             wrong = _inspect_zip(path)
         else:
-            raise refuse("workbook-broken", reason="neither XLSX nor XLS inside")
+            raise refuse("workbook-broken", reason=NO_WORKBOOK)
     try:
         book = CalamineWorkbook.from_path(str(path))
     except (CalamineError, OSError, ValueError) as error:
         if "password" in str(error).lower():
             raise refuse("workbook-password") from None
-        raise refuse("workbook-broken", reason=str(error)[:200]) from None
+        raise refuse("workbook-broken", reason=_reason(error)) from None
     percent = _percent_columns(path) if start[:4] == ZIP_MAGIC else {}
     errors = errors_by_sheet(path, wrong)
     source = Source([])
@@ -62,7 +70,7 @@ def open_workbook(path: Path) -> Source:
         try:
             sheet = book.get_sheet_by_name(meta.name)
         except (CalamineError, OSError, ValueError) as error:
-            raise refuse("workbook-broken", reason=str(error)[:200], sheet=meta.name) from None
+            raise refuse("workbook-broken", reason=_reason(error), sheet=meta.name) from None
         if sheet.height and sheet.width:
             source.sheets.append(_sheet(sheet, percent.get(meta.name, {}), errors.get(meta.name, {})))
     return source
@@ -75,7 +83,7 @@ def _hidden(book: CalamineWorkbook, name: str) -> list[Beside]:
         return [Beside("hidden-sheet", _text(value), line, sheet=name)
                 for line, cells in enumerate(rows, 1) for value in cells if value not in ("", None)]
     except (CalamineError, OSError, ValueError) as error:
-        raise refuse("workbook-broken", reason=str(error)[:200], sheet=name) from None
+        raise refuse("workbook-broken", reason=_reason(error), sheet=name) from None
 
 
 def _inspect_zip(path: Path) -> dict[str, Errors]:
@@ -84,6 +92,10 @@ def _inspect_zip(path: Path) -> dict[str, Errors]:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
+            names = [entry.filename for entry in entries if not entry.is_dir()]
+            if not any(name.startswith(("xl/", "[Content_Types]")) or name == "content.xml" for name in names):
+                raise refuse("archive-as-table", names=[_spelt(entry) for entry in entries if not entry.is_dir()][:5],
+                             count=len(names))
             unpacked = sum(entry.file_size for entry in entries)
             for entry in entries:
                 ratio = entry.file_size / max(entry.compress_size, 1)
@@ -97,8 +109,18 @@ def _inspect_zip(path: Path) -> dict[str, Errors]:
                 if entry.filename.endswith((".xml", ".rels", ".vml")):
                     wrong[entry.filename] = _inspect_entry(archive, entry)
     except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, ValueError) as error:
-        raise refuse("workbook-broken", reason=str(error)[:200]) from None
+        raise refuse("workbook-broken", reason=_reason(error)) from None
     return wrong
+
+
+def _spelt(entry: zipfile.ZipInfo) -> str:
+    """A file's name in an archive; archives made on Chinese Windows write GB18030 without saying so."""
+    if entry.flag_bits & 0x800:
+        return entry.filename
+    try:
+        return entry.filename.encode("cp437").decode("gb18030")
+    except UnicodeError:
+        return entry.filename
 
 
 def _inspect_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Errors:
