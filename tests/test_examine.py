@@ -61,6 +61,18 @@ def test_a_penalty_on_a_person_is_not_published_and_its_finding_names_nobody(tmp
     assert not any(party in str(finding) for finding in x.findings)
 
 
+@pytest.mark.parametrize(("kind", "party", "code"), [
+    ("自然人", "覃小明", "personal-party"), ("自然人", "王小明", "personal-name"), ("个人", "ABDUL", "personal-party"),
+    ("个体工商户", "王小明", "personal-name"), ("个体工商户", "覃记面馆", None), ("法人及非法人组织", "王小明", None),
+    ("法人及非法人组织", "石化", None), ("", "王小明", "personal-name"), ("外星人", "王小明", "code-unknown")])
+def test_the_kind_of_party_decides_whether_a_name_is_a_persons(tmp_path, kind, party, code):
+    text = "\n".join([HEADER + ",行政相对人类别", line(1) + ",法人及非法人组织", line(2, party=party) + f",{kind}"])
+    x = look(tmp_path, text)
+    assert counts(x) == ((2, 1, 1, 0) if code else (2, 2, 0, 0))
+    assert not code or code in codes(x)
+    assert not code or not any(party in str(finding) for finding in x.findings)
+
+
 @pytest.mark.parametrize("party", ["江海市水利局", "水利局", "县医院", "文旅", "江南厂", "王小明餐饮店", "城投集团"])
 def test_the_short_name_of_a_body_is_no_person(tmp_path, party):
     assert codes(look(tmp_path, "\n".join([HEADER, line(1, party=party)])))["personal-name"] == 0

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ckanext.gkopen.checks.collect import Findings
+from ckanext.gkopen.checks.fields import is_one_of
 from ckanext.gkopen.checks.personal import (
     DASHES,
     PASSPORT_SAID,
@@ -82,8 +83,15 @@ def gate(domain: Domain, rows: Rows, made: Made, findings: Findings) -> None:
         for (label, field, _), kinds in zip(columns, found, strict=True):
             name = field.name if field else None
             for kind, mask in kinds.items():
-                findings.rows(f"personal-{kind}", mask[rows.take], field=name, label=label)
-                findings.secret |= mask[rows.take]
+                hit = mask[rows.take]
+                if kind == "name" and field is not None and field.person_by:
+                    hit &= ~_stated(domain, made, field.person_by, "no")
+                findings.rows(f"personal-{kind}", hit, field=name, label=label)
+                findings.secret |= hit
+            if field is not None and field.person_by:
+                persons = _stated(domain, made, field.person_by, "yes") & ~findings.bad_cells(field.name)
+                findings.rows("personal-party", persons, field=name, label=label)
+                findings.secret |= persons
             if (field and field.privacy in ("person_name", "contact")) or (
                     field is None and PERSON_LABEL.search(fold(label))):
                 findings.add_each("personal-column", field=name, label=label, severity="warning" if field else "info")
@@ -120,6 +128,13 @@ def _closed() -> Iterator[None]:
         raise refuse("privacy-scan-too-long", minutes=round(PATIENCE / 60)) from error
     except Exception as error:
         raise refuse("privacy-scan-failed", reason=type(error).__name__) from error
+
+
+def _stated(domain: Domain, made: Made, kind: str, said: str) -> np.ndarray:
+    """The rows whose kind of party is one of which the code list says in its column `person` yes, or no."""
+    codes = domain.field(kind).codes
+    return is_one_of(made.strings(kind), [code.code for code in (codes.codes if codes else ())
+                                          if code.extra.get("person") == said])
 
 
 def _columns(domain: Domain, rows: Rows, made: Made) -> Iterator[tuple[str, Field | None, pa.Array]]:

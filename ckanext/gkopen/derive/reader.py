@@ -167,6 +167,7 @@ def _field(name: str, spec: Mapping[str, Any], source: Source, lists: _Lists) ->
         codes=lists.get(spec["codes"], source, ["fields", name, "codes"]) if "codes" in spec else None,
         unit="元" if spec["type"] == "money" else "%" if spec["type"] == "percent" else spec.get("unit"),
         unit_from=spec.get("unit_from"),
+        person_by=spec.get("person_by"),
         aliases=tuple(spec.get("aliases", ())),
         pattern=spec.get("pattern"),
         minimum=_decimal(spec.get("minimum")),

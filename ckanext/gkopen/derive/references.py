@@ -140,6 +140,11 @@ def _derivations(source: Source, domain: Domain) -> Iterator[Problem]:
             yield source.problem(where, "derived", f"{field.name} has no code list", "write type: code and codes")
         if field.unit_from and field.unit_from not in domain.field_names:
             yield _unknown(source, ["fields", field.name, "unit_from"], field.unit_from)
+        kinds = domain.field(field.person_by).codes if field.person_by in domain.field_names else None
+        if field.person_by and (kinds is None or any("person" not in code.extra for code in kinds.codes)):
+            yield source.problem(["fields", field.name, "person_by"], "person_by",
+                                 f"{field.person_by} is no code whose list has a column person",
+                                 "name a field of type code; its list says yes, no or nothing in the column person")
 
 
 def _rules(source: Source, domain: Domain) -> Iterator[Problem]:
