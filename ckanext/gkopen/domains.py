@@ -235,6 +235,22 @@ class Deadline:
 
 
 @dataclass(frozen=True, slots=True)
+class PrintedRate:
+    """A column of percentages beside the figures of a wide table: compared, never published.
+
+    It is a figure of the first code of `of` that has a column, in percent of one of `to`, or with `change` how much it
+    is above one of another year: of a column under one of `to_labels`, or whose label names another year. `labels`:
+    folded, without %.
+    """
+
+    labels: frozenset[str]
+    of: tuple[str, ...]
+    to: tuple[str, ...] = ()
+    to_labels: frozenset[str] = frozenset()
+    change: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Shape:
     """How a wide table becomes long: each column whose label `codes` knows becomes a row of its own.
 
@@ -253,6 +269,7 @@ class Shape:
     constants: Mapping[str, str]
     whole: frozenset[str] = frozenset()
     also: Mapping[str, str] = dataclass_field(default_factory=dict)
+    rates: tuple[PrintedRate, ...] = ()
 
     @property
     def when_columns(self) -> tuple[str, ...]:

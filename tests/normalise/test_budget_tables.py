@@ -263,3 +263,44 @@ def test_three_blocks_side_by_side_are_refused(tmp_path):
     with pytest.raises(Unreadable) as refused:
         look(tmp_path, rows, "A1:B1", "C1:F1", without=("direction",), units="元")
     assert {f.code for f in refused.value.findings} == {"header-duplicate"}
+
+
+def test_phases_side_by_side_with_percentages_that_are_compared(tmp_path):
+    rows: Rows = [
+        ["2024年江海市一般公共预算支出决算表"], ["单位：亿元"],
+        ["科目编码", "预算科目", "年初预算", "全年预算", "决算数", "完成预算%", None, "上年决算数", "比上年增减%"],
+        [None, None, None, None, None, "年初预算", "调整预算", None, None],
+        ["201", "一般公共服务支出", 800, 900, 880, "110", "97.8%", 850, "3.5%"],
+        ["208", "社会保障和就业支出", 200, 200, 210, "105.00", "104.00", 200, "—"],
+        ["210", "卫生健康支出", 0, 0, 10, "—", "", 8, "24.9"]]
+    x = look(tmp_path, rows, *(f"{column}3:{column}4" for column in "ABCDEHI"), "F3:G3",
+             without=("fiscal_year", "phase"))
+    assert said(x) == [("rate-differs", 6, "完成预算% 调整预算"), ("rate-differs", 7, "比上年增减%")]
+    assert [message["message"] for f in x.findings if f.code == "rate-differs" for message in [render(f, "zh")]] == [
+        "完成预算% 调整预算：第 6 行印的是 104.00%，21000000000÷20000000000 得 105%。",
+        "比上年增减%：第 7 行印的是 24.9%，200000000÷800000000 得 25%。"]
+    assert {phase: sum(int(amount) for each, amount in cells(x, "phase", "amount") if each == phase)
+            for phase in ("budget", "adjusted", "final")} == {
+        "budget": 100_000_000_000, "adjusted": 110_000_000_000, "final": 110_000_000_000}
+    assert x.rows_ok == 9
+
+
+def test_last_years_figures_under_a_heading_are_not_this_years(tmp_path):
+    rows: Rows = [["2024年收支决算表"], ["单位：元"], ["项目", "本年", None, None, "上年"],
+                  [None, "预算数", "决算数", "完成预算%", "决算数"], ["税收收入", 20, 15, 0.75, 12]]
+    x = look(tmp_path, rows, "B3:D3", "A3:A4", without=("fiscal_year", "phase"))
+    assert cells(x, "phase", "amount") == [("budget", Decimal(20)), ("final", Decimal(15))]
+    rows[2] = [None] * 5
+    with pytest.raises(Unreadable) as refused:
+        look(tmp_path, rows, without=("fiscal_year", "phase"))
+    assert [(f.code, f.label) for f in refused.value.findings] == [("header-duplicate", "决算数")]
+
+
+def test_the_month_of_a_heading_and_the_months_since_january(tmp_path):
+    rows: Rows = [["2024年9月江海市财政收支情况表"], ["单位：万元"], ["项目", "年度预算", "9月份", None, "累计", None],
+                  [None, None, "当月数", "比上年同期增长%", "累计数", "占预算%"],
+                  ["税收收入", 1200, 80, 3.5, 900, "75.0"]]
+    x = look(tmp_path, rows, "A3:A4", "B3:B4", "C3:D3", "E3:F3", without=("fiscal_year", "phase"))
+    assert cells(x, "phase", "period", "amount") == [
+        ("budget", "FY", Decimal(12_000_000)), ("execution", "01-09", Decimal(9_000_000)),
+        ("execution", "09", Decimal(800_000))]

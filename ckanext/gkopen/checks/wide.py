@@ -1,7 +1,8 @@
-"""What a wide table says beside its rows: a column that its others add up to, and the totals of its two halves."""
+"""What a wide table says beside its rows: a column that its others add up to, percentages, the totals of halves."""
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 import numpy as np
@@ -9,14 +10,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ckanext.gkopen.checks.collect import Findings
+from ckanext.gkopen.checks.groups import half_up
 from ckanext.gkopen.checks.ruleset import plain
 from ckanext.gkopen.domains import Domain
-from ckanext.gkopen.labels import split_label
+from ckanext.gkopen.labels import narrow, split_label
 from ckanext.gkopen.normalise.amounts import Units, amounts
 from ckanext.gkopen.normalise.cells import as_mask, empty
 from ckanext.gkopen.normalise.derived import Made
 from ckanext.gkopen.normalise.rows import Rows
-from ckanext.gkopen.normalise.shapes import Layout, Turned
+from ckanext.gkopen.normalise.shapes import Layout, RateColumn, Turned
 from ckanext.gkopen.normalise.turning import Long, parts_of
 
 
@@ -27,6 +29,45 @@ def check_wide(domain: Domain, rows: Rows, made: Made, findings: Findings) -> No
     wholes = {index: _whole(domain, rows, rows.long, index, turned, made, findings)
               for index, turned in rows.long.layout.turned.items() if turned.whole}
     _balance(domain, rows, rows.long, wholes, made, findings)
+    for rate in rows.long.layout.rates:
+        _rate(rows, rows.long, rate, made, findings)
+
+
+def _rate(rows: Rows, long: Long, rate: RateColumn, made: Made, findings: Findings) -> None:
+    """完成预算% and 比上年% line by line. Where the label does not say of which figures it is, one pair that fits is
+    enough."""
+    label = rows.columns.labels[rate.index]
+    printed = rows.texts[rate.index].to_pylist()
+    figures = {place: _figures(rows, long, made, place) for place in {*rate.of, *rate.to}}
+    first = {int(row): place for place, row in reversed(list(enumerate(long.take)))}
+    for source, cell in enumerate(printed):
+        flat = narrow(cell).removesuffix("%").strip()
+        if not re.fullmatch(r"[-+]?\d+(?:\.\d+)?", flat) or source not in first:
+            continue
+        pairs = [(over, under) for top in rate.of for bottom in rate.to
+                 for over, under in [(figures[top].get(source), figures[bottom].get(source))]
+                 if over is not None and under]
+        said, digits = Decimal(flat), len(flat.partition(".")[2])
+        exact = [(over - under if rate.change else over) * 100 / under for over, under in pairs]
+        fits = {half_up(share, digits) for share in exact}
+        if "%" not in narrow(cell):  # 0.978 is what Excel keeps of 97.8%
+            fits |= {half_up(share / 100, digits) for share in exact}
+        if pairs and said not in fits:
+            over, under = pairs[0]
+            findings.rows("rate-differs", np.array([first[source]]), label=label, params={
+                "title": {"zh": label, "en": label}, "printed": flat, "computed": plain(half_up(exact[0], digits)),
+                "numerator": plain(over - under if rate.change else over), "denominator": plain(under)})
+
+
+def _figures(rows: Rows, long: Long, made: Made, index: int) -> dict[int, Decimal]:
+    """Source row → yuan in a column, of which rows were made or not."""
+    if index in long.layout.turned:
+        mine = np.flatnonzero(long.column == index)
+        found = made.values[long.layout.value].take(pa.array(mine)).to_pylist()
+        return {int(long.take[row]): figure for row, figure in zip(mine, found, strict=True) if figure is not None}
+    units = Units(split_label(rows.columns.labels[index]).unit, rows.units[long.layout.value].fallback)
+    found = amounts(rows.texts[index], units).yuan.to_pylist()
+    return {row: figure for row, figure in enumerate(found) if figure is not None}
 
 
 def _balance(domain: Domain, rows: Rows, long: Long, wholes: dict[int, dict[int, Decimal]], made: Made,

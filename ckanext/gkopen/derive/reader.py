@@ -21,11 +21,13 @@ from ckanext.gkopen.domains import (
     Field,
     Halves,
     Part,
+    PrintedRate,
     Rule,
     Shape,
     Text,
     fold,
 )
+from ckanext.gkopen.labels import split_label
 from ckanext.gkopen.schemas import ROOT, Problem, SchemaError, Source, read_codes, schema_problems
 
 BUILT_IN = ROOT / "domains"
@@ -237,7 +239,17 @@ def _shape(name: str, spec: Mapping[str, Any], source: Source, lists: _Lists) ->
         MappingProxyType(dict(spec.get("constants", {}))),
         frozenset(map(fold, spec.get("whole", ()))),
         MappingProxyType({fold(label): code for label, code in spec.get("also", {}).items()}),
+        tuple(map(_rate, spec.get("rates", ()))),
     )
+
+
+def _rate(spec: Mapping[str, Any]) -> PrintedRate:
+    return PrintedRate(_labels(spec["labels"]), tuple(spec["of"]), tuple(spec.get("to", ())),
+                       _labels(spec.get("to_labels", ())), spec.get("change", False))
+
+
+def _labels(labels: Iterable[str]) -> frozenset[str]:
+    return frozenset(split_label(label).folded_name for label in labels)
 
 
 def _halves(spec: Mapping[str, Any] | None) -> Halves | None:

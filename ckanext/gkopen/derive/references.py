@@ -75,9 +75,9 @@ def _names(source: Source, domain: Domain) -> Iterator[Problem]:
         for name in filter(None, (shape.code, shape.value, shape.label, *shape.constants)):
             if name not in known:
                 yield _unknown(source, ["shapes", shape.name], name)
-        for code in shape.also.values():
+        for code in (*shape.also.values(), *(code for rate in shape.rates for code in (*rate.of, *rate.to))):
             if shape.codes.get(code) is None:
-                yield _no_code(source, ["shapes", shape.name, "also"], code, shape.codes.name)
+                yield _no_code(source, ["shapes", shape.name], code, shape.codes.name)
     if domain.halves is not None:
         for name in (domain.halves.field, domain.halves.name, *domain.halves.instead):
             if name not in known:

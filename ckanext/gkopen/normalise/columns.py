@@ -17,7 +17,8 @@ from ckanext.gkopen.records import Finding, Options, Unreadable
 @dataclass(slots=True)
 class Columns:
     """`field_at[i]`: field of column i or None; `levels[i]`: its headings, without one that only names its half;
-    `units`: field → unit that its label states; `halves`: of a table of two halves.
+    `units`: field → unit that its label states; `halves`: of a table of two halves;
+    `twice`: labels that stand twice, and outside of halves, as they were made distinct.
     """
 
     labels: list[str]
@@ -26,6 +27,7 @@ class Columns:
     units: dict[str, str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     halves: list[Half] = field(default_factory=list)
+    twice: frozenset[str] = frozenset()
 
     def header(self) -> dict[str, str | None]:
         return dict(zip(self.labels, self.field_at, strict=True))
@@ -99,6 +101,8 @@ def match_columns(domain: Domain, labels: list[str], duplicates: list[str], opti
         unit = split_label(text).unit
         if name is not None and unit:
             columns.units[name] = unit
+    columns.twice = frozenset(label for index, label in enumerate(labels) if index not in halved
+                              and _as_printed(label) in duplicates)
     for text in duplicates:
         if columns.field_at[labels.index(text)] is None and labels.index(text) not in halved:
             same = [text, f"{text} (2)"]

@@ -53,8 +53,8 @@ def find_head(sheet: Sheet, known: Collection[str], fields: Collection[str] = ()
         raise refuse("no-header", sheet=sheet.name,
                      found=[c for c in map(clean, rows[0][1]) if c and not judge(c)][:12])
     first = last = best
-    while first and last - first < _MOST_ROWS - 1 and scores[first - 1] and _is_heading(
-            rows[first - 1][1], rows[first][1]):
+    while first and last - first < _MOST_ROWS - 1 and _is_heading(
+            rows[first - 1][1], rows[first][1], scores[first - 1]):
         first -= 1
     while last + 1 < len(rows) and last - first < _MOST_ROWS - 1:
         up, below = rows[last][1], rows[last + 1][1]
@@ -79,11 +79,16 @@ def _score(cells: list[str], known: Collection[str]) -> int:
     return len(found.intersection(known))
 
 
-def _is_heading(above: list[str], header: list[str]) -> bool:
-    """A row above the header that stands over its columns: neither a title, nor a line of unit and body."""
+def _is_heading(above: list[str], header: list[str], known: int) -> bool:
+    """A row above the header that stands over its columns: neither a title, nor a line of unit and body.
+
+    `known`: labels of the row that the domain knows; without any it must tell labels apart that stand twice.
+    """
     texts = {clean(cell) for cell in above} - {""}
-    return (len(texts) > 1 and not any(":" in narrow(text) or _FIGURE.fullmatch(narrow(text)) for text in texts)
-            and _looks_like_labels(above, header))
+    labels = [clean(cell) for cell in header if clean(cell)]
+    if len(texts) < 2 or any(":" in narrow(text) or _FIGURE.fullmatch(narrow(text)) for text in texts):
+        return False
+    return len(set(labels)) < len(labels) or (known > 0 and _looks_like_labels(above, header))
 
 
 def _looks_like_labels(top: list[str], below: list[str]) -> bool:

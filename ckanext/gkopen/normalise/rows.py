@@ -196,7 +196,7 @@ def _unknown(domain: Domain, columns: Columns, texts: list[pa.Array], bounds: np
     for index, (label, name) in enumerate(zip(columns.labels, columns.field_at, strict=True)):
         if name is not None or ignored & {fold(label), *map(fold, columns.levels[index][-1:])}:
             continue
-        if layout is not None and index in layout.turned:
+        if layout is not None and (index in layout.turned or index in {rate.index for rate in layout.rates}):
             continue
         code = "header-empty" if label == f"第{index + 1}列" else "column-unknown"
         if layout is not None and index in layout.other_year:

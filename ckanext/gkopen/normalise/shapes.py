@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ckanext.gkopen.domains import Domain, Shape
@@ -12,11 +12,14 @@ from ckanext.gkopen.domains import fold as fold_code
 from ckanext.gkopen.labels import fold, split_label
 from ckanext.gkopen.normalise.columns import Columns
 from ckanext.gkopen.normalise.halves import Half
+from ckanext.gkopen.normalise.raw import refuse
 
 _YEAR = re.compile(r"(?<!\d)((?:19|20)\d{2})\s*年")
 _ONLY_YEAR = re.compile(r"^(?:19|20)\d{2}年?度?$")
 _OTHER_TIME = re.compile(r"上年|去年|上期|上月|同期|同比|环比|增减|增长|比上|较上|占比|比重|%")
 """A heading that makes figures those of another time or no amounts: what stands below it is left out."""
+_PLAIN = re.compile(r"^(?:本年度?|当年|全年|累计|当月|本月|其中:?)$")
+"""A heading that says nothing which its columns do not say themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +36,23 @@ class Turned:
     half: Half | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RateColumn:
+    """A column of percentages: each the quotient of one of the columns `of` and one of the columns `to`."""
+
+    index: int
+    of: tuple[int, ...]
+    to: tuple[int, ...]
+    change: bool
+
+
 @dataclass(slots=True)
 class Layout:
     """How the columns of a wide table become rows. `value`, `label`: the fields that receive the cell and the column's
     label; `turned`: column → what it is; `units`: column → the unit that its code has where its label states none.
 
-    `other_year`: columns of another year than the table's, which are left out.
+    `other_year`: columns of another year than the table's, which are left out. `rates`: columns of percentages that can
+    be compared.
     """
 
     value: str
@@ -47,6 +61,7 @@ class Layout:
     turned: dict[int, Turned]
     units: dict[int, str] = field(default_factory=dict)
     other_year: list[int] = field(default_factory=list)
+    rates: list[RateColumn] = field(default_factory=list)
 
     @property
     def rows(self) -> dict[int, Turned]:
@@ -78,11 +93,36 @@ def find_layout(domain: Domain, columns: Columns, year: str | None = None) -> La
             best = found
     if best is None:
         return None
+    twice = [columns.labels[index] for index in best.rows if columns.labels[index] in columns.twice]
+    if twice:  # two columns of one label: what tells them apart was not understood
+        raise refuse("header-duplicate", label=twice[0], labels=twice)
     own = {turned.year for turned in best.rows.values()}
     if year in own and own != {year}:
         best.other_year = [index for index, turned in best.turned.items() if turned.year not in (year, None)]
         best.turned = {index: turned for index, turned in best.turned.items() if index not in best.other_year}
+    best.rates = list(_rates(domain, columns, best))
     return best
+
+
+def _rates(domain: Domain, columns: Columns, layout: Layout) -> Iterator[RateColumn]:
+    """The columns of percentages for which the table has both figures."""
+    flat = [fold(" ".join(split_label(level).name for level in levels)) for levels in columns.levels]
+    for shape in domain.shapes:
+        if shape.value != layout.value:
+            continue
+        for rate in shape.rates:
+            for index in (place for place, label in enumerate(flat) if label in rate.labels):
+                half = next((half for half in columns.halves if index in half.free), None)
+                mine = {place: turned.codes.get(shape.code) for place, turned in layout.rows.items()
+                        if turned.half is half}
+                top = next((code for code in rate.of if code in mine.values()), None)
+                of = tuple(place for place, own in mine.items() if top is not None and own == top)
+                to = tuple(place for code in rate.to for place, own in mine.items() if own == code)
+                if rate.to_labels:
+                    near = half.free if half else range(len(flat))
+                    to = tuple(place for place in near if flat[place] in rate.to_labels or place in layout.other_year)
+                if of and to and index not in layout.turned and columns.field_at[index] is None:
+                    yield RateColumn(index, of, to, rate.change)
 
 
 def _families(domain: Domain) -> list[list[Shape]]:
@@ -194,9 +234,9 @@ def _read(domain: Domain, shapes: Sequence[Shape], levels: Sequence[str], taken:
             codes[found[0]] = found[1]
         elif other is not None:
             beside[other[0]] = other[1]
-        elif fold(name) not in neutral and not _ONLY_YEAR.match(name):
+        elif fold(name) not in neutral and not _ONLY_YEAR.match(name) and not _PLAIN.match(name):
             rest.append(name)
-    if any(_OTHER_TIME.search(name) for name in rest):
+    if any(_OTHER_TIME.search(name) for name in rest) or any(split_label(level).unit == "%" for level in levels[:-1]):
         return None
     return _Reading(codes, beside, tuple(rest), year[1] if year else None)
 

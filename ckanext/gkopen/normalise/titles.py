@@ -45,7 +45,10 @@ def from_title(domain: Domain, rows: Rows, options: Options) -> None:
         return
     span = periods.pop() if len(periods) == 1 else None
     for field in domain.fields:
-        if field.name in rows.text or any(name in rows.text for name in _made_of(domain, field)):
+        turned = rows.long is not None and field.name in rows.long.columns
+        if field.name in rows.text and not (turned and field.codes):
+            continue
+        if any(name in rows.text for name in _made_of(domain, field)):
             continue
         if field.type == "year" and field.required:
             _fill(rows, field, pa.repeat(pa.scalar(year), len(rows.take)), year)
@@ -79,7 +82,9 @@ def _period_of_columns(rows: Rows, field: Field, span: str) -> None:
 
 
 def _fill(rows: Rows, field: Field, text: pa.Array, taken: str) -> None:
-    rows.text[field.name] = text
+    """Where the headings of some columns say it themselves, for the others."""
+    stated = rows.text.get(field.name)
+    rows.text[field.name] = text if stated is None else pc.if_else(pc.equal(stated, ""), text, stated)
     title = {"zh": field.title.zh, "en": field.title.en}
     for file in rows.files:
         file.findings.append(Finding("taken-from-title", severity_of("taken-from-title"), field=field.name,
