@@ -308,6 +308,7 @@ class Domain:
     example: Mapping[str, str]
     shapes: tuple[Shape, ...]
     halves: Halves | None
+    sections: str | None
     ignored_columns: tuple[str, ...]
     version: str
 

@@ -144,6 +144,7 @@ def _domain(source: Source, lists: _Lists) -> Domain:
         example=MappingProxyType({f.name: f.example for f in fields if f.example is not None}),
         shapes=shapes,
         halves=_halves(data.get("halves")),
+        sections=data.get("sections"),
         ignored_columns=tuple(data.get("ignored_columns", ())),
         version=lists.digest.hexdigest()[:12],
     )

@@ -78,6 +78,8 @@ def _names(source: Source, domain: Domain) -> Iterator[Problem]:
         for code in (*shape.also.values(), *(code for rate in shape.rates for code in (*rate.of, *rate.to))):
             if shape.codes.get(code) is None:
                 yield _no_code(source, ["shapes", shape.name], code, shape.codes.name)
+    if domain.sections and domain.sections not in known:
+        yield _unknown(source, ["sections"], domain.sections)
     if domain.halves is not None:
         for name in (domain.halves.field, domain.halves.name, *domain.halves.instead):
             if name not in known:

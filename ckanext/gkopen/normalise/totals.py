@@ -1,4 +1,5 @@
-"""合计, 总计 and 小计 lines: rows of their own where the domain has `is_total`, else checked and left out."""
+"""合计, 总计 and 小计 lines: rows of their own where the domain has `is_total`, else checked and left out, as lines
+are that only head others."""
 
 from __future__ import annotations
 
@@ -15,11 +16,13 @@ from ckanext.gkopen.normalise.amounts import YUAN, amounts
 from ckanext.gkopen.normalise.cells import as_mask, may_hold
 from ckanext.gkopen.normalise.columns import Columns
 from ckanext.gkopen.normalise.raw import Apart
+from ckanext.gkopen.normalise.sections import compare, find_sections
 from ckanext.gkopen.records import Finding
 
+_COUNT = r"\s*(?:[(（]?\s*共?\s*[0-9０-９]+\s*(?:个|项|件|宗)\s*(?:项目)?\s*[)）]?)?"
 _TOTAL = (r"^\s*[(（]?(?:[一二三四五六七八九十]+、)?\s*(?:合\s*计|总\s*计|共\s*计|"
-          r"全市合计|本页合计|本表合计|合计数|总合计)\s*[)）]?[:：]?\s*$")
-_SUBTOTAL = r"^\s*[(（]?小\s*计\s*[)）]?[:：]?\s*$"
+          r"全市合计|本页合计|本表合计|合计数|总合计)\s*[)）]?" + _COUNT + r"[:：]?\s*$")
+_SUBTOTAL = r"^\s*[(（]?小\s*计\s*[)）]?" + _COUNT + r"[:：]?\s*$"
 _LOOK_IN = 4
 """A total line names itself in one of the first columns of text."""
 
@@ -44,10 +47,12 @@ def take_totals(domain: Domain, columns: Columns, texts: list[pa.Array], lines: 
     if "is_total" in columns.field_at or not len(lines) or columns.halves:
         return none
     total, subtotal = _lines(domain, columns, texts, _TOTAL), _lines(domain, columns, texts, _SUBTOTAL)
-    if not total.any() and not subtotal.any():
+    sections = find_sections(domain, columns, texts)
+    heads = np.zeros(len(lines), bool) if sections is None else sections.rows() & ~total & ~subtotal
+    if not total.any() and not subtotal.any() and not heads.any():
         return none
     if len(bounds) > 2:
-        found = np.flatnonzero(total | subtotal)
+        found = np.flatnonzero(total | subtotal | heads)
         raise Apart(np.unique(np.searchsorted(bounds, found, side="right") - 1).tolist())
     if "is_total" in domain.field_names:
         alien = _lines(domain, columns, texts, f"(?:{_TOTAL})|(?:{_SUBTOTAL})", names=False)
@@ -63,7 +68,7 @@ def take_totals(domain: Domain, columns: Columns, texts: list[pa.Array], lines: 
         marks = np.where(total, "true", np.where(_parts(domain, columns, texts) & ~subtotal, "false", ""))
         return Totals(none.drop, pa.array(marks.astype(object), pa.string()), _names(domain, columns, texts))
     result = Totals(np.flatnonzero(total | subtotal))
-    data = ~(total | subtotal)
+    data = ~(total | subtotal | heads)
     for index, name in enumerate(columns.field_at):
         if name is None or domain.field(name).type not in ("money", "decimal", "integer"):
             continue
@@ -83,6 +88,11 @@ def take_totals(domain: Domain, columns: Columns, texts: list[pa.Array], lines: 
             _say(columns.labels[index], name, int(lines[row]), stated, summed, result, notes)
     for row in result.drop:
         notes.append(f"第{lines[row]}行是合计行，不计入数据 / line {lines[row]} is a total, not a row")
+    if sections is not None:
+        sections.level[~heads] = 0
+        result.findings += compare(domain, columns, texts, lines, sections, data)
+        result.drop = np.union1d(result.drop, np.flatnonzero(heads))
+        notes += [f"第{line}行是分类行，不计入数据 / line {line} heads others, not a row" for line in lines[heads]]
     return result
 
 
