@@ -159,7 +159,8 @@ class Field:
     `expected`: the same, but the row is published with a warning: the standard asks for it, real sources lack it.
     `derived`: how it is made where the source gives nothing (docs/domains.md lists the ways); `unit_from`: the column
     whose cell is the unit of a money cell that names none; `person_by`: the column that says whether a name in this
-    one is a person's (its code list has a column `person`: yes, no, or empty where the name itself must tell).
+    one is a person's (its code list has a column `person`: yes, no, or empty where the name itself must tell);
+    `above`: the form of the line above a table that says it, where no column does.
     """
 
     name: str
@@ -174,6 +175,7 @@ class Field:
     unit: str | None = None
     unit_from: str | None = None
     person_by: str | None = None
+    above: str | None = None
     aliases: tuple[str, ...] = ()
     pattern: str | None = None
     minimum: Decimal | None = None

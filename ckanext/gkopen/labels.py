@@ -109,9 +109,9 @@ def split_label(text: str) -> Label:
 
 def unit_of_line(text: str) -> str | None:
     """The unit that a line above a table states: `单位：万元`, `金额单位: 人民币元`; None where it states none."""
-    match = _UNIT_LINE.search(narrow(text))
-    if match and is_unit(match.group(1)):
-        return tidy_unit(match.group(1))
+    for stated in _UNIT_LINE.findall(narrow(text)):  # 编制单位：江海市教育局 金额单位：万元
+        if is_unit(stated):
+            return tidy_unit(stated)
     return None
 
 

@@ -304,3 +304,24 @@ def test_the_month_of_a_heading_and_the_months_since_january(tmp_path):
     assert cells(x, "phase", "period", "amount") == [
         ("budget", "FY", Decimal(12_000_000)), ("execution", "01-09", Decimal(9_000_000)),
         ("execution", "09", Decimal(800_000))]
+
+
+@pytest.mark.parametrize(("title", "phase", "book"), [
+    ("2024年度一般公共预算财政拨款支出决算表", "final", "general"), ("2024年部门支出预算总表", "budget", None),
+    ("2024年政府性基金预算支出调整预算表", "adjusted", "fund"), ("江海市财政局2024年部门预算公开表", "budget", None),
+    ("2024年一般公共预算和政府性基金决算表", "final", None)])
+@pytest.mark.parametrize("lines", [["部门：江海市财政局", None, "单位：万元"],
+                                   ["编制单位：江海市财政局  金额单位：万元"]])
+def test_what_the_lines_above_a_table_say(tmp_path, title, phase, book, lines):
+    rows: Rows = [[title], ["公开05表"], lines, *NATURES[2:5]]
+    x = look(tmp_path, rows, without=tuple(SAID))
+    assert x.rows_ok == 4
+    assert {*cells(x, "fiscal_year", "org_name", "phase", "budget_book", "table_name")} == {
+        (2024, "江海市财政局", phase, book, title)}
+    assert {f.field for f in x.findings if f.code == "taken-from-title"} >= {"fiscal_year", "org_name", "phase"}
+
+
+def test_a_title_of_two_phases_or_of_none_says_none(tmp_path):
+    for title in ("2024年部门支出总表", "2024年预算执行情况和调整预算表"):
+        x = look(tmp_path, [[title], *NATURES[1:5]], without=("phase",))
+        assert {f.field for f in x.findings if f.severity == "error"} == {"phase"}

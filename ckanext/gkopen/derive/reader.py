@@ -171,6 +171,7 @@ def _field(name: str, spec: Mapping[str, Any], source: Source, lists: _Lists) ->
         unit="元" if spec["type"] == "money" else "%" if spec["type"] == "percent" else spec.get("unit"),
         unit_from=spec.get("unit_from"),
         person_by=spec.get("person_by"),
+        above=spec.get("above"),
         aliases=tuple(spec.get("aliases", ())),
         pattern=spec.get("pattern"),
         minimum=_decimal(spec.get("minimum")),

@@ -1,4 +1,4 @@
-"""Year and period of a table that states them in its title and in no column: 二〇二四年二月大口径财政收入执行情况表."""
+"""What a table says above its header and in no column: 二〇二四年二月财政收入执行情况表, 部门：江海市财政局."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import pyarrow.compute as pc
 from ckanext.gkopen.checks.catalogue import severity_of
 from ckanext.gkopen.dates import numerals
 from ckanext.gkopen.domains import Domain, Field
+from ckanext.gkopen.labels import fold, is_unit, narrow
+from ckanext.gkopen.normalise.cells import by_distinct
 from ckanext.gkopen.normalise.derived import sources
 from ckanext.gkopen.records import Finding, Options
 
@@ -22,6 +24,7 @@ _YEAR = re.compile(r"(?<!\d)((?:19|20|21)\d{2})\s*年")
 _PERIOD = re.compile(r"(?<!\d)(?:19|20|21)\d{2}\s*年度?\s*((?:\d{1,2}\s*[-—–~至到]\s*)?\d{1,2}\s*月|"
                      r"第?[1-4一二三四]\s*季度|[上下]半年|前三季度)")
 _NO_TITLE = re.compile(r"\d\s*日|日期|时间|制表|填报|打印")
+_LABELLED = re.compile(r"(?:^|\s)([^\s:]{2,12}):\s*([^\s:]+)")
 _CUMULATIVE, _OF_MONTH, _SO_FAR = "累计|累积", "当月|本月", "累计|累积|完成|执行"
 
 
@@ -41,6 +44,7 @@ def from_title(domain: Domain, rows: Rows, options: Options) -> None:
     titles = _titles(rows.files[0])
     periods = {re.sub(r"\s", "", span) for text in titles for span in _PERIOD.findall(text)}
     year = year_of_title(rows.files[0])
+    _from_lines(domain, rows)
     if year is None:
         return
     span = periods.pop() if len(periods) == 1 else None
@@ -56,6 +60,47 @@ def from_title(domain: Domain, rows: Rows, options: Options) -> None:
             _fill(rows, field, pa.repeat(pa.scalar(f"{year}年{span}"), len(rows.take)), f"{year}年{span}")
         elif field.codes and any("months" in code.extra for code in field.codes.codes) and span:
             _period_of_columns(rows, field, span)
+
+
+def _from_lines(domain: Domain, rows: Rows) -> None:
+    """Body, phase and name of the table, where exactly one is named."""
+    lines = [item.text for item in rows.files[0].beside if item.place == "title"]
+    for field in domain.fields:
+        if field.codes is not None:
+            _code_of_title(rows, field)
+        elif field.type == "string" and field.name not in rows.text:
+            found: set[str] = set()
+            if field.required and field.derived is None:  # 部门：江海市财政局, but not 单位：万元
+                labels = {fold(label) for label in field.labels}
+                found |= {value for text in lines for label, value in _LABELLED.findall(narrow(text))
+                          if fold(label) in labels and not is_unit(value)}
+            if field.above is not None:
+                found |= {text for text in lines if re.search(field.above, text)}
+            if len(found) == 1:
+                value = found.pop()
+                _fill(rows, field, pa.repeat(pa.scalar(value), len(rows.take)), value)
+
+
+def _code_of_title(rows: Rows, field: Field) -> None:
+    """A title that has the words of one code (`in_title` of its list), for the rows that say nothing of it."""
+    assert field.codes is not None
+    said = {code.code: code.extra["in_title"] for code in field.codes.codes if code.extra.get("in_title")}
+    if not said or field.name in rows.text:
+        return
+    titles = _titles(rows.files[0])
+    found = {code for code, words in said.items() if any(re.search(words, text) for text in titles)}
+    if len(found) != 1:
+        return
+    code = found.pop()
+    text = pa.repeat(pa.scalar(code), len(rows.take))
+    for name in reversed(sources(field) if field.derived else []):
+        if name in rows.text:
+            own = by_distinct(rows.text[name], lambda cell: (field.codes and field.codes.find(cell)) is not None,
+                              pa.bool_())
+            text = pc.if_else(own, "", text)
+    title = field.codes.get(code)
+    if pc.any(pc.not_equal(text, "")).as_py():
+        _fill(rows, field, text, title.title.zh if title else code)
 
 
 def _made_of(domain: Domain, field: Field) -> list[str]:
