@@ -160,7 +160,8 @@ class Field:
     `derived`: how it is made where the source gives nothing (docs/domains.md lists the ways); `unit_from`: the column
     whose cell is the unit of a money cell that names none; `person_by`: the column that says whether a name in this
     one is a person's (its code list has a column `person`: yes, no, or empty where the name itself must tell);
-    `above`: the form of the line above a table that says it, where no column does.
+    `above`: the form of the line above a table that says it, where no column does; `pieces`: labels of columns that
+    hold its parts; `elsewhere`: another field, and the form of its codes where they stand in this column.
     """
 
     name: str
@@ -176,6 +177,8 @@ class Field:
     unit_from: str | None = None
     person_by: str | None = None
     above: str | None = None
+    pieces: tuple[str, ...] = ()
+    elsewhere: tuple[str, str] | None = None
     aliases: tuple[str, ...] = ()
     pattern: str | None = None
     minimum: Decimal | None = None

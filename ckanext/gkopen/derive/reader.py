@@ -172,6 +172,8 @@ def _field(name: str, spec: Mapping[str, Any], source: Source, lists: _Lists) ->
         unit_from=spec.get("unit_from"),
         person_by=spec.get("person_by"),
         above=spec.get("above"),
+        pieces=tuple(spec.get("pieces", ())),
+        elsewhere=(spec["elsewhere"]["field"], spec["elsewhere"]["pattern"]) if "elsewhere" in spec else None,
         aliases=tuple(spec.get("aliases", ())),
         pattern=spec.get("pattern"),
         minimum=_decimal(spec.get("minimum")),

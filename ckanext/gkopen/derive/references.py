@@ -142,6 +142,8 @@ def _derivations(source: Source, domain: Domain) -> Iterator[Problem]:
             yield source.problem(where, "derived", f"{field.name} has no code list", "write type: code and codes")
         if field.unit_from and field.unit_from not in domain.field_names:
             yield _unknown(source, ["fields", field.name, "unit_from"], field.unit_from)
+        if field.elsewhere and field.elsewhere[0] not in domain.field_names:
+            yield _unknown(source, ["fields", field.name, "elsewhere"], field.elsewhere[0])
         kinds = domain.field(field.person_by).codes if field.person_by in domain.field_names else None
         if field.person_by and (kinds is None or any("person" not in code.extra for code in kinds.codes)):
             yield source.problem(["fields", field.name, "person_by"], "person_by",

@@ -4,6 +4,7 @@
     first_of:a,b    the first that is there                    printed:a    the cell as the source prints it
     value_of:a      its figure as printed; its rate, where this field is a percent
     unit_of:a       its unit as printed or stated              basis_of:a   in which form it is priced
+    begins_of:a.x   the code of this field whose column x begins a's text
     code_of:a,b     the first text found in this field's codes extra_of:a.x column x of a's code list
     start_of:a, end_of:a, type_of:a                            of a period
     period_of:a,b   the period from day a to day b              ocid         prefix and project number
@@ -160,6 +161,14 @@ def _extra_of(made: Made, field: Field, argument: str) -> pa.Array:
     return _read(field, pc.fill_null(by_distinct(pc.fill_null(made.strings(name), ""), extra, pa.string()), ""))
 
 
+def _begins_of(made: Made, field: Field, argument: str) -> pa.Array:
+    name, _, column = argument.partition(".")
+    starts = [(code.extra[column], code.code) for code in (field.codes.codes if field.codes else ())
+              if code.extra.get(column)]
+    return by_distinct(pc.fill_null(made.strings(name), ""), lambda text: next(
+        (code for start, code in starts if text.startswith(start)), None), pa.string())
+
+
 def _edge_of(pick: Callable[[dates.Period], object]) -> Callable[[Made, Field, str], pa.Array]:
     def edge(made: Made, field: Field, argument: str) -> pa.Array:
         def of(text: str):
@@ -198,6 +207,7 @@ _PERCENT = Field("rate", None, "percent")  # type: ignore[arg-type]
 _WAYS: dict[str, Callable[[Made, Field, str], pa.Array]] = {
     "join": _join, "first_of": _first_of, "id_of": _id_of, "printed": _printed, "value_of": _value_of,
     "unit_of": _unit_of, "basis_of": _basis_of, "code_of": _code_of, "extra_of": _extra_of,
+    "begins_of": _begins_of,
     "start_of": _edge_of(lambda period: period.start), "end_of": _edge_of(lambda period: period.end),
     "type_of": _edge_of(lambda period: period.kind), "period_of": _period_of, "else_join": _else_join,
     "ocid": _ocid,

@@ -19,6 +19,7 @@ from ckanext.gkopen.normalise.columns import Columns, contract, ignored_labels, 
 from ckanext.gkopen.normalise.halves_totals import mark_halves
 from ckanext.gkopen.normalise.head import Head
 from ckanext.gkopen.normalise.opened import Opened, open_rows
+from ckanext.gkopen.normalise.places import cut_codes, move_codes, whole_codes
 from ckanext.gkopen.normalise.raw import Apart, Body, in_columns, refuse
 from ckanext.gkopen.normalise.shapes import Layout, find_layout
 from ckanext.gkopen.normalise.titles import from_title, year_of_title
@@ -87,9 +88,14 @@ def rows_of(domain: Domain, files: list[Opened]) -> Rows:
     texts = list(side_by_side(joined_column, list(columns_left), len(keep)))
     lines = body.lines[keep]
     bounds = np.concatenate([[0], np.cumsum(_counted(keep, bounds))])
-    totals = take_totals(domain, columns, texts, lines, first.notes, bounds)
+    cut = cut_codes(domain, columns)
+    if cut and len(files) > 1:  # a piece that is left out is that of the line above, and of the same file
+        raise Apart(range(len(files)))
+    codes = {name: whole_codes([texts[place] for place in places]) for name, places in cut.items()}
+    totals = take_totals(domain, columns, texts, lines, first.notes, bounds, codes)
     if len(totals.drop):
         left = np.setdiff1d(np.arange(len(lines)), totals.drop)
+        codes = {name: code.take(pa.array(left)) for name, code in codes.items()}
         texts, lines, keep = [text.take(pa.array(left)) for text in texts], lines[left], keep[left]
         bounds = np.array([0, len(lines)])
     structure, surplus = _structure(body, keep, len(columns.labels))
@@ -104,7 +110,8 @@ def rows_of(domain: Domain, files: list[Opened]) -> Rows:
         labels = [columns.labels[index] for half in columns.halves for index in half.columns()]
         raise refuse("header-duplicate", label=labels[0], labels=labels)
     first.findings += body.findings
-    unknown_columns = _unknown(domain, columns, texts, bounds, layout)
+    pieces = {place for each in cut.values() for place in each}
+    unknown_columns = _unknown(domain, columns, texts, bounds, layout, pieces)
     for number, file in enumerate(files):
         file.findings += [*columns.findings, *unknown_columns[number], *(totals.findings if not number else ()),
                           *contract(columns, domain, file.options)]
@@ -116,8 +123,11 @@ def rows_of(domain: Domain, files: list[Opened]) -> Rows:
         rows.take = rows.long.take
         rows.bounds = np.array([0, len(rows.take)])
     _under_fields(domain, rows, options)
+    for name, code in codes.items():
+        rows.text[name] = code if rows.long is None else code.take(pa.array(rows.take))
     for name, cells in totals.names.items():
         rows.text[name] = cells if rows.long is None else cells.take(pa.array(rows.take))
+    move_codes(domain, rows.text)
     if rows.long is not None and columns.halves and "is_total" in domain.field_names:
         first.findings += mark_halves(domain, rows.long, lines, columns.labels, rows.text)
     if totals.marks is not None:
@@ -189,12 +199,12 @@ def _year(domain: Domain, file: Opened, texts: list[pa.Array]) -> str | None:
 
 
 def _unknown(domain: Domain, columns: Columns, texts: list[pa.Array], bounds: np.ndarray,
-             layout: Layout | None) -> list[list[Finding]]:
+             layout: Layout | None, pieces: set[int]) -> list[list[Finding]]:
     """Columns that no field claims are kept out and said, file by file; a nameless empty one is a trailing comma."""
     ignored = ignored_labels(domain)
     findings: list[list[Finding]] = [[] for _ in bounds[1:]]
     for index, (label, name) in enumerate(zip(columns.labels, columns.field_at, strict=True)):
-        if name is not None or ignored & {fold(label), *map(fold, columns.levels[index][-1:])}:
+        if name is not None or index in pieces or ignored & {fold(label), *map(fold, columns.levels[index][-1:])}:
             continue
         if layout is not None and (index in layout.turned or index in {rate.index for rate in layout.rates}):
             continue

@@ -3,6 +3,7 @@ are that only head others."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -40,8 +41,9 @@ class Totals:
 
 
 def take_totals(domain: Domain, columns: Columns, texts: list[pa.Array], lines: np.ndarray,
-                notes: list[str], bounds: np.ndarray) -> Totals:
-    """`bounds`: first row of each file, and the number of all rows. Raises Apart for those of several that have
+                notes: list[str], bounds: np.ndarray, codes: Mapping[str, pa.Array]) -> Totals:
+    """`bounds`: first row of each file, and the number of all rows; `codes`: field → codes that no column holds whole.
+    Raises Apart for those of several that have
     such lines: what they add up is a matter of one file. Those of two halves are looked for in each (`mark_halves`)."""
     none = Totals(np.empty(0, np.int64))
     if "is_total" in columns.field_at or not len(lines) or columns.halves:
@@ -60,12 +62,12 @@ def take_totals(domain: Domain, columns: Columns, texts: list[pa.Array], lines: 
             notes += [f"第{line}行是合计行，不计入数据 / line {line} is a total, not a row" for line in lines[alien]]
             left = Totals(np.flatnonzero(alien))
             if (total & ~alien).any() or (subtotal & ~alien).any():
-                marks = np.where(total, "true", np.where(_parts(domain, columns, texts) & ~subtotal, "false", ""))
+                marks = np.where(total, "true", np.where(_parts(columns, texts, codes) & ~subtotal, "false", ""))
                 left.marks = pa.array(marks[~alien].astype(object), pa.string())
                 kept = pa.array(~alien)
                 left.names = {name: cells.filter(kept) for name, cells in _names(domain, columns, texts).items()}
             return left
-        marks = np.where(total, "true", np.where(_parts(domain, columns, texts) & ~subtotal, "false", ""))
+        marks = np.where(total, "true", np.where(_parts(columns, texts, codes) & ~subtotal, "false", ""))
         return Totals(none.drop, pa.array(marks.astype(object), pa.string()), _names(domain, columns, texts))
     result = Totals(np.flatnonzero(total | subtotal))
     data = ~(total | subtotal | heads)
@@ -143,11 +145,11 @@ def _lines(domain: Domain, columns: Columns, texts: list[pa.Array], pattern: str
     return found
 
 
-def _parts(domain: Domain, columns: Columns, texts: list[pa.Array]) -> np.ndarray:
+def _parts(columns: Columns, texts: list[pa.Array], codes: Mapping[str, pa.Array]) -> np.ndarray:
     """Rows that a total adds up: all, or where the table has levels those of the highest."""
     for name in ("line_level", "func_code", "econ_code"):
-        if name in columns.field_at:
-            cells = texts[columns.field_at.index(name)]
+        if name in columns.field_at or name in codes:
+            cells = codes[name] if name in codes else texts[columns.field_at.index(name)]
             if name == "line_level":
                 figures = amounts(cells, YUAN).yuan
                 known = pc.min(figures.filter(pc.greater(figures, 0))).as_py()
