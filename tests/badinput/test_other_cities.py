@@ -157,6 +157,33 @@ def test_a_wide_table_with_rates_and_a_total_line(tmp_path):
     assert any("第5行是合计行" in note for note in x.notes)
 
 
+def test_months_under_a_title_that_names_the_year_and_a_column_of_totals(tmp_path):
+    rows = [["江海市12345热线2024年上半年诉求类型统计"], ["月份", "咨询", "求助", "合计"], ["1月", 100, 50, 150],
+            ["2月份", 90, 40, 131], ["合计", 190, 90, 281]]
+    x = examine(get_domain("hotline"), book(tmp_path, *rows), filename="表.xlsx",
+                options=Options(constants={"region_name": "江海市"}))
+    assert [(r["period"], r["request_type"], int(r["value"])) for r in x.table.to_pylist()] == [
+        ("2024-01", "inquiry", 100), ("2024-01", "help", 50), ("2024-02", "inquiry", 90),
+        ("2024-02", "help", 40)]
+    assert said(x) == [("whole-differs", 4, "合计")]
+
+
+def test_revenue_and_transfers_of_regions(tmp_path):
+    rows = [["2024年9月江海市一般公共预算收入完成情况表"], ["单位：万元"],
+            ["地区", "年度预算", "本月完成", "累计完成", "占年度预算%"], ["崇川区", 1000, 80, 750, "75.0"],
+            ["通州区", 2000, 160, 1500, "75"], ["全市合计", 3000, 240, 2251, "75"]]
+    options = Options(constants={"org_name": "江海市财政局"})
+    x = examine(get_domain("budget"), book(tmp_path, *rows), filename="表.xlsx", options=options)
+    assert (x.rows_ok, said(x)) == (9, [("sum-differs", 6, "累计完成")])
+    rows = [["2024年江海市对下转移支付预算表"], ["单位：亿元"],
+            ["地区", "合计", "税收返还", "一般性转移支付", "专项转移支付"], ["崇川区", 10, 1, 6, 3],
+            ["通州区", 21, 2, 15.5, 3]]
+    x = examine(get_domain("budget"), book(tmp_path, *rows), filename="表.xlsx", options=options)
+    assert (x.rows_ok, said(x)) == (6, [("whole-differs", 5, "合计")])
+    assert {(r["region_name"], r["transfer_kind"]) for r in x.table.to_pylist()} == {
+        (region, kind) for region in ("崇川区", "通州区") for kind in ("tax_return", "general", "special")}
+
+
 def test_parts_of_parts_do_not_count_twice(tmp_path):
     """三公经费 as departments print it: purchase and operation stand below the vehicles, with or without 其中."""
     for names in (("公务用车购置费", "公务用车运行维护费"), ("其中：公务用车购置费", "  公务用车运行维护费")):

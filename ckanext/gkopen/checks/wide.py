@@ -14,7 +14,7 @@ from ckanext.gkopen.checks.groups import half_up
 from ckanext.gkopen.checks.ruleset import plain
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.labels import narrow, split_label
-from ckanext.gkopen.normalise.amounts import Units, amounts
+from ckanext.gkopen.normalise.amounts import YUAN, Units, amounts
 from ckanext.gkopen.normalise.cells import as_mask, empty
 from ckanext.gkopen.normalise.derived import Made
 from ckanext.gkopen.normalise.rows import Rows
@@ -65,8 +65,7 @@ def _figures(rows: Rows, long: Long, made: Made, index: int) -> dict[int, Decima
         mine = np.flatnonzero(long.column == index)
         found = made.values[long.layout.value].take(pa.array(mine)).to_pylist()
         return {int(long.take[row]): figure for row, figure in zip(mine, found, strict=True) if figure is not None}
-    units = Units(split_label(rows.columns.labels[index]).unit, rows.units[long.layout.value].fallback)
-    found = amounts(rows.texts[index], units).yuan.to_pylist()
+    found = amounts(rows.texts[index], _units(rows, long.layout, rows.columns.labels[index])).yuan.to_pylist()
     return {row: figure for row, figure in enumerate(found) if figure is not None}
 
 
@@ -114,8 +113,7 @@ def _whole(domain: Domain, rows: Rows, long: Long, index: int, turned: Turned, m
     table = pa.table([pa.array(group), figures], names=["group", "figure"])
     added = table.group_by("group").aggregate([("figure", "sum")]).sort_by("group")["figure_sum"].to_pylist()
     text = rows.texts[index].take(pa.array(source))
-    said = amounts(text, Units(split_label(label).unit, rows.units[layout.value].fallback),
-                   _unit_column(domain, made, layout, mine[first]))
+    said = amounts(text, _units(rows, layout, label), _unit_column(domain, made, layout, mine[first]))
     blank = empty(text)
     for place, (whole, total) in enumerate(zip(said.yuan.to_pylist(), added, strict=True)):
         row = np.array([mine[first[place]]])
@@ -130,8 +128,16 @@ def _whole(domain: Domain, rows: Rows, long: Long, index: int, turned: Turned, m
     return {int(row): whole for row, whole in zip(source, said.yuan.to_pylist(), strict=True) if whole is not None}
 
 
+def _units(rows: Rows, layout: Layout, label: str) -> Units:
+    """Of a column of money what its label and the table say; a column of counts is read as it is printed."""
+    table = rows.units.get(layout.value)
+    return YUAN if table is None else Units(split_label(label).unit, table.fallback)
+
+
 def _unit_column(domain: Domain, made: Made, layout: Layout, which: np.ndarray) -> pa.Array | None:
     beside = domain.field(layout.value).unit_from
+    if domain.field(layout.value).type != "money":
+        return None
     return made.text[beside].take(pa.array(which)) if beside in made.text else None
 
 

@@ -24,6 +24,7 @@ _YEAR = re.compile(r"(?<!\d)((?:19|20|21)\d{2})\s*年")
 _PERIOD = re.compile(r"(?<!\d)(?:19|20|21)\d{2}\s*年度?\s*((?:\d{1,2}\s*[-—–~至到]\s*)?\d{1,2}\s*月|"
                      r"第?[1-4一二三四]\s*季度|[上下]半年|前三季度)")
 _NO_TITLE = re.compile(r"\d\s*日|日期|时间|制表|填报|打印")
+_NO_YEAR = r"^\s*(?:\d{1,2}\s*月份?|第?[1-4一二三四]\s*季度|[上下]半年)\s*$"
 _LABELLED = re.compile(r"(?:^|\s)([^\s:]{2,12}):\s*([^\s:]+)")
 _CUMULATIVE, _OF_MONTH, _SO_FAR = "累计|累积", "当月|本月", "累计|累积|完成|执行"
 
@@ -49,6 +50,8 @@ def from_title(domain: Domain, rows: Rows, options: Options) -> None:
         return
     span = periods.pop() if len(periods) == 1 else None
     for field in domain.fields:
+        if field.type in ("period", "month") and field.name in rows.text:
+            _year_of_months(rows, field, year)
         turned = rows.long is not None and field.name in rows.long.columns
         if field.name in rows.text and not (turned and field.codes):
             continue
@@ -103,6 +106,15 @@ def _code_of_title(rows: Rows, field: Field) -> None:
         _fill(rows, field, text, title.title.zh if title else code)
 
 
+def _year_of_months(rows: Rows, field: Field, year: str) -> None:
+    """`1月` in a table whose title names the year."""
+    cells = rows.text[field.name]
+    bare = pc.match_substring_regex(cells, _NO_YEAR)
+    if pc.any(bare).as_py():
+        rows.text[field.name] = pc.if_else(bare, pc.binary_join_element_wise(year, "年", cells, ""), cells)
+        _tell(rows, field, year)
+
+
 def _made_of(domain: Domain, field: Field) -> list[str]:
     if not field.derived or field.codes:
         return []
@@ -130,6 +142,10 @@ def _fill(rows: Rows, field: Field, text: pa.Array, taken: str) -> None:
     """Where the headings of some columns say it themselves, for the others."""
     stated = rows.text.get(field.name)
     rows.text[field.name] = text if stated is None else pc.if_else(pc.equal(stated, ""), text, stated)
+    _tell(rows, field, taken)
+
+
+def _tell(rows: Rows, field: Field, taken: str) -> None:
     title = {"zh": field.title.zh, "en": field.title.en}
     for file in rows.files:
         file.findings.append(Finding("taken-from-title", severity_of("taken-from-title"), field=field.name,
