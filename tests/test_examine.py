@@ -73,6 +73,12 @@ def test_the_kind_of_party_decides_whether_a_name_is_a_persons(tmp_path, kind, p
     assert not code or not any(party in str(finding) for finding in x.findings)
 
 
+def test_a_person_is_set_apart_whatever_else_is_said_of_the_name(tmp_path):
+    text = "\n".join([HEADER + ",行政相对人类别", line(1) + ",法人", line(2, party="覃\ufffd小明") + ",自然人"])
+    x = look(tmp_path, text)
+    assert counts(x) == (2, 1, 1, 0) and codes(x)["personal-party"] == 1
+
+
 @pytest.mark.parametrize("party", ["江海市水利局", "水利局", "县医院", "文旅", "江南厂", "王小明餐饮店", "城投集团"])
 def test_the_short_name_of_a_body_is_no_person(tmp_path, party):
     assert codes(look(tmp_path, "\n".join([HEADER, line(1, party=party)])))["personal-name"] == 0

@@ -312,10 +312,10 @@ class Domain:
     matter: Text
     example: Mapping[str, str]
     shapes: tuple[Shape, ...]
-    halves: Halves | None
-    sections: str | None
     ignored_columns: tuple[str, ...]
     version: str
+    halves: Halves | None = None
+    sections: str | None = None
 
     @cached_property
     def _by_name(self) -> dict[str, Field]:

@@ -365,3 +365,17 @@ def test_economic_classes_under_a_label_that_says_only_codes(tmp_path):
         ("30101", "department", "personnel", Decimal(1_000_000), None),
         ("302", "department", "public_use", Decimal(300_000), False),
         (None, None, "personnel", Decimal(1_000_000), True), (None, None, "public_use", Decimal(300_000), True)]
+
+
+@pytest.mark.parametrize("line", ["部门：王小明", "部门：江海市财政局 联系电话：13812345678",
+                                  "部门：江海市财政局 单位：江海市教育局"])
+def test_a_line_above_that_names_a_person_or_two_bodies_gives_no_body(tmp_path, line):
+    with pytest.raises(Unreadable) as refused:
+        look(tmp_path, [["2024年部门预算表"], [line], *NATURES[1:5]], without=("org_name",))
+    assert [f.field for f in refused.value.findings] == ["org_name"]
+
+
+def test_a_gap_between_the_halves(tmp_path):
+    rows: Rows = [[*row[:2], None, *row[2:]] for row in (each + [None] * (4 - len(each)) for each in HALVES)]
+    x = look(tmp_path, rows, "A3:B3", "D3:E3", without=("phase", "direction"))
+    assert (x.rows_ok, said(x)) == (11, [])

@@ -89,8 +89,9 @@ def gate(domain: Domain, rows: Rows, made: Made, findings: Findings) -> None:
                 findings.rows(f"personal-{kind}", hit, field=name, label=label)
                 findings.secret |= hit
             if field is not None and field.person_by:
-                persons = _stated(domain, made, field.person_by, "yes") & ~findings.bad_cells(field.name)
-                findings.rows("personal-party", persons, field=name, label=label)
+                persons = _stated(domain, made, field.person_by, "yes")
+                seen = kinds["name"][rows.take] if "name" in kinds else np.zeros(len(persons), bool)
+                findings.rows("personal-party", persons & ~seen, field=name, label=label)
                 findings.secret |= persons
             if (field and field.privacy in ("person_name", "contact")) or (
                     field is None and PERSON_LABEL.search(fold(label))):

@@ -120,7 +120,7 @@ def _whole(domain: Domain, rows: Rows, long: Long, index: int, turned: Turned, m
         if unread[place] or blank[place]:
             continue
         if whole is None:
-            findings.rows("whole-unread", row, label=label, params={"printed": text[place].as_py()})
+            findings.rows("whole-unread", row, label=label, values=rows.texts[index].take(pa.array(long.take)))
         elif whole != total:
             findings.rows("whole-differs", row, label=label, params={
                 "printed": plain(whole), "sum": plain(total), "difference": plain((total or Decimal(0)) - whole),

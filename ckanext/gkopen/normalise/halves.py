@@ -81,6 +81,8 @@ def _half(domain: Domain, levels: Sequence[Sequence[str]], known: Mapping[str, s
     named: dict[str, int] = {}
     free: list[int] = []
     for place in places:
+        if not levels[place]:  # a gap between the halves
+            continue
         own = own_levels(domain, levels[place])
         label = split_label(" ".join(own)).name
         bare = fold(label).removeprefix(title)

@@ -85,10 +85,20 @@ def _is_heading(above: list[str], header: list[str], known: int) -> bool:
     `known`: labels of the row that the domain knows; without any it must tell labels apart that stand twice.
     """
     texts = {clean(cell) for cell in above} - {""}
-    labels = [clean(cell) for cell in header if clean(cell)]
     if len(texts) < 2 or any(":" in narrow(text) or _FIGURE.fullmatch(narrow(text)) for text in texts):
         return False
-    return len(set(labels)) < len(labels) or (known > 0 and _looks_like_labels(above, header))
+    return (known > 0 and _looks_like_labels(above, header)) or _tells_apart(above, header)
+
+
+def _tells_apart(above: list[str], header: list[str]) -> bool:
+    """Do different headings stand over one label?"""
+    over: dict[str, set[str]] = {}
+    carried = ""
+    for up, label in zip(_pad(above, len(header)), header, strict=False):
+        carried = clean(up) or carried
+        if clean(label):
+            over.setdefault(clean(label), set()).add(carried)
+    return any(len(headings) > 1 for headings in over.values())
 
 
 def _looks_like_labels(top: list[str], below: list[str]) -> bool:

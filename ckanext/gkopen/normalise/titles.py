@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ckanext.gkopen.checks.catalogue import severity_of
+from ckanext.gkopen.checks.personal import PERSON_NAME, judge
 from ckanext.gkopen.dates import numerals
 from ckanext.gkopen.domains import Domain, Field
 from ckanext.gkopen.labels import fold, is_unit, narrow
@@ -67,7 +68,7 @@ def from_title(domain: Domain, rows: Rows, options: Options) -> None:
 
 def _from_lines(domain: Domain, rows: Rows) -> None:
     """Body, phase and name of the table, where exactly one is named."""
-    lines = [item.text for item in rows.files[0].beside if item.place == "title"]
+    lines = [item.text for item in rows.files[0].beside if item.place == "title" and not judge(item.text)]
     for field in domain.fields:
         if field.codes is not None:
             _code_of_title(rows, field)
@@ -77,6 +78,9 @@ def _from_lines(domain: Domain, rows: Rows) -> None:
                 labels = {fold(label) for label in field.labels}
                 found |= {value for text in lines for label, value in _LABELLED.findall(narrow(text))
                           if fold(label) in labels and not is_unit(value)}
+            if field.privacy == "organisation":
+                found = {value for value in found
+                         if not pc.match_substring_regex(pa.array([value]), PERSON_NAME)[0].as_py()}
             if field.above is not None:
                 found |= {text for text in lines if re.search(field.above, text)}
             if len(found) == 1:
