@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import openpyxl
 import pytest
@@ -16,7 +17,7 @@ from ckanext.gkopen.records import Examined, Options, Unreadable
 BUDGET = get_domain("budget")
 SAID = {"fiscal_year": "2024", "org_name": "江海市财政局", "phase": "budget", "direction": "expenditure",
         "budget_book": "general", "table_name": "支出表"}
-Rows = list[list[object]]
+Rows = list[list[Any]]
 
 
 def look(folder: Path, rows: Rows, *merged: str, without: tuple[str, ...] = (), units: str = "") -> Examined:
@@ -52,7 +53,7 @@ def said(x: Examined) -> list[tuple[str, int | None, str | None]]:
             if f.line is not None or f.code in ("column-unknown", "column-other-year", "header-duplicate")]
 
 
-def cells(x: Examined, *names: str) -> list[tuple[object, ...]]:
+def cells(x: Examined, *names: str) -> list[tuple[Any, ...]]:
     return sorted(zip(*(x.table[name].to_pylist() for name in names), strict=True), key=str)
 
 

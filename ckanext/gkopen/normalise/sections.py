@@ -67,8 +67,8 @@ def find_sections(domain: Domain, columns: Columns, texts: list[pa.Array]) -> Se
     if not found.any():
         return None
     level = np.where(first, 1, np.where(second, 2, 3)) * found
-    counts = pc.extract_regex(name, _COUNT).field("count").to_pylist() if counted.any() else [None] * len(name)
-    count = {row: int(counts[row]) for row in map(int, np.flatnonzero(found)) if counts[row]}
+    stated = pc.extract_regex(name, _COUNT).field("count")
+    count = {row: int(str(stated[row])) for row in map(int, np.flatnonzero(found & counted))}
     places = np.append(np.flatnonzero(found), len(name))
     for row in map(int, np.flatnonzero(level == 3)):  # 充电桩（10个） may be a project: only as many lines below tell
         if places[np.searchsorted(places, row) + 1] - row - 1 != count[row]:
