@@ -22,9 +22,11 @@ def test_days(text, day):
 
 
 @pytest.mark.parametrize("text", ["2023年2月29日", "2024-13-01", "01/02/2024", "24-5-13", "2024年5月", "近日", "45000",
-                                  "",                                  "20xx年5月1日", "2024-05-13至2024-05-15"])
+                                  "",                                  "20xx年5月1日", "2024-05-13至2024-05-15",
+                                  "零" * 2_000_000, "2024-05-13" + " " * 2_000_000 + "x"])
 def test_no_certain_day(text):
     assert parse_date(text) is None
+    assert parse_datetime(text) is None
 
 
 @pytest.mark.parametrize(("text", "moment"), [

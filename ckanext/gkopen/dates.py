@@ -15,6 +15,8 @@ from .labels import narrow
 
 SHANGHAI = timezone(timedelta(hours=8))
 FIRST_YEAR, LAST_YEAR = 1900, 2199
+LONGEST = 500
+"""Characters of a text that may name a day or a period: what the patterns cost grows with the square of them."""
 
 _CHINESE = str.maketrans("〇○零一二三四五六七八九", "000123456789")
 _WEEKDAY = re.compile(r"\s*\(?(?:星期|周)[一二三四五六日天]\)?")
@@ -48,7 +50,12 @@ class Period:
 
 
 def numerals(text: str) -> str:
-    """Narrow text with Chinese numerals of a date as digits: 二〇二四年十二月 → 2024年12月. 十 counts as ten."""
+    """Narrow text with Chinese numerals of a date as digits: 二〇二四年十二月 → 2024年12月. 十 counts as ten.
+
+    Nothing of a text that is too long to name one.
+    """
+    if len(text) > LONGEST:
+        return ""
     flat = narrow(text)
     if not re.search(r"[〇○零一二三四五六七八九十]", flat):
         return flat

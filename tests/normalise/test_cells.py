@@ -99,3 +99,10 @@ def test_once_for_each_domain_object():
     budget, hotline = get_domain("budget"), get_domain("hotline")
     assert [name(budget), name(budget), name(hotline)] == ["budget", "budget", "hotline"]
     assert made == [budget, hotline]
+
+
+@pytest.mark.parametrize(("text", "clean"), [
+    (" 一 \r\n二\u3000\r 三\t\n\n四 ", "一\n二\n 三\n\n四"), ("一\u200b\x07二", "一二"), ("\u3000", ""),
+    ("一" + " " * 2_000_000 + "二", "一" + " " * 2_000_000 + "二")])
+def test_lines_that_are_kept_lose_their_last_blanks(text: str, clean: str):
+    assert cells._clean_lines(text) == clean
