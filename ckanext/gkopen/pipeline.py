@@ -28,7 +28,7 @@ from ckanext.gkopen.records import Examined, Options
 
 
 class KeyReused(Exception):
-    """The idempotency key was used before with other content."""
+    """The idempotency key was used before with other content, or to be read otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,8 @@ class Submission:
 
 
 def submit(submission: Submission) -> Outcome:
-    """Take one table in, in one transaction. The same key with the same bytes answers with the first outcome."""
+    """Take one table in, in one transaction. The same key with the same bytes answers with the first outcome; they are
+    also to be read alike, but in a run that is resumed, whose source may have been changed meanwhile."""
     return submit_all([submission])[0]
 
 
@@ -60,8 +61,8 @@ def submit_all(submissions: Sequence[Submission]) -> list[Outcome]:
     raw = blobs.put_many((submission.path.read_bytes(), "application/octet-stream") for submission in submissions)
     keys = [submission.idempotency_key or str(uuid4()) for submission in submissions]
     earlier = {(row["source"], row["idempotency_key"]): row for row in model.every(
-        "select s.id, s.source, s.idempotency_key, s.dataset_id, s.raw_sha256 from gkopen.submission s join unnest("
-        "cast(:sources as text[]), cast(:keys as text[])) mine (source, key) on s.source = mine.source"
+        "select s.id, s.source, s.idempotency_key, s.dataset_id, s.raw_sha256, s.options from gkopen.submission s"
+        " join unnest(cast(:sources as text[]), cast(:keys as text[])) mine (source, key) on s.source = mine.source"
         " and s.idempotency_key = mine.key", sources=[submission.source for submission in submissions], keys=keys)}
     outcomes: dict[int, Outcome] = {}
     fresh: dict[int, str] = {}
@@ -69,7 +70,8 @@ def submit_all(submissions: Sequence[Submission]) -> list[Outcome]:
         known = earlier.get((submission.source, key))
         if known is None:
             fresh[place] = str(uuid4())
-        elif (known["raw_sha256"], known["dataset_id"]) != (raw[place], datasets[place]["id"]):
+        elif (known["raw_sha256"], known["dataset_id"]) != (raw[place], datasets[place]["id"]) or not (
+                submission.run_id or known["options"].items() >= _said(submission).items()):
             raise KeyReused(key)
         else:
             outcomes[place] = _outcome_of(str(known["id"]), str(datasets[place]["id"]))
@@ -94,9 +96,14 @@ def submit_all(submissions: Sequence[Submission]) -> list[Outcome]:
 
 def _remembered(domain: Domain, dataset: Mapping[str, Any], submission: Submission) -> dict[str, Any]:
     """What is kept with a submission: how it was read, and at which publication it came."""
+    return {"read_by": read_by(domain, submission.options, submission.scope), "seq": dataset["seq"],
+            **_said(submission)}
+
+
+def _said(submission: Submission) -> dict[str, Any]:
     options = submission.options
-    return {"read_by": read_by(domain, options, submission.scope), "seq": dataset["seq"], "scope": submission.scope,
-            "mapping": dict(options.mapping), "units": dict(options.units), "constants": dict(options.constants)}
+    return {"scope": submission.scope, "mapping": dict(options.mapping), "units": dict(options.units),
+            "constants": dict(options.constants)}
 
 
 def _header(dataset: Mapping[str, Any]) -> tuple[str, ...] | None:

@@ -230,6 +230,8 @@ def test_the_same_key_answers_with_the_first_outcome(site: Any) -> None:
     assert (second["state"], second["revision_id"]) == ("repeated", first["revision_id"])
     with pytest.raises(toolkit.ValidationError, match="used before"):
         call("gkopen_submission_create", cast.officer, upload=upload(FIRST[0]), **data)
+    with pytest.raises(toolkit.ValidationError, match="used before"):
+        call("gkopen_submission_create", cast.officer, upload=upload(*FIRST), units={"预算金额(万元)": "元"}, **data)
     call("organization_member_create", cast.admin, id=cast.other, username=cast.officer, role="editor")
     with pytest.raises(toolkit.ValidationError, match="used before"):
         call("gkopen_submission_create", cast.officer, upload=upload(*FIRST), **data | {"organization": cast.other})
