@@ -131,6 +131,11 @@ def _failed(row: dict[str, Any], error: Exception) -> None:
     if refused or row["attempts"] + 1 >= ATTEMPTS:
         _close(row, "given_up_at", said)
         return
+    if not isinstance(error, smtplib.SMTPResponseException | smtplib.SMTPRecipientsRefused | ValueError):
+        # The server is away, which is found out slowly: the others ask after it once a minute, not each in turn.
+        model.execute("update gkopen.mail set not_before = now() + interval '1 minute' where (message_id, user_id) in"
+                      " (select message_id, user_id from gkopen.mail where sent_at is null and given_up_at is null"
+                      " and not_before <= now() for update skip locked)")
     model.execute("update gkopen.mail set attempts = attempts + 1, error = :error, not_before = now() +"
                   " least(make_interval(mins => :minutes), interval '6 hours')"
                   " where message_id = :message and user_id = :user", error=said, minutes=2 ** row["attempts"],
