@@ -178,3 +178,15 @@ def test_nothing_of_it_is_kept_in_valkey(cast: Cast, browser: CKANTestApp) -> No
     call("gkopen_dataset_withdraw", cast.reviewer, id=f"{cast.body}-procurement", reason=REASON)
     assert kept() == []
     assert redis.keys("gkopen/rdf/*"), "what is kept of others stays"
+
+
+def test_a_content_that_is_lost_is_withdrawn_all_the_same(cast: Cast, browser: CKANTestApp) -> None:
+    for part in ("2024-05", "2024-06"):
+        crew.take_away(model.value("select sha256 from gkopen.public_part where dataset_id = :d and part = :part",
+                                   d=crew.dataset_of(cast.body), part=part))
+        call("gkopen_dataset_withdraw", cast.reviewer, id=f"{cast.body}-procurement", part=part, reason=REASON)
+        crew.drain()
+        assert SECRET not in browser.get("/datastore/dump/procurement").text
+    assert model.value("select sum(p.removed) from gkopen.revision_part p join gkopen.revision r"
+                       " on r.id = p.revision_id where r.kind = 'withdraw'") == 2
+    assert model.value("select state from gkopen.dataset where name = :n", n=f"{cast.body}-procurement") == "withdrawn"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,6 +10,7 @@ from uuid import uuid4
 
 import pyarrow as pa
 from ckan import model as ckan_model
+from sqlalchemy.exc import SQLAlchemyError
 
 from ckanext.gkopen import blobs, changesets, model, parts, pipeline
 from ckanext.gkopen.checks import privacy
@@ -18,6 +20,8 @@ from ckanext.gkopen.publish.publication import Approved
 from ckanext.gkopen.push import tokens
 from ckanext.gkopen.records import Unreadable
 from ckanext.gkopen.review import audit, sealing
+
+log = logging.getLogger(__name__)
 
 N_ = str          # marks a text for translation where it is not passed to Refused at once
 NOT_WAITING = N_("This revision is not waiting for a decision: it is {state}.")
@@ -335,7 +339,7 @@ def withdraw(dataset_id: str, part: str | None, actor: str, reason: str) -> int:
         raise Refused("Nothing of this dataset is public.")
     # Without its last rows a dataset is gone as a whole: its metadata must not stay behind as if it were public.
     gone = sorted(public) if part is None or rows == {part} else [part]
-    changes = [_change(dataset, name, public[name], None) for name in gone]
+    changes = [_taken(dataset, name, public[name]) for name in gone]
     domain, submission_id = get_domain(dataset["domain"]), _submission(dataset_id, "withdraw", actor)
     revision_id = changesets.hold_changes(domain, dataset, submission_id, changes, changesets.SYSTEM, kind="withdraw",
                                           reason=reason)
@@ -347,6 +351,21 @@ def withdraw(dataset_id: str, part: str | None, actor: str, reason: str) -> int:
         raise
     sealing.seal(domain, dataset_id, gone, revision_id)
     return approved.seq
+
+
+def _taken(dataset: Mapping[str, Any], part: str, sha256: str) -> changesets.Change:
+    """A part goes. One that cannot be read, as its storage is down or has lost it, goes all the same."""
+    try:
+        return _change(dataset, part, sha256, None)
+    except SQLAlchemyError:
+        raise
+    except Exception:
+        log.exception("%s of %s is withdrawn unread", part, dataset["name"])
+    if part == changesets.METADATA:
+        return changesets.Change(part, sha256, None, None, changed=1)
+    rows = model.value("select rows from gkopen.public_part where dataset_id = :d and part = :part", d=dataset["id"],
+                       part=part)
+    return changesets.Change(part, sha256, None, 0, removed=rows or 0)
 
 
 def nil_report(domain_name: str, body: Mapping[str, Any], part: str, actor: str) -> str:

@@ -6,14 +6,18 @@ that withdrew them are gone all the same (`gkopen.sealed`, `gkopen.is_sealed`).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from sqlalchemy.exc import SQLAlchemyError
 
 from ckanext.gkopen import blobs, changesets, model, parts
 from ckanext.gkopen.domains import Domain
+
+log = logging.getLogger(__name__)
 
 
 def seal(domain: Domain, dataset_id: str, gone: Collection[str], revision_id: str) -> None:
@@ -69,7 +73,10 @@ def _keys(domain: Domain, contents: Iterable[str]) -> pa.Array:
 def _keys_of(domain: Domain, sha256: str) -> pa.Array | None:
     try:
         return parts.row_keys(domain, parts.read_part(domain, blobs.read(sha256, sealed=True), domain.key))
-    except (blobs.Missing, parts.NotCanonical):
+    except SQLAlchemyError:
+        raise
+    except Exception:
+        log.exception("the content %s cannot be read", sha256)
         return None
 
 
