@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, cast
 
 from ckan import model
@@ -48,11 +48,13 @@ def finder() -> Callable[[str], dict[str, Any]]:
     return find_known
 
 
-def of_ids(ids: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Organisation id → the body as a dictionary, of active organisations. Raises UnknownBody."""
+def of_ids(ids: Iterable[str], deleted: Collection[str] = ()) -> dict[str, dict[str, Any]]:
+    """Organisation id → the body as a dictionary. Raises UnknownBody, of one that is not active too unless it is among
+    `deleted`."""
     wanted = set(ids)
     found = {group.id: as_dict(group) for group in model.Session.query(model.Group).filter(
-        model.Group.id.in_(wanted), model.Group.is_organization.is_(True), model.Group.state == "active")}
+        model.Group.id.in_(wanted), model.Group.is_organization.is_(True))
+        if group.state == "active" or group.id in deleted}
     for missing in wanted - found.keys():
         raise UnknownBody(missing)
     return found

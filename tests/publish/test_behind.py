@@ -190,3 +190,12 @@ def test_a_content_that_is_lost_is_withdrawn_all_the_same(cast: Cast, browser: C
     assert model.value("select sum(p.removed) from gkopen.revision_part p join gkopen.revision r"
                        " on r.id = p.revision_id where r.kind = 'withdraw'") == 2
     assert model.value("select state from gkopen.dataset where name = :n", n=f"{cast.body}-procurement") == "withdrawn"
+
+
+def test_a_part_of_a_body_that_was_deleted_is_withdrawn(cast: Cast, browser: CKANTestApp) -> None:
+    model.execute("update public.\"group\" set state = 'deleted' where name = :name", name=cast.body)
+    ckan_model.Session.commit()
+    call("gkopen_dataset_withdraw", cast.office, id=f"{cast.body}-procurement", part="2024-05", reason=REASON)
+    crew.drain()
+    assert SECRET not in browser.get("/datastore/dump/procurement").text
+    crew.whole()

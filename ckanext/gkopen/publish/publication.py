@@ -127,7 +127,10 @@ def _write_packages(approved: Sequence[Approved], shown: Mapping[str, list[dict[
     times = {row["id"]: row for row in model.every(
         "select dataset_id::text as id, min(at) as first, max(at) as last from gkopen.publication"
         " where dataset_id = any(cast(:ids as uuid[])) group by dataset_id", ids=dataset_ids)}
-    sources, known = sources_of(dataset_ids), bodies.of_ids(one.revision["dataset"]["body_id"] for one in approved)
+    # A body that was deleted publishes nothing more, but what it withdraws goes.
+    known = bodies.of_ids((one.revision["dataset"]["body_id"] for one in approved),
+                          deleted={one.revision["dataset"]["body_id"] for one in approved if _urgent(one)})
+    sources = sources_of(dataset_ids)
     described = {dataset_id: row["sha256"] for dataset_id in dataset_ids for row in shown[dataset_id]
                  if row["part"] == changesets.METADATA}
     read = blobs.reader(described.values())
