@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator
 from functools import partial, wraps
 from typing import Any
 
-import sqlalchemy as sa
 from ckan.plugins import toolkit
+from sqlalchemy import exc
 
 log = logging.getLogger(__name__)
 
-RAISED = (TypeError, ValueError, LookupError, AttributeError, AssertionError, sa.exc.ArgumentError, sa.exc.DataError,
-          sa.exc.InvalidRequestError, sa.exc.ProgrammingError)
+RAISED = (TypeError, ValueError, LookupError, AttributeError, AssertionError, exc.ArgumentError, exc.DataError,
+          exc.InvalidRequestError, exc.ProgrammingError)
 """By a value of another type, out of range or missing. What a database or index that is away raises is not among them.
 """
 _TYPE = re.compile(r":type:?\s+([\w.]+):\s*(.+)")
@@ -41,7 +41,7 @@ def asked_for(name: str) -> Callable[..., Any]:
     def asked(context: Any, data_dict: Any) -> Any:
         try:
             return action(context, data_dict)
-        except sa.exc.PendingRollbackError:
+        except exc.PendingRollbackError:
             raise                                          # the connection is lost
         except RAISED as error:
             # With its traceback: should it be a fault of the program after all, it is not hidden by the answer.

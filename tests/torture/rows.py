@@ -50,6 +50,8 @@ ROWS: dict[str, tuple[str, ...]] = {
            "publish/test_table.py::test_a_loader_that_dies"),
     "23": ("torture/test_conflicts.py::test_a_harvest_and_an_officer",
            "races/test_harvests.py::test_an_officer_edits_what_is_being_harvested"),
+    "40": ("torture/test_mixed.py::test_mixed_requests_while_harvesting",
+           "leaks/test_leaks.py::test_odd_values_are_answered"),
 }
 
 """Loads and faults: each with its raw counts, and a long form in `make torture` where there is one."""

@@ -182,22 +182,7 @@ class Demo:
 
     def _web(self) -> Guarded:
         assert self.web_socket is not None
-        return Guarded(
-            [
-                sys.executable,
-                "-m",
-                "gunicorn",
-                "--workers",
-                "2",
-                "--timeout",
-                "120",
-                "--bind",
-                f"fd://{self.web_socket.fileno()}",
-                "ckanext.gkopen.embedded.wsgi",
-            ],
-            self.home / "web.log",
-            inherits=self.web_socket.fileno(),
-        )
+        return web_server(self.web_socket, self.home / "web.log")
 
     def _worker(self) -> Guarded:
         return Guarded([ckan_program(), "-c", self.ini, "gkopen", "worker"], self.home / "worker.log")
@@ -303,6 +288,13 @@ class Demo:
                     f"({child.log}.1 has its last words)"
                 )
                 self.running[name] = self.children[name]()
+
+
+def web_server(listener: socket.socket, log: Path) -> Guarded:
+    """The portal of CKAN_INI on this socket."""
+    command = [sys.executable, "-m", "gunicorn", "--workers", "2", "--timeout", "120",
+               "--bind", f"fd://{listener.fileno()}", "ckanext.gkopen.embedded.wsgi"]
+    return Guarded(command, log, inherits=listener.fileno())
 
 
 def demo() -> None:
