@@ -11,7 +11,8 @@ from xdist.workermanage import WorkerController
 
 TOGETHER = ("tests/browser", "tests/harvesters")
 LONGEST = ("tests/browser", "tests/leaks/test_leaks.py", "tests/torture/test_servers.py", "tests/torture/test_kills.py",
-           "tests/torture/test_loader.py", "tests/harvesters", "tests/races/test_harvests.py")
+           "tests/torture/test_loader.py", "tests/harvesters", "tests/races/test_harvests.py",
+           "tests/docker/test_restore.py", "tests/torture/test_mixed.py")
 """These first, in this order, so that no worker ends long before the other."""
 
 

@@ -70,13 +70,11 @@ def drain() -> None:
 
 @dataclass(frozen=True)
 class Doors:
-    """What came in by the doors of systems, and what oversight keeps. `feeds`: user → token of the feed;
-    `keys`: of rows that wait or were withdrawn."""
+    """What came in by the doors of systems, and what oversight keeps. `keys`: of rows that wait or were withdrawn."""
 
     pushes: list[str]
     push_token: str
     standing: str
-    feeds: dict[str, str]
     keys: list[str]
 
 
@@ -225,13 +223,12 @@ def _doors(cast: Cast, revisions: dict[str, str], run: str) -> Doors:
     revisions["frozen"] = submit(cast.officer, cast.body, row(6, canary("frozen"), month=7))["revision_id"]
     model.execute("update gkopen.revision set state = 'frozen' where id = :id", id=revisions["frozen"])
     _remembered(cast, run)
-    shown = {name: call("gkopen_feed_create", name)["token"] for name in (cast.officer, cast.stranger)}
     standing = str(uuid4())
     model.execute("insert into gkopen.standing (id, dataset_id, reason, granted_by, ends_on) select :id, d.id, :reason,"
                   " :by, current_date + 30 from gkopen.dataset d where d.name = :name", id=standing, by=cast.reviewer,
                   reason=canary("standing"), name=f"{cast.body}-procurement")
     ckan_model.Session.commit()
-    return Doors(pushes, made["token"], standing, shown, [*_keys(revisions["held"]), *_keys(revisions["gone"])])
+    return Doors(pushes, made["token"], standing, [*_keys(revisions["held"]), *_keys(revisions["gone"])])
 
 
 def _keys(revision: str) -> list[str]:
