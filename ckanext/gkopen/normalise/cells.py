@@ -74,7 +74,8 @@ def _is_odd(column: pa.Array) -> bool:
             if (np.diff(at) == 1).any():
                 return True
             spaces = True
-        if (block == 0x7F).any() or any(_holds(block, *mark) for mark in _ODD):
+        there = block.tobytes()  # most of these bytes stand nowhere in a column, which is soon seen
+        if b"\x7f" in there or any(bytes([first]) in there and _holds(block, first, *spans) for first, *spans in _ODD):
             return True
     if not spaces:
         return False

@@ -181,10 +181,10 @@ def _quoted(view: np.ndarray, delimiter: int) -> bool | None:
         quotes = cells == ord('"')
         if not quotes.any():
             continue
-        edge = quotes | (cells == delimiter) | (cells == ord("\n")) | (cells == ord("\r"))
-        near = np.ones(cells.size, bool)
-        near[1:-1] = edge[:-2] | edge[2:]
-        if (quotes & ~near).any():
+        edge = quotes | (cells == delimiter) | (cells == ord("\n"))
+        if b"\r" in cells.tobytes():
+            edge |= cells == ord("\r")
+        if (quotes[1:-1] > (edge[:-2] | edge[2:])).any():
             return None
         inner = quotes[min(start, 1):]
         count += int(np.count_nonzero(inner[:_BLOCK]))
