@@ -57,7 +57,7 @@ def conditions(domain: Domain, q: str | Mapping[str, Any], connection: Any) -> C
     indexed, checked, params = [], [], {}
     for number, ((field, _), word) in enumerate(zip(words, folded, strict=True)):
         text = everything if field is None else f"coalesce(cast({quoted(field)} as text), '')"
-        # A word of signs that have no case stands in a text as it stands in the folded one: folding costs as much again.
+        # A word of signs without case stands in a text as in the folded one, and folding costs as much again.
         folds = word.upper() != word or word.lower() != word
         check = f'strpos(lower({text} collate "pg_c_utf8"), :gk_word_{number}) > 0' if folds else (
             f"strpos({text}, :gk_word_{number}) > 0")
