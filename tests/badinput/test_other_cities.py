@@ -105,7 +105,7 @@ def test_year_month_and_levels_from_title_and_headings(tmp_path):
         ("execution", "province"): (2023, "01-09", Decimal(200_000)),
         ("execution", None): (2023, "09", Decimal(90_000))}
     assert sorted(f.field or "" for f in x.findings if f.code == "taken-from-title") == [
-        "fiscal_year", "period", "table_name"]
+        "direction", "fiscal_year", "period", "table_name"]
 
 
 def test_masked_codes_are_not_stated(tmp_path):

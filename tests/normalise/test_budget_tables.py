@@ -120,6 +120,19 @@ def test_natures_below_a_heading_and_parts_of_basic_expenditure(tmp_path):
         "basic", "personnel", "project", "public_use", "basic", "personnel", "public_use"]
 
 
+def test_columns_numbered_without_a_word_and_a_direction_that_the_title_names(tmp_path):
+    kinds = ["合计", "因公出国（境）费", "公务用车购置及运行费", None, None, "公务接待费"]
+    below = [None, None, "小计", "公务用车购置费", "公务用车运行费", None]
+    rows: Rows = [["2024年“三公”经费支出决算表"], ["单位：万元"], ["预算数", *[None] * 5, "决算数", *[None] * 5],
+                  kinds * 2, below * 2, list(range(1, 13)),
+                  [30.5, 5, 20, None, 20, 5.5, 25.1, 3, 18.6, None, 18.6, 3.5]]
+    x = look(tmp_path, rows, "A3:F3", "G3:L3", "A4:A5", "B4:B5", "C4:E4", "F4:F5", "G4:G5", "H4:H5", "I4:K4", "L4:L5",
+             without=("fiscal_year", "direction", "phase", "table_name"))
+    assert x.rows_in == x.rows_ok == 10 and "第6行是栏次，已略过 / line 6 numbers the columns" in x.notes
+    assert set(cells(x, "fiscal_year", "phase", "direction")) == {
+        (2024, "budget", "expenditure"), (2024, "final", "expenditure")}
+
+
 def test_columns_of_another_year_are_left_out_and_said(tmp_path):
     rows: Rows = [["2024年一般公共预算支出表"], ["单位：万元"],
                   ["科目编码", "科目名称", "2023年执行数", None, None, "2024年预算数", None, None],

@@ -77,12 +77,15 @@ def _repeated(body: Body, head: Head) -> list[int]:
 
 
 def _numbers_columns(body: Body, index: int) -> bool:
-    """`栏次,1,2,3`: the line below the header of a final account."""
+    """`栏次,1,2,3`: the line below the header of a final account; or 1, 2, 3 … below every one of its columns."""
     cells = [re.sub(r"\s", "", narrow(column[index].as_py())) for column in body.columns]
     figures = [int(cell) for cell in cells if re.fullmatch(r"\d{1,3}", cell)]
     words = {cell for cell in cells if cell and not cell.isdigit()}
-    return (bool(figures) and figures == list(range(figures[0], figures[0] + len(figures)))
-            and bool(words & _NUMBERS) and words <= _NUMBERS | {"类", "款", "项"})
+    if not figures or figures != list(range(figures[0], figures[0] + len(figures))):
+        return False
+    if len(figures) == len(cells) > 3 and figures[0] == 1:
+        return True
+    return bool(words & _NUMBERS) and words <= _NUMBERS | {"类", "款", "项"}
 
 
 def _footnotes(body: Body, start: int, end: int, drop: np.ndarray) -> Iterator[Beside]:
