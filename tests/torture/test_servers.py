@@ -248,10 +248,10 @@ def test_a_real_disk_is_full(site: Any, fresh_site: FreshSite, tmp_path: Path, m
         assert at.shown() == [], "nothing half-written"
         filler.unlink()
         crew.until(crew.nothing_waits, LONG)
-    found, lost, twice = at.exact(source)
+        found, lost, twice = at.exact(source)             # before the disk goes, and the tables with it
+        crew.whole()
     print(f"seed {SEED}: DataStore on a full disk: {failed['attempts']} attempts refused; with room, by itself: shown"
           f" {found}, lost {lost}, twice {twice}")
-    crew.whole()
 
 
 def fill(path: Path) -> None:
