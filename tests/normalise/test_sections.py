@@ -56,6 +56,23 @@ def test_a_project_with_an_ordinal_or_a_count_stays_a_project(tmp_path):
         ["一、城北路改造工程", "充电桩（10个）", "养老院", "城南路（二期）"])
 
 
+@pytest.mark.parametrize("lines", [
+    ["序号,项目名称,总投资（万元）", "一,江海大道,40000", "二,疏港公路,", "三,河道整治,200", ",合计,40200"],
+    ["序号,项目名称,总投资（万元）", "一,江海大道,40000", "二,疏港公路,100", "三,河道整治,", ",合计,40100"],
+    ["序号,项目名称", "一,江海大道", "二,疏港公路", "三,河道整治"],
+    ["序号,项目名称,总投资（万元）,责任单位", "一,江海大道,40000,", "二,疏港公路,,", "三,河道整治,200,江海市水利局"],
+    ["序号,项目名称,总投资（万元）", "一,续建项目,40300", "（一）,江海大道,40000", "（二）,疏港公路,100", "（三）,河道整治,200"],
+    ["序号,项目名称,总投资（万元）", "一,江海大道,40000", "二,疏港公路,100", "一,河道整治,200"],
+    ["序号,项目名称,总投资（万元）", "一,江海大道,40000", "二,疏港公路,100", "三,河道整治,200", ",,", "注：一为续建项目,,"]])
+def test_projects_that_are_numbered_in_chinese_are_projects(tmp_path, lines):
+    assert sorted(look(tmp_path, lines).table["title"].to_pylist()) == sorted(["江海大道", "疏港公路", "河道整治"])
+
+
+def test_a_numbered_project_with_a_count_stays_a_project(tmp_path):
+    lines = ["序号,项目名称,总投资（万元）", "一,充电桩（10个）,300", "二,换电站（5座）,200", "三,停车场（2个）,100"]
+    assert look(tmp_path, lines).rows_ok == 3
+
+
 def test_headings_merged_over_the_whole_width(tmp_path):
     book = openpyxl.Workbook()
     for row in (["项目名称", "建设地点", "总投资（亿元）", "建设性质"], ["一、续建项目（2项）"],

@@ -38,9 +38,10 @@ class Sections:
         return self.level > 0
 
 
-def find_sections(domain: Domain, columns: Columns, texts: list[pa.Array]) -> Sections | None:
+def find_sections(domain: Domain, columns: Columns, texts: list[pa.Array], sums: np.ndarray) -> Sections | None:
     """A line heads others where it has an ordinal in Chinese figures or a count, and says nothing about itself beside
-    its name and figures, while the rows of the table do. None where there is no such line."""
+    its name and figures, while the rows of the table do, or it stands over lines of a lower level. None where there is
+    no such line: projects may be numbered 一, 二, 三 themselves. `sums`: lines of totals."""
     if domain.sections is None or domain.sections not in columns.field_at:
         return None
     place = columns.field_at.index(domain.sections)
@@ -62,11 +63,16 @@ def find_sections(domain: Domain, columns: Columns, texts: list[pa.Array]) -> Se
             silent &= blank
         else:
             bare &= blank
-    told = np.count_nonzero(~bare & ~marked) * 2 >= np.count_nonzero(~marked)
-    found = marked & bare & (silent | counted | told)
+    rank = np.where(sums, 0, np.where(first, 1, np.where(second, 2, 3)))
+    below = np.append(rank[1:], 0)
+    others = ~marked & ~sums
+    told = bool(others.any()) and np.count_nonzero(~bare & others) * 2 >= np.count_nonzero(others)
+    sure = silent | counted
+    found = marked & ~sums & bare & (
+        (counted & (rank == 3)) | (sure & told) | ((below > rank) & (sure | told | (below == 2))))
     if not found.any():
         return None
-    level = np.where(first, 1, np.where(second, 2, 3)) * found
+    level = rank * found
     stated = pc.extract_regex(name, _COUNT).field("count")
     count = {row: int(str(stated[row])) for row in map(int, np.flatnonzero(found & counted))}
     places = np.append(np.flatnonzero(found), len(name))
@@ -84,10 +90,8 @@ def compare(domain: Domain, columns: Columns, texts: list[pa.Array], lines: np.n
     """
     figures = {index: amounts(texts[index], YUAN).yuan for index, name in enumerate(columns.field_at)
                if name is not None and domain.field(name).type in _NUMBERS}
-    for row in map(int, np.flatnonzero(sections.rows())):
+    for row, end in _spans(sections):
         level = int(sections.level[row])
-        later = np.flatnonzero((sections.level[row + 1:] > 0) & (sections.level[row + 1:] <= level))
-        end = row + 1 + int(later[0]) if len(later) else len(data)
         mine = np.flatnonzero(data[row + 1:end]) + row + 1
         count = sections.count.get(row)
         if count is not None and level < 3 and count != len(mine):
@@ -103,3 +107,13 @@ def compare(domain: Domain, columns: Columns, texts: list[pa.Array], lines: np.n
                               field=columns.field_at[index], label=columns.labels[index], value=plain(stated),
                               params={"printed": plain(stated), "sum": plain(added),
                                       "difference": plain(added - stated)})
+
+
+def _spans(sections: Sections) -> list[tuple[int, int]]:
+    """Each line that heads others, and the next one of its level or a higher one (or the number of all rows)."""
+    nearest, spans = [len(sections.level)] * 4, []
+    for row in map(int, np.flatnonzero(sections.rows())[::-1]):
+        level = int(sections.level[row])
+        spans.append((row, min(nearest[:level + 1])))
+        nearest[level] = row
+    return spans[::-1]

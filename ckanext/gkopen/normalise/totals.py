@@ -49,8 +49,8 @@ def take_totals(domain: Domain, columns: Columns, texts: list[pa.Array], lines: 
     if "is_total" in columns.field_at or not len(lines) or columns.halves:
         return none
     total, subtotal = _lines(domain, columns, texts, _TOTAL), _lines(domain, columns, texts, _SUBTOTAL)
-    sections = find_sections(domain, columns, texts)
-    heads = np.zeros(len(lines), bool) if sections is None else sections.rows() & ~total & ~subtotal
+    sections = find_sections(domain, columns, texts, total | subtotal)
+    heads = np.zeros(len(lines), bool) if sections is None else sections.rows()
     if not total.any() and not subtotal.any() and not heads.any():
         return none
     if len(bounds) > 2:
@@ -71,27 +71,21 @@ def take_totals(domain: Domain, columns: Columns, texts: list[pa.Array], lines: 
         return Totals(none.drop, pa.array(marks.astype(object), pa.string()), _names(domain, columns, texts))
     result = Totals(np.flatnonzero(total | subtotal))
     data = ~(total | subtotal | heads)
+    starts = np.concatenate([[0], result.drop + 1])[:len(result.drop)]
     for index, name in enumerate(columns.field_at):
         if name is None or domain.field(name).type not in ("money", "decimal", "integer"):
             continue
         figures = amounts(texts[index], YUAN).yuan
-        for row in result.drop:
-            start = 0
-            if subtotal[row]:
-                earlier = result.drop[result.drop < row]
-                start = int(earlier[-1]) + 1 if len(earlier) else 0
-            span = np.zeros(len(data), bool)
-            span[start:row] = True
-            whole = data if total[row] else data & span
+        everything = _sum(figures, data)
+        for start, row in zip(starts, result.drop, strict=True):
             stated = figures[int(row)].as_py()
             if stated is None:
                 continue
-            summed = pc.sum(figures.filter(pa.array(whole))).as_py() or Decimal(0)
+            summed = everything if total[row] else _sum(figures.slice(start, row - start), data[start:row])
             _say(columns.labels[index], name, int(lines[row]), stated, summed, result, notes)
     for row in result.drop:
         notes.append(f"第{lines[row]}行是合计行，不计入数据 / line {lines[row]} is a total, not a row")
     if sections is not None:
-        sections.level[~heads] = 0
         result.findings += compare(domain, columns, texts, lines, sections, data)
         result.drop = np.union1d(result.drop, np.flatnonzero(heads))
         notes += [f"第{line}行是分类行，不计入数据 / line {line} heads others, not a row" for line in lines[heads]]
@@ -115,6 +109,10 @@ def _names(domain: Domain, columns: Columns, texts: list[pa.Array]) -> dict[str,
                 found[other.name] = pc.if_else(blank, texts[index], texts[place])
                 break
     return found
+
+
+def _sum(figures: pa.Array, which: np.ndarray) -> Decimal:
+    return pc.sum(figures.filter(pa.array(which))).as_py() or Decimal(0)
 
 
 def _say(label: str, name: str, line: int, stated: Decimal, summed: Decimal, result: Totals, notes: list[str]) -> None:
