@@ -115,16 +115,20 @@ def _whole(domain: Domain, rows: Rows, long: Long, index: int, turned: Turned, m
     text = rows.texts[index].take(pa.array(source))
     said = amounts(text, _units(rows, layout, label), _unit_column(domain, made, layout, mine[first]))
     blank = empty(text)
+    no_amount: list[int] = []
     for place, (whole, total) in enumerate(zip(said.yuan.to_pylist(), added, strict=True)):
-        row = np.array([mine[first[place]]])
+        row = mine[first[place]]
         if unread[place] or blank[place]:
             continue
         if whole is None:
-            findings.rows("whole-unread", row, label=label, values=rows.texts[index].take(pa.array(long.take)))
+            no_amount.append(row)
         elif whole != total:
-            findings.rows("whole-differs", row, label=label, params={
+            findings.rows("whole-differs", np.array([row]), label=label, params={
                 "printed": plain(whole), "sum": plain(total), "difference": plain((total or Decimal(0)) - whole),
                 "parts": [rows.columns.labels[part] for part in parts]})
+    if no_amount:
+        findings.rows("whole-unread", np.array(no_amount), label=label,
+                      values=rows.texts[index].take(pa.array(long.take)))
     return {int(row): whole for row, whole in zip(source, said.yuan.to_pylist(), strict=True) if whole is not None}
 
 
