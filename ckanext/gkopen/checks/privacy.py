@@ -82,17 +82,12 @@ def gate(domain: Domain, rows: Rows, made: Made, findings: Findings) -> None:
         found = side_by_side(_scanned, zip(columns, looks, strict=False), len(rows.lines))  # `repeat` has no end
         for (label, field, _), kinds in zip(columns, found, strict=True):
             name = field.name if field else None
-            for kind, mask in kinds.items():
-                hit = mask[rows.take]
-                if kind == "name" and field is not None and field.person_by:
-                    hit &= ~_stated(domain, made, field.person_by, "no")
+            hits = {kind: mask[rows.take] for kind, mask in kinds.items()}
+            if field is not None and field.person_by:
+                hits = _of_parties(domain, field.person_by, made.strings(field.person_by), hits)
+            for kind, hit in hits.items():
                 findings.rows(f"personal-{kind}", hit, field=name, label=label)
                 findings.secret |= hit
-            if field is not None and field.person_by:
-                persons = _stated(domain, made, field.person_by, "yes")
-                seen = kinds["name"][rows.take] if "name" in kinds else np.zeros(len(persons), bool)
-                findings.rows("personal-party", persons & ~seen, field=name, label=label)
-                findings.secret |= persons
             if (field and field.privacy in ("person_name", "contact")) or (
                     field is None and PERSON_LABEL.search(fold(label))):
                 findings.add_each("personal-column", field=name, label=label, severity="warning" if field else "info")
@@ -110,11 +105,11 @@ def scan_content(domain: Domain, table: pa.Table) -> dict[str, int]:
         for field in domain.fields:
             if field.type not in _READ_TYPES:
                 column = flat(table[field.name]).cast(pa.string()).fill_null("")
-                hits = np.zeros(len(column), bool)
-                for mask in _scanned(((field.title.zh, field, column), None)).values():
-                    hits |= mask
-                if hits.any():
-                    found[field.title.zh] = int(hits.sum())
+                hits = _scanned(((field.title.zh, field, column), None))
+                if field.person_by:
+                    hits = _of_parties(domain, field.person_by, flat(table[field.person_by]), hits)
+                if hits and (number := np.count_nonzero(np.logical_or.reduce([*hits.values()]))):
+                    found[field.title.zh] = int(number)
     return found
 
 
@@ -131,11 +126,14 @@ def _closed() -> Iterator[None]:
         raise refuse("privacy-scan-failed", reason=type(error).__name__) from error
 
 
-def _stated(domain: Domain, made: Made, kind: str, said: str) -> np.ndarray:
-    """The rows whose kind of party is one of which the code list says in its column `person` yes, or no."""
+def _of_parties(domain: Domain, kind: str, said: pa.Array, hits: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What is found in a column of parties, with the kind of each (`said`, of field `kind`), of which the code list
+    tells in its column `person`: yes, no, or nothing where the name itself must tell."""
     codes = domain.field(kind).codes
-    return is_one_of(made.strings(kind), [code.code for code in (codes.codes if codes else ())
-                                          if code.extra.get("person") == said])
+    persons, bodies = (is_one_of(said, [code.code for code in (codes.codes if codes else ())
+                                        if code.extra.get("person") == told]) for told in ("yes", "no"))
+    names = hits.get("name", np.zeros(len(said), bool))
+    return {**hits, "name": names & ~bodies, "party": persons & ~names}
 
 
 def _columns(domain: Domain, rows: Rows, made: Made) -> Iterator[tuple[str, Field | None, pa.Array]]:
