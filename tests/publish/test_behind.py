@@ -13,10 +13,12 @@ from ckan import model as ckan_model
 from ckan.lib.redis import connect_to_redis
 from ckan.plugins import toolkit
 from ckan.tests.helpers import CKANTestApp
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from ckanext.gkopen import ids, model
 from ckanext.gkopen.domains import get_domain
-from ckanext.gkopen.publish import files, follow, outbox, table
+from ckanext.gkopen.publish import behind, files, follow, outbox, table
 from ckanext.gkopen.publish.table_sql import TableSQL, lock_key
 from tests.people import Cast, call, make_cast
 from tests.races import crew
@@ -103,6 +105,24 @@ def test_of_a_withdrawn_part_nothing_is_read_before_the_exits_follow(cast: Cast,
     after = reads(cast, browser)
     assert [address for address, (status, text) in after.items() if SECRET in text or status >= 500] == []
     assert "设备采购2" in after[f"/open/procurement/{cast.body}-procurement.csv"][1]
+
+
+def test_which_files_are_behind_is_one_question_for_all_of_them(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = model.every("select address, dataset_id, domain from gkopen.file")
+    assert len(rows) > 20 and behind.files(rows) == set()
+    withdraw(cast, monkeypatch)
+    asked: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        asked.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        found = behind.files(rows)
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert found == {row["address"] for row in rows if str(row["dataset_id"]) != crew.dataset_of(cast.other)}
+    assert len(asked) == 1
 
 
 def test_the_exits_follow_at_once_and_before_what_waits(cast: Cast) -> None:

@@ -13,6 +13,7 @@ from ckanext.gkopen import model
 
 STANDARDS = ("ocds", "oc4ids", "fiscal")
 """First part of the addresses of the standards' packages."""
+_PACKAGES = tuple(f"{name}/" for name in STANDARDS)
 
 
 def datasets(sink: str) -> list[str]:
@@ -41,18 +42,23 @@ def packages_shown(search_params: dict[str, Any]) -> dict[str, Any]:
 
 def file_is(row: Mapping[str, Any]) -> bool:
     """Whether a published file (address, dataset_id, domain of a row of gkopen.file) still holds what was withdrawn."""
-    sink = "files" if row["dataset_id"] else "standards" if row["address"].startswith(
-        tuple(f"{name}/" for name in STANDARDS)) else "bulk"
-    # A package of a standard is made of several domains: it waits for all of them.
-    return bool(model.value(
-        "select 1 from gkopen.outbox o join gkopen.dataset d on d.id = o.dataset_id where o.urgent"
-        " and o.done_at is null and o.sink = :sink and (:sink = 'standards' or d.domain = :domain)"
-        " and (cast(:dataset as uuid) is null or d.id = cast(:dataset as uuid)) limit 1",
-        sink=sink, domain=row["domain"], dataset=str(row["dataset_id"]) if row["dataset_id"] else None))
+    return bool(files([row]))
 
 
 def files(rows: Sequence[Mapping[str, Any]]) -> set[str]:
     """Addresses of those published files (rows of gkopen.file) that still hold what was withdrawn."""
-    if not model.value("select 1 from gkopen.outbox where urgent and done_at is null limit 1"):
+    waiting = model.every("select distinct o.sink, o.dataset_id, d.domain from gkopen.outbox o join gkopen.dataset d"
+                          " on d.id = o.dataset_id where o.urgent and o.done_at is null")
+    if not waiting:
         return set()
-    return {row["address"] for row in rows if file_is(row)}
+    of_each = {row["dataset_id"] for row in waiting if row["sink"] == "files"}
+    of_all = {row["domain"] for row in waiting if row["sink"] == "bulk"}
+    standards = any(row["sink"] == "standards" for row in waiting)
+
+    def still(row: Mapping[str, Any]) -> bool:
+        if row["dataset_id"]:
+            return row["dataset_id"] in of_each
+        # A package of a standard is made of several domains: it waits for all of them.
+        return standards if row["address"].startswith(_PACKAGES) else row["domain"] in of_all
+
+    return {row["address"] for row in rows if still(row)}

@@ -28,9 +28,9 @@ def follow(dataset: Mapping[str, Any]) -> None:
     """
     dataset_id = str(dataset["id"])
     try:
-        served.hide([row["address"] for row in model.every(
+        served.hide(behind.files(model.every(
             "select address, dataset_id, domain from gkopen.file where sha256 is not null"
-            " and (dataset_id = :d or dataset_id is null)", d=dataset_id) if behind.file_is(row)])
+            " and (dataset_id = :d or dataset_id is null)", d=dataset_id)))
         end = time.monotonic() + SECONDS
         sinks = [sink for sink in SINKS if sink != "datastore" or not table.is_busy(get_domain(dataset["domain"]))]
         while time.monotonic() < end:
