@@ -145,6 +145,17 @@ def test_columns_of_another_year_are_left_out_and_said(tmp_path):
         "2023年执行数 小计", "2023年执行数 基本支出", "2023年执行数 项目支出"]
 
 
+def test_a_column_of_another_year_beside_one_that_names_none(tmp_path):
+    rows: Rows = [["2024年一般公共预算支出表"], ["单位：万元"], ["科目编码", "科目名称", "2023年决算数", "预算数"],
+                  ["201", "一般公共服务支出", 1000, 1100]]
+    x = look(tmp_path, rows, without=("fiscal_year", "phase"))
+    assert cells(x, "fiscal_year", "phase", "amount") == [(2024, "budget", Decimal(11_000_000))]
+    assert said(x) == [("column-other-year", None, "2023年决算数")]
+    with pytest.raises(Unreadable) as refused:
+        look(tmp_path, [row[:3] for row in rows], without=("fiscal_year", "phase"))
+    assert [(f.code, f.label) for f in refused.value.findings] == [("column-other-year", "2023年决算数")]
+
+
 def test_books_side_by_side(tmp_path):
     rows: Rows = [["单位：万元"], ["科目编码", "科目名称", "合计", "一般公共预算财政拨款", "政府性基金预算财政拨款"],
                   ["201", "一般公共服务支出", 1000, 900, 100], ["212", "城乡社区支出", 50, None, 60]]

@@ -96,10 +96,11 @@ def find_layout(domain: Domain, columns: Columns, year: str | None = None) -> La
     twice = [columns.labels[index] for index in best.rows if columns.labels[index] in columns.twice]
     if twice:  # two columns of one label: what tells them apart was not understood
         raise refuse("header-duplicate", label=twice[0], labels=twice)
-    own = {turned.year for turned in best.rows.values()}
-    if year in own and own != {year}:
+    if year is not None:
         best.other_year = [index for index, turned in best.turned.items() if turned.year not in (year, None)]
         best.turned = {index: turned for index, turned in best.turned.items() if index not in best.other_year}
+        if not best.rows:
+            raise refuse("column-other-year", label=columns.labels[best.other_year[0]])
     best.rates = list(_rates(domain, columns, best))
     return best
 
