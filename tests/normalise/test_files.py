@@ -219,9 +219,10 @@ def test_an_archive_of_tables_is_named_and_no_library_speaks_english_in_a_chines
     with zipfile.ZipFile(sink, "w") as archive:
         archive.writestr("2024年支出表.csv", HEADER)
         archive.writestr("附件/收入表.csv", HEADER)
+        archive.writestr("身份证11010519491231002X.jpg", "")
     with pytest.raises(Unreadable) as error:
         rows_of(put(tmp_path, sink.getvalue(), "附件.zip"))
-    assert "有 2 个文件：2024年支出表.csv、附件/收入表.csv" in render(error.value.findings[0], "zh")["message"]
+    assert "有 3 个文件：2024年支出表.csv、附件/收入表.csv。" in render(error.value.findings[0], "zh")["message"]
     for data, name in ((workbook([["a"]])[:200], "a.xlsx"), (b"PK\x03\x04", "a.zip"), (b'[{"a": }]', "a.json")):
         with pytest.raises(Unreadable) as error:
             rows_of(put(tmp_path, data, name))

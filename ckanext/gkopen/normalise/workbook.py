@@ -5,6 +5,7 @@ The file is judged before it is opened: a workbook is a zip of XML and can hold 
 
 from __future__ import annotations
 
+import itertools
 import re
 import zipfile
 from datetime import date, datetime, time, timedelta
@@ -14,6 +15,7 @@ from typing import Any
 
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
+from ckanext.gkopen.checks.personal import judge
 from ckanext.gkopen.records import Finding
 
 from .formula_errors import Errors, column_number, errors_by_sheet, formula_errors
@@ -94,8 +96,9 @@ def _inspect_zip(path: Path) -> dict[str, Errors]:
             entries = archive.infolist()
             names = [entry.filename for entry in entries if not entry.is_dir()]
             if not any(name.startswith(("xl/", "[Content_Types]")) or name == "content.xml" for name in names):
-                raise refuse("archive-as-table", names=[_spelt(entry) for entry in entries if not entry.is_dir()][:5],
-                             count=len(names))
+                spelt = (_spelt(entry)[:100] for entry in entries if not entry.is_dir())
+                raise refuse("archive-as-table", count=len(names),
+                             names=list(itertools.islice((name for name in spelt if not judge(name)), 5)))
             unpacked = sum(entry.file_size for entry in entries)
             for entry in entries:
                 ratio = entry.file_size / max(entry.compress_size, 1)
