@@ -219,3 +219,17 @@ def test_a_part_of_a_body_that_was_deleted_is_withdrawn(cast: Cast, browser: CKA
     crew.drain()
     assert SECRET not in browser.get("/datastore/dump/procurement").text
     crew.whole()
+
+
+def test_of_rows_that_nobody_can_read_any_more_no_older_place_is_shown(cast: Cast, browser: CKANTestApp) -> None:
+    """A row of May moved to July, and July is withdrawn while the storage cannot give it."""
+    crew.approve(cast.office, crew.submit(cast.officer, cast.body, [crew.row(5), crew.row(1, month="07")]))
+    crew.drain()
+    first = f"/open/procurement/{cast.body}-procurement@1.csv"
+    assert SECRET in browser.get(first).text
+    july = model.value("select sha256 from gkopen.public_part where dataset_id = :d and part = '2024-07'",
+                       d=crew.dataset_of(cast.body))
+    data = crew.take_away(july)
+    call("gkopen_dataset_withdraw", cast.reviewer, id=f"{cast.body}-procurement", part="2024-07", reason=REASON)
+    crew.bring_back(july, data)
+    assert browser.get(first).status_code == 410

@@ -34,7 +34,7 @@ def seal(domain: Domain, dataset_id: str, gone: Collection[str], revision_id: st
     shown = [row for row in published if row["sha256"] is not None and row["sha256"] not in public]
     taken = {row["sha256"] for row in shown if not public or row["part"] in gone}
     if others := {row["sha256"] for row in shown if row["lost_rows"] and row["part"] != changesets.METADATA} - taken:
-        keys = _only(_keys(domain, taken), _keys(domain, public))
+        keys = _withdrawn(domain, taken, public)
         taken |= {sha for sha in others if _holds(domain, sha, keys)}
     model.execute("insert into gkopen.sealed (dataset_id, sha256, revision_id) select :d, sha256, :r"
                   " from unnest(cast(:shas as text[])) as taken (sha256) on conflict do nothing",
@@ -60,14 +60,20 @@ def brings_back(domain: Domain, dataset_id: Any, changes: Iterable[Mapping[str, 
     if not sealed or not new:
         return False
     public = [sha for part, sha in changesets.public_parts(str(dataset_id)).items() if part != changesets.METADATA]
-    keys = _only(_keys(domain, sealed), _keys(domain, public))
+    keys = _withdrawn(domain, sealed, public)
     return any(_holds(domain, sha, keys) for sha in new)
 
 
-def _keys(domain: Domain, contents: Iterable[str]) -> pa.Array:
-    """The keys of all rows of some contents; of one that cannot be read, none."""
-    found = [keys for sha in sorted(contents) if (keys := _keys_of(domain, sha)) is not None]
-    return pa.concat_arrays([pa.array([], pa.string()), *found])
+def _withdrawn(domain: Domain, taken: Iterable[str], public: Iterable[str]) -> pa.Array | None:
+    """The keys of rows that stand in contents `taken` and in none that is public; None where one of `taken` cannot be
+    read: any row may have stood in it."""
+    gone = [_keys_of(domain, sha) for sha in sorted(taken)]
+    known = [keys for keys in gone if keys is not None]
+    if len(known) < len(gone):
+        return None
+    shown = [keys for sha in sorted(public) if (keys := _keys_of(domain, sha)) is not None]
+    mine, others = (pa.concat_arrays([pa.array([], pa.string()), *found]) for found in (known, shown))
+    return mine.filter(pc.invert(pc.is_in(mine, value_set=others)))
 
 
 def _keys_of(domain: Domain, sha256: str) -> pa.Array | None:
@@ -80,11 +86,7 @@ def _keys_of(domain: Domain, sha256: str) -> pa.Array | None:
         return None
 
 
-def _only(keys: pa.Array, others: pa.Array) -> pa.Array:
-    return keys.filter(pc.invert(pc.is_in(keys, value_set=others)))
-
-
-def _holds(domain: Domain, sha256: str, keys: pa.Array) -> bool:
-    """Whether a content has one of the keys. What cannot be read may have."""
-    own = _keys_of(domain, sha256)
+def _holds(domain: Domain, sha256: str, keys: pa.Array | None) -> bool:
+    """Whether a content has one of the keys. What cannot be read may have, and of unknown keys (None) any has."""
+    own = _keys_of(domain, sha256) if keys is not None else None
     return own is None or bool(pc.any(pc.is_in(own, value_set=keys)).as_py())
