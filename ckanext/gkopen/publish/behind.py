@@ -11,9 +11,8 @@ from typing import Any
 
 from ckanext.gkopen import model
 
-STANDARDS = ("ocds", "oc4ids", "fiscal")
-"""First part of the addresses of the standards' packages."""
-_PACKAGES = tuple(f"{name}/" for name in STANDARDS)
+_PACKAGES = ("ocds/", "oc4ids/", "fiscal/")
+"""How the addresses of the standards' packages begin."""
 
 
 def datasets(sink: str) -> list[str]:
