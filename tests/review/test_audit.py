@@ -19,12 +19,15 @@ def test_each_entry_follows_the_one_before(site: Any) -> None:
     assert list(audit.broken()) == []
 
 
-def test_the_database_refuses_a_change(site: Any) -> None:
-    audit.record("li", "published", "d1")
+@pytest.mark.parametrize("change", ["update gkopen.audit set actor = 'x'", "delete from gkopen.audit",
+                                    "truncate gkopen.audit"])
+def test_the_database_refuses_a_change(site: Any, change: str) -> None:
+    head = audit.record("li", "published", "d1")
     ckan_model.Session.commit()
     with pytest.raises(DBAPIError, match="append-only"):
-        model.execute("update gkopen.audit set actor = 'x'")
+        model.execute(change)
     ckan_model.Session.rollback()
+    assert audit.head() == head
 
 
 def test_a_changed_entry_is_named(site: Any) -> None:
