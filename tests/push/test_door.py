@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
+from werkzeug.datastructures import FileStorage
 from werkzeug.test import create_environ, run_wsgi_app
 
 from ckanext.gkopen import blobs, model
@@ -393,6 +394,28 @@ def test_changed_columns_are_refused_with_a_proposal_unless_they_are_meant(syste
     told = system.ask(place).json
     assert told["state"] == "held" and "column-kind-changed" in {finding["code"] for finding in told["findings"]}
     assert system.push({"rows": other, "columns": "perhaps"}, "k-4").status_code == 422
+
+
+def test_columns_that_wait_for_review_are_not_taken_for_accepted(system: System) -> None:
+    """Though another part with the same header is published meanwhile."""
+    def approve_newest() -> None:
+        held = call("gkopen_revision_list", system.cast.officer, state="held")["results"][0]
+        call("gkopen_revision_approve", system.cast.office, id=held["id"], digest=held["digest"])
+
+    assert system.push({"rows": rows(5)}, "k-1").status_code == 202
+    work()
+    approve_newest()
+    words = rows(5, 发布时间="2024-08-06 09:00", **{"预算金额(万元)": "约一百万"})
+    assert system.push({"rows": words, "columns": "changed"}, "k-2").status_code == 202
+    work()
+    upload = json.dumps(rows(5, 发布时间="2024-09-06 09:00"), ensure_ascii=False).encode()
+    call("gkopen_submission_create", system.cast.officer, domain="procurement", organization=system.cast.body,
+         upload=FileStorage(io.BytesIO(upload), filename="九月.json"))
+    approve_newest()
+    refused = system.push({"rows": words}, "k-3")
+    assert refused.status_code == 422, "the words in the place of amounts were never approved"
+    assert [finding["code"] for finding in refused.json["findings"]] == ["column-kind-changed"]
+    assert system.push({"rows": rows(5, 标段="2")}, "k-4").status_code == 202
 
 
 @pytest.mark.parametrize("change", ["expires_at = now() - interval '1 second'", "revoked_at = now()"])

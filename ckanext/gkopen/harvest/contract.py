@@ -297,9 +297,8 @@ def accepted(datasets: Sequence[str], source_id: str | None) -> dict[str, Profil
             "select distinct on (p.dataset_id) p.dataset_id, p.columns from gkopen.profile p"
             " where p.dataset_id = any(cast(:datasets as uuid[])) and p.source_id is not distinct from cast(:s as uuid)"
             " and (p.accepted_by is not null or p.submission_id is not null"
-            " and exists (select 1 from gkopen.publication u join gkopen.revision r"
-            " on r.id = u.revision_id where u.dataset_id = p.dataset_id and u.at >= p.at"
-            " and r.header @> (p.columns->'labels') and (p.columns->'labels') @> r.header))"
+            " and exists (select 1 from gkopen.publication u join gkopen.revision r on r.id = u.revision_id"
+            " where u.dataset_id = p.dataset_id and r.submission_id = p.submission_id))"
             " order by p.dataset_id, p.id desc", datasets=list(datasets), s=source_id):
         columns = (Column(**{**column, "values": tuple(column["values"])}) for column in row["columns"]["columns"])
         found[str(row["dataset_id"])] = {fold(column.label): column for column in columns}
