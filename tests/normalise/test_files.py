@@ -15,9 +15,10 @@ import pytest
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.examine import examine, render
 from ckanext.gkopen.normalise import text as text_module
-from ckanext.gkopen.normalise.opened import open_file
+from ckanext.gkopen.normalise.opened import open_file, open_rows
 from ckanext.gkopen.normalise.raw import MAX_TEXT_BYTES
 from ckanext.gkopen.normalise.rows import read_rows
+from ckanext.gkopen.normalise.rows import rows_of as rows_together
 from ckanext.gkopen.records import Options, Unreadable
 
 PARKING = get_domain("parking")
@@ -157,6 +158,18 @@ def test_workbook_title_unit_two_header_rows_and_merged_cells(tmp_path):
     assert rows.lines.tolist() == [4, 5]
     assert rows.text["district"].to_pylist() == ["崇川区", "崇川区"]
     assert rows.text["spaces"].to_pylist() == ["620", "30"]
+
+
+def test_workbooks_that_are_read_together_keep_their_findings(tmp_path):
+    files = []
+    for name in ("a.xlsx", "b.xlsx"):
+        rows = [HEADER.split(","), *([f"{name}{n}", *ROW.split(",")[1:4], 620, *ROW.split(",")[5:]] for n in (1, 2))]
+        path = put(tmp_path, workbook(rows, merge="E2:E3"), name)
+        files.append(open_rows(PARKING, path, name, Options()))
+    assert files[0].alike() == files[1].alike()
+    rows_together(PARKING, files)
+    for file in files:
+        assert [finding.line for finding in file.findings if finding.code == "merged-number"] == [3]
 
 
 def test_figures_dates_and_percents_of_a_workbook_are_what_excel_shows(tmp_path):

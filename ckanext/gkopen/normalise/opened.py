@@ -52,6 +52,7 @@ def open_rows(domain: Domain, path: Path, filename: str, options: Options, heade
     findings = list(source.findings)
     sheet, head, columns = _header(domain, source, options, findings, headers)
     body = sheet.load(head.skip, len(head.labels))
+    findings += body.findings  # of this file, also where its rows are read together with those of others
     source.sheets.clear()  # what was loaded need not be kept twice
     return Opened(options, head, columns, body, sheet.name, source.encoding, findings, list(source.notes),
                   [*source.beside, *head.above])

@@ -41,7 +41,8 @@ class Body:
 
     `surplus`: row → cells beyond the header's width; `short`: row → cells that were there; `broken`: rows whose
     quoting is damaged; `nested`: row → label of a cell that holds an object; `characters`: rows with a cell that holds
-    half of a character or NUL. All of them are kept whole, none is read.
+    half of a character or NUL. All of them are kept whole, none is read. `findings`: what loading them told; whoever
+    opens the file takes them over (`open_rows`), and bodies that are joined have none.
     """
 
     columns: list[pa.ChunkedArray]

@@ -109,7 +109,6 @@ def rows_of(domain: Domain, files: list[Opened]) -> Rows:
     elif columns.halves:
         labels = [columns.labels[index] for half in columns.halves for index in half.columns()]
         raise refuse("header-duplicate", label=labels[0], labels=labels)
-    first.findings += body.findings
     pieces = {place for each in cut.values() for place in each}
     unknown_columns = _unknown(domain, columns, texts, bounds, layout, pieces)
     for number, file in enumerate(files):
