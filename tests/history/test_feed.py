@@ -8,11 +8,14 @@ import json
 import random
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
 
 from ckanext.gkopen import blobs, changesets, model
+from ckanext.gkopen.history import feed, kept
+from ckanext.gkopen.history.difference import Difference, difference
 from tests.history.whole import hold_whole
 from tests.people import Cast, call, make_cast
 from tests.races import crew
@@ -136,3 +139,43 @@ def test_a_follower_ends_with_what_is_published(cast: Cast, app: Any, monkeypatc
     assert early.rows == late.rows == bulk(app)
     assert {"withdrawn", "removed", "added", "changed"} == early.ops | late.ops
     assert len(set(early.seen)) == len(early.seen) and len(set(late.seen)) == len(late.seen)
+
+
+def test_who_pages_through_a_change_does_not_have_it_compared_for_every_page(
+        cast: Cast, app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [crew.row(number) for number in range(1, 31)]
+    crew.approve(cast.office, crew.submit(cast.officer, cast.body, rows))
+    changed = [crew.row(number, "2000.00") for number in range(16, 46)]
+    crew.approve(cast.office, hold_whole(cast.officer, cast.body, changed) or "")
+    compared: list[int] = []
+
+    def counted(*asked: Any) -> Any:
+        compared.append(1)
+        return difference(*asked)
+
+    monkeypatch.setattr(feed, "difference", counted)
+    whole, paged = Follower(app), Follower(app)
+    assert whole.read() == 30 + 15 + 15 + 15
+    at_once = len(compared)
+    while paged.read(limit=4):
+        pass
+    assert (paged.seen, paged.rows) == (whole.seen, whole.rows)
+    assert len(compared) <= 3 * at_once, "19 pages"
+    answer = call("gkopen_change_list", "", cursor=paged.seen[40], limit=3)["results"]
+    assert [line["cursor"] for line in answer] == whole.seen[41:44]
+    call("gkopen_dataset_withdraw", cast.office, id=f"{cast.body}-procurement", reason=REASON)
+    told = call("gkopen_change_list", "", cursor=paged.seen[40], limit=1000)["results"]
+    assert {line["op"] for line in told} == {"withdrawn"}, "what is kept is not shown when it was sealed"
+
+
+def test_what_is_kept_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = pa.table({"a": ["x" * 1000] * 10})
+    found = Difference(table, table.slice(0, 2), table.slice(0, 0), table.slice(0, 0))
+    monkeypatch.setattr(kept, "MOST_BYTES", 30_000)
+    for name in "abc":
+        kept.put((name, None, None), found)
+    assert [kept.get((name, None, None)) is None for name in "abc"] == [True, False, False]
+    assert kept.get(("c", None, None)) == found
+    monkeypatch.setattr(kept, "MOST_BYTES", 10)
+    kept.put(("d", None, None), found)
+    assert kept.get(("d", None, None)) is None

@@ -1,8 +1,9 @@
 """The change feed: rows added, changed and removed by every publication, in the order in which they became public.
 
 No change is stored: a publication names the old and the new content of each part, and the lines are made of the two
-when they are read. Inside a publication all removals come first, so that a row that moves from one part to another is
-one row for a reader who keeps a table by dataset and key. What a withdrawal has sealed is one line a part: forget it.
+when they are read (`kept`: once for whoever pages). Inside a publication all removals come first, so that a row that
+moves from one part to another is one row for a reader who keeps a table by dataset and key. What a withdrawal has
+sealed is one line a part: forget it.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from typing import Any
 
 from ckanext.gkopen import blobs, cursors, model
 from ckanext.gkopen.domains import Domain, domains
+from ckanext.gkopen.history import kept
 from ckanext.gkopen.history.difference import Difference, difference, objects
 from ckanext.gkopen.history.publications import PUBLICATION, kind_of, withdrawal_of
 from ckanext.gkopen.logic.clock import SHANGHAI
 from ckanext.gkopen.review import sealing
 
 BATCH = 2000
-"""Lines that are made at once."""
+"""Lines that are made at once, at the most."""
 WITHDRAWN, REMOVED, ADDED, CHANGED, DONE = range(5)
 OPS = ("withdrawn", "removed", "added", "changed")
 
@@ -75,8 +77,9 @@ def end() -> Place:
 
 
 def lines(place: Place, *, domain: str | None = None, until: Place | None = None,
-          money_as_text: bool = False) -> Iterator[list[bytes]]:
+          money_as_text: bool = False, most: int = BATCH) -> Iterator[list[bytes]]:
     """The lines (JSON, with a line end) behind a place, in batches. Each line holds the cursor that goes on after it.
+    `most`: of one batch, where no more are wanted.
 
     Reads in CKAN's session; between two batches the caller may end its transaction.
     """
@@ -91,7 +94,7 @@ def lines(place: Place, *, domain: str | None = None, until: Place | None = None
             return
         if row["domain"] in domains():
             start = place if row["position"] == place.position else Place(row["position"], WITHDRAWN)
-            yield from _lines_of(row, start, money_as_text)
+            yield from _lines_of(row, start, money_as_text, min(most, BATCH))
         place = Place(row["position"])
 
 
@@ -110,10 +113,18 @@ class _Content:
             return step == (ADDED if self.old is None else REMOVED) and self.old != self.new
         return True
 
-    def difference(self, domain: Domain, dataset_id: str) -> Difference:
-        """Raises blobs.Sealed for what was withdrawn since it was listed."""
+    def difference(self, domain: Domain, dataset_id: str, keep: bool) -> Difference:
+        """`keep`: for the pages that follow. Raises blobs.Sealed for what was withdrawn since it was listed."""
+        name = domain.version, self.old, self.new
+        if found := kept.get(name):
+            for sha256 in filter(None, (self.old, self.new)):
+                sealing.check(dataset_id, sha256)
+            return found
         old, new = (None if sha is None else sealing.read(dataset_id, sha) for sha in (self.old, self.new))
-        return difference(domain, old, new)
+        found = difference(domain, old, new)
+        if keep:
+            kept.put(name, found)
+        return found
 
 
 def _contents(row: Mapping[str, Any]) -> list[_Content]:
@@ -140,12 +151,12 @@ def _version(domain: Domain, contents: list[_Content]) -> str:
     return hashlib.sha256(f"{domain.version}{shapes}".encode()).hexdigest()[:8]
 
 
-def _lines_of(row: Mapping[str, Any], start: Place, money_as_text: bool) -> Iterator[list[bytes]]:
+def _lines_of(row: Mapping[str, Any], start: Place, money_as_text: bool, most: int) -> Iterator[list[bytes]]:
     domain, contents = domains()[row["domain"]], _contents(row)
     version = _version(domain, contents)
     if start.version not in ("", version):
         start = Place(row["position"], WITHDRAWN)
-    kept: dict[str, Difference] = {}
+    at_hand: dict[str, Difference] = {}
     for step in range(start.step, DONE):
         for content in contents:
             if step == start.step and content.part < start.part:
@@ -158,23 +169,24 @@ def _lines_of(row: Mapping[str, Any], start: Place, money_as_text: bool) -> Iter
                 continue
             if not content.may_have(step):
                 continue
-            if content.part not in kept:
-                kept.clear()  # one part at a time is in memory
+            if content.part not in at_hand:
+                at_hand.clear()  # one part at a time is in memory
                 try:
-                    kept[content.part] = content.difference(domain, row["dataset_id"])
+                    # Who comes back in the midst of a part pages through it, and will come again.
+                    at_hand[content.part] = content.difference(domain, row["dataset_id"], keep=first > 0)
                 except blobs.Sealed:  # just now: what is told of this publication has changed
-                    yield from _lines_of(row, Place(row["position"], WITHDRAWN), money_as_text)
+                    yield from _lines_of(row, Place(row["position"], WITHDRAWN), money_as_text, most)
                     return
-            yield from _rows(row, domain, kept[content.part], at, first, money_as_text)
+            yield from _rows(row, domain, at_hand[content.part], at, first, money_as_text, most)
 
 
 def _rows(row: Mapping[str, Any], domain: Domain, found: Difference, at: Place, first: int,
-          money_as_text: bool) -> Iterator[list[bytes]]:
+          money_as_text: bool, most: int) -> Iterator[list[bytes]]:
     sides = {REMOVED: {"before": found.removed}, ADDED: {"after": found.added},
              CHANGED: {"before": found.before, "after": found.after}}[at.step]
     size = next(iter(sides.values())).num_rows
-    for offset in range(first, size, BATCH):
-        slices = {name: table.slice(offset, BATCH) for name, table in sides.items()}
+    for offset in range(first, size, most):
+        slices = {name: table.slice(offset, most) for name, table in sides.items()}
         texts = [f',"key":{key}' for key in objects(domain, next(iter(slices.values())), domain.key)]
         for name, table in slices.items():
             shown = objects(domain, table, money_as_text=money_as_text)

@@ -46,9 +46,14 @@ def seal(domain: Domain, dataset_id: str, gone: Collection[str], revision_id: st
 
 def read(dataset_id: Any, sha256: str) -> bytes:
     """A content as a dataset may show it. Raises blobs.Sealed, blobs.Missing."""
+    check(dataset_id, sha256)
+    return blobs.read(sha256)
+
+
+def check(dataset_id: Any, sha256: str) -> None:
+    """Raises blobs.Sealed where a dataset may not show a content."""
     if model.value("select gkopen.is_sealed(cast(:d as uuid), :sha)", d=str(dataset_id), sha=sha256):
         raise blobs.Sealed(sha256)
-    return blobs.read(sha256)
 
 
 def brings_back(domain: Domain, dataset_id: Any, changes: Iterable[Mapping[str, Any]]) -> bool:

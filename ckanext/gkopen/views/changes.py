@@ -53,7 +53,8 @@ def _stream(of: Any, until: feed.Place, wanted: int) -> Iterator[bytes]:
     """A slow reader holds no transaction: it ends before each batch is sent."""
     left = wanted or None
     try:
-        for batch in feed.lines(of.place, domain=of.domain, until=until, money_as_text=of.money_as_text):
+        for batch in feed.lines(of.place, domain=of.domain, until=until, money_as_text=of.money_as_text,
+                                most=wanted or feed.BATCH):
             ckan_model.Session.rollback()
             yield b"".join(batch[:left])
             if left is not None:

@@ -72,7 +72,8 @@ def gkopen_change_list(context: Any, data_dict: Any) -> dict[str, Any]:
     toolkit.check_access("gkopen_public", context, {})
     wanted, request = limit_of(data_dict, 100, MOST_LINES), asked(data_dict)
     until = feed.end()
-    found = feed.lines(request.place, domain=request.domain, until=until, money_as_text=request.money_as_text)
+    found = feed.lines(request.place, domain=request.domain, until=until, money_as_text=request.money_as_text,
+                       most=wanted + 1)
     lines = list(islice((line for batch in found for line in batch), wanted + 1))
     results = [simplejson.loads(line, use_decimal=True) for line in lines[:wanted]]
     more = len(lines) > wanted
