@@ -16,7 +16,7 @@ from flask import Blueprint
 from flask_login import user_logged_in
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from ckanext.gkopen import caching, csrf, domains, helpers, lockout, logs, malformed, unfit, views
+from ckanext.gkopen import away, caching, csrf, domains, helpers, lockout, logs, malformed, unfit, views
 from ckanext.gkopen.cli import gkopen as command
 from ckanext.gkopen.datastore import actions as datastore_actions
 from ckanext.gkopen.datastore import alias
@@ -109,6 +109,7 @@ class GkopenPlugin(SearchMixin, DatastoreMixin, DefaultTranslation, plugins.Sing
     def make_middleware(self, app: Any, config: Any) -> Any:
         csrf.exempt_per_request()
         unfit.say_what_fits(app)
+        away.register(app)
         alias.read_in_time()
         page.remember_assets()
         profile.hasten()
