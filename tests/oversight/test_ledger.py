@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import csv
 import io
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from ckan import model as ckan_model
+from ckan.cli.cli import ckan
 from ckan.plugins import toolkit
+from werkzeug.datastructures import FileStorage
 
-from ckanext.gkopen import model
+from ckanext.gkopen import caching, model
+from ckanext.gkopen.oversight import duties
+from ckanext.gkopen.oversight import ledger as book
 from ckanext.gkopen.oversight.ledger import facts
-from tests.oversight.world import approve, on_day, publish, row, states, submit
+from ckanext.gkopen.views import oversight as view
+from tests.oversight.world import HEADER, approve, on_day, publish, row, states, submit
 from tests.people import Cast, call, make_cast
 
 
@@ -115,7 +122,9 @@ def test_a_listing_that_was_frozen_says_nothing_of_a_table(cast: Cast, state: st
     model.execute("insert into gkopen.submission (id, dataset_id, kind, source, idempotency_key, submitted_by, options)"
                   " select cast(:id as uuid), id, 'data', 'source:x', 'k', 'source:x', cast(:options as jsonb)"
                   " from gkopen.dataset", id=str(uuid4()), options=model.dump({"outcome": {"state": state}}))
-    assert sum(len(days) for days in facts().told.values()) == told
+    datasets = [str(row["id"]) for row in model.every("select id from gkopen.dataset")]
+    assert sum(len(days) for days in facts(datasets).told.values()) == told
+    assert facts([]).told == {}
 
 
 @pytest.mark.parametrize(("change", "said"), [
@@ -171,3 +180,82 @@ def test_page_and_files(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     told = app.get("/oversight.json?domain=procurement&period=2026-05").json
     assert told["results"][0]["overdue_since"] == "2026-06-30" and "set_by" not in str(told)
     assert app.get("/oversight?state=nonsense", expect_errors=True).status_code == 404
+
+
+def test_the_ledger_is_counted_once_for_a_day_and_a_public_state(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    owe(cast)
+    owe(cast, organization=cast.other)
+    on_day(monkeypatch, "2026-07-10")
+    counted: list[int] = []
+
+    def count(datasets: Any) -> Any:
+        counted.append(len(datasets))
+        return facts(datasets)
+
+    monkeypatch.setattr(book, "facts", count)
+    missed = duties._usual.cache_info().misses
+    assert len(ledger()["results"]) == 6
+    assert duties._usual.cache_info().misses <= missed + 3, "three periods are counted, not those of every body"
+    assert {entry["organization"]["name"] for entry in ledger(organization=cast.other, state="overdue")["results"]} <= {
+        cast.other}
+    assert counted == [2]
+    publish(cast, row(1, month=4))
+    assert states(ledger(organization=cast.body)["results"])["2026-04"] == "published"
+    on_day(monkeypatch, "2026-07-11")
+    ledger()
+    assert counted == [2, 2, 2], "a publication and a new day are counted again"
+
+
+def test_a_duty_is_late_from_midnight_on(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In Shanghai; nothing else changes, and what was kept of the evening before is void."""
+    def at(day: str, time: str) -> None:
+        class Clock(datetime):
+            @classmethod
+            def now(cls, tz: Any = None) -> datetime:
+                return datetime.fromisoformat(f"{day}T{time}+08:00").astimezone(tz)
+
+        on_day(monkeypatch, day)
+        monkeypatch.setattr(caching, "datetime", Clock)
+
+    owe(make_cast(), "2026-05-01", until="2026-05-31")
+    at("2026-06-29", "23:59")
+    evening = app.get("/oversight.json")
+    assert [entry["state"] for entry in evening.json["results"]] == ["due"]
+    tag = {"If-None-Match": evening.headers["ETag"]}
+    assert app.get("/oversight.json", headers=tag).status_code == 304
+    at("2026-06-30", "00:01")
+    night = app.get("/oversight.json", headers=tag)
+    assert [entry["state"] for entry in night.json["results"]] == ["overdue"]
+
+
+def test_a_table_that_was_found_unchanged_is_told_at_once(cast: Cast) -> None:
+    before = caching.generation()
+    call("gkopen_submission_create", cast.officer, domain="procurement", organization=cast.body,
+         upload=FileStorage(io.BytesIO("\r\n".join((HEADER, row(1), "")).encode()), filename="a.csv"))
+    assert caching.generation() == before, "what waits says nothing"
+    options = {"outcome": {"state": "unchanged"}}, {"seen_in": {"2026-05": "2026-05-03"}}
+    for number, said in enumerate((*options, options[1]), 1):
+        model.execute("update gkopen.submission set options = options || cast(:said as jsonb)", said=model.dump(said))
+        ckan_model.Session.commit()
+        assert caching.generation() == before + min(number, 2), said
+
+
+def test_duties_come_in_pages_and_all_of_them_by_command(cast: Cast, app: Any, cli: Any,
+                                                         monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = [("budget", cast.body, "{period}-a"), ("budget", cast.body, "{period}-b"), ("parking", cast.body, None),
+              ("procurement", cast.body, None), ("procurement", cast.other, None)]
+    for domain, body, part in wanted:
+        owe(cast, domain=domain, organization=body, part=part, cycle="yearly")
+    paged: list[Any] = []
+    cursor = None
+    while cursor or not paged:
+        page = call("gkopen_duty_list", "", limit=2, cursor=cursor)
+        paged += [(duty["domain"], duty["organization"]["name"], duty["part"]) for duty in page["results"]]
+        cursor = page["cursor"]
+    assert sorted(paged, key=str) == sorted(wanted, key=str)
+    monkeypatch.setattr(view, "PER_PAGE", 2)
+    html = app.get("/oversight").body
+    assert html.count("{period}") == 0 and "duties=" in html and "#duties" in html
+    assert app.get("/oversight?duties=nonsense").status_code == 404
+    listed = cli.invoke(ckan, ["gkopen", "duty", "list"]).output
+    assert sum(listed.count(f"\t{domain}\t") for domain in {domain for domain, *_ in wanted}) == 5

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from ckan import model as ckan_model
+from ckan.cli.cli import ckan
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import model
+from ckanext.gkopen import cursors, model
 from ckanext.gkopen.demo import act
 from ckanext.gkopen.oversight import duties, standing
 from tests.oversight.world import HEADER, approve, publish, row, submit
@@ -61,6 +62,26 @@ def test_routine_data_is_published_by_itself_and_the_audit_says_under_what(cast:
     assert used and used["detail"]["standing"] == approval and used["actor"] == f"standing:{cast.reviewer}"
     [listed] = call("gkopen_standing_list", cast.officer)["results"]
     assert (listed["published"], listed["active"], listed["declined"]) == (1, True, None)
+
+
+def test_approvals_come_in_pages_and_all_of_them_by_command(cast: Cast, cli: Any) -> None:
+    given = []
+    for _ in range(3):
+        given.append(grant(cast))
+        if len(given) < 3:
+            call("gkopen_standing_revoke", cast.reviewer, id=given[-1])
+    paged: list[str] = []
+    cursor = None
+    while cursor or not paged:
+        page = call("gkopen_standing_list", cast.reviewer, dataset=NAME, limit=2, cursor=cursor)
+        paged += [approval["id"] for approval in page["results"]]
+        cursor = page["cursor"]
+    assert paged == given[::-1], "the newest first"
+    for wrong in ("nonsense", cursors.write(["2026-05-01T00:00:00+08:00", "no-id"])):
+        with pytest.raises(toolkit.ValidationError):
+            call("gkopen_standing_list", cast.reviewer, cursor=wrong)
+    listed = cli.invoke(ckan, ["gkopen", "review", "standing", "list"]).output
+    assert all(each in listed for each in given)
 
 
 def test_without_or_before_an_approval_everything_waits(cast: Cast) -> None:

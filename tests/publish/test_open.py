@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import re
 import threading
 from typing import Any
 
@@ -23,6 +24,7 @@ from ckanext.gkopen.publish import files, store
 from ckanext.gkopen.publish.forms import content
 from ckanext.gkopen.publish.forms.streams import IDENTITY, SUFFIX
 from ckanext.gkopen.publish.table_sql import lock_key
+from ckanext.gkopen.views import open as open_view
 from tests.people import Cast, call, make_cast
 from tests.races import crew
 from tests.thread.test_thread import FIRST, approve, dataset_id, drain, submit
@@ -247,6 +249,25 @@ def test_the_list_for_people_and_for_machines(cast: Cast, browser: CKANTestApp) 
     page = browser.get("/open/")
     assert page.status_code == 200
     assert address(cast, "xlsx") in page.text
+
+
+def test_the_list_for_people_comes_in_pages(cast: Cast, browser: CKANTestApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    crew.approve(cast.office, crew.submit(cast.stranger, cast.other, [crew.row(1)]))
+    drain()
+    monkeypatch.setattr(open_view, "FIRST", 1)
+    monkeypatch.setattr(open_view, "PER_PAGE", 1)
+    first, second = (f"/open/procurement/{body}-procurement.xlsx" for body in sorted((cast.body, cast.other)))
+    page = browser.get("/open/").text
+    assert "/open/procurement.xlsx" in page and first in page and second not in page
+    assert "/open/?domain=procurement" in page
+    pages = [browser.get("/open/?domain=procurement").text]
+    following = re.search(r'rel="next" href="([^"]+)"', pages[0])
+    assert following
+    pages.append(browser.get(following[1].replace("&amp;", "&")).text)
+    assert [[address in text for address in (first, second)] for text in pages] == [[True, False], [False, True]]
+    assert 'rel="next"' not in pages[1]
+    assert len(browser.get("/open/index.json").get_json()["tables"][0]["datasets"]) == 2
+    assert browser.get("/open/?domain=nothing").status_code == 404
 
 
 def test_after_the_last_withdrawal_nothing_of_the_domain_is_left(cast: Cast, browser: CKANTestApp) -> None:

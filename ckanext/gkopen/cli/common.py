@@ -77,6 +77,17 @@ def act(action: str, user: str | None = None, **data: Any) -> Any:
     return toolkit.get_action(action)(context, data)
 
 
+def every(action: str, **data: Any) -> Iterator[Any]:
+    """What all pages of an action that lists say together, as the operator is told it."""
+    cursor = None
+    while True:
+        page = act(action, cursor=cursor, limit=1000, **data)
+        yield from page["results"]
+        cursor = page["cursor"]
+        if not cursor:
+            return
+
+
 def person(name: str | None) -> str:
     user = ckan_model.User.get(name or "")
     if user is None or not user.is_active:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from ckanext.gkopen.cli.common import act, command, gkopen, person
+from ckanext.gkopen.cli.common import act, command, every, gkopen, person
 from ckanext.gkopen.cli.review import review_group
 from ckanext.gkopen.oversight.ledger import STATES
 
@@ -21,7 +21,7 @@ def duty_group() -> None:
 @click.option("--org", "organization", help="name of the body")
 def duty_list(domain: str | None, organization: str | None) -> None:
     """Who owes what, how often."""
-    for duty in act("gkopen_duty_list", domain=domain, organization=organization)["results"]:
+    for duty in every("gkopen_duty_list", domain=domain, organization=organization):
         until = f" to {duty['until']}" if duty["until"] else ""
         click.echo("\t".join((duty["id"], duty["organization"]["name"], duty["domain"], duty["part"] or "-",
                               duty["cycle"], f"from {duty['since']}{until}", duty["rule"]["zh"])))
@@ -72,16 +72,10 @@ def duty_extend(duty: str, period: str, to_on: str, from_on: str | None, reason:
 @click.option("--org", "organization", help="name of the body")
 def duty_ledger(**filters: str | None) -> None:
     """Each period that is owed, with its last day and what became of it."""
-    cursor = None
-    while True:
-        page = act("gkopen_oversight_list", cursor=cursor, limit=1000, **filters)
-        for entry in page["results"]:
-            late = f"{entry['days_late']} days" if entry["days_late"] else "-"
-            click.echo("\t".join((entry["period"], entry["domain"], entry["organization"]["name"], entry["state"],
-                                  f"due {entry['due_on'] or '?'}", entry["on"] or "-", late)))
-        cursor = page["cursor"]
-        if not cursor:
-            return
+    for entry in every("gkopen_oversight_list", **filters):
+        late = f"{entry['days_late']} days" if entry["days_late"] else "-"
+        click.echo("\t".join((entry["period"], entry["domain"], entry["organization"]["name"], entry["state"],
+                              f"due {entry['due_on'] or '?'}", entry["on"] or "-", late)))
 
 
 @review_group.group("standing")
@@ -104,7 +98,7 @@ def standing_grant(dataset: str, until: str, reason: str, user: str) -> None:
 @click.option("--dataset")
 def standing_list(dataset: str | None) -> None:
     """Standing approvals, with what was published under each and why the last revision was not."""
-    for item in act("gkopen_standing_list", dataset=dataset)["results"]:
+    for item in every("gkopen_standing_list", dataset=dataset):
         state = "active" if item["active"] else "revoked" if item["revoked_at"] else "ended"
         why = "; ".join(item["declined"]["reasons"]) if item["declined"] else "-"
         click.echo("\t".join((item["id"], item["dataset"], state, f"until {item['until']}", item["granted_by"],

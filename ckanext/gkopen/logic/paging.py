@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from ckan.plugins import toolkit
 
@@ -46,6 +47,11 @@ def moment(text: str) -> datetime:
     if found.tzinfo is None:
         raise ValueError(text)
     return found
+
+
+def uuid(text: str) -> str:
+    """An id of a cursor."""
+    return str(UUID(text))
 
 
 def number(text: str) -> int:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 from uuid import uuid4
 from zoneinfo import ZoneInfo
@@ -66,7 +67,15 @@ class Duty:
         given = self.respites.get(period.name, [])
         pauses = [Pause(row["from_on"], row["to_on"]) for row in given if row["kind"] == "pause"]
         extensions = [row["to_on"] for row in given if row["kind"] == "extension"]
+        if not given:
+            return _usual(self.day_rule, self.clock(period))
         return due(self.day_rule, self.clock(period), pauses, extensions[-1] if extensions else None)
+
+
+@lru_cache(1 << 14)
+def _usual(rule: DayRule, start: date) -> Due:
+    """What a rule says of a start, which is that of many bodies. The calendar is that of the process too."""
+    return due(rule, start)
 
 
 def today() -> date:
@@ -93,16 +102,25 @@ def text_of(rule: DayRule) -> Text:
 
 
 def every(domain: str | None = None, body_id: str | None = None) -> list[Duty]:
-    """Duties by domain and body, with their respites. One of a domain whose file is gone is owed no more."""
+    """Duties by domain, body and part, with their respites. One of a domain whose file is gone is owed no more."""
     given: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for row in model.every("select * from gkopen.respite order by granted_at"):
         given.setdefault(str(row["duty_id"]), {}).setdefault(row["period"], []).append(row)
     rows = model.every("select * from gkopen.duty where (cast(:domain as text) is null or domain = :domain) and"
                        " (cast(:body as text) is null or body_id = :body) order by domain, body_id, part",
                        domain=domain, body=body_id)
-    return [Duty(str(row["id"]), get_domain(row["domain"]), row["body_id"], row["cycle"], row["part"], row["rule"],
-                 row["starts"], row["since"], row["until"], given.get(str(row["id"]), {}))
-            for row in rows if row["domain"] in domains()]
+    return [of_row(row, given.get(str(row["id"]), {})) for row in rows if row["domain"] in domains()]
+
+
+def of_row(row: Mapping[str, Any], respites: Mapping[str, list[dict[str, Any]]]) -> Duty:
+    return Duty(str(row["id"]), get_domain(row["domain"]), row["body_id"], row["cycle"], row["part"], row["rule"],
+                row["starts"], row["since"], row["until"], respites)
+
+
+def owing() -> tuple[set[str], set[str]]:
+    """Domains of which something is owed, and ids of the bodies that owe it."""
+    pairs = model.every("select distinct domain, body_id from gkopen.duty")
+    return {row["domain"] for row in pairs} & domains().keys(), {row["body_id"] for row in pairs}
 
 
 def keep(domain: Domain, body: Mapping[str, Any], actor: str, *, cycle: str, since: date, until: date | None = None,

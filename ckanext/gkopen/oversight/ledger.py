@@ -7,9 +7,10 @@ review is not looked at, so that the page can show neither its content nor that 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from threading import Lock
 from typing import Any
 
 from ckanext.gkopen import bodies, ids, model
@@ -21,6 +22,11 @@ from ckanext.gkopen.oversight.periods import Period
 
 STATES = ("overdue", "unknown", "due", "withdrawn", "published", "nil")
 """The worst first. `due`: its day has not come; `unknown`: its day cannot be counted (a calendar is missing)."""
+
+
+_THESE = "dataset_id = any(cast(:ids as uuid[]))"
+_kept: dict[tuple[Any, ...], list[Entry]] = {}
+_lock = Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,8 @@ class Entry:
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What is public of the datasets. `parts`: dataset → part → first day; `shown`: dataset → public parts now;
-    `told`: dataset → days on which a whole table was published or found unchanged; `nil`: dataset → part → day."""
+    `told`: dataset → of each month, the first day on which a whole table was published or found unchanged; `nil`:
+    dataset → part → day."""
 
     parts: Mapping[str, Mapping[str, date]]
     shown: Mapping[str, set[str]]
@@ -50,31 +57,36 @@ class Facts:
     nil: Mapping[str, Mapping[str, date]]
 
 
-def facts() -> Facts:
+def facts(datasets: Collection[str]) -> Facts:
+    """What is public of these datasets, in numbers of rows that do not grow with their publications."""
+    ids_of = list(datasets)
     parts: dict[str, dict[str, date]] = {}
     for row in model.every(
             "select u.dataset_id, p.part, min(u.at) as at from gkopen.publication u join gkopen.revision_part p"
             " on p.revision_id = u.revision_id where p.new_sha256 is not null and p.part <> '~metadata'"
-            " group by u.dataset_id, p.part"):
+            f" and u.{_THESE} group by u.dataset_id, p.part", ids=ids_of):
         parts.setdefault(str(row["dataset_id"]), {})[row["part"]] = _day(row["at"])
     shown: dict[str, set[str]] = {}
-    for row in model.every("select dataset_id, part from gkopen.public_part where part <> '~metadata'"):
+    for row in model.every("select dataset_id, part from gkopen.public_part where part <> '~metadata'"
+                           f" and {_THESE}", ids=ids_of):
         shown.setdefault(str(row["dataset_id"]), set()).add(row["part"])
     told: dict[str, list[date]] = {}
     for row in model.every(
             "select dataset_id, min(at) as at from (select u.dataset_id, u.at from gkopen.publication u"
             " join gkopen.revision_part p on p.revision_id = u.revision_id and p.part = 'whole'"
+            f" where u.{_THESE}"
             # A listing that was frozen has no revision either, and says nothing.
             " union all select s.dataset_id, s.received_at from gkopen.submission s where s.kind = 'data'"
-            " and s.options -> 'outcome' ->> 'state' = 'unchanged'"
+            f" and s.{_THESE} and s.options -> 'outcome' ->> 'state' = 'unchanged'"
             # Found unchanged again without being read (harvest/again.py): month → its first such day.
             " union all select s.dataset_id, cast(e.value as date)::timestamp at time zone 'Asia/Shanghai'"
-            " from gkopen.submission s, jsonb_each_text(s.options -> 'seen_in') e where s.kind = 'data') t"
-            " group by dataset_id, date_trunc('day', at at time zone 'Asia/Shanghai') order by 2"):
+            " from gkopen.submission s, jsonb_each_text(s.options -> 'seen_in') e where s.kind = 'data'"
+            f" and s.{_THESE}) t"
+            " group by dataset_id, date_trunc('month', at at time zone 'Asia/Shanghai') order by 2", ids=ids_of):
         told.setdefault(str(row["dataset_id"]), []).append(_day(row["at"]))
     nil: dict[str, dict[str, date]] = {}
     for row in model.every("select dataset_id, idempotency_key, received_at from gkopen.submission"
-                           " where kind = 'nil' and source = 'nil'"):
+                           f" where kind = 'nil' and source = 'nil' and {_THESE}", ids=ids_of):
         part = row["idempotency_key"].partition("/")[2]
         nil.setdefault(str(row["dataset_id"]), {})[part] = _day(row["received_at"])
     return Facts(parts, shown, told, nil)
@@ -82,9 +94,31 @@ def facts() -> Facts:
 
 def entries(today: date, *, domain: str | None = None, body_id: str | None = None) -> list[Entry]:
     """Every period that is owed, the newest first."""
-    known = facts()
-    found = [_entry(duty, period, known, today) for duty in duties.every(domain, body_id)
-             for period in duty.owed(today)]
+    return [entry for entry in _all(today) if (domain is None or entry.duty.domain.name == domain)
+            and (body_id is None or entry.duty.body_id == body_id)]
+
+
+def _all(today: date) -> list[Entry]:
+    """Counted once for a day and a state of what is public, and kept: the page, its filters and its files ask again.
+
+    The state is known by its number and by the transaction that raised it: a restored database has the number again.
+    """
+    raised = model.one("select generation, xmin::text as by from gkopen.public_state")
+    if raised is None:                                    # nothing was ever committed that could be owed
+        return _counted(today)
+    state = (today, *raised.values())
+    with _lock:
+        if state not in _kept:
+            found = _counted(today)
+            _kept.clear()
+            _kept[state] = found
+        return _kept[state]
+
+
+def _counted(today: date) -> list[Entry]:
+    owed = duties.every()
+    known = facts({ids.dataset_id(duty.domain.name, duty.body_id) for duty in owed})
+    found = [_entry(duty, period, known, today) for duty in owed for period in duty.owed(today)]
     return sorted(found, key=place, reverse=True)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ckanext.gkopen import ids, model
@@ -11,17 +11,42 @@ from ckanext.gkopen.domains import Domain, domains
 from ckanext.gkopen.publish.forms.make import FORMS
 from ckanext.gkopen.publish.table_sql import SYSTEM_COLUMNS
 
+_DATASETS = ("select distinct d.id::text as id, d.domain, d.name from gkopen.file f join gkopen.dataset d"
+             " on d.id = f.dataset_id and d.state <> 'withdrawn' where f.sha256 is not null and f.form = any(:forms)")
+"""Those that have files."""
 
-def tables() -> list[dict[str, Any]]:
-    """One entry a domain that has files: the table over all bodies, then the datasets of single bodies."""
+
+def first(number: int) -> list[dict[str, Any]]:
+    """`tables` with so many datasets of each domain, by name, and `of`: how many it has."""
+    found = model.every(f"select * from (select *, row_number() over (partition by domain order by name) as place,"
+                        f" count(*) over (partition by domain) as of from ({_DATASETS}) d) d where place <= :number",
+                        forms=list(FORMS), number=number)
+    counts = {row["domain"]: row["of"] for row in found}
+    return [{**table, "of": counts.get(table["name"], 0)} for table in tables([row["id"] for row in found])]
+
+
+def of_domain(domain: str, after: str, number: int) -> tuple[list[dict[str, Any]], str | None]:
+    """`tables` with so many datasets of one domain behind a name, and the name to go on from."""
+    found = model.every(f"select * from ({_DATASETS}) d where domain = :domain and name > :after order by name"
+                        " limit :number", forms=list(FORMS), domain=domain, after=after, number=number + 1)
+    shown = [table for table in tables([row["id"] for row in found[:number]]) if table["name"] == domain]
+    return shown, found[number - 1]["name"] if len(found) > number else None
+
+
+def tables(datasets: Collection[str] | None = None) -> list[dict[str, Any]]:
+    """One entry a domain that has files: the table over all bodies, then the datasets of single bodies.
+
+    `datasets`: ids of the only ones that are wanted.
+    """
     rows = model.every(
         "select f.address, f.form, f.sha256, f.size, f.media_type, f.rows, f.updated_at, f.domain,"
         " f.dataset_id::text as dataset_id, p.name, p.title, p.license_id, g.title as publisher"
         " from gkopen.file f left join gkopen.dataset d on d.id = f.dataset_id"
         " left join public.package p on p.id = coalesce(f.dataset_id::text, :none)"
         " left join public.\"group\" g on g.id = d.body_id where f.sha256 is not null"
-        " and coalesce(d.state, '') <> 'withdrawn' and f.form = any(:forms) order by f.address",
-        none="", forms=list(FORMS))
+        " and coalesce(d.state, '') <> 'withdrawn' and f.form = any(:forms) and (:all or f.dataset_id is null"
+        " or f.dataset_id = any(cast(:datasets as uuid[]))) order by f.address",
+        none="", forms=list(FORMS), all=datasets is None, datasets=list(datasets or ()))
     order = list(FORMS)
     rows.sort(key=lambda row: order.index(row["form"]))
     listed = []

@@ -18,11 +18,21 @@ __all__ = ["Cacheable", "blueprint"]
 
 blueprint = Blueprint("gkopen_open", __name__)
 
+FIRST, PER_PAGE = 20, 100
+"""Datasets of a domain, where all domains are shown and where it is the only one."""
+
 
 @blueprint.get("/open/", endpoint="index")
 def index() -> str:
-    """The page for people."""
-    return toolkit.render("gkopen/open/index.html", {"tables": listing.tables(), "forms": list(FORMS)})
+    """The page for people: every domain with its first datasets, or all of one, page by page."""
+    domain, cursor = toolkit.request.args.get("domain"), None
+    if not domain:
+        tables = listing.first(FIRST)
+    elif domain in domains():
+        tables, cursor = listing.of_domain(domain, toolkit.request.args.get("cursor", ""), PER_PAGE)
+    else:
+        toolkit.abort(404)
+    return toolkit.render("gkopen/open/index.html", {"tables": tables, "cursor": cursor, "only": domain})
 
 
 @blueprint.get("/open/index.json", endpoint="index_json")

@@ -12,8 +12,10 @@ from ckan.lib.helpers import helper_functions as h
 from ckan.plugins import toolkit
 from flask import Blueprint, Response
 
+from ckanext.gkopen import bodies
 from ckanext.gkopen.domains import domains
 from ckanext.gkopen.logic.action.oversight import whole_ledger
+from ckanext.gkopen.oversight import duties
 from ckanext.gkopen.oversight.ledger import STATES
 from ckanext.gkopen.views.findings import safe
 from ckanext.gkopen.views.open import Cacheable
@@ -22,21 +24,22 @@ from ckanext.gkopen.views.session import sentences
 blueprint = Blueprint("gkopen_oversight", __name__)
 
 PER_PAGE = 50
-FILTERS = ("domain", "organization", "period", "state", "cursor")
+FILTERS = ("domain", "organization", "period", "state")
 
 
 @blueprint.get("/oversight", strict_slashes=False, endpoint="index")
 def index() -> str:
     """Who owes what and whether it is there: filters by domain, body and state."""
-    chosen = {name: toolkit.request.args[name] for name in FILTERS if toolkit.request.args.get(name)}
-    duties = toolkit.get_action("gkopen_duty_list")({"user": ""}, {})["results"]
-    listed = _ask({**chosen, "limit": PER_PAGE})
-    bodies = {duty["organization"]["name"]: duty["organization"] for duty in duties}
-    owed = {duty["domain"] for duty in duties}
+    args, chosen = toolkit.request.args, _chosen()
+    owing = _ask("gkopen_duty_list", {"cursor": args.get("duties")})
+    listed = _ask("gkopen_oversight_list", {**chosen, "cursor": args.get("cursor")})
+    owed, owers = duties.owing()
     return toolkit.render("gkopen/oversight/index.html", {
         "entries": listed["results"], "cursor": listed["cursor"], "counts": listed["counts"],
-        "unknown_years": listed["unknown_years"], "chosen": chosen, "states": STATES, "duties": duties,
-        "bodies": sorted(bodies.values(), key=lambda body: body["title"]),
+        "unknown_years": listed["unknown_years"], "chosen": chosen, "states": STATES, "duties": owing["results"],
+        "duties_cursor": owing["cursor"],
+        "bodies": sorted((body for body_id, body in bodies.every().items() if body_id in owers),
+                         key=lambda body: body["title"]),
         "domains": [domain for name, domain in domains().items() if name in owed]})
 
 
@@ -68,15 +71,18 @@ def as_csv() -> Response:
 
 
 def _all() -> dict[str, Any]:
-    chosen = {name: toolkit.request.args[name] for name in FILTERS[:-1] if toolkit.request.args.get(name)}
     with _refusing():
-        return whole_ledger(chosen)
+        return whole_ledger(_chosen())
 
 
-def _ask(data: dict[str, Any]) -> dict[str, Any]:
+def _chosen() -> dict[str, str]:
+    return {name: toolkit.request.args[name] for name in FILTERS if toolkit.request.args.get(name)}
+
+
+def _ask(action: str, data: dict[str, Any]) -> dict[str, Any]:
     """As anyone would: who looks at the page makes no difference to what it shows."""
     with _refusing():
-        return toolkit.get_action("gkopen_oversight_list")({"user": ""}, data)
+        return toolkit.get_action(action)({"user": ""}, {**data, "limit": PER_PAGE})
 
 
 @contextmanager

@@ -24,12 +24,14 @@ def read(name: str) -> str:
     revisions = act("gkopen_revision_list", {"dataset": name, "limit": 1})["results"]
     if not revisions:
         toolkit.abort(404)
-    approvals = act("gkopen_standing_list", {"dataset": name})["results"]
+    newest = act("gkopen_standing_list", {"dataset": name, "limit": 1})["results"]
+    listed = act("gkopen_standing_list", {"dataset": name, **words("cursor")})
     body = revisions[0]["organization"]["id"]
     today = duties.today()
     return toolkit.render("gkopen/oversight/standing.html", {
-        "name": name, "title": h.gkopen_revision_title(revisions[0]), "approvals": approvals,
-        "active": next((approval for approval in approvals if approval["active"]), None),
+        "name": name, "title": h.gkopen_revision_title(revisions[0]), "approvals": listed["results"],
+        "cursor": listed["cursor"],
+        "active": next((approval for approval in newest if approval["active"]), None),
         "may": h.check_access("gkopen_review", {"body_id": body}), "usual": (today + USUAL).isoformat(),
         "first": (today + timedelta(days=1)).isoformat(), "last": (today + standing.LONGEST).isoformat()})
 

@@ -9,7 +9,7 @@ from ckan import model as ckan_model
 from ckan.plugins import toolkit
 
 from ckanext.gkopen import bodies, cursors
-from ckanext.gkopen.domains import get_domain
+from ckanext.gkopen.domains import domains, get_domain
 from ckanext.gkopen.logic import paging
 from ckanext.gkopen.logic.action.common import domain_of, need, speaking, user_of, uuid_of
 from ckanext.gkopen.oversight import duties, ledger
@@ -57,13 +57,18 @@ def _chosen(data_dict: Any) -> tuple[list[ledger.Entry], dict[str, Any]]:
 
 @toolkit.side_effect_free
 def gkopen_duty_list(context: Any, data_dict: Any) -> dict[str, Any]:
-    """Who owes what, how often, by which rule. :param domain: :param organization:"""
+    """Who owes what, how often, by which rule. :param domain: :param organization: :param cursor: :param limit:"""
     toolkit.check_access("gkopen_public", context, {})
     with speaking():
-        domain = domain_of(data_dict).name if data_dict.get("domain") else None
+        wanted = [domain_of(data_dict).name] if data_dict.get("domain") else list(domains())
         body = bodies.find(str(data_dict["organization"]))["id"] if data_dict.get("organization") else None
-        known = bodies.every()
-        return {"results": [_duty(duty, known) for duty in duties.every(domain, body)]}
+    known = bodies.every()
+    return paging.listed(
+        data_dict, "select *, coalesce(part, '') as named from gkopen.duty where domain = any(:domains)"
+        " and (cast(:body as text) is null or body_id = :body) and (cast(:after_domain as text) is null"
+        " or (domain, body_id, coalesce(part, '')) > (:after_domain, :after_body_id, :after_named))"
+        " order by domain, body_id, coalesce(part, '') limit :limit", {"domain": str, "body_id": str, "named": str},
+        lambda row: _duty(duties.of_row(row, {}), known), default=100, domains=wanted, body=body)
 
 
 def gkopen_duty_set(context: Any, data_dict: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from ckan import model as ckan_model
 from ckan.plugins import toolkit
 
 from ckanext.gkopen import bodies, model
-from ckanext.gkopen.logic import clock
+from ckanext.gkopen.logic import clock, paging
 from ckanext.gkopen.logic.action.common import dataset_row, need, speaking, user_of, uuid_of
 from ckanext.gkopen.oversight import duties, standing
 from ckanext.gkopen.review import roles
@@ -33,11 +33,12 @@ def gkopen_standing_grant(context: Any, data_dict: Any) -> dict[str, Any]:
 @toolkit.side_effect_free
 def gkopen_standing_list(context: Any, data_dict: Any) -> dict[str, Any]:
     """Standing approvals of the bodies that the caller may see, the newest first, with what was published under each
-    and why the last revision was not. :param dataset: name or id"""
+    and why the last revision was not. :param dataset: name or id :param cursor: :param limit:"""
     toolkit.check_access("gkopen_desk", context, {})
     visible = roles.visible_bodies(user_of(context))
-    rows = model.every(
-        "select s.*, d.name, d.domain, d.body_id, (select count(*) from gkopen.standing_use u"
+    titles = bodies.titles()
+    return paging.listed(
+        data_dict, "select s.*, d.name, d.domain, d.body_id, (select count(*) from gkopen.standing_use u"
         " where u.standing_id = s.id and u.published) as published,"
         " l.revision_id as declined, l.reasons, l.at as declined_at"
         " from gkopen.standing s join gkopen.dataset d on d.id = s.dataset_id"
@@ -45,10 +46,10 @@ def gkopen_standing_list(context: Any, data_dict: Any) -> dict[str, Any]:
         " order by u.at desc limit 1) l on true"
         " where (:all or d.body_id = any(:visible))"
         " and (cast(:dataset as text) is null or :dataset in (d.name, cast(d.id as text)))"
-        " order by s.granted_at desc, s.id", all=visible is None, visible=sorted(visible or ()),
+        " and (cast(:after_id as uuid) is null or (s.granted_at, s.id) < (:after_granted_at, cast(:after_id as uuid)))"
+        " order by s.granted_at desc, s.id desc limit :limit", {"granted_at": paging.moment, "id": paging.uuid},
+        lambda row: _plain(row, titles), all=visible is None, visible=sorted(visible or ()),
         dataset=data_dict.get("dataset"))
-    titles = bodies.titles()
-    return {"results": [_plain(row, titles) for row in rows]}
 
 
 def gkopen_standing_revoke(context: Any, data_dict: Any) -> dict[str, Any]:
