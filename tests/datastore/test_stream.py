@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import io
 import threading
 from dataclasses import replace
 from typing import Any
@@ -65,6 +67,16 @@ def test_a_slow_client_holds_up_no_swap(revisions: tuple[Blobs, list[str]], monk
 def test_a_client_that_leaves_ends_the_copy(
     revisions: tuple[Blobs, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    failed: list[Exception] = []
+
+    class Buffer(io.BufferedWriter):
+        def close(self) -> None:
+            try:
+                super().close()
+            except Exception as error:
+                failed.append(error)
+
+    monkeypatch.setattr(spool.io, "BufferedWriter", Buffer)
     monkeypatch.setattr(spool, "CHUNK", 1000)
     leaving: Any = stream_copy(SELECT, {}, OPTIONS)
     next(leaving)
@@ -73,6 +85,8 @@ def test_a_client_that_leaves_ends_the_copy(
         if thread.name == "gkopen-dump":
             thread.join(10)
             assert not thread.is_alive()
+    gc.collect()
+    assert failed == []
 
 
 def test_an_error_of_the_database_is_not_the_end_of_a_file(revisions: tuple[Blobs, list[str]]) -> None:

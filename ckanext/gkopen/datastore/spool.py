@@ -1,4 +1,7 @@
-"""A COPY at the database's speed, read at the client's: a slow download never holds a lock on a table."""
+"""A COPY at the database's speed, read at the client's: a slow download never holds a lock on a table.
+
+Each holds a file without a name as large as its answer: as many at a time as the web server has threads.
+"""
 
 from __future__ import annotations
 
@@ -34,6 +37,8 @@ class _Spool(io.RawIOBase):
 
     def write(self, data: Any) -> int:
         with self.more:
+            if self.ended:
+                return len(data)                          # what a buffer still held for a reader who has gone
             if self.abandoned:
                 raise BrokenPipeError("the reader has gone")
             written = os.pwrite(self.file.fileno(), data, self.written)
@@ -76,6 +81,8 @@ def _copy(connection: Any, select: str, params: dict[str, Any], options: str, se
         out.flush()
     except BrokenPipeError:                               # the reader has gone: so goes the connection
         connection.invalidate()
+        spool.end(None)
+        out.close()                                       # else it fails when it is collected, and Python says so
 
 
 def stream_copy(select: str, params: dict[str, Any], options: str, settings: str = "") -> Iterator[bytes]:
