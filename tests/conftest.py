@@ -11,6 +11,7 @@ With `-n2` each worker has servers of its own, below `<GKOPEN_HOME>/test-gw0` an
 empties or counts there is never another test's. tests/sharing.py says which worker runs what.
 """
 
+import logging
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -26,6 +27,9 @@ from ckanext.gkopen.embedded.site import Site, describe_site, make_site
 from .fresh import FreshSite
 from .sharing import Sharing
 from .torture.table import pytest_terminal_summary as pytest_terminal_summary
+
+# Servers of tests answer in threads, also between two tests, when nobody takes what they write.
+logging.getLogger("werkzeug").setLevel(logging.ERROR)
 
 pytest_addoption = ckan_setup.pytest_addoption
 
