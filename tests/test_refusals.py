@@ -9,6 +9,7 @@ import pytest
 from ckan.plugins import toolkit
 
 from ckanext.gkopen import lockout
+from ckanext.gkopen.demo import act
 from tests.people import call, make_cast
 
 
@@ -55,6 +56,31 @@ def test_a_number_of_a_cursor_has_an_end(app: Any) -> None:
 def test_a_key_that_nests_too_deeply_is_none(app: Any) -> None:
     with pytest.raises((toolkit.ValidationError, toolkit.ObjectNotFound)):
         call("gkopen_row_history", "", domain="project", key="[" * 5000)
+
+
+def token_of(user: str) -> dict[str, str]:
+    return {"Authorization": act("api_token_create", user=user, name="t")["token"]}
+
+
+@pytest.mark.parametrize("address", ["/office/", "/review/", "/office/runs", "/office/sources", "/office/tokens"])
+def test_a_page_that_cannot_go_on_from_a_cursor_says_so(app: Any, address: str) -> None:
+    headers = token_of(make_cast().admin)
+    names = ("cursor", "messages") if address == "/office/sources" else ("cursor",)
+    for name in names:
+        for text in ("nonsense", cursor_of("[1, 2, 3, 4, 5]"), cursor_of('["2026-05-01T00:00:00+08:00", "x"]')):
+            answer = app.get(f"{address}?{name}={text}", headers=headers)
+            assert answer.status_code in (200, 400), (address, name, text)
+    assert app.get(f"{address}?{names[-1]}=nonsense", headers=headers).status_code == 400
+
+
+@pytest.mark.parametrize(("address", "sent", "missing"), [
+    ("/dataset/nothing/resource/new", {"name": "x"}, "save, id"), ("/dataset/nothing/resource/new", {"id": ""}, "save"),
+    ("/dataset/nothing/resource/new", {"save": "again"}, "id"), ("/dataset/nothing/resource/r/edit", {}, "save"),
+    ("/ckan-admin/config", {}, "save")])
+def test_a_form_of_ckan_that_is_not_whole(app: Any, address: str, sent: dict[str, str], missing: str) -> None:
+    answer = app.post(address, data=sent, headers=token_of(make_cast().admin))
+    assert (answer.status_code, answer.mimetype) == (400, "text/plain")
+    assert missing in answer.body
 
 
 def test_a_form_of_the_catalogue_that_there_is_not(app: Any) -> None:

@@ -11,7 +11,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from ckan.plugins import toolkit
 from ckanext.dcat.processors import RDF_PROFILES_ENTRY_POINT_GROUP
 from flask import Response, current_app, request
-from werkzeug.exceptions import Forbidden, NotFound
+from werkzeug.exceptions import BadRequest, Forbidden, NotFound
 
 JSON_MOST = 1 << 20
 """Bytes of a JSON body that are looked at; a larger one is rows, whose texts are checked by the pipeline. One of
@@ -19,6 +19,8 @@ unknown length is not looked at: it could be without end."""
 RDF_FORMS = ("ttl", "xml", "jsonld", "n3", "rdf")
 
 
+FORMS = {"dataset_resource.new": ("save", "id"), "dataset_resource.edit": ("save",), "admin.config": ("save",)}
+"""CKAN's own forms → what they take for granted of a request, and end in a 500 without."""
 HALF = "请求中有不完整的字符（\\ud800 一类），请改正。/ The request holds half of a character (\\ud800): mend it.\n"
 NUL = "请求中有 NUL 字符（%00），请去掉。/ The request holds a NUL character (%00): leave it out.\n"
 
@@ -35,9 +37,15 @@ def without_nul(application: WSGIApplication) -> WSGIApplication:
 
 
 def refuse() -> Response | None:
-    """For `before_request`: a NUL or half a character in a JSON body; a form of the catalogue that there is not."""
+    """For `before_request`: a NUL or half a character in a JSON body; a form that is not whole; a form of the catalogue
+    that there is not."""
     if wrong := _wrong_in_json():
         return Response(wrong, status=400, mimetype="text/plain")
+    if request.method == "POST" and request.endpoint in FORMS:
+        missing = [name for name in FORMS[request.endpoint] if name not in request.form]
+        if missing:
+            return Response(toolkit._("The form was not sent whole: {names} is missing. Open its page and send it from"
+                                      " there.").format(names=", ".join(missing)) + "\n", 400, mimetype="text/plain")
     form = (request.view_args or {}).get("_format")
     if (request.endpoint or "").startswith("dcat.") and form is not None and form not in RDF_FORMS:
         return Response(toolkit._("There is no form {form}; there are: {forms}.").format(
@@ -64,6 +72,13 @@ def not_found(_error: toolkit.ObjectNotFound) -> Any:
 def not_authorized(_error: toolkit.NotAuthorized) -> Any:
     """The same for what a reader may not do."""
     return current_app.handle_user_exception(Forbidden())
+
+
+def not_valid(error: toolkit.ValidationError) -> Any:
+    """What an address asks of a page and no page can answer, such as a cursor that no answer gave: 400 in its words."""
+    told = [str(text) for texts in error.error_dict.values()
+            for text in (texts if isinstance(texts, list) else [texts])]
+    return current_app.handle_user_exception(BadRequest(" ".join(told)))
 
 
 def _wrong_in_json() -> str | None:

@@ -120,6 +120,7 @@ class GkopenPlugin(SearchMixin, DatastoreMixin, DefaultTranslation, plugins.Sing
         app.after_request(malformed.say_plainly)
         app.register_error_handler(toolkit.ObjectNotFound, malformed.not_found)
         app.register_error_handler(toolkit.NotAuthorized, malformed.not_authorized)
+        app.register_error_handler(toolkit.ValidationError, malformed.not_valid)
         return app
 
     def login(self) -> Any:
