@@ -16,7 +16,7 @@ from sqlalchemy.exc import TimeoutError
 
 from ckanext.gkopen.datastore import spool
 from ckanext.gkopen.datastore.spool import stream_copy
-from ckanext.gkopen.publish import table
+from ckanext.gkopen.publish import table, table_load
 from ckanext.gkopen.publish.table_sql import TableSQL
 from tests.publish.sample import Blobs, canonical, domain, row
 
@@ -56,7 +56,7 @@ def test_every_dump_is_one_revision(revisions: tuple[Blobs, list[str]]) -> None:
 def test_a_slow_client_holds_up_no_swap(revisions: tuple[Blobs, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
     blobs, shas = revisions
     monkeypatch.setattr(spool, "CHUNK", 1000)
-    monkeypatch.setattr(table, "SWAP_SECONDS", 5)
+    monkeypatch.setattr(table_load, "SWAP_SECONDS", 5)
     slow = stream_copy(SELECT, {}, OPTIONS)
     begun = next(slow)
     applied = table.bring_up(replace(SAMPLE, version="new"), "d-1", "财政局", 2, {"whole": shas[1]}, blobs.read)

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ckanext.gkopen import ids
-from ckanext.gkopen.publish import table
+from ckanext.gkopen.publish import table, table_load
 from ckanext.gkopen.publish.table_sql import TableSQL, quoted
 
 from .sample import FIELDS, Blobs, Row, canonical, domain, key, row
@@ -109,12 +109,12 @@ def test_many_small_datasets_are_appended_in_place(reader: Any, blobs: Blobs) ->
 
 
 def test_a_large_change_is_a_rebuild_and_a_small_one_in_a_large_part_is_not(reader: Any, blobs: Blobs) -> None:
-    many = [row(f"{n:06}", bidders="1") for n in range(table.SMALL_ROWS * 2)]
+    many = [row(f"{n:06}", bidders="1") for n in range(table_load.SMALL_ROWS * 2)]
     assert bring_up(blobs, {"whole": many}).swapped
     few = [row("000003", bidders="2"), *(one for one in many if one["notice_no"] not in ("000003", "000009"))]
     assert bring_up(blobs, {"whole": few}, 2) == table.Applied(0, 1, 1, len(many) - 1, False)
     assert published(reader) == expected({"whole": few})
-    other = [row(f"{n:06}", bidders="7") for n in range(table.SMALL_ROWS * 2)]
+    other = [row(f"{n:06}", bidders="7") for n in range(table_load.SMALL_ROWS * 2)]
     assert bring_up(blobs, {"whole": other}, 3).swapped
     assert published(reader) == expected({"whole": other})
 
