@@ -8,9 +8,7 @@ Nothing here imports CKAN. `python -m ckanext.gkopen.domains` checks every file.
 from __future__ import annotations
 
 import os
-import re
 import sys
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
@@ -24,7 +22,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ckanext.gkopen.codes import CodeList, Text
 from ckanext.gkopen.schemas import Problem
+from ckanext.gkopen.shapes import Halves, Shape
 
 ARROW: Mapping[str, pa.DataType] = {
     "string": pa.string(),
@@ -70,76 +70,6 @@ class UnknownDomain(KeyError):
     def __str__(self) -> str:
         known = ", ".join(self.known)
         return f"没有名为 {self.name} 的领域，可用：{known}。There is no domain {self.name}; use one of: {known}."
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A text in Chinese and English."""
-
-    zh: str
-    en: str
-
-    def __str__(self) -> str:
-        return self.zh
-
-    def get(self, lang: str | None) -> str:
-        return self.en if (lang or "").lower().startswith("en") else self.zh
-
-
-_NOISE = re.compile(r"[\s_·“”\"'‘’「」\u200b-\u200f\u2060\ufeff]+")
-_ORDINAL = re.compile(r"^(其中:?)?(\(?[一二三四五六七八九十]+[、.)]|\(?\d{1,2}([、)]|\.(?!\d)))?")
-_YEAR = re.compile(r"^(19|20)\d\d(年度?)?-?|\(?(19|20)\d\d(年度?)?\)?$")
-_DASH = re.compile(r"[‐-―−－~～]+")
-
-
-def fold(label: str) -> str:
-    """A label without what sources vary: width, case, spaces, invisible characters, quotes, the kind of dash."""
-    return _DASH.sub("-", _NOISE.sub("", unicodedata.normalize("NFKC", label).casefold()))
-
-
-@dataclass(frozen=True, slots=True)
-class Code:
-    """One value of a code list. `extra`: the further columns of its CSV, for example ocds_tag."""
-
-    code: str
-    title: Text
-    aliases: tuple[str, ...]
-    extra: Mapping[str, str]
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        return (self.code, self.title.zh, self.title.en, *self.aliases)
-
-
-@dataclass(frozen=True)
-class CodeList:
-    name: str
-    codes: tuple[Code, ...]
-
-    @cached_property
-    def _by_code(self) -> dict[str, Code]:
-        return {code.code: code for code in self.codes}
-
-    @cached_property
-    def by_label(self) -> Mapping[str, Code]:
-        """Folded label → code. A code comes before a title, a title before an alias."""
-        found: dict[str, Code] = {}
-        for rank in (lambda c: [c.code], lambda c: [c.title.zh, c.title.en], lambda c: c.aliases):
-            for code in self.codes:
-                for label in rank(code):
-                    found.setdefault(fold(label), code)
-        return MappingProxyType(found)
-
-    def get(self, code: str) -> Code | None:
-        return self._by_code.get(code)
-
-    def find(self, label: str) -> Code | None:
-        """The code that a source means by a label, or None: an unknown label is never guessed.
-
-        "一、", "（二）", "1." and "其中:" before a label say where it stands in a table, not what it means.
-        """
-        folded = fold(label)
-        return self.by_label.get(folded) or self.by_label.get(_ORDINAL.sub("", folded))
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,63 +167,6 @@ class Deadline:
     from_field: str | None
     source: str
     when: tuple[Condition, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class PrintedRate:
-    """A column of percentages beside the figures of a wide table: compared, never published.
-
-    It is a figure of the first code of `of` that has a column, in percent of one of `to`, or with `change` how much it
-    is above one of another year: of a column under one of `to_labels`, or whose label names another year. `labels`:
-    folded, without %.
-    """
-
-    labels: frozenset[str]
-    of: tuple[str, ...]
-    to: tuple[str, ...] = ()
-    to_labels: frozenset[str] = frozenset()
-    change: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """How a wide table becomes long: each column whose label `codes` knows becomes a row of its own.
-
-    `code`, `value` and `label` are the fields that receive the code, the cell and the column's label (or None);
-    `constants` fill other fields; `when_columns` are the labels, one of which makes a table a wide one.
-    `whole`: labels of a column that holds what the others add up to: it is compared, and published where no part is.
-    `also`: folded labels that mean a code in such a table only.
-    """
-
-    name: str
-    title: Text
-    codes: CodeList
-    code: str
-    value: str
-    label: str | None
-    constants: Mapping[str, str]
-    whole: frozenset[str] = frozenset()
-    also: Mapping[str, str] = dataclass_field(default_factory=dict)
-    rates: tuple[PrintedRate, ...] = ()
-
-    @property
-    def when_columns(self) -> tuple[str, ...]:
-        return tuple(label for code in self.codes.codes for label in code.labels)
-
-    def find(self, label: str) -> Code | None:
-        """The code of a column, also where a year stands before or after its label (2016年预算数)."""
-        return self.codes.find(label) or self.codes.find(_YEAR.sub("", fold(label)))
-
-
-@dataclass(frozen=True, slots=True)
-class Halves:
-    """Tables whose left and right half are rows of two `codes` of `field`. `name`: the field that a half's first column
-    brings, also where the column alone would be one of `instead`."""
-
-    field: str
-    codes: tuple[str, ...]
-    name: str
-    instead: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from decimal import Decimal
 from typing import Any
 
 from ckanext.gkopen.checks import contradictions
-from ckanext.gkopen.domains import Text, fold
+from ckanext.gkopen.codes import fold
+from ckanext.gkopen.domains import Text
 from ckanext.gkopen.records import Finding
 
 Row = Mapping[str, Any]

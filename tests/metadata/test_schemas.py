@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ckanext.gkopen.codes import fold
 from ckanext.gkopen.deadlines import limits
-from ckanext.gkopen.domains import fold
 from ckanext.gkopen.metadata import choices, validators
 from ckanext.gkopen.metadata.codes import meta_codes
 from ckanext.gkopen.metadata.licences import CITY, licences, write_group

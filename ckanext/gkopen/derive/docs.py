@@ -6,8 +6,9 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from ckanext.gkopen.codes import Code
 from ckanext.gkopen.derive.dictionary import dictionary_rows
-from ckanext.gkopen.domains import Code, CodeList, Domain, domains
+from ckanext.gkopen.domains import CodeList, Domain, domains
 from ckanext.gkopen.schemas import ROOT
 
 FOLDER = ROOT.parent / "docs" / "domains"

@@ -11,24 +11,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from ckanext.gkopen.codes import Code, fold
 from ckanext.gkopen.derive.references import reference_problems
-from ckanext.gkopen.domains import (
-    Code,
-    CodeList,
-    Condition,
-    Deadline,
-    Domain,
-    Field,
-    Halves,
-    Part,
-    PrintedRate,
-    Rule,
-    Shape,
-    Text,
-    fold,
-)
+from ckanext.gkopen.domains import CodeList, Condition, Deadline, Domain, Field, Halves, Part, Rule, Shape, Text
 from ckanext.gkopen.labels import split_label
 from ckanext.gkopen.schemas import ROOT, Problem, SchemaError, Source, read_codes, schema_problems
+from ckanext.gkopen.shapes import PrintedRate
 
 BUILT_IN = ROOT / "domains"
 

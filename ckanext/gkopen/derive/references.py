@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from ckanext.gkopen.domains import NUMERIC, Condition, Domain, Field, Rule, fold
+from ckanext.gkopen.codes import fold
+from ckanext.gkopen.domains import NUMERIC, Condition, Domain, Field, Rule
 from ckanext.gkopen.labels import fold as fold_label
 from ckanext.gkopen.schemas import Problem, Source
 

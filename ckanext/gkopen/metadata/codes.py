@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
-from ckanext.gkopen.domains import Code, CodeList, Text
+from ckanext.gkopen.codes import Code
+from ckanext.gkopen.domains import CodeList, Text
 from ckanext.gkopen.schemas import ROOT, read_codes
 
 

@@ -12,7 +12,8 @@ from typing import Any, NotRequired, TypedDict
 from urllib.parse import quote
 
 from ckanext.gkopen import ids
-from ckanext.gkopen.domains import Code, Domain
+from ckanext.gkopen.codes import Code
+from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.metadata import proposal
 from ckanext.gkopen.metadata.codes import meta_codes
 from ckanext.gkopen.metadata.proposal import DEFAULT_LICENSE, default_metadata, review_findings

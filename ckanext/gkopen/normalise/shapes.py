@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from ckanext.gkopen.codes import fold as fold_code
 from ckanext.gkopen.domains import Domain, Shape
-from ckanext.gkopen.domains import fold as fold_code
 from ckanext.gkopen.labels import fold, split_label
 from ckanext.gkopen.normalise.columns import Columns
 from ckanext.gkopen.normalise.halves import Half

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
-from ckanext.gkopen.domains import Domain, fold
+from ckanext.gkopen.codes import fold
+from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.publish.standards.exact import Exact, Object, Row, address, digest, filled, moment, money
 from ckanext.gkopen.publish.standards.oc4ids_events import Events
 from ckanext.gkopen.publish.standards.parties import Parties

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from ckanext.gkopen.domains import fold
+from ckanext.gkopen.codes import fold
 from ckanext.gkopen.publish.standards.exact import Object, digest
 
 SCHEME = "CN-USCC"
