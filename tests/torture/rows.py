@@ -43,7 +43,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "18": ("normalise/test_files.py::test_headers_that_are_long_full_width_or_double",),
     "19": ("badinput/test_money_through.py::test_",),
     "20": ("badinput/test_corpus.py::test_hostile_files_are_refused_in_little_memory",
-           "push/test_door.py::test_bombs_are_refused_without_being_unpacked"),
+           "push/test_refused.py::test_bombs_are_refused_without_being_unpacked"),
     "21": ("datastore/test_readers.py::test_every_answer_is_of_one_revision",),
     "22": ("torture/test_loader.py::test_killed_before_each_statement",
            "torture/test_loader.py::test_a_maker_of_files_killed_before_each_file",
