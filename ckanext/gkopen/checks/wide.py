@@ -117,7 +117,7 @@ def _whole(domain: Domain, rows: Rows, long: Long, index: int, turned: Turned, m
     blank = empty(text)
     no_amount: list[int] = []
     for place, (whole, total) in enumerate(zip(said.yuan.to_pylist(), added, strict=True)):
-        row = mine[first[place]]
+        row = int(mine[first[place]])
         if unread[place] or blank[place]:
             continue
         if whole is None:
