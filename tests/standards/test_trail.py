@@ -11,6 +11,7 @@ from ckan.tests.helpers import CKANTestApp
 
 from ckanext.gkopen import trail
 from ckanext.gkopen.domains import get_domain
+from ckanext.gkopen.logic.action import trail as trail_action
 from tests.people import Cast, call, make_cast
 from tests.standards.test_published import publish
 from tests.thread.test_thread import drain
@@ -121,6 +122,20 @@ def test_it_says_where_it_breaks(filled: Cast, web: Any) -> None:
     page = CKANTestApp(web).get("/trail/process/NT-2")
     assert "自 2024-05-01 的采购公告以来，没有公布中标（成交）结果" in page.text
     assert call("gkopen_trail_show", "", project_no="NT-3")["breaks"] == [], "it was terminated"
+
+
+def test_a_code_that_no_project_has_is_not_searched_for(filled: Cast, web: Any,
+                                                        monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numbers of procurements begin with their project's: below one letter lie all of them."""
+    asked: list[str] = []
+
+    def noted(real: Any) -> Any:
+        return lambda domain, *args: (asked.append(domain.name), real(domain, *args))[1]
+
+    for name in ("rows_where", "numbers_below"):
+        monkeypatch.setattr(trail_action, name, noted(getattr(trail_action, name)))
+    assert CKANTestApp(web).get("/trail/project/N.json").status_code == 404
+    assert set(asked) == {"project", "project_event"}
 
 
 def test_reviewers_are_told_when_the_rows_are_in_one_file(filled: Cast) -> None:
