@@ -64,7 +64,8 @@ def test_what_is_public_already_is_not_read_again(town: City, monkeypatch: pytes
     [seen_in] = {str(row["days"]) for row in model.every(
         "select options -> 'seen_in' as days from gkopen.submission where options ? 'seen'")}
     assert seen_in == str({on.isoformat()[:7]: on.isoformat()})
-    assert {day for days in facts().told.values() for day in days} == {on}
+    datasets = [str(row["id"]) for row in model.every("select id from gkopen.dataset")]
+    assert {day for days in facts(datasets).told.values() for day in days} == {on}
 
 
 def test_what_may_have_changed_is_read(town: City, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,10 +33,10 @@ def of_domain(domain: str, after: str, number: int) -> tuple[list[dict[str, Any]
     return shown, found[number - 1]["name"] if len(found) > number else None
 
 
-def tables(datasets: Collection[str] | None = None) -> list[dict[str, Any]]:
+def tables(only: Collection[str] | None = None) -> list[dict[str, Any]]:
     """One entry a domain that has files: the table over all bodies, then the datasets of single bodies.
 
-    `datasets`: ids of the only ones that are wanted.
+    `only`: ids of the datasets that are wanted.
     """
     rows = model.every(
         "select f.address, f.form, f.sha256, f.size, f.media_type, f.rows, f.updated_at, f.domain,"
@@ -45,8 +45,8 @@ def tables(datasets: Collection[str] | None = None) -> list[dict[str, Any]]:
         " left join public.package p on p.id = coalesce(f.dataset_id::text, :none)"
         " left join public.\"group\" g on g.id = d.body_id where f.sha256 is not null"
         " and coalesce(d.state, '') <> 'withdrawn' and f.form = any(:forms) and (:all or f.dataset_id is null"
-        " or f.dataset_id = any(cast(:datasets as uuid[]))) order by f.address",
-        none="", forms=list(FORMS), all=datasets is None, datasets=list(datasets or ()))
+        " or f.dataset_id = any(cast(:only as uuid[]))) order by f.address",
+        none="", forms=list(FORMS), all=only is None, only=list(only or ()))
     order = list(FORMS)
     rows.sort(key=lambda row: order.index(row["form"]))
     listed = []
