@@ -24,7 +24,7 @@ from bench.processor import READER
 from bench.running import SECRET_ENV
 from ckanext.gkopen import ids, model
 from ckanext.gkopen.embedded.screen import Screen
-from ckanext.gkopen.harvest import ledger, run
+from ckanext.gkopen.harvest import ledger, run, worker
 from ckanext.gkopen.harvesters.source import load_source
 from ckanext.gkopen.logic.action.revision import MOST_AT_ONCE
 from ckanext.gkopen.publish import outbox
@@ -61,6 +61,7 @@ Taken = dict[str, tuple[float, float]]
 def many(datasets: int, rounds: int, folder: Path, screen: Screen) -> list[Figure]:
     ours: list[Taken] = []
     peer: list[Taken] = []
+    worker.settle()                                       # as `ckan gkopen worker` does
     for number in range(rounds + 1):
         bodies = datasets if number else min(WARM_UP, datasets)
         with _platform(folder, number, bodies) as (address, change):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from typing import Any
 
@@ -10,7 +11,7 @@ from ckan import model as ckan_model
 from ckan.cli.cli import ckan
 from ckan.tests.helpers import CKANCliRunner
 
-from ckanext.gkopen.cli import sources
+from ckanext.gkopen.cli import operate, sources
 from ckanext.gkopen.harvest import ledger
 from ckanext.gkopen.harvest import run as harvest_run
 from tests.harvest.city import SOURCE, City
@@ -64,3 +65,18 @@ def test_a_trial_names_no_revision(town: City, cli: CKANCliRunner) -> None:
     """It was rolled back: whoever looks for it finds nothing."""
     answer = cli.invoke(ckan, ["gkopen", "harvest", SOURCE, "--dry-run"])
     assert "jianghai-cgj: would be held\n" in answer.output and "revision" not in answer.output, answer.output
+
+
+def test_pythons_collector_leaves_out_what_a_worker_has_loaded(cli: CKANCliRunner,
+                                                               monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a million objects are looked through several times in a run of thousands of tables otherwise."""
+    found = []
+    monkeypatch.setattr(operate.worker, "work", lambda *, once: found.append((len(gc.get_objects()),
+                                                                              gc.get_freeze_count())))
+    try:
+        answer = cli.invoke(ckan, ["gkopen", "worker", "--once"])
+    finally:
+        gc.unfreeze()
+    assert answer.exit_code == 0, answer.output
+    [(looked_at, left_out)] = found
+    assert left_out > 100_000 and looked_at < left_out // 10

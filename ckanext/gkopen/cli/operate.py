@@ -22,6 +22,7 @@ CITY = Path(str(files("ckanext.gkopen") / "simulator" / "city"))
 @click.option("--once", is_flag=True, help="end when nothing is due")
 def worker_command(once: bool) -> None:
     """Do due work (harvests, exits) until told to stop. Any number of workers may run."""
+    worker.settle()
     if worker.work(once=once):
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
