@@ -90,6 +90,15 @@ def test_who_is_refused_rests_alone(site: Any) -> None:
     assert rests("a") == [], "its secret was mended"
 
 
+def test_who_rests_alone_does_not_keep_the_others_from_trying_the_host(site: Any) -> None:
+    for _ in range(6):
+        breaker.Breaker("a").failed(HOST, SourceRefused("签名错误", "wrong signature"))
+    for _ in range(5):
+        breaker.Breaker("b").failed(HOST, DOWN)
+    pass_time(31)
+    assert rests("a", "b") == ["a"], "the host's rest is over, its own lasts a minute"
+
+
 def test_a_wrong_answer_is_no_failure_of_the_host(site: Any) -> None:
     for _ in range(10):
         breaker.Breaker("a").failed(HOST, BadAnswer("不是 JSON", "no JSON"))

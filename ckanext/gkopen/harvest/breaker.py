@@ -39,21 +39,22 @@ class Breaker:
         calls that it needs to get an answer."""
         if self._probing:
             return
-        for source in ("", self._source):
-            with ckan_model.ensure_engine().begin() as connection:
-                row = connection.execute(sa.text(
-                    "select open_until, probe_until from gkopen.breaker where host = :host and source = :source"
-                    " and open_until is not null for update"), {"host": host, "source": source}).mappings().first()
-                if row is None:
-                    continue
-                now = datetime.now(UTC)
+        with ckan_model.ensure_engine().begin() as connection:
+            # The host's before the source's, in the one order in which both are locked.
+            rows = connection.execute(sa.text(
+                "select source, open_until, probe_until from gkopen.breaker where host = :host"
+                " and source in ('', :source) and open_until is not null order by source for update"),
+                {"host": host, "source": self._source}).mappings().all()
+            now = datetime.now(UTC)
+            for row in rows:
                 free = max(row["open_until"], row["probe_until"] or row["open_until"])
                 if free > now:
                     raise HostResting(host, (free - now).total_seconds())
+            if rows:
                 connection.execute(sa.text("update gkopen.breaker set probe_until = :until where host = :host"
-                                           " and source = :source"),
-                                   {"until": now + PROBE, "host": host, "source": source})
-                self._probing = True
+                                           " and source = any(:sources)"),
+                                   {"until": now + PROBE, "host": host, "sources": [row["source"] for row in rows]})
+        self._probing = bool(rows)
 
     def succeeded(self, host: str) -> None:
         """A good answer closes both breakers; nothing is written where none has counted anything."""
