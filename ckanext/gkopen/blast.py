@@ -48,6 +48,14 @@ class Verdict:
     alarms: list[dict[str, Any]] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    """`rows` of what is `public` of a part, whose key the listing has nowhere."""
+
+    public: pa.Table
+    rows: pa.Table
+
+
 def judge(domain: Domain, dataset_id: str, source: str, listed: pa.Table, contents: dict[str, bytes | None],
           changes: list[changesets.Change], *, complete: bool, freeze: bool, grace: bool) -> Verdict:
     """What of a harvest's change-set may go on. Writes the tombstones of the dataset, in the caller's transaction.
@@ -63,7 +71,7 @@ def judge(domain: Domain, dataset_id: str, source: str, listed: pa.Table, conten
         meta=changesets.METADATA)}
     missing = _missing(domain, changes, contents, listed) if complete else {}
     if freeze:
-        gone = sum(table.num_rows for table in missing.values())
+        gone = sum(part.rows.num_rows for part in missing.values())
         known = sum(row["rows"] or 0 for row in public.values())
         if gone > limits.gone_rows and gone * 100 > limits.gone_percent * known:
             verdict.alarms.append({"kind": "gone", "rows": gone, "public": known})
@@ -93,10 +101,10 @@ def buried(datasets: Sequence[str], source: str) -> dict[str, list[dict[str, Any
 
 
 def _missing(domain: Domain, changes: list[changesets.Change], contents: Mapping[str, bytes | None],
-             listed: pa.Table) -> dict[str, pa.Table]:
-    """Part → public rows whose key the listing has nowhere; a row that moved to another part is not missing."""
+             listed: pa.Table) -> dict[str, _Missing]:
+    """By part; a row that moved to another part is not missing."""
     keys: pa.Array | None = None
-    found: dict[str, pa.Table] = {}
+    found: dict[str, _Missing] = {}
     for change in changes:
         if change.part == changesets.METADATA or change.base is None or not change.removed:
             continue
@@ -104,11 +112,11 @@ def _missing(domain: Domain, changes: list[changesets.Change], contents: Mapping
         keys = parts.row_keys(domain, listed) if keys is None else keys
         gone = public.filter(pc.invert(pc.is_in(parts.row_keys(domain, public), value_set=keys)))
         if gone.num_rows:
-            found[change.part] = gone
+            found[change.part] = _Missing(public, gone)
     return found
 
 
-def _bury(domain: Domain, dataset_id: str, source: str, missing: dict[str, pa.Table], verdict: Verdict,
+def _bury(domain: Domain, dataset_id: str, source: str, missing: Mapping[str, _Missing], verdict: Verdict,
           grace_days: int) -> None:
     """Tombstones for what is missing, none for what came back; what is not due stays in the contents."""
     now = datetime.now(UTC)
@@ -117,7 +125,7 @@ def _bury(domain: Domain, dataset_id: str, source: str, missing: dict[str, pa.Ta
         s=source)}
     if not since and not missing:
         return
-    keys = {part: key_texts(domain, table) for part, table in missing.items()}
+    keys = {part: key_texts(domain, each.rows) for part, each in missing.items()}
     there = {key for found in keys.values() for key in found}
     model.execute("delete from gkopen.tombstone where dataset_id = :d and source = :s and not key = any(:keys)",
                   d=dataset_id, s=source, keys=sorted(there))
@@ -127,25 +135,25 @@ def _bury(domain: Domain, dataset_id: str, source: str, missing: dict[str, pa.Ta
     grace = timedelta(days=grace_days)
     for part, found in keys.items():
         due = [since.get(key, now) + grace for key in found]
-        kept = missing[part].filter(pa.array([day > now for day in due]))
-        if not kept.num_rows:
-            continue
-        _keep(domain, part, kept, verdict)
+        kept = missing[part].rows.filter(pa.array([day > now for day in due]))
+        if kept.num_rows:
+            _keep(domain, part, missing[part].public, kept, verdict)
 
 
-def _keep(domain: Domain, part: str, kept: pa.Table, verdict: Verdict) -> None:
-    """Put rows that stay for now back into a part, and compare it again."""
+def _keep(domain: Domain, part: str, public: pa.Table, kept: pa.Table, verdict: Verdict) -> None:
+    """Put rows that stay for now back into a part, and compare it again with what is public."""
     [change] = [change for change in verdict.changes if change.part == part]
     data = verdict.contents[part]
     listed = parts.read_part(domain, data) if data is not None else domain.arrow_schema.empty_table()
-    data = parts.write_part(domain, pa.concat_tables([listed, kept]).combine_chunks())
-    if hashlib.sha256(data).hexdigest() == change.base:
-        del verdict.contents[part]
+    rows = parts.in_key_order(domain, pa.concat_tables([listed, kept]).combine_chunks())
+    data = parts.write_part(domain, rows)
+    new = hashlib.sha256(data).hexdigest()
+    at = verdict.changes.index(change)
+    if new == change.base:
+        del verdict.contents[part], verdict.changes[at]
     else:
         verdict.contents[part] = data
-    again = changesets.change_of(domain, part, change.base, data)
-    at = verdict.changes.index(change)
-    verdict.changes[at:at + 1] = [again] if again else []
+        verdict.changes[at] = changesets.change_between(domain, part, (change.base, public), (new, rows))
 
 
 def key_texts(domain: Domain, table: pa.Table) -> list[str]:
