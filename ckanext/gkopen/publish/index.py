@@ -7,8 +7,8 @@ send a document it is kept: Solr gets all of them in one request. tests/publish/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from types import FunctionType, SimpleNamespace
+from collections.abc import Iterable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,8 +16,13 @@ from ckan import logic
 from ckan import model as ckan_model
 from ckan.lib import search
 from ckan.lib.dictization import model_dictize
+from ckan.lib.plugins import lookup_package_plugin
 from ckan.lib.search.common import make_connection
+from ckan.logic.schema import default_show_package_schema
 from ckan.plugins import IPackageController, IResourceController, PluginImplementations, toolkit
+
+from ckanext.gkopen.publish import validation
+from ckanext.gkopen.publish.validation import borrowed
 
 _RELATIONS = ckan_model.package_relationship_table
 
@@ -44,38 +49,57 @@ def documents(packages: dict[str, Any]) -> list[dict[str, Any]]:
     """The documents that CKAN would send for these packages (id → package)."""
     rows = _Rows(packages)
     kept: list[dict[str, Any]] = []
-    show = _borrowed(logic.package_show_default_and_custom_schemas, get_action=lambda _name: _shown(packages, rows))
-    send = _borrowed(
+    send = borrowed(
         search.PackageSearchIndex.index_package,
         make_connection=lambda: SimpleNamespace(add=lambda docs, commit: kept.extend(docs)),
         model=SimpleNamespace(
             Resource=ckan_model.Resource, PackageRelationship=ckan_model.PackageRelationship,
             Package=SimpleNamespace(get=lambda name: packages.get(name) or ckan_model.Package.get(name))))
-    for package_id in packages:
-        default, custom = show({"ignore_auth": True}, package_id)
+    schema = default_show_package_schema()
+    # Asks for each package whether its name is taken; a package that is shown says nothing of errors.
+    schema["name"] = [validator for validator in schema["name"] if validator.__name__ != "package_name_validator"]
+    for package in packages.values():
+        default, custom = _shown(package, rows, schema)
         send(search.index_for("package"), {**default, "with_custom_schema": custom}, True)
     return kept
 
 
-def _borrowed(function: Any, **names: Any) -> Callable[..., Any]:
-    """CKAN's function, with other things under some of the names of its module."""
-    return FunctionType(function.__code__, {**function.__globals__, **names}, function.__name__, function.__defaults__)
+def _shown(package: Any, rows: _Rows, schema: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """As `package_show_default_and_custom_schemas`: the package by CKAN's own schema, and by that of its type."""
+    context: Any = {"ignore_auth": True, "use_cache": False, "validate": False, "session": ckan_model.Session,
+                    "package": package}
+    told = borrowed(model_dictize.package_dictize, **rows.names(package))(package, context)
+    for plugin in PluginImplementations(IPackageController):
+        plugin.read(package)
+    for plugin in PluginImplementations(IResourceController):
+        for resource in told["resources"]:
+            plugin.before_resource_show(resource)
+    default, _ = validation.validate(told, schema, context)
+    plugin = lookup_package_plugin(told["type"])
+    custom, _ = validation.plugin_validate(plugin, context, told, plugin.show_package_schema(), "package_show")
+    logic.apply_after_dataset_show_plugins(context, custom)
+    return default, custom
 
 
-def _shown(packages: dict[str, Any], rows: _Rows) -> Callable[..., dict[str, Any]]:
-    """package_show as the index asks for it: not validated, and not from the index."""
-    def package_show(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
-        package = packages[data_dict["id"]]
-        context |= {"session": ckan_model.Session, "package": package}
-        told = _borrowed(model_dictize.package_dictize, _execute=rows.of(package))(package, context)
-        for plugin in PluginImplementations(IPackageController):
-            plugin.read(package)
-        for plugin in PluginImplementations(IResourceController):
-            for resource in told["resources"]:
-                plugin.before_resource_show(resource)
-        return told
+class _Unasked:
+    """In the place of a table, its columns and a query of package_dictize, which nobody sends."""
 
-    return package_show
+    def __init__(self, *of: Any) -> None:
+        self.of = of
+        self.c = self
+
+    def __getitem__(self, _name: str) -> _Unasked:
+        return self
+
+    def where(self, *_conditions: Any) -> _Unasked:
+        return self
+
+    def join(self, *_tables: Any) -> _Unasked:
+        return self
+
+
+_TABLES = {name: _Unasked(getattr(ckan_model, name)) for name in (
+    "resource_table", "tag_table", "package_tag_table", "member_table", "group_table", "package_relationship_table")}
 
 
 class _Rows:
@@ -108,11 +132,17 @@ class _Rows:
         for key, row in zip(keys, frozen().columns(*range(len(query.selected_columns) - 1)), strict=True):
             self._found.setdefault((table, key), []).append(row)
 
-    def of(self, package: Any) -> Callable[[Any, Any, Any], Iterable[Any]]:
-        """In the place of `_execute` of model_dictize, while one package is told."""
-        def execute(query: Any, table: Any, _context: Any) -> Iterable[Any]:
-            if table is _RELATIONS:
-                return ckan_model.Session.execute(query) if self._related else ()
-            return self._found.get((table, package.owner_org if table is ckan_model.group_table else package.id), ())
+    def names(self, package: Any) -> dict[str, Any]:
+        """What package_dictize finds under names of its module, while one package is told."""
+        def found(_query: Any, table: Any, _context: Any) -> Iterable[Any]:
+            key = package.owner_org if table.of[0] is ckan_model.group_table else package.id
+            return self._found.get((table.of[0], key), ())
 
-        return execute
+        def found_or_asked(query: Any, table: Any, _context: Any) -> Iterable[Any]:
+            if table is _RELATIONS:
+                return ckan_model.Session.execute(query)
+            return found(query, _Unasked(table), _context)
+
+        if self._related:
+            return {"_execute": found_or_asked}
+        return {"_execute": found, "select": _Unasked, "false": _Unasked, "model": SimpleNamespace(**_TABLES)}

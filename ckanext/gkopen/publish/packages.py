@@ -25,7 +25,7 @@ from ckan.plugins import (
 )
 
 from ckanext.gkopen import model
-from ckanext.gkopen.publish import publisher
+from ckanext.gkopen.publish import publisher, validation
 
 _TABLES: dict[str, Any] = {"package": ckan_model.package_table, "resource": ckan_model.resource_table}
 _COLUMNS = {name: [column.name for column in table.columns] for name, table in _TABLES.items()}
@@ -125,7 +125,7 @@ def _valid(package: dict[str, Any], held: _Held, context: Mapping[str, Any]) -> 
     plugin = lib_plugins.lookup_package_plugin(package["type"])
     action = "package_update" if package["id"] in held.packages else "package_create"
     schema: Any = plugin.update_package_schema() if action == "package_update" else plugin.create_package_schema()
-    data, errors = lib_plugins.plugin_validate(plugin, dict(context), package, _Schema(schema), action)  # type: ignore[arg-type]
+    data, errors = validation.plugin_validate(plugin, dict(context), package, _Schema(schema), action)
     errors = {**errors, **held.objections(package)}
     if errors:
         raise toolkit.ValidationError(errors)

@@ -7,6 +7,7 @@ is folded, cut or joined is done here, with the very functions that the query si
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from .text import fold, heads, parts, pieces, words
@@ -22,6 +23,8 @@ NOTES_FIELDS = ("notes", "notes_en", "matter", "name")
 BREAK = "¦ ¦ ¦"
 #: The sign before the full name of a department that stands in the field gk_body.
 DEPARTMENT = "@"
+#: Texts whose tokens are kept: names of columns and forms, tags and laws stand in many datasets.
+_TEXTS = 1_000
 
 
 def index_document(pkg_dict: dict[str, Any], body_titles: Sequence[str]) -> dict[str, Any]:
@@ -57,50 +60,60 @@ def word_tokens(texts: Iterable[str]) -> list[str]:
 
     A word that also stands for a shorter one is written as both (价格表/价格): Solr puts them at one position.
     """
+    found = [_words_of(text) for text in texts]
+    return [*(token for line, _ in found for token in line), *(token for _, also in found for token in also)]
+
+
+@lru_cache(_TEXTS)
+def _words_of(text: str) -> tuple[list[str], list[str]]:
     line: list[str] = []
     also: list[str] = []
-    for text in texts:
-        for piece in pieces(fold(text)):
-            if piece.kind == "han":
-                for word in words(piece.text):
-                    line += ["/".join([part, *heads(part)]) for part in parts(word)]
-            elif piece.kind == "document":
-                also += [*piece.tokens, f"{piece.tokens[-1].split('〕')[1]}号"]
-            elif piece.kind == "stop":
-                line.append(BREAK)
-            else:
-                line.append(piece.tokens[0])
-                also += piece.tokens[1:]
-        line.append(BREAK)
-    return [*line, *also]
+    for piece in pieces(fold(text)):
+        if piece.kind == "han":
+            for word in words(piece.text):
+                line += ["/".join([part, *heads(part)]) for part in parts(word)]
+        elif piece.kind == "document":
+            also += [*piece.tokens, f"{piece.tokens[-1].split('〕')[1]}号"]
+        elif piece.kind == "stop":
+            line.append(BREAK)
+        else:
+            line.append(piece.tokens[0])
+            also += piece.tokens[1:]
+    return [*line, BREAK], also
 
 
 def department_tokens(bodies: Iterable[str]) -> list[str]:
     """@full name of every department that the titles name, by whichever of its names, the longest names first."""
+    return list(dict.fromkeys(token for body in bodies for token in _departments_of(body)))
+
+
+@lru_cache(_TEXTS)
+def _departments_of(body: str) -> list[str]:
     departments = vocabulary().departments
-    found: list[str] = []
-    for body in map(fold, bodies):
-        at = 0
-        while at < len(body):
-            name = next((body[at:end] for end in range(len(body), at + 1, -1) if body[at:end] in departments), None)
-            found += [DEPARTMENT + full for full in departments.get(name or "", ())]
-            at += len(name or " ")
-    return list(dict.fromkeys(found))
+    body, found, at = fold(body), [], 0
+    while at < len(body):
+        name = next((body[at:end] for end in range(len(body), at + 1, -1) if body[at:end] in departments), None)
+        found += [DEPARTMENT + full for full in departments.get(name or "", ())]
+        at += len(name or " ")
+    return found
 
 
 def unit_tokens(texts: Iterable[str], cut: Callable[[str], list[str]]) -> list[str]:
     """Marked units of the texts; ``cut`` makes them of a run of Chinese characters."""
+    return [token for text in texts for token in _units_of(text, cut)]
+
+
+@lru_cache(3 * _TEXTS)
+def _units_of(text: str, cut: Callable[[str], list[str]]) -> list[str]:
     line: list[str] = []
-    for text in texts:
-        for piece in pieces(fold(text)):
-            if piece.kind == "han":
-                line += cut(piece.text)
-            elif piece.kind in ("latin", "number"):
-                line.append(f"^{piece.tokens[0]}$")
-            else:
-                line.append(BREAK)
-        line.append(BREAK)
-    return line
+    for piece in pieces(fold(text)):
+        if piece.kind == "han":
+            line += cut(piece.text)
+        elif piece.kind in ("latin", "number"):
+            line.append(f"^{piece.tokens[0]}$")
+        else:
+            line.append(BREAK)
+    return [*line, BREAK]
 
 
 def _fields(pkg_dict: dict[str, Any], keys: Sequence[str]) -> list[str]:
