@@ -55,16 +55,14 @@ def documents(packages: dict[str, Any]) -> list[dict[str, Any]]:
         model=SimpleNamespace(
             Resource=ckan_model.Resource, PackageRelationship=ckan_model.PackageRelationship,
             Package=SimpleNamespace(get=lambda name: packages.get(name) or ckan_model.Package.get(name))))
-    schema = default_show_package_schema()
-    # Asks for each package whether its name is taken; a package that is shown says nothing of errors.
-    schema["name"] = [validator for validator in schema["name"] if validator.__name__ != "package_name_validator"]
+    schemas = _Schemas()
     for package in packages.values():
-        default, custom = _shown(package, rows, schema)
+        default, custom = _shown(package, rows, schemas)
         send(search.index_for("package"), {**default, "with_custom_schema": custom}, True)
     return kept
 
 
-def _shown(package: Any, rows: _Rows, schema: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _shown(package: Any, rows: _Rows, schemas: _Schemas) -> tuple[dict[str, Any], dict[str, Any]]:
     """As `package_show_default_and_custom_schemas`: the package by CKAN's own schema, and by that of its type."""
     context: Any = {"ignore_auth": True, "use_cache": False, "validate": False, "session": ckan_model.Session,
                     "package": package}
@@ -74,11 +72,28 @@ def _shown(package: Any, rows: _Rows, schema: dict[str, Any]) -> tuple[dict[str,
     for plugin in PluginImplementations(IResourceController):
         for resource in told["resources"]:
             plugin.before_resource_show(resource)
-    default, _ = validation.validate(told, schema, context)
-    plugin = lookup_package_plugin(told["type"])
-    custom, _ = validation.plugin_validate(plugin, context, told, plugin.show_package_schema(), "package_show")
+    default, _ = validation.convert(told, schemas.default, context)
+    form = lookup_package_plugin(told["type"])
+    custom, _ = validation.plugin_validate(form, context, told, schemas.of(form), "package_show", validation.convert)
     logic.apply_after_dataset_show_plugins(context, custom)
     return default, custom
+
+
+class _Schemas:
+    """What packages are shown by; it says nothing of errors."""
+
+    def __init__(self) -> None:
+        self.default = validation.wordless(default_show_package_schema())
+        # Asks for each package whether its name is taken.
+        self.default["name"] = [one for one in self.default["name"] if one.__name__ != "package_name_validator"]
+        self._of: dict[Any, dict[str, Any]] = {}
+
+    def of(self, form: Any) -> dict[str, Any]:
+        """For one package: ckanext-scheming puts its fields into it, and into that of the resources."""
+        if form not in self._of:
+            self._of[form] = validation.wordless(form.show_package_schema())
+        return {name: dict(validators) if isinstance(validators, dict) else validators
+                for name, validators in self._of[form].items()}
 
 
 class _Unasked:

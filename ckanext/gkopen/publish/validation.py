@@ -21,6 +21,7 @@ Path = tuple[str, ...]
 Key = tuple[Any, ...]
 """Of a value in flat data: `('resources', 0, 'url')`."""
 Flat = dict[Key, Any]
+Validate = Callable[[dict[str, Any], dict[str, Any], Any], tuple[dict[str, Any], dict[str, Any]]]
 
 _JUNK: Key = ("__junk",)
 _SHAPES = 256
@@ -44,7 +45,7 @@ class _Shape:
     keys: tuple[Key, ...]
     runs: tuple[tuple[Key, Path], ...]
     apart: dict[Key, Key]
-    barred: tuple[Key, ...]
+    barred: frozenset[Key]
     missing: tuple[Key, ...]
 
 
@@ -65,8 +66,8 @@ def _shape(paths: frozenset[Path], keys: frozenset[Key]) -> _Shape:
                              for name in ("__before", "__extras", "__after"))
     plain = [key for key in ordered if not key[-1].startswith("__")]
     runs = [*before, *plain, *extras, *reversed(after), *(key for key in ordered if key == _JUNK)]
-    return _Shape(ordered, tuple((key, key[::2]) for key in runs), apart, tuple(key for key in apart if key[::2] in begun),
-                  tuple(key for key in plain if key not in keys))
+    return _Shape(ordered, tuple((key, key[::2]) for key in runs), apart,
+                  frozenset(key for key in apart if key[::2] in begun), tuple(key for key in plain if key not in keys))
 
 
 @lru_cache(_SHAPES)
@@ -74,8 +75,8 @@ def _ordered(keys: frozenset[Key]) -> tuple[Key, ...]:
     return tuple(sorted(keys, key=navl.flattened_order_key))
 
 
-def _validate(data: Flat, schema: dict[str, Any], context: Any) -> tuple[Flat, dict[Key, list[str]]]:
-    """In the place of `_validate` of navl. No errors at all where there are none, and not an empty list a key."""
+def _checked(data: Flat, schema: dict[str, Any], context: Any) -> tuple[Flat, dict[Key, list[str]]]:
+    """In the place of `_validate` of navl."""
     flat = navl.flatten_schema(schema)
     if not all(isinstance(validators, list) for validators in flat.values()):
         return navl._validate(data, schema, context)
@@ -98,7 +99,12 @@ def _validate(data: Flat, schema: dict[str, Any], context: Any) -> tuple[Flat, d
                 errors[key].append(invalid.error)
             except navl.StopOnError:
                 break
+    # Not an empty list a key, which would be sorted and dropped again.
     return converted, errors if any(errors.values()) else {}
+
+
+def _converted(data: Flat, schema: dict[str, Any], context: Any) -> tuple[Flat, dict[Key, list[str]]]:
+    return _checked(data, schema, context)[0], {}
 
 
 def _arguments(validator: Any) -> int | None:
@@ -110,12 +116,11 @@ def _arguments(validator: Any) -> int | None:
 
 def _augmented(data: Flat, shape: _Shape) -> Flat:
     """In the place of `augment_data` of navl."""
-    for key in shape.barred:
-        if data[key] != []:
-            raise navl.DataError(f"Only lists of dicts can be placed against subschema {key}, not {type(data[key])}")
     apart: dict[Key, Flat] = {}
     for key, value in data.items():
         if (place := shape.apart.get(key)) is not None:
+            if key in shape.barred and value != []:
+                raise navl.DataError(f"Only lists of dicts can be placed against subschema {key}, not {type(value)}")
             apart.setdefault(place, {})[key if place == _JUNK else key[-1]] = value
     converted = data | apart
     for key in shape.apart:
@@ -128,13 +133,23 @@ def _sorted(keys: Iterable[Key], key: Any) -> tuple[Key, ...]:
     return _ordered(frozenset(keys))
 
 
-validate = borrowed(navl.validate, _validate=_validate, unflatten=borrowed(navl.unflatten, sorted=_sorted))
+_unflatten = borrowed(navl.unflatten, sorted=_sorted)
+validate = borrowed(navl.validate, _validate=_checked, unflatten=_unflatten)
 """As `ckan.plugins.toolkit.navl_validate`: (data, schema, context) → data, errors."""
+convert = borrowed(navl.validate, _validate=_converted, unflatten=_unflatten)
+"""The same for who does not ask what is wrong: (data, schema, context) → data, {}."""
+
+
+def wordless(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema for `convert`: its validators translate no message that nobody reads."""
+    return {name: wordless(validators) if isinstance(validators, dict) else [
+        borrowed(one, _=str) if isinstance(one, FunctionType) and one.__closure__ is None else one
+        for one in validators] for name, validators in schema.items()}
 
 
 def plugin_validate(plugin: Any, context: Any, data: dict[str, Any], schema: dict[str, Any],
-                    action: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """As `ckan.lib.plugins.plugin_validate`; the method of ckanext-scheming's plugin ends with the `validate` of here."""
+                    action: str, validate: Validate = validate) -> tuple[dict[str, Any], dict[str, Any]]:
+    """As `ckan.lib.plugins.plugin_validate`; the method of ckanext-scheming's plugin ends with this `validate`."""
     method: Any = getattr(type(plugin), "validate", None)
     if "navl_validate" in getattr(method, "__globals__", ()) and method.__closure__ is None:
         return borrowed(method, navl_validate=validate)(plugin, context, data, schema, action)
