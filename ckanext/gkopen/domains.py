@@ -257,7 +257,7 @@ _directory: Path | None = None
 def configure(directory: str | Path | None) -> None:
     """Set the folder of a city's own domains (the setting `ckanext.gkopen.domains_dir`)."""
     global _directory  # noqa: PLW0603 one process serves one site
-    _directory = Path(directory) if directory else None
+    _directory = Path(directory).resolve() if directory else None
 
 
 def domains(directory: str | Path | None = None) -> Mapping[str, Domain]:
@@ -269,7 +269,9 @@ def domains(directory: str | Path | None = None) -> Mapping[str, Domain]:
 
 
 def _folder(directory: str | Path | None) -> Path | None:
-    found = directory or _directory or os.environ.get("GKOPEN_DOMAINS_DIR")
+    if not directory and _directory is not None:
+        return _directory                                # without asking the file system each time
+    found = directory or os.environ.get("GKOPEN_DOMAINS_DIR")
     return Path(found).resolve() if found else None
 
 

@@ -27,7 +27,9 @@ def one(sql: str, **params: Any) -> dict[str, Any] | None:
 
 
 def every(sql: str, **params: Any) -> list[dict[str, Any]]:
-    return [dict(row) for row in execute(sql, **params).mappings()]
+    result = execute(sql, **params)
+    names = tuple(result.keys())
+    return [dict(zip(names, row, strict=True)) for row in result]
 
 
 def value(sql: str, **params: Any) -> Any:
