@@ -20,7 +20,8 @@ from ckanext.gkopen.domains import Text
 from ckanext.gkopen.embedded.screen import Screen
 from ckanext.gkopen.publish.forms.content import Content, PartRows
 from ckanext.gkopen.publish.forms.make import FORMS, make
-from ckanext.gkopen.publish.forms.streams import IDENTITY, chunks
+from ckanext.gkopen.publish.forms.spool import Spool
+from ckanext.gkopen.publish.forms.streams import chunks
 
 PEER_ROWS = 20_000
 """The other programs write these; their time is that of all rows in proportion."""
@@ -42,8 +43,7 @@ class _Kept:
         self.made, self.pieces = made, made.pieces
 
     def read(self, coding: str, offset: int, length: int) -> Any:
-        path = self.made.variants.get(coding, self.made.path) if coding != IDENTITY else self.made.path
-        with path.open("rb") as file:
+        with self.made.variants.get(coding, self.made.file).open() as file:
             file.seek(offset)
             yield from chunks(file.read, length)
 
@@ -94,7 +94,7 @@ def _check(content: Table, made: Mapping[str, Any]) -> None:
     """Every form has every row, and another program's reader agrees about the workbook."""
     for form in FORMS:
         must_equal(f"rows of {form}", made[form].rows, content.rows)
-    sheet = CalamineWorkbook.from_path(str(made["xlsx"].path)).get_sheet_by_name("数据")
+    sheet = CalamineWorkbook.from_filelike(made["xlsx"].file.open()).get_sheet_by_name("数据")
     must_equal("rows of the workbook", sheet.height, content.rows + 1)
 
 
@@ -105,7 +105,7 @@ def workbook_alone(content: Table, rounds: int, folder: Path, screen: Screen) ->
     described = content_of(content)
 
     def work() -> None:
-        workbook = Workbook(described, _empty(folder))
+        workbook = Workbook(described, content.rows, _empty(folder))
         for part in described.parts:
             data, rows = part.load(), 0
             workbook.begin(part, data)
@@ -113,8 +113,9 @@ def workbook_alone(content: Table, rounds: int, folder: Path, screen: Screen) ->
                 workbook.write(batch)
                 rows += len(batch)
             workbook.end(part.key, rows)
-        with (folder / "one.xlsx").open("wb") as out:
-            workbook.finish(out)
+        out = Spool(folder / "one.xlsx")
+        workbook.finish(out)
+        out.close()
 
     def check(name: str, rows: int) -> None:
         sheet = CalamineWorkbook.from_path(str(folder / name)).get_sheet_by_name("数据")

@@ -27,7 +27,7 @@ import pytest
 from python_calamine import CalamineWorkbook
 
 from ckanext.gkopen.domains import Text
-from ckanext.gkopen.publish.forms import make, parquet, streams, xlsx
+from ckanext.gkopen.publish.forms import make, parquet, spool, streams, xlsx
 from ckanext.gkopen.publish.forms.content import Content, PartRows
 
 from .sample import FIELDS, Row, canonical, domain, row
@@ -65,7 +65,7 @@ def made(tmp_path: Path) -> Made:
     """(form, rows) → the bytes of the file."""
     def make_one(form: str, rows: Sequence[Row] = ROWS) -> bytes:
         with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
-            return make.make(described({"2024-05": canonical(rows)}), Path(folder), {})[form].path.read_bytes()
+            return make.make(described({"2024-05": canonical(rows)}), Path(folder), {})[form].file.read_bytes()
 
     return make_one
 
@@ -76,15 +76,15 @@ def test_parts_stand_behind_each_other_as_they_were_approved(tmp_path: Path) -> 
     (tmp_path / "one").mkdir()
     joined = make.make(described(parts), tmp_path, {})
     assert joined["csv"].rows == 9
-    assert joined["csv"].path.read_bytes() == parts["2024-05"] + parts["2024-06"].split(b"\n", 1)[1]
+    assert joined["csv"].file.read_bytes() == parts["2024-05"] + parts["2024-06"].split(b"\n", 1)[1]
     single = make.make(described({"whole": canonical(ROWS)}), tmp_path / "one", {})
-    assert single["csv"].path.read_bytes() == canonical(ROWS)
-    bulk = make.make(described(parts, whole=True), tmp_path / "whole", {})["csv"].path.read_text("utf-8")
+    assert single["csv"].file.read_bytes() == canonical(ROWS)
+    bulk = make.make(described(parts, whole=True), tmp_path / "whole", {})["csv"].file.read_bytes().decode()
     header, *lines = csv.reader(io.StringIO(bulk, newline=""))
     assert header == ["dataset_id", "part", "publisher", *NAMES]
     assert [(line[0], line[1], line[2]) for line in lines] == [("d-1", "2024-05", "财政局")] * 6 + [
         ("d-1", "2024-06", "财政局")] * 3
-    plain = csv.reader(io.StringIO(joined["csv"].path.read_text("utf-8"), newline=""))
+    plain = csv.reader(io.StringIO(joined["csv"].file.read_bytes().decode(), newline=""))
     assert [line[3:] for line in lines] == list(plain)[1:]
 
 
@@ -199,11 +199,48 @@ def test_row_groups_do_not_depend_on_the_parts(monkeypatch: pytest.MonkeyPatch, 
     for number, cut in enumerate((0, 3, 7)):
         (tmp_path / str(number)).mkdir()
         parts = {"a": canonical(rows[:cut]), "b": canonical(rows[cut:])}
-        path = make.make(described(parts), tmp_path / str(number), {})["parquet"].path
-        file = pq.ParquetFile(path)
+        data = make.make(described(parts), tmp_path / str(number), {})["parquet"].file.read_bytes()
+        file = pq.ParquetFile(io.BytesIO(data))
         assert [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)] == [4, 4, 3]
-        found.append(path.read_bytes())
+        found.append(data)
     assert len(set(found)) == 1
+
+
+@pytest.mark.parametrize("limit", [1 << 20, 1500])
+def test_tables_that_are_made_together_have_the_bytes_of_each_alone(
+        limit: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Long numbers, formulas, line breaks and empty columns of one table say nothing about its neighbours."""
+    monkeypatch.setattr(make, "FEW_BYTES", limit)
+    few = [row(f"N{n}", project_name="项目", award_amount="1.00", published_on="2024-05-01") for n in range(3)]
+    tables = [described({"2024-05": canonical(rows)}, name=f"t-{number}", title=Text(f"表{number}", f"Table {number}"))
+              for number, rows in enumerate((few, ROWS[:3], ROWS[3:20], few[:1], ROWS[20:], few))]
+    assert all(map(make.may_go_together, tables))
+    count = 0
+    for content, together in zip(tables, make.make_together(tables, tmp_path), strict=True):
+        alone = make.make(content, tmp_path, {})
+        for form in make.FORMS:
+            assert (together[form].sha256, together[form].rows) == (alone[form].sha256, alone[form].rows), form
+            assert together[form].pieces == alone[form].pieces
+            assert together[form].file.read_bytes() == alone[form].file.read_bytes()
+            for coding, file in alone[form].variants.items():
+                assert together[form].variants[coding].read_bytes() == file.read_bytes()
+        count += alone["csv"].rows
+    assert count == len(ROWS) + 7
+    assert not make.may_go_together(described({"2024-05": canonical([])}))
+    assert not make.may_go_together(described({"1": canonical(few), "2": canonical(few)}))
+
+
+@pytest.mark.parametrize("small", [spool.SMALL, 100])
+def test_a_file_is_the_same_in_memory_and_on_the_disk(
+        small: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(spool, "SMALL", small)
+    made = make.make(described({"2024-05": canonical(ROWS)}), tmp_path, {})
+    for one in made.values():
+        assert one.sha256 == hashlib.sha256(one.file.read_bytes()).hexdigest()
+        assert one.file.size == len(one.file.read_bytes())
+        assert (one.file.held is None) == one.file.path.exists() == (small == 100)
+    assert made["csv"].file.read_bytes() == canonical(ROWS)
+    assert made["csv"].file.at_path().read_bytes() == canonical(ROWS)
 
 
 def money(number: int, seed: int) -> list[str]:
@@ -231,13 +268,14 @@ def test_money_is_digit_equal_in_every_form(number: int, tmp_path: Path) -> None
     made = make.make(described({"whole": data}), tmp_path, {})
     wanted, total = [Decimal(amount) for amount in amounts], sum(map(Decimal, amounts))
 
-    assert made["csv"].path.read_bytes() == data
-    with made["jsonl"].path.open(encoding="utf-8") as file:
-        spelt = [re.search(r'"award_amount":([^,]*),', line)[1] for line in file]  # type: ignore[index]
+    assert made["csv"].file.read_bytes() == data
+    with made["jsonl"].file.open() as file:
+        spelt = [re.search(r'"award_amount":([^,]*),', line.decode())[1] for line in file]  # type: ignore[index]
     assert spelt == amounts
-    with made["excel.csv"].path.open(encoding="utf-8-sig", newline="") as file:
-        assert [line[5].lstrip("'") for line in list(csv.reader(file))[1:]] == amounts
-    found = pq.read_table(made["parquet"].path, columns=["award_amount"])["award_amount"].to_pylist()
+    with made["excel.csv"].file.open() as file:
+        lines = csv.reader(io.TextIOWrapper(file, "utf-8-sig", newline=""))
+        assert [line[5].lstrip("'") for line in list(lines)[1:]] == amounts
+    found = pq.read_table(made["parquet"].file.open(), columns=["award_amount"])["award_amount"].to_pylist()
     assert found == wanted
     assert sum(found) == total
 

@@ -166,11 +166,11 @@ def matches(column: pa.Array, pattern: str) -> np.ndarray:
 
 def empty(column: pa.Array) -> np.ndarray:
     """Mask of cells without text; null is none of them."""
-    blank = _lengths(column) == 0
+    blank = lengths(column) == 0
     return blank & as_mask(pc.is_valid(column)) if column.null_count else blank
 
 
-def _lengths(column: pa.Array) -> np.ndarray:
+def lengths(column: pa.Array) -> np.ndarray:
     """Bytes of each cell; 0 of a null."""
     offsets = column.buffers()[1]
     if not len(column) or offsets is None:

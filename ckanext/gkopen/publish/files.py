@@ -23,14 +23,14 @@ from ckanext.gkopen import blobs, changesets, ids, model
 from ckanext.gkopen.domains import Domain, Text
 from ckanext.gkopen.publish import behind, served, store
 from ckanext.gkopen.publish.forms.content import Content, PartRows, neighbours, together
-from ckanext.gkopen.publish.forms.make import FORMS, Made, make
+from ckanext.gkopen.publish.forms.make import FORMS, Made, make, make_together, may_go_together
 from ckanext.gkopen.publish.forms.streams import IDENTITY, MADE_BY, Damaged, Piece, chunks
 from ckanext.gkopen.publish.table_sql import lock_key
 
 log = logging.getLogger(__name__)
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
-FORMAT = 1
+FORMAT = 2
 """Raised with every change of a form: files of another number are not copied from."""
 
 
@@ -183,7 +183,7 @@ def _make_all(tables: Sequence[_Table]) -> list[PublishedFile]:
         return _publish([
             _Stored.of(made, f"{table.address}.{form}", form, FORMS[form], table.content.domain.name,
                        table.dataset_id, table.seq, by)
-            for table in tables for form, made in _made(table, folder, kept[table.address]).items()])
+            for table, files in _made_all(tables, folder, kept) for form, made in files.items()])
 
 
 def publish_package(made: Made, address: str, form: str, media_type: str, domain: str) -> PublishedFile:
@@ -224,12 +224,11 @@ class _Stored(NamedTuple):
     def of(cls, made: Made, address: str, form: str, media_type: str, domain: str, dataset_id: str | None, seq: int,
            by: str) -> _Stored:
         """Takes the bytes over."""
-        size = made.path.stat().st_size
-        variants = {coding: path.stat().st_size for coding, path in made.variants.items()}
-        for coding, path in {IDENTITY: made.path, **made.variants}.items():
-            store.put(path, made.sha256, coding, media_type)
+        variants = {coding: file.size for coding, file in made.variants.items()}
+        for coding, file in {IDENTITY: made.file, **made.variants}.items():
+            store.put(file, made.sha256, coding, media_type)
         layout = model.dump({"by": by, "pieces": {key: piece.as_json() for key, piece in made.pieces.items()}})
-        return cls(address, dataset_id, domain, form, made.sha256, size, media_type, made.rows, seq,
+        return cls(address, dataset_id, domain, form, made.sha256, made.file.size, media_type, made.rows, seq,
                    model.dump(variants), layout if made.pieces else None)
 
 
@@ -268,6 +267,19 @@ def _show(rows: Sequence[Mapping[str, Any]]) -> None:
         if row["address"] not in withheld:
             served.show(row["address"], row["sha256"], row["variants"], row["updated_at"].timestamp())
     served.hide(behind.files(rows))
+
+
+def _made_all(tables: Sequence[_Table], folder: Path, kept: Mapping[str, Sequence[Mapping[str, Any]]]
+              ) -> Iterator[tuple[_Table, dict[str, Made]]]:
+    """The forms of each table, which are taken before the next one's are made: small tables together."""
+    small: list[_Table] = []
+    for table in tables:
+        content, published = table.content, kept[table.address]
+        if may_go_together(content) and not any(content.parts[0].key in row["pieces"] for row in published):
+            small.append(table)
+        else:
+            yield table, _made(table, folder, published)
+    yield from zip(small, make_together([table.content for table in small], folder), strict=True)
 
 
 def _made(table: _Table, folder: Path, published: Sequence[Mapping[str, Any]]) -> dict[str, Made]:

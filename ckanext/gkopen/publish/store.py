@@ -1,6 +1,6 @@
 """The bytes of published files, by the sha256 of what is in them, in CKAN's file storage `gkopen_public`.
 
-A local folder (`ckan:fs`) takes a file over by renaming it; an object store (`gkopen:s3`) has it sent. Compressed
+A local folder (`ckan:fs`) takes a large file over by renaming it; an object store (`gkopen:s3`) has it sent. Compressed
 variants lie beside the file, under its sha256 and `.gz` or `.zst`.
 """
 
@@ -19,6 +19,7 @@ from ckan.lib import files as storages
 from ckan.lib.files.default import FsStorage
 
 from ckanext.gkopen import blobs
+from ckanext.gkopen.publish.forms.spool import Spool
 from ckanext.gkopen.publish.forms.streams import IDENTITY, SUFFIX
 
 STORAGE = "gkopen_public"
@@ -65,19 +66,40 @@ def _being_made(folder: Path) -> bool:
     return False
 
 
-def put(path: Path, sha256: str, coding: str, media_type: str) -> None:
+def put(made: Spool, sha256: str, coding: str, media_type: str) -> None:
     """Takes the file over. Bytes that are there whole are left alone: somebody may be reading them."""
-    storage, size = storages.get_storage(STORAGE), path.stat().st_size
+    storage, size = storages.get_storage(STORAGE), made.size
     place = storage.prepare_location(location(sha256, coding))
+    if (folder := local_folder()) is not None:
+        _put_locally(made, folder / place, size)
+        return
     if storage.exists(storages.FileData(place, size=size)) and storage.size(place) == size:
         return
-    if (folder := local_folder()) is not None:
-        target = folder / place
-        target.parent.mkdir(parents=True, exist_ok=True)
-        path.replace(target)
-        return
-    with path.open("rb") as source:
+    with made.open() as source:
         storage.upload(place, storages.Upload(source, PurePosixPath(place).name, size, media_type))
+
+
+def _put_locally(made: Spool, target: Path, size: int) -> None:
+    """A small file is written where it is to lie, if nothing is there. Half a file, which a crash has left or another
+    maker is writing just now, is replaced in one step, as a large file comes to its place."""
+    if made.held is not None and _is_new(target, made.held):
+        return
+    if target.exists() and target.stat().st_size == size:
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    made.at_path().replace(target)
+
+
+def _is_new(target: Path, data: memoryview) -> bool:
+    """Writes the file unless there is one; whether it is whole now."""
+    try:
+        with target.open("xb", buffering=0) as file:
+            return file.write(data) == len(data)
+    except FileNotFoundError:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return _is_new(target, data)
+    except FileExistsError:
+        return False
 
 
 def open_file(sha256: str, coding: str, size: int) -> BinaryIO:

@@ -84,7 +84,9 @@ class PartRows:
             return self.rows
         data = self.load()
         # A quoted cell may hold line breaks; without a quote there is none.
-        return data.count(b"\n") - 1 if b'"' not in data else sum(len(batch) for batch in self.batches(data))
+        if b'"' not in data:
+            return data.count(b"\n") - 1
+        return len(records(data)) - 1 if len(data) <= FEW_BYTES else sum(len(batch) for batch in self.batches(data))
 
     def lines(self, data: bytes) -> memoryview | None:
         """The rows in the spelling of the canonical CSV, where that is what the file shows of them."""

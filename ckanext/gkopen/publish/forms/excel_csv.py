@@ -7,17 +7,13 @@ negative ones too, as long as Excel can hold all their digits. Whoever needs the
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pacsv
 
-from ckanext.gkopen.domains import Domain
-from ckanext.gkopen.normalise.cells import text_bytes
-from ckanext.gkopen.normalise.kept import once
-from ckanext.gkopen.publish.forms.content import Column, Content, columns
+from ckanext.gkopen.normalise.cells import any_byte, text_bytes
+from ckanext.gkopen.publish.forms.content import Column
+from ckanext.gkopen.publish.forms.lines import between, joined, text_of
 
 BOM = "\ufeff".encode()
 NEGATIVE_NUMBER = r"^-(0|[1-9][0-9]*)(\.[0-9]+)?$"
@@ -36,28 +32,21 @@ _SUSPECT[[*range(0x21), *b"=+-@(0123456789", 0xE3, 0xEF]] = True
 """First bytes of what `COMES_ALIVE` and `CHANGES` find: U+3000 is E3 80 80, U+FEFF and the full-width signs EF ..."""
 
 
-def head(content: Content) -> bytes:
-    return _heads(content.domain)[content.whole]
+def head(columns: list[Column]) -> bytes:
+    return BOM + text_of(_lines([pa.array([column.heading]) for column in columns]))
 
 
-@once
-def _heads(domain: Domain) -> dict[bool, bytes]:
-    both = {whole: columns(domain, whole=whole) for whole in (False, True)}
-    return {whole: BOM + _written(pa.table([pa.array([column.heading]) for column in listed],
-                                           names=[column.name for column in listed]))
-            for whole, listed in both.items()}
+def rows(columns: list[Column], batch: pa.RecordBatch) -> pa.Array:
+    return _lines([guard(batch.column(position), column) for position, column in enumerate(columns)])
 
 
-def rows(of: list[Column], batch: pa.RecordBatch) -> bytes:
-    guarded = [guard(batch.column(i), column) for i, column in enumerate(of)]
-    return _written(pa.table(guarded, names=[column.name for column in of]))
-
-
-def _written(table: pa.Table) -> bytes:
-    out = io.BytesIO()
-    # Every cell is quoted: where the system's list separator is a semicolon, none inside a cell may split it.
-    pacsv.write_csv(table, out, pacsv.WriteOptions(include_header=False, quoting_style="all_valid"))
-    return out.getvalue()
+def _lines(columns: list[pa.Array]) -> pa.Array:
+    """Every cell is quoted: where the system's list separator is a semicolon, none inside a cell may split it."""
+    pieces: list[pa.Array | str] = []
+    for cells in columns:
+        doubled = pc.replace_substring(cells, '"', '""') if any_byte(cells, b'"') else cells
+        pieces += [*between('"', doubled, '"', ""), ","]
+    return joined([*pieces[:-1], "\n"])
 
 
 def guard(cells: pa.Array, column: Column) -> pa.Array:

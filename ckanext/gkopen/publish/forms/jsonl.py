@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ckanext.gkopen.normalise.cells import any_byte
-from ckanext.gkopen.publish.forms.content import Column, Content
+from ckanext.gkopen.publish.forms.content import Column
 from ckanext.gkopen.publish.forms.lines import between, joined
 
 ESCAPES = [("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"), ("\b", "\\b"), ("\f", "\\f")]
@@ -20,11 +20,11 @@ _ESCAPED = bytes([*range(32), *b'"\\'])
 OTHER_CONTROLS = [chr(code) for code in range(32) if chr(code) not in "\n\r\t\b\f"]
 
 
-def head(content: Content) -> bytes:
+def head(columns: list[Column]) -> bytes:
     return b""
 
 
-def rows(columns: list[Column], batch: pa.RecordBatch) -> memoryview:
+def rows(columns: list[Column], batch: pa.RecordBatch) -> pa.Array:
     pieces: list[pa.Array | str] = []
     for position, column in enumerate(columns):
         pieces.append(f"{'{' if position == 0 else ','}{json.dumps(column.name)}:")

@@ -8,9 +8,13 @@ import pyarrow.compute as pc
 from ckanext.gkopen.normalise.cells import any_byte
 
 
-def joined(pieces: list[pa.Array | str]) -> memoryview:
-    """Row by row, all pieces behind each other, as bytes. At least one piece is an array, and none has a null."""
-    rows = pc.binary_join_element_wise(*_merged(pieces), "")
+def joined(pieces: list[pa.Array | str]) -> pa.Array:
+    """A text a row: all pieces behind each other. At least one piece is an array, and none has a null."""
+    return pc.binary_join_element_wise(*_merged(pieces), "")
+
+
+def text_of(rows: pa.Array) -> memoryview:
+    """The texts behind each other, as bytes."""
     if not len(rows):
         return memoryview(b"")
     # The texts of an Arrow array lie behind each other in one buffer.
@@ -39,7 +43,7 @@ def between(before: str, cells: pa.Array, after: str, otherwise: str) -> list[pa
     return [pc.fill_null(pc.binary_join_element_wise(before, cells, after, ""), otherwise)]
 
 
-def csv_lines(batch: pa.RecordBatch) -> memoryview:
+def csv_lines(batch: pa.RecordBatch) -> pa.Array:
     """The rows in the spelling of the canonical CSV: quotes only where a cell needs them. Arrow quotes every text."""
     pieces: list[pa.Array | str] = []
     for column in batch.columns:

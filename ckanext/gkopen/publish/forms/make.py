@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import ModuleType
+from typing import Any, cast
 
 import pyarrow as pa
 
-from ckanext.gkopen.publish.forms import excel_csv, jsonl, package_zip, plain_csv
-from ckanext.gkopen.publish.forms.content import FEW_BYTES, Content, PartRows
+from ckanext.gkopen.domains import Domain
+from ckanext.gkopen.normalise.kept import once
+from ckanext.gkopen.publish.forms import excel_csv, jsonl, package_zip, parquet, plain_csv, xlsx
+from ckanext.gkopen.publish.forms.content import FEW_BYTES, Content, PartRows, columns
+from ckanext.gkopen.publish.forms.lines import text_of
 from ckanext.gkopen.publish.forms.parquet import Parquet
-from ckanext.gkopen.publish.forms.streams import GZIP, IDENTITY, ZSTD, Kept, Piece, Stream
+from ckanext.gkopen.publish.forms.spool import Spool
+from ckanext.gkopen.publish.forms.streams import GZIP, IDENTITY, ZSTD, Kept, Packed, Piece, Stream
 from ckanext.gkopen.publish.forms.xlsx import Workbook
 
 FORMS: dict[str, str] = {
@@ -36,24 +42,21 @@ LINES: dict[str, ModuleType] = {"csv": plain_csv, "excel.csv": excel_csv, "jsonl
 class Made:
     """A finished file. `variants`: content coding → the same, compressed; `pieces`: what the next one may copy."""
 
-    path: Path
+    file: Spool
     sha256: str
     rows: int
-    variants: Mapping[str, Path] = field(default_factory=dict)
+    variants: Mapping[str, Spool] = field(default_factory=dict)
     pieces: Mapping[str, Piece] = field(default_factory=dict)
 
 
 class _Lines:
     """One form of text that grows part by part."""
 
-    def __init__(self, form: ModuleType, content: Content, path: Path, kept: Kept | None) -> None:
-        self.form, self.columns, self.kept = form, content.columns, kept
-        self.stream = Stream(path, (IDENTITY, GZIP, ZSTD))
+    def __init__(self, name: str, content: Content, folder: Path, kept: Kept | None) -> None:
+        self.form, self.columns, self.kept = LINES[name], content.columns, kept
+        self.stream = Stream(folder / name, (IDENTITY, GZIP, ZSTD))
         self._done = False
-        self.stream.begin()
-        if head := form.head(content):
-            self.stream.write(head)
-        self.stream.end()
+        self.stream.add(_heads(content.domain)[content.whole, name])
 
     def has(self, key: str) -> bool:
         return self.kept is not None and key in self.kept.pieces
@@ -71,40 +74,121 @@ class _Lines:
 
     def write(self, batch: pa.RecordBatch) -> None:
         if not self._done:
-            self.stream.write(self.form.rows(self.columns, batch))
+            self.put(self.form.rows(self.columns, batch))
+
+    def put(self, drawn: pa.Array) -> None:
+        """Rows as the form's `rows` drew them."""
+        self.stream.write(text_of(drawn))
 
     def end(self, key: str, rows: int) -> None:
         self.stream.end(key, rows)
 
 
+@once
+def _heads(domain: Domain) -> dict[tuple[bool, str], Packed]:
+    """With the columns of the table over all bodies or not, form → what stands before the rows."""
+    return {(whole, name): Packed.of(form.head(columns(domain, whole=whole)))
+            for whole in (False, True) for name, form in LINES.items()}
+
+
+class _Makers:
+    """The makers of all forms of one table of so many rows."""
+
+    def __init__(self, content: Content, rows: int, folder: Path, kept: Mapping[str, Kept],
+                 widths: list[int] | None = None) -> None:
+        self.content, self.folder = content, folder
+        self.workbook = Workbook(content, rows, folder, kept.get("xlsx"), widths)
+        self.parquet_file = Spool(folder / "parquet")
+        self.parquet = Parquet(content, rows, self.parquet_file)
+        self.lines = {name: _Lines(name, content, folder, kept.get(name)) for name in LINES}
+
+    @property
+    def all(self) -> list[Workbook | Parquet | _Lines]:
+        """The longest first, so that two threads end together."""
+        return [self.workbook, self.parquet, *self.lines.values()]
+
+    def finish(self) -> dict[str, Made]:
+        self.parquet.finish()
+        for one in self.lines.values():
+            one.stream.close()
+        made = {form: Made(one.stream.file(IDENTITY), one.stream.sha256, one.stream.rows,
+                           {coding: one.stream.file(coding) for coding in (GZIP, ZSTD)}, one.stream.pieces)
+                for form, one in self.lines.items()}
+        rows = made["csv"].rows
+        workbook, package = Spool(self.folder / "xlsx"), Spool(self.folder / "zip")
+        pieces = self.workbook.finish(workbook)
+        package_zip.write(self.content, self.lines["csv"].stream, package)
+        for form, file in (("xlsx", workbook), ("parquet", self.parquet_file), ("zip", package)):
+            file.close()
+            made[form] = Made(file, _sha256(file), rows, pieces=pieces if form == "xlsx" else {})
+        return {form: made[form] for form in FORMS}
+
+
 def make(content: Content, folder: Path, kept: Mapping[str, Kept]) -> dict[str, Made]:
-    """Form → its file below `folder`. `kept`: form → the file that is there already.
+    """Form → its file, below `folder` where it is large. `kept`: form → the file that is there already.
 
     Two threads: what is done to columns and bytes leaves Python free. The parts are read in the caller's thread alone,
     and those of few rows written in it: a thread costs more than they do.
 
     :raises Damaged: a kept file was changed
     """
-    workbook = Workbook(content, folder, kept.get("xlsx"))
-    with ((folder / "parquet").open("wb") as columns, closing(Parquet(content, columns)) as parquet,
-          ThreadPoolExecutor(2, "form") as pool):
-        lines = {form: _Lines(module, content, folder / form, kept.get(form)) for form, module in LINES.items()}
-        # The longest first, so that the two threads end together.
-        _write_parts(pool, content.parts, [workbook, parquet, *lines.values()])
-        parquet.finish()
-    for one in lines.values():
-        one.stream.close()
-    made = {form: Made(one.stream.path(IDENTITY), one.stream.sha256, one.stream.rows,
-                       {coding: one.stream.path(coding) for coding in (GZIP, ZSTD)}, one.stream.pieces)
-            for form, one in lines.items()}
-    rows = made["csv"].rows
-    with (folder / "xlsx").open("wb") as out:
-        pieces = workbook.finish(out)
-    with (folder / "zip").open("wb") as out:
-        package_zip.write(content, lines["csv"].stream, out)
-    made |= {form: Made(folder / form, _sha256(folder / form), rows, pieces=pieces if form == "xlsx" else {})
-             for form in ("xlsx", "parquet", "zip")}
-    return {form: made[form] for form in FORMS}
+    makers = _Makers(content, sum(part.count() for part in content.parts), folder, kept)
+    with closing(makers.parquet), ThreadPoolExecutor(2, "form") as pool:
+        _write_parts(pool, content.parts, makers.all)
+        return makers.finish()
+
+
+def may_go_together(content: Content) -> bool:
+    """Few rows in one part, in the columns that the domain has now."""
+    if content.whole or len(content.parts) > 1:
+        return False
+    data = content.parts[0].load()
+    return len(data) <= FEW_BYTES and bool(content.parts[0].lines(data)) and (
+        content.parts[0].count() <= xlsx.SHEET_ROWS)
+
+
+def make_together(contents: Sequence[Content], folder: Path) -> Iterator[dict[str, Made]]:
+    """`make`, from nothing, of tables of one domain that `may_go_together`; each is taken before the next is made.
+
+    Rows are drawn column by column, which takes hardly longer for those of many tables than for those of one.
+    """
+    several: list[Content] = []
+    size = 0
+    for content in contents:
+        length = len(content.parts[0].load())
+        if several and size + length > FEW_BYTES:
+            yield from _make_at_once(several, folder)
+            several, size = [], 0
+        several.append(content)
+        size += length
+    if several:
+        yield from _make_at_once(several, folder)
+
+
+def _make_at_once(contents: Sequence[Content], folder: Path) -> Iterator[dict[str, Made]]:
+    domain, of = contents[0].domain, contents[0].columns
+    texts = [content.parts[0].load() for content in contents]
+    counts = [content.parts[0].count() for content in contents]
+    whole = b"".join([texts[0][:texts[0].index(b"\n") + 1],
+                      *(content.parts[0].lines(text) or b"" for content, text in zip(contents, texts, strict=True))])
+    batch = next(PartRows(domain, "", "", texts.__getitem__).batches(whole))
+    starts = list(itertools.accumulate(counts, initial=0))
+    if starts[-1] != len(batch):
+        raise ValueError(f"{domain.name}: {starts[-1]} rows were counted, {len(batch)} read")
+    tables = list(zip(starts, counts, strict=False))
+    widths = xlsx.widths(of, batch, tables)
+    drawn = [xlsx.rows(of, batch), parquet.typed(parquet.schema(contents[0]), batch),
+             *(form.rows(of, batch) if form is not plain_csv else None for form in LINES.values())]
+    for content, text, (start, rows), width in zip(contents, texts, tables, widths, strict=True):
+        part = content.parts[0]
+        makers = _Makers(content, rows, folder, {}, width)
+        with closing(makers.parquet):
+            for maker, all_rows in zip(makers.all, drawn, strict=True):
+                maker.begin(part, text)
+                if all_rows is not None:
+                    maker.put(all_rows.slice(start, rows))
+                maker.end(part.key, rows)
+            yield makers.finish()
 
 
 def _write_parts(pool: Executor, parts: Iterable[PartRows], makers: list[Workbook | Parquet | _Lines]) -> None:
@@ -136,6 +220,6 @@ def _one_by_one(tasks: list[Callable[[], None]]) -> None:
         task()
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _sha256(spool: Spool) -> str:
+    with spool.open() as file:
+        return hashlib.file_digest(cast(Any, file), "sha256").hexdigest()

@@ -7,32 +7,36 @@ import hashlib
 import io
 import json
 import zipfile
-from typing import Any, BinaryIO, NamedTuple
+from typing import IO, Any, NamedTuple, cast
 
 from ckanext.gkopen.derive.dictionary import dictionary_rows
 from ckanext.gkopen.derive.tableschema import table_schema
 from ckanext.gkopen.domains import Domain
+from ckanext.gkopen.normalise.kept import once
 from ckanext.gkopen.publish.forms.content import Content
-from ckanext.gkopen.publish.forms.packing import add_stream, deflated
+from ckanext.gkopen.publish.forms.packing import Deflated, add_stream, add_text
+from ckanext.gkopen.publish.forms.spool import Spool
 from ckanext.gkopen.publish.forms.streams import Stream
 from ckanext.gkopen.publish.table_sql import SYSTEM_COLUMNS
 
 
-def write(content: Content, csv_file: Stream, out: BinaryIO) -> None:
+def write(content: Content, csv_file: Stream, out: Spool) -> None:
     """`csv_file` is the table's finished CSV: it goes in as it was compressed there."""
     data_path = f"data/{content.name}.csv"
-    texts = {"dictionary.csv": _of_domain(content.domain, content.whole).dictionary, "LICENSE.txt": _licence(content)}
-    sums = {path: hashlib.sha256(data).hexdigest() for path, data in texts.items()} | {data_path: csv_file.sha256}
-    texts["datapackage.json"] = _described(content, data_path, csv_file.size, csv_file.sha256)
-    sums["datapackage.json"] = hashlib.sha256(texts["datapackage.json"]).hexdigest()
+    of_domain = _of_domain(content.domain)[content.whole]
+    texts = {"LICENSE.txt": _licence(content),
+             "datapackage.json": _described(content, of_domain.schema, data_path, csv_file.size, csv_file.sha256)}
+    sums = {path: hashlib.sha256(data).hexdigest() for path, data in texts.items()} | {
+        "dictionary.csv": of_domain.dictionary_sha256, data_path: csv_file.sha256}
     texts["SHA256SUMS"] = "".join(f"{sums[path]}  {path}\n" for path in sorted(sums)).encode()
-    with zipfile.ZipFile(out, "w") as archive:
+    entries = {path: Deflated.of(data) for path, data in texts.items()} | {"dictionary.csv": of_domain.dictionary}
+    with zipfile.ZipFile(cast(IO[bytes], out), "w") as archive:
         add_stream(archive, data_path, csv_file)
-        for path, data in sorted(texts.items()):
-            archive.writestr(deflated(path), data)
+        for path, entry in sorted(entries.items()):
+            add_text(archive, path, entry)
 
 
-def _described(content: Content, path: str, size: int, sha256: str) -> bytes:
+def _described(content: Content, schema: str, path: str, size: int, sha256: str) -> bytes:
     package: dict[str, Any] = {
         "profile": "tabular-data-package", "name": content.name, "title": content.title.zh,
         "title_en": content.title.en, "description": content.domain.description.zh,
@@ -47,26 +51,22 @@ def _described(content: Content, path: str, size: int, sha256: str) -> bytes:
     }
     text = json.dumps(package, ensure_ascii=False, indent=2)
     end = "\n    }\n  ]\n}"                               # of the resource, of the list, of the package
-    schema = _of_domain(content.domain, content.whole).schema
     return f'{text.removesuffix(end)},\n      "schema": {schema}{end}\n'.encode()
 
 
 class _OfDomain(NamedTuple):
     """What the packages of all datasets of a domain share: it takes longer to spell than the rows of most of them."""
 
-    domain: Domain
     schema: str
-    dictionary: bytes
+    dictionary: Deflated
+    dictionary_sha256: str
 
 
-_known: dict[tuple[int, bool], _OfDomain] = {}
-
-
-def _of_domain(domain: Domain, whole: bool) -> _OfDomain:
-    found = _known.get((id(domain), whole))                # the entry holds the domain: nothing else can have its id
-    if found is None:
-        found = _known[id(domain), whole] = _OfDomain(domain, _schema(domain, whole), _dictionary(domain, whole))
-    return found
+@once
+def _of_domain(domain: Domain) -> dict[bool, _OfDomain]:
+    """Without and with the columns of the table over all bodies."""
+    return {whole: _OfDomain(_schema(domain, whole), Deflated.of(text), hashlib.sha256(text).hexdigest())
+            for whole in (False, True) for text in (_dictionary(domain, whole),)}
 
 
 def _schema(domain: Domain, whole: bool) -> str:

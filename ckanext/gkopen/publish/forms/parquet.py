@@ -7,7 +7,7 @@ read those stand as JSON under `columns` in the file's metadata. Times are insta
 from __future__ import annotations
 
 import json
-from typing import BinaryIO
+from collections.abc import Iterable
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,21 +16,28 @@ import pyarrow.parquet as pq
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.normalise.kept import once
 from ckanext.gkopen.publish.forms.content import Content, PartRows
+from ckanext.gkopen.publish.forms.spool import Spool
 from ckanext.gkopen.publish.table_sql import SYSTEM_COLUMNS
 
 GROUP = 1 << 17
 """Rows of a row group: what a reader has in memory at once."""
+FEW_ROWS = 1_000
+"""Of no more the columns are compressed with snappy: zstd takes longer to make ready, column by column, than all
+else in such a file, and saves hardly a byte."""
+WRITTEN_AT_ONCE = 1 << 16
+"""Bytes: Arrow writes a page or a header at a time."""
 TIME = pa.timestamp("ms", tz="+08:00")
 
 
 class Parquet:
     """The rows in groups of `GROUP`, whatever the parts are: the same rows give the same bytes."""
 
-    def __init__(self, content: Content, out: BinaryIO) -> None:
+    def __init__(self, content: Content, rows: int, out: Spool) -> None:
         self.schema = schema(content)
-        self.writer = pq.ParquetWriter(out, self.schema, compression="zstd", version="2.6")
+        self.out = pa.BufferedOutputStream(pa.PythonFile(out, "w"), WRITTEN_AT_ONCE)
+        self.writer = pq.ParquetWriter(self.out, self.schema, version="2.6",
+                                       compression="snappy" if rows <= FEW_ROWS else "zstd")
         self.waiting: list[pa.RecordBatch] = []
-        self.rows = 0
 
     def has(self, key: str) -> bool:
         """Nothing is kept: columns are compressed over the borders of the parts."""
@@ -40,9 +47,11 @@ class Parquet:
         pass
 
     def write(self, batch: pa.RecordBatch) -> None:
-        typed = [_typed(batch.column(position), field.type) for position, field in enumerate(self.schema)]
-        self.waiting.append(pa.record_batch(typed, schema=self.schema))
-        self.rows += len(batch)
+        self.put(typed(self.schema, batch))
+
+    def put(self, rows: pa.RecordBatch) -> None:
+        """`rows` as `typed` made them."""
+        self.waiting.append(rows)
         if sum(map(len, self.waiting)) >= GROUP:
             self._write_groups(GROUP)
 
@@ -64,6 +73,7 @@ class Parquet:
 
     def close(self) -> None:
         self.writer.close()
+        self.out.close()
 
 
 def schema(content: Content) -> pa.Schema:
@@ -92,6 +102,12 @@ def kind(domain: Domain, name: str) -> pa.DataType:
         return pa.string()
     given = domain.field(name).arrow_type
     return TIME if pa.types.is_timestamp(given) else given
+
+
+def typed(fields: Iterable[pa.Field], batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Rows of text in the types of the file."""
+    return pa.RecordBatch.from_arrays(
+        [_typed(batch.column(position), field.type) for position, field in enumerate(fields)], batch.schema.names)
 
 
 def _typed(cells: pa.Array, wanted: pa.DataType) -> pa.Array:

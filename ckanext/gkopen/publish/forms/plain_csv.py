@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from ckanext.gkopen.publish.forms.content import Column, Content
+from ckanext.gkopen.publish.forms.content import Column
 from ckanext.gkopen.publish.forms.lines import csv_lines
 
 
-def head(content: Content) -> bytes:
-    return (",".join(column.name for column in content.columns) + "\n").encode()
+def head(columns: list[Column]) -> bytes:
+    return (",".join(column.name for column in columns) + "\n").encode()
 
 
-def rows(columns: list[Column], batch: pa.RecordBatch) -> memoryview:
+def rows(columns: list[Column], batch: pa.RecordBatch) -> pa.Array:
     return csv_lines(batch)

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple, Protocol
 
 import pyarrow as pa
 
+from ckanext.gkopen.publish.forms.spool import Spool
+
 IDENTITY, GZIP, ZSTD = "identity", "gzip", "zstd"
 SUFFIX = {IDENTITY: "", GZIP: ".gz", ZSTD: ".zst"}
 """Content coding (RFC 9110, 8.4.1) → what is behind the name of its file."""
@@ -72,10 +74,33 @@ class Kept(Protocol):
     def read(self, coding: str, offset: int, length: int) -> Iterator[bytes]: ...
 
 
+class Packed(NamedTuple):
+    """A text that many files share, compressed once: what a piece of it is in each coding. `size` and `crc`: of it."""
+
+    size: int
+    crc: int
+    codings: Mapping[str, bytes]
+
+    @classmethod
+    def of(cls, text: bytes) -> Packed:
+        deflate = _deflate()
+        return cls(len(text), zlib.crc32(text), {
+            IDENTITY: text, GZIP: deflate.compress(text) + deflate.flush(zlib.Z_FULL_FLUSH),
+            ZSTD: b"".join(_frames(pa.Codec("zstd", LEVEL), text))})
+
+
+def _deflate() -> Any:
+    return zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+
+
+def _frames(codec: pa.Codec, data: bytes | memoryview) -> Iterator[bytes]:
+    for start in range(0, len(data), FRAME):
+        yield codec.compress(memoryview(data)[start:start + FRAME], asbytes=True)
+
+
 @dataclass(slots=True)
 class _Out:
-    path: Path
-    file: Any
+    file: Spool
     digest: Any = None
     place: int = 0
     crc: int = 0
@@ -100,7 +125,8 @@ class Stream:
     """One file in one to three codings. `begin`, any number of `write`, `end` make a piece; `copy` takes a kept one."""
 
     def __init__(self, path: Path, codings: Iterable[str]) -> None:
-        self.outs = {coding: _open(path, coding) for coding in codings}
+        self.outs = {coding: _Out(Spool(path.with_name(path.name + SUFFIX[coding])),
+                                  hashlib.sha256() if coding == IDENTITY else None) for coding in codings}
         self.size = self.crc = self.rows = 0
         self.pieces: dict[str, Piece] = {}
         self._zstd = pa.Codec("zstd", LEVEL)
@@ -113,7 +139,7 @@ class Stream:
         self._size = self._crc = 0
         for out in self.outs.values():
             out.begin()
-        self._deflate = zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+        self._deflate = _deflate()
 
     def write(self, data: bytes | memoryview) -> None:
         self._size += len(data)
@@ -123,15 +149,20 @@ class Stream:
         if GZIP in self.outs:
             self.outs[GZIP].write(self._deflate.compress(data))
         if ZSTD in self.outs:
-            for start in range(0, len(data), FRAME):
-                frame = memoryview(data)[start:start + FRAME]
-                self.outs[ZSTD].write(self._zstd.compress(frame, asbytes=True))
+            for frame in _frames(self._zstd, data):
+                self.outs[ZSTD].write(frame)
 
     def end(self, key: str = "", rows: int = 0) -> None:
         """`key` names what the piece was made of; without one it is not kept (a heading)."""
         if GZIP in self.outs:
             self.outs[GZIP].write(self._deflate.flush(zlib.Z_FULL_FLUSH))
         self._add(key, Piece(rows, self._size, self._crc, {coding: out.span for coding, out in self.outs.items()}))
+
+    def add(self, packed: Packed) -> None:
+        """A piece that is not kept, as it was compressed before."""
+        for coding, out in self.outs.items():
+            out.write(packed.codings[coding])
+        self._add("", Piece(0, packed.size, packed.crc, {}))
 
     def copy(self, key: str, kept: Kept) -> None:
         """:raises Damaged: the kept bytes were changed"""
@@ -141,7 +172,7 @@ class Stream:
             for data in kept.read(coding, *piece.spans[coding][:2]):
                 out.write(data)
             if out.span[1:] != piece.spans[coding][1:]:
-                raise Damaged(f"{out.path.name}: {key}")
+                raise Damaged(f"{out.file.path.name}: {key}")
         self._add(key, Piece(piece.rows, piece.size, piece.crc, {c: out.span for c, out in self.outs.items()}))
 
     def _add(self, key: str, piece: Piece) -> None:
@@ -158,18 +189,13 @@ class Stream:
         for out in self.outs.values():
             out.file.close()
 
-    def path(self, coding: str) -> Path:
-        return self.outs[coding].path
+    def file(self, coding: str) -> Spool:
+        return self.outs[coding].file
 
     @property
     def sha256(self) -> str:
         """Of the uncompressed file."""
         return self.outs[IDENTITY].digest.hexdigest()
-
-
-def _open(path: Path, coding: str) -> _Out:
-    place = path.with_name(path.name + SUFFIX[coding])
-    return _Out(place, place.open("wb"), hashlib.sha256() if coding == IDENTITY else None)
 
 
 def chunks(read: Callable[[int], bytes], length: int) -> Iterator[bytes]:
@@ -181,6 +207,8 @@ def chunks(read: Callable[[int], bytes], length: int) -> Iterator[bytes]:
 
 def joined_crc(first: int, second: int, length: int) -> int:
     """CRC-32 of two texts behind each other, from theirs and the length of the second (as zlib's crc32_combine)."""
+    if not first:
+        return second
     power, exponent, factor = 3, length, 1 << 31
     while exponent:
         if exponent & 1:

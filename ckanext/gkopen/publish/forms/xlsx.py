@@ -7,26 +7,32 @@ hold are split by year.
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, cast
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ckanext.gkopen.derive.dictionary import dictionary_rows
 from ckanext.gkopen.domains import Domain
-from ckanext.gkopen.normalise.cells import any_byte, has_text
+from ckanext.gkopen.normalise.cells import any_byte, has_text, lengths
 from ckanext.gkopen.normalise.kept import once
 from ckanext.gkopen.publish.forms import xlsx_parts as parts
-from ckanext.gkopen.publish.forms.content import Column, Content, PartRows
+from ckanext.gkopen.publish.forms.content import Column, Content, PartRows, columns
 from ckanext.gkopen.publish.forms.excel_csv import too_long_a_number
-from ckanext.gkopen.publish.forms.lines import between, joined
-from ckanext.gkopen.publish.forms.packing import add_stream, deflated
+from ckanext.gkopen.publish.forms.lines import between, joined, text_of
+from ckanext.gkopen.publish.forms.packing import Deflated, add_stream, add_text
+from ckanext.gkopen.publish.forms.spool import Spool
 from ckanext.gkopen.publish.forms.streams import GZIP, GZIP_HEADER, Kept, Piece, Stream
 from ckanext.gkopen.publish.table_sql import SYSTEM_COLUMNS
 
 SHEET_ROWS = 1_048_575
 """What a sheet holds beside the heading."""
+MEASURED = 500
+"""Rows that the widths of the columns are measured by."""
 CELL_CHARACTERS = 32_767
 CUT = "……（全文见 CSV 文件）"
 NOT_IN_XML = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x{fffe}\x{ffff}]"
@@ -44,14 +50,17 @@ class Workbook:
     More rows than a sheet holds go to a sheet a year, or several; nothing is kept of such a workbook.
     """
 
-    def __init__(self, content: Content, folder: Path, kept: Kept | None = None) -> None:
+    def __init__(self, content: Content, rows: int, folder: Path, kept: Kept | None = None,
+                 widths: list[int] | None = None) -> None:
+        """`rows`: of the whole table. `widths` of its columns, where they are known."""
         self.content, self.folder, self.columns = content, folder, content.columns
         self.field = content.domain.period_field
-        self.split = sum(part.count() for part in content.parts) > SHEET_ROWS
+        self.split = rows > SHEET_ROWS
         self.kept = None if self.split else kept
         self.sheets: dict[tuple[str, int], Stream] = {}
         if not self.split:
-            self._sheet("", 1, next((batch for part in content.parts[:1] for batch in part.batches(part.load())), None))
+            self._sheet("", 1, widths or self._widths(
+                next((batch for part in content.parts[:1] for batch in part.batches(part.load())), None)))
 
     def has(self, key: str) -> bool:
         return self.kept is not None and key in self.kept.pieces
@@ -66,11 +75,15 @@ class Workbook:
 
     def write(self, batch: pa.RecordBatch) -> None:
         if not self.split:
-            self.sheets["", 1].write(self._rows(batch))
+            self.put(rows(self.columns, batch))
             return
         years = pc.fill_null(pc.utf8_slice_codeunits(batch.column(self.field), 0, 4), "") if self.field else None
         for year in sorted(pc.unique(years).to_pylist()) if years is not None else [""]:
             self._spread(year, batch if years is None else batch.filter(pc.equal(years, year)))
+
+    def put(self, drawn: pa.Array) -> None:
+        """Rows as `rows` drew them, where no sheet is split."""
+        self.sheets["", 1].write(text_of(drawn))
 
     def end(self, key: str, rows: int) -> None:
         if not self.split:
@@ -83,35 +96,31 @@ class Workbook:
             sheet = self.sheets.get((year, number))
             if sheet is not None and sheet.rows == SHEET_ROWS:
                 number, sheet = number + 1, None
-            sheet = sheet or self._sheet(year, number, batch)
+            sheet = sheet or self._sheet(year, number, self._widths(batch))
             taken = batch.slice(0, SHEET_ROWS - sheet.rows)
             sheet.begin()
-            sheet.write(self._rows(taken))
+            sheet.write(text_of(rows(self.columns, taken)))
             sheet.end(rows=len(taken))
             batch = batch.slice(len(taken))
 
-    def _sheet(self, year: str, number: int, first: pa.RecordBatch | None) -> Stream:
+    def _widths(self, first: pa.RecordBatch | None) -> list[int]:
+        return widths(self.columns, first, [(0, len(first))])[0] if first is not None else [16] * len(self.columns)
+
+    def _sheet(self, year: str, number: int, widths: list[int]) -> Stream:
         stream = Stream(self.folder / f"sheet-{year}-{number}", (GZIP,))
         self.sheets[year, number] = stream
-        widths = _widths(first, self.columns) if first is not None else [16] * len(self.columns)
         stream.begin()
-        stream.write(parts.sheet_start(widths, [column.heading for column in self.columns]))
+        stream.write(parts.sheet_start(widths, _headings(self.content.domain)[self.content.whole]))
         stream.end()
         return stream
 
-    def _rows(self, batch: pa.RecordBatch) -> memoryview:
-        pieces: list[pa.Array | str] = ["<row>"]
-        for position, column in enumerate(self.columns):
-            pieces += _cells(batch.column(position), column)
-        return joined([*pieces, "</row>"])
-
-    def finish(self, out: BinaryIO) -> dict[str, Piece]:
+    def finish(self, out: Spool) -> dict[str, Piece]:
         """Writes the file; the pieces in it, to be kept."""
         order = sorted(self.sheets)
         titles = [self._title(year, number) for year, number in order] + ["数据字典", "来源"]
-        with zipfile.ZipFile(out, "w") as archive:
-            for path, text in parts.fixed(titles).items():
-                archive.writestr(deflated(path), text)
+        with zipfile.ZipFile(cast(IO[bytes], out), "w") as archive:
+            for path, text in _fixed(tuple(titles)).items():
+                add_text(archive, path, text)
             start = 0
             for number, name in enumerate(order, 1):
                 sheet = self.sheets[name]
@@ -120,12 +129,12 @@ class Workbook:
                 sheet.end()
                 sheet.close()
                 start = add_stream(archive, f"xl/worksheets/sheet{number}.xml", sheet)
-                sheet.path(GZIP).unlink()
+                sheet.file(GZIP).forget()
             rows = sum(sheet.rows for sheet in self.sheets.values())
             dictionary = _dictionaries(self.content.domain)[self.content.whole]
-            source = parts.small_sheet(_source(self.content, rows))
+            source = Deflated.of(parts.small_sheet(_source(self.content, rows)))
             for number, small in enumerate((dictionary, source), len(order) + 1):
-                archive.writestr(deflated(f"xl/worksheets/sheet{number}.xml"), small)
+                add_text(archive, f"xl/worksheets/sheet{number}.xml", small)
         if self.split:
             return {}
         by = start - len(GZIP_HEADER)
@@ -138,14 +147,21 @@ class Workbook:
         return f"{name}-{number}" if (year, 2) in self.sheets else name
 
 
-def _widths(batch: pa.RecordBatch, columns: list[Column]) -> list[int]:
-    """In characters, from the first rows; a Chinese character is as wide as two."""
-    widths = []
+def rows(columns: list[Column], batch: pa.RecordBatch) -> pa.Array:
+    """A row of the sheet a row."""
+    pieces: list[pa.Array | str] = ["<row>"]
     for position, column in enumerate(columns):
-        cells = batch.column(position).slice(0, 500)
-        longest = pc.max(pc.binary_length(cells)).as_py() or 0
-        widths.append(min(max(2 * len(column.heading) + 3, longest * 2 // 3 + 2, 8), 60))
-    return widths
+        pieces += _cells(batch.column(position), column)
+    return joined([*pieces, "</row>"])
+
+
+def widths(columns: list[Column], batch: pa.RecordBatch, tables: Sequence[tuple[int, int]]) -> list[list[int]]:
+    """Of the columns of each of the tables (first row, number of rows) that stand in a batch, in characters, from
+    their first rows; a Chinese character is as wide as two."""
+    sizes = np.stack([lengths(batch.column(position)) for position in range(len(columns))])
+    longest = np.stack([sizes[:, start:start + min(rows, MEASURED)].max(axis=1, initial=0) for start, rows in tables])
+    least = np.array([max(2 * len(column.heading) + 3, 8) for column in columns])
+    return np.minimum(np.maximum(longest * 2 // 3 + 2, least), 60).tolist()
 
 
 def _cells(cells: pa.Array, column: Column) -> list[pa.Array | str]:
@@ -186,8 +202,19 @@ def _text(cells: pa.Array) -> pa.Array:
     return cells
 
 
+@lru_cache(16)
+def _fixed(titles: tuple[str, ...]) -> dict[str, Deflated]:
+    return {path: Deflated.of(text.encode()) for path, text in parts.fixed(titles).items()}
+
+
 @once
-def _dictionaries(domain: Domain) -> dict[bool, bytes]:
+def _headings(domain: Domain) -> dict[bool, str]:
+    return {whole: parts.headings([column.heading for column in columns(domain, whole=whole)])
+            for whole in (False, True)}
+
+
+@once
+def _dictionaries(domain: Domain) -> dict[bool, Deflated]:
     """The sheet without and with the columns of the table over all bodies."""
     head = ["列名", "名称", "英文名称", "类型", "单位", "填写要求", "说明", "取值"]
     system = [[name, title.zh, title.en, "文本", "", "自动生成", "", ""] for name, title in SYSTEM_COLUMNS.items()]
@@ -196,7 +223,7 @@ def _dictionaries(domain: Domain) -> dict[bool, bytes]:
         codes = "；".join(f"{code['code']} {code['title']}" for code in row["codes"])
         own.append([row["name"], row["title"], field.title.en, row["type"], row["unit"], row["need"],
                     row["description"], codes[:CELL_CHARACTERS]])
-    return {False: parts.small_sheet([head, *own]), True: parts.small_sheet([head, *system, *own])}
+    return {whole: Deflated.of(parts.small_sheet([head, *(system if whole else ()), *own])) for whole in (False, True)}
 
 
 def _source(content: Content, rows: int) -> list[list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from xml.sax.saxutils import escape, quoteattr
 
 XML = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
@@ -40,7 +41,7 @@ STYLES = (
 )
 
 
-def fixed(titles: list[str]) -> dict[str, str]:
+def fixed(titles: Sequence[str]) -> dict[str, str]:
     """Path → text of everything but the sheets."""
     numbers = range(1, len(titles) + 1)
     overrides = "".join(
@@ -68,14 +69,19 @@ def fixed(titles: list[str]) -> dict[str, str]:
     }
 
 
-def sheet_start(widths: list[int], headings: list[str]) -> bytes:
+def headings(texts: list[str]) -> str:
+    """The first row of a sheet."""
+    return _row(texts, HEADING)
+
+
+def sheet_start(widths: list[int], first_row: str) -> bytes:
     """Up to and with the row of headings, which stays in sight."""
     sizes = "".join(
         f'<col min="{n}" max="{n}" width="{width}" customWidth="1"/>' for n, width in enumerate(widths, 1))
     return (
         f'{XML}<worksheet xmlns="{MAIN}"><sheetViews><sheetView workbookViewId="0">'
         '<pane ySplit="1" topLeftCell="A2" activePane="bottomLeft" state="frozen"/></sheetView></sheetViews>'
-        f"<cols>{sizes}</cols><sheetData>{_row(headings, HEADING)}"
+        f"<cols>{sizes}</cols><sheetData>{first_row}"
     ).encode()
 
 
@@ -87,7 +93,7 @@ def small_sheet(rows: list[list[str]]) -> bytes:
     """A sheet of texts that wrap, with a heading."""
     widths = [min(max(max(2 * len(row[i]) for row in rows) + 2, 8), 60) for i in range(len(rows[0]))]
     body = "".join(_row(row, WRAPPED) for row in rows[1:])
-    return sheet_start(widths, rows[0]) + body.encode() + b"</sheetData></worksheet>"
+    return sheet_start(widths, headings(rows[0])) + body.encode() + b"</sheetData></worksheet>"
 
 
 def column_letters(number: int) -> str:

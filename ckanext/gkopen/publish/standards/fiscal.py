@@ -59,7 +59,7 @@ def descriptor(domain: Domain, name: str, table: Made, about: Mapping[str, Any])
         "resources": [{
             "profile": "tabular-data-resource", "name": name.removesuffix(".csv").lower(), "path": name,
             "title": about["title"], "format": "csv", "mediatype": "text/csv", "encoding": "utf-8",
-            "bytes": table.path.stat().st_size, "hash": f"sha256:{table.sha256}",
+            "bytes": table.file.size, "hash": f"sha256:{table.sha256}",
             "dialect": {"delimiter": ",", "lineTerminator": "\n", "header": True},
             "schema": schema | {"fields": fields, "primaryKey": ["dataset_id", *domain.key]},
         }],

@@ -47,8 +47,8 @@ class Package:
 def closed(stream: Stream, rows: int) -> Made:
     stream.end(rows=rows)
     stream.close()
-    return Made(stream.path(IDENTITY), stream.sha256, rows,
-                {coding: stream.path(coding) for coding in CODINGS if coding != IDENTITY})
+    return Made(stream.file(IDENTITY), stream.sha256, rows,
+                {coding: stream.file(coding) for coding in CODINGS if coding != IDENTITY})
 
 
 def single(head: Mapping[str, object], items: str, item: Object, public_at: str) -> str:
