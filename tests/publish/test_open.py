@@ -22,6 +22,7 @@ from ckanext.gkopen import blobs, ids, model
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.publish import files, store
 from ckanext.gkopen.publish.forms import content
+from ckanext.gkopen.publish.forms.spool import Spool
 from ckanext.gkopen.publish.forms.streams import IDENTITY, SUFFIX
 from ckanext.gkopen.publish.table_sql import lock_key
 from ckanext.gkopen.views import open as open_view
@@ -233,6 +234,29 @@ def test_the_sweep_takes_only_what_no_address_names(cast: Cast, browser: CKANTes
     ckan_model.Session.commit()
     named = {row["sha256"] for row in model.every("select sha256 from gkopen.file")}
     assert {place.rsplit("/", 1)[-1].split(".")[0] for place in storage.scan()} == named
+
+
+def test_half_a_file_is_replaced_and_a_whole_one_is_left_alone(site: Any) -> None:
+    """A maker that was killed while it wrote leaves half a file where the whole one belongs."""
+    data = b"the whole of it"
+    sha256 = hashlib.sha256(data).hexdigest()
+    folder = store.local_folder()
+    assert folder is not None
+    place = folder / store.location(sha256)
+    for there, is_left in ((None, False), (b"", False), (data[:5], False), (data + b"!", False), (data, True)):
+        with store.making() as making:
+            made = Spool(making / "csv")
+            made.write(data)
+            place.unlink(missing_ok=True)
+            if there is not None:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(there)
+            before = place.stat().st_ino if there is not None else 0
+            store.put(made, sha256, IDENTITY, "text/csv")
+            assert place.read_bytes() == data
+            assert (place.stat().st_ino == before) is is_left, there
+    assert files.sweep() == [sha256]
+    ckan_model.Session.commit()
 
 
 def test_the_list_for_people_and_for_machines(cast: Cast, browser: CKANTestApp) -> None:

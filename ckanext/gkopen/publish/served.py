@@ -39,23 +39,37 @@ def show(address: str, sha256: str, codings: Iterable[str], changed: float) -> N
     if held is None:
         raise NotServed("ckanext.gkopen.published_folder works with a local storage only: empty it, or set"
                         " ckan.files.storage.gkopen_public.type = ckan:fs")
-    version = root / "versions" / address / sha256
-    version.mkdir(parents=True, exist_ok=True)
+    versions = root / "versions" / address
+    version = versions / sha256
+    is_first = _make_folder(version)
     ending = address.rpartition(".")[2]
     for coding in (IDENTITY, *codings):
         name = version / f"{coding}.{ending}"
         _link(held / store.location(sha256, coding), name)
         os.utime(name, (changed, changed))
     _point(root, address, version)
-    for other in (root / "versions" / address).iterdir():
+    for other in () if is_first else versions.iterdir():
         if other.name != sha256:
             shutil.rmtree(other, ignore_errors=True)
 
 
+def _make_folder(version: Path) -> bool:
+    """Whether there was no version of this file before."""
+    try:
+        version.mkdir()
+    except FileNotFoundError:
+        version.mkdir(parents=True, exist_ok=True)
+        return True
+    except FileExistsError:
+        pass
+    return False
+
+
 def _link(source: Path, target: Path) -> None:
-    if target.exists() and target.samefile(source):
-        return
-    target.unlink(missing_ok=True)
+    if target.exists():
+        if target.samefile(source):
+            return
+        target.unlink(missing_ok=True)
     try:
         target.hardlink_to(source)
     except OSError as error:
@@ -67,14 +81,19 @@ def _link(source: Path, target: Path) -> None:
 
 def _point(root: Path, address: str, version: Path) -> None:
     link = root / "at" / address
-    link.parent.mkdir(parents=True, exist_ok=True)
     wanted = os.path.relpath(version, link.parent)
-    if link.is_symlink() and str(link.readlink()) == wanted:
-        return
-    half = link.with_name(f".{link.name}.{os.getpid()}")
-    half.unlink(missing_ok=True)
-    half.symlink_to(wanted)
-    half.replace(link)
+    try:
+        link.symlink_to(wanted)
+    except FileNotFoundError:
+        link.parent.mkdir(parents=True, exist_ok=True)
+        _point(root, address, version)
+    except FileExistsError:
+        if link.is_symlink() and str(link.readlink()) == wanted:
+            return
+        half = link.with_name(f".{link.name}.{os.getpid()}")
+        half.unlink(missing_ok=True)
+        half.symlink_to(wanted)
+        half.replace(link)
 
 
 def hide(addresses: Iterable[str]) -> None:
