@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
@@ -25,6 +26,13 @@ FEW_ROWS = 100
 """A part of no more stands together with its neighbours in the table over all bodies."""
 FEW_PARTS = 5_000
 """Of no more parts neighbours begin with one digit alike, of more with two: 16 or 256 pieces of a file."""
+
+
+class Span(NamedTuple):
+    """Rows of a batch."""
+
+    first: int
+    rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +91,7 @@ class PartRows:
         if self.rows is not None:
             return self.rows
         data = self.load()
-        # A quoted cell may hold line breaks; without a quote there is none.
-        if b'"' not in data:
-            return data.count(b"\n") - 1
-        return len(records(data)) - 1 if len(data) <= FEW_BYTES else sum(len(batch) for batch in self.batches(data))
+        return count(data) if len(data) <= FEW_BYTES or b'"' not in data else sum(map(len, self.batches(data)))
 
     def lines(self, data: bytes) -> memoryview | None:
         """The rows in the spelling of the canonical CSV, where that is what the file shows of them."""
@@ -119,6 +124,29 @@ class PartRows:
             constants = {"dataset_id": self.dataset_id, "part": self.part, "publisher": self.publisher}
             cells = {n: pa.repeat(pa.scalar(constants[n]), len(batch)) for n in SYSTEM_COLUMNS} | cells
         return pa.RecordBatch.from_pydict(cells)
+
+
+def count(data: bytes) -> int:
+    """Rows of canonical CSV. A quoted cell may hold line breaks; without a quote there is none."""
+    return (len(records(data)) if b'"' in data else data.count(b"\n")) - 1
+
+
+def header(data: bytes) -> bytes:
+    """The first line, with its end; nothing of nothing."""
+    return data[:data.find(b"\n") + 1]
+
+
+def read_together(parts: Sequence[PartRows], texts: Sequence[bytes]) -> tuple[pa.RecordBatch | None, list[Span]]:
+    """The rows of small parts under one header (`texts`: what they load) as one batch, and where each part's lie in it.
+
+    None where there are none.
+    """
+    spans = list(itertools.pairwise(itertools.accumulate(map(count, texts), initial=0)))
+    start = header(texts[0])
+    batch = next(parts[0].batches(b"".join([start, *(memoryview(text)[len(start):] for text in texts)])), None)
+    if spans[-1][1] != (0 if batch is None else len(batch)):
+        raise ValueError(f"{parts[0].domain.name}: {spans[-1][1]} rows were counted, others read")
+    return batch, [Span(first, end - first) for first, end in spans]
 
 
 def together(parts: Sequence[PartRows]) -> tuple[PartRows, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing
@@ -11,14 +10,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import pyarrow as pa
 
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.normalise.kept import once
-from ckanext.gkopen.publish.forms import excel_csv, jsonl, package_zip, parquet, plain_csv, xlsx
-from ckanext.gkopen.publish.forms.content import FEW_BYTES, Content, PartRows, columns
+from ckanext.gkopen.publish.forms import excel_csv, jsonl, package_zip, plain_csv, xlsx
+from ckanext.gkopen.publish.forms.content import FEW_BYTES, Content, PartRows, Span, columns, header, read_together
 from ckanext.gkopen.publish.forms.lines import text_of
 from ckanext.gkopen.publish.forms.parquet import Parquet
 from ckanext.gkopen.publish.forms.spool import Spool
@@ -49,6 +48,23 @@ class Made:
     pieces: Mapping[str, Piece] = field(default_factory=dict)
 
 
+class _Maker(Protocol):
+    """One form of a table that grows part by part: `begin`, `write` of rows as text, `end`; or `copy` of a part."""
+
+    def has(self, key: str) -> bool: ...
+    def copy(self, key: str) -> None: ...
+    def begin(self, part: PartRows, data: bytes) -> None: ...
+    def write(self, batch: pa.RecordBatch) -> None: ...
+
+    def draw(self, batch: pa.RecordBatch) -> Any:
+        """Each row as it stands in the file, whatever part or table of the domain it is of."""
+
+    def put(self, rows: Any) -> None:
+        """In place of `write`: some rows as `draw` drew them."""
+
+    def end(self, key: str, rows: int) -> None: ...
+
+
 class _Lines:
     """One form of text that grows part by part."""
 
@@ -74,11 +90,15 @@ class _Lines:
 
     def write(self, batch: pa.RecordBatch) -> None:
         if not self._done:
-            self.put(self.form.rows(self.columns, batch))
+            self.put(self.draw(batch))
 
-    def put(self, drawn: pa.Array) -> None:
-        """Rows as the form's `rows` drew them."""
-        self.stream.write(text_of(drawn))
+    def draw(self, batch: pa.RecordBatch) -> pa.Array:
+        return self.form.rows(self.columns, batch)
+
+    def put(self, rows: pa.Array) -> None:
+        """Rows as `draw` drew them."""
+        if not self._done:
+            self.stream.write(text_of(rows))
 
     def end(self, key: str, rows: int) -> None:
         self.stream.end(key, rows)
@@ -102,10 +122,8 @@ class _Makers:
         self.parquet = Parquet(content, rows, self.parquet_file)
         self.lines = {name: _Lines(name, content, folder, kept.get(name)) for name in LINES}
 
-    @property
-    def all(self) -> list[Workbook | Parquet | _Lines]:
+        self.all: list[_Maker] = [self.workbook, self.parquet, *self.lines.values()]
         """The longest first, so that two threads end together."""
-        return [self.workbook, self.parquet, *self.lines.values()]
 
     def finish(self) -> dict[str, Made]:
         self.parquet.finish()
@@ -134,8 +152,33 @@ def make(content: Content, folder: Path, kept: Mapping[str, Kept]) -> dict[str, 
     """
     makers = _Makers(content, sum(part.count() for part in content.parts), folder, kept)
     with closing(makers.parquet), ThreadPoolExecutor(2, "form") as pool:
-        _write_parts(pool, content.parts, makers.all)
+        for parts, texts in _runs(content.parts):
+            if len(parts) == 1 or makers.workbook.split:
+                for part, text in zip(parts, texts, strict=True):
+                    _write_part(pool, part, text, makers.all)
+            else:
+                _write_together(parts, texts, makers.all)
         return makers.finish()
+
+
+def _runs(parts: Iterable[PartRows]) -> Iterator[tuple[list[PartRows], list[bytes]]]:
+    """Small parts under one header that follow each other, and what they load, so many that one batch holds them; a
+    large part by itself."""
+    run: list[PartRows] = []
+    texts: list[bytes] = []
+    for part in parts:
+        text = part.load()
+        if run and (sum(map(len, texts)) + len(text) > FEW_BYTES or header(text) != header(texts[0])
+                    or bool(part.of) != bool(run[0].of) or part.dataset_id):
+            yield run, texts
+            run, texts = [], []
+        run.append(part)
+        texts.append(text)
+        if len(text) > FEW_BYTES or part.dataset_id or not text:
+            yield run, texts
+            run, texts = [], []
+    if run:
+        yield run, texts
 
 
 def may_go_together(content: Content) -> bool:
@@ -166,48 +209,65 @@ def make_together(contents: Sequence[Content], folder: Path) -> Iterator[dict[st
 
 
 def _make_at_once(contents: Sequence[Content], folder: Path) -> Iterator[dict[str, Made]]:
-    domain, of = contents[0].domain, contents[0].columns
-    texts = [content.parts[0].load() for content in contents]
-    counts = [content.parts[0].count() for content in contents]
-    whole = b"".join([texts[0][:texts[0].index(b"\n") + 1],
-                      *(content.parts[0].lines(text) or b"" for content, text in zip(contents, texts, strict=True))])
-    batch = next(PartRows(domain, "", "", texts.__getitem__).batches(whole))
-    starts = list(itertools.accumulate(counts, initial=0))
-    if starts[-1] != len(batch):
-        raise ValueError(f"{domain.name}: {starts[-1]} rows were counted, {len(batch)} read")
-    tables = list(zip(starts, counts, strict=False))
-    widths = xlsx.widths(of, batch, tables)
-    drawn = [xlsx.rows(of, batch), parquet.typed(parquet.schema(contents[0]), batch),
-             *(form.rows(of, batch) if form is not plain_csv else None for form in LINES.values())]
-    for content, text, (start, rows), width in zip(contents, texts, tables, widths, strict=True):
-        part = content.parts[0]
-        makers = _Makers(content, rows, folder, {}, width)
+    parts = [content.parts[0] for content in contents]
+    texts = [part.load() for part in parts]
+    batch, spans = read_together(parts, texts)
+    assert batch is not None
+    widths = xlsx.widths(contents[0].columns, batch, spans)
+    drawn: list[Any] = []
+    for content, part, text, span, width in zip(contents, parts, texts, spans, widths, strict=True):
+        makers = _Makers(content, span.rows, folder, {}, width)
         with closing(makers.parquet):
-            for maker, all_rows in zip(makers.all, drawn, strict=True):
+            # Of the plain CSV nothing is drawn: it is the approved bytes.
+            drawn = drawn or [None if maker is makers.lines["csv"] else maker.draw(batch) for maker in makers.all]
+            for maker, rows in zip(makers.all, drawn, strict=True):
                 maker.begin(part, text)
-                if all_rows is not None:
-                    maker.put(all_rows.slice(start, rows))
-                maker.end(part.key, rows)
+                if rows is not None:
+                    maker.put(rows.slice(*span))
+                maker.end(part.key, span.rows)
             yield makers.finish()
 
 
-def _write_parts(pool: Executor, parts: Iterable[PartRows], makers: list[Workbook | Parquet | _Lines]) -> None:
-    for part in parts:
-        key = part.key
-        kept = [maker for maker in makers if not isinstance(maker, Parquet) and maker.has(key)]
-        new = [maker for maker in makers if maker not in kept]
-        copies = [pool.submit(maker.copy, key) for maker in kept]
-        data = part.load()
-        rows = 0
-        do_all = _one_by_one if len(data) <= FEW_BYTES else partial(_at_once, pool)
-        do_all([partial(maker.begin, part, data) for maker in new])
-        for batch in part.batches(data):
-            do_all([partial(maker.write, batch) for maker in new])
-            rows += len(batch)
-        for maker in new:
-            maker.end(key, rows)
-        for copy in copies:
-            copy.result()
+def _write_together(parts: Sequence[PartRows], texts: Sequence[bytes], makers: Sequence[_Maker]) -> None:
+    """Parts of one run: what they say anew is drawn at once, and put piece by piece."""
+    batch, spans = read_together(parts, texts)
+    keys = [part.key for part in parts]
+    for maker in makers:
+        new = [span for key, span in zip(keys, spans, strict=True) if not maker.has(key)]
+        rows = maker.draw(_rows_of(batch, new)) if batch is not None and sum(span.rows for span in new) else None
+        first = 0
+        for part, text, key, span in zip(parts, texts, keys, spans, strict=True):
+            if maker.has(key):
+                maker.copy(key)
+                continue
+            maker.begin(part, text)
+            if rows is not None and span.rows:
+                maker.put(rows.slice(first, span.rows))
+            maker.end(key, span.rows)
+            first += span.rows
+
+
+def _rows_of(batch: pa.RecordBatch, spans: Sequence[Span]) -> pa.RecordBatch:
+    if sum(span.rows for span in spans) == len(batch):
+        return batch
+    return pa.Table.from_batches([batch.slice(*span) for span in spans]).combine_chunks().to_batches()[0]
+
+
+def _write_part(pool: Executor, part: PartRows, data: bytes, makers: Sequence[_Maker]) -> None:
+    key = part.key
+    kept = [maker for maker in makers if maker.has(key)]
+    new = [maker for maker in makers if maker not in kept]
+    copies = [pool.submit(maker.copy, key) for maker in kept]
+    rows = 0
+    do_all = _one_by_one if len(data) <= FEW_BYTES else partial(_at_once, pool)
+    do_all([partial(maker.begin, part, data) for maker in new])
+    for batch in part.batches(data):
+        do_all([partial(maker.write, batch) for maker in new])
+        rows += len(batch)
+    for maker in new:
+        maker.end(key, rows)
+    for copy in copies:
+        copy.result()
 
 
 def _at_once(pool: Executor, tasks: list[Callable[[], None]]) -> None:

@@ -7,7 +7,6 @@ read those stand as JSON under `columns` in the file's metadata. Times are insta
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -43,14 +42,22 @@ class Parquet:
         """Nothing is kept: columns are compressed over the borders of the parts."""
         return False
 
+    def copy(self, key: str) -> None:
+        raise NotImplementedError(key)
+
     def begin(self, part: PartRows, data: bytes) -> None:
         pass
 
     def write(self, batch: pa.RecordBatch) -> None:
-        self.put(typed(self.schema, batch))
+        self.put(self.draw(batch))
+
+    def draw(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Rows of text in the types of the file."""
+        return pa.record_batch([_typed(batch.column(position), field.type)
+                                for position, field in enumerate(self.schema)], schema=self.schema)
 
     def put(self, rows: pa.RecordBatch) -> None:
-        """`rows` as `typed` made them."""
+        """Rows as `draw` drew them."""
         self.waiting.append(rows)
         if sum(map(len, self.waiting)) >= GROUP:
             self._write_groups(GROUP)
@@ -59,7 +66,9 @@ class Parquet:
         pass
 
     def _write_groups(self, least: int) -> None:
-        table = pa.Table.from_batches(self.waiting, self.schema).combine_chunks()
+        # What was drawn for another table of the domain says that one's title.
+        waiting = [batch.replace_schema_metadata(self.schema.metadata) for batch in self.waiting]
+        table = pa.Table.from_batches(waiting, self.schema).combine_chunks()
         start = 0
         while table.num_rows - start >= least:
             self.writer.write_table(table.slice(start, GROUP), row_group_size=GROUP)
@@ -102,12 +111,6 @@ def kind(domain: Domain, name: str) -> pa.DataType:
         return pa.string()
     given = domain.field(name).arrow_type
     return TIME if pa.types.is_timestamp(given) else given
-
-
-def typed(fields: Iterable[pa.Field], batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Rows of text in the types of the file."""
-    return pa.RecordBatch.from_arrays(
-        [_typed(batch.column(position), field.type) for position, field in enumerate(fields)], batch.schema.names)
 
 
 def _typed(cells: pa.Array, wanted: pa.DataType) -> pa.Array:

@@ -21,7 +21,7 @@ from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.normalise.cells import any_byte, has_text, lengths
 from ckanext.gkopen.normalise.kept import once
 from ckanext.gkopen.publish.forms import xlsx_parts as parts
-from ckanext.gkopen.publish.forms.content import Column, Content, PartRows, columns
+from ckanext.gkopen.publish.forms.content import Column, Content, PartRows, Span, columns
 from ckanext.gkopen.publish.forms.excel_csv import too_long_a_number
 from ckanext.gkopen.publish.forms.lines import between, joined, text_of
 from ckanext.gkopen.publish.forms.packing import Deflated, add_stream, add_text
@@ -75,15 +75,22 @@ class Workbook:
 
     def write(self, batch: pa.RecordBatch) -> None:
         if not self.split:
-            self.put(rows(self.columns, batch))
+            self.put(self.draw(batch))
             return
         years = pc.fill_null(pc.utf8_slice_codeunits(batch.column(self.field), 0, 4), "") if self.field else None
         for year in sorted(pc.unique(years).to_pylist()) if years is not None else [""]:
             self._spread(year, batch if years is None else batch.filter(pc.equal(years, year)))
 
-    def put(self, drawn: pa.Array) -> None:
-        """Rows as `rows` drew them, where no sheet is split."""
-        self.sheets["", 1].write(text_of(drawn))
+    def draw(self, batch: pa.RecordBatch) -> pa.Array:
+        """A row of the sheet a row."""
+        pieces: list[pa.Array | str] = ["<row>"]
+        for position, column in enumerate(self.columns):
+            pieces += _cells(batch.column(position), column)
+        return joined([*pieces, "</row>"])
+
+    def put(self, rows: pa.Array) -> None:
+        """Rows as `draw` drew them, where no sheet is split."""
+        self.sheets["", 1].write(text_of(rows))
 
     def end(self, key: str, rows: int) -> None:
         if not self.split:
@@ -99,12 +106,12 @@ class Workbook:
             sheet = sheet or self._sheet(year, number, self._widths(batch))
             taken = batch.slice(0, SHEET_ROWS - sheet.rows)
             sheet.begin()
-            sheet.write(text_of(rows(self.columns, taken)))
+            sheet.write(text_of(self.draw(taken)))
             sheet.end(rows=len(taken))
             batch = batch.slice(len(taken))
 
     def _widths(self, first: pa.RecordBatch | None) -> list[int]:
-        return widths(self.columns, first, [(0, len(first))])[0] if first is not None else [16] * len(self.columns)
+        return widths(self.columns, first, [Span(0, len(first))])[0] if first is not None else [16] * len(self.columns)
 
     def _sheet(self, year: str, number: int, widths: list[int]) -> Stream:
         stream = Stream(self.folder / f"sheet-{year}-{number}", (GZIP,))
@@ -147,17 +154,9 @@ class Workbook:
         return f"{name}-{number}" if (year, 2) in self.sheets else name
 
 
-def rows(columns: list[Column], batch: pa.RecordBatch) -> pa.Array:
-    """A row of the sheet a row."""
-    pieces: list[pa.Array | str] = ["<row>"]
-    for position, column in enumerate(columns):
-        pieces += _cells(batch.column(position), column)
-    return joined([*pieces, "</row>"])
-
-
-def widths(columns: list[Column], batch: pa.RecordBatch, tables: Sequence[tuple[int, int]]) -> list[list[int]]:
-    """Of the columns of each of the tables (first row, number of rows) that stand in a batch, in characters, from
-    their first rows; a Chinese character is as wide as two."""
+def widths(columns: list[Column], batch: pa.RecordBatch, tables: Sequence[Span]) -> list[list[int]]:
+    """Of the columns of each of the tables that stand in a batch, in characters, from their first rows; a Chinese
+    character is as wide as two."""
     sizes = np.stack([lengths(batch.column(position)) for position in range(len(columns))])
     longest = np.stack([sizes[:, start:start + min(rows, MEASURED)].max(axis=1, initial=0) for start, rows in tables])
     least = np.array([max(2 * len(column.heading) + 3, 8) for column in columns])
