@@ -21,9 +21,10 @@ from ckan.tests.helpers import CKANTestApp
 from ckanext.gkopen import blobs, ids, model
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.publish import files, store
-from ckanext.gkopen.publish.forms import content
+from ckanext.gkopen.publish.forms import content, spool
 from ckanext.gkopen.publish.forms.spool import Spool
 from ckanext.gkopen.publish.forms.streams import IDENTITY, SUFFIX
+from ckanext.gkopen.publish.standards.bring_up import bring_up
 from ckanext.gkopen.publish.table_sql import lock_key
 from ckanext.gkopen.views import open as open_view
 from tests.people import Cast, call, make_cast
@@ -236,6 +237,29 @@ def test_the_sweep_takes_only_what_no_address_names(cast: Cast, browser: CKANTes
     assert {place.rsplit("/", 1)[-1].split(".")[0] for place in storage.scan()} == named
 
 
+def test_large_files_are_published_as_small_ones_are(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They grow on the disk, and are moved to their place."""
+    monkeypatch.setattr(spool, "SMALL", 100)
+    published = "select address, form, sha256, size, variants from gkopen.file order by address"
+    before = model.every(published)
+    for row in before:
+        store.remove(store.location(row["sha256"], coding) for coding in (IDENTITY, *row["variants"]))
+    model.execute("update gkopen.file set layout = null")                  # nothing is copied
+    parts = {row["part"]: row["sha256"] for row in model.every(
+        "select part, sha256 from gkopen.public_part where part <> '~metadata'")}
+    files.bring_up_dataset(PROCUREMENT, dataset_id(cast), 5, parts, blobs.read)
+    files.bring_up_bulk(PROCUREMENT, 5)
+    bring_up("procurement")
+    ckan_model.Session.commit()
+    assert model.every(published) == before
+    assert any(row["form"] == "ocds.json" for row in before)
+    for row in before:
+        data = store.open_file(row["sha256"], IDENTITY, row["size"]).read()
+        assert hashlib.sha256(data).hexdigest() == row["sha256"]
+        for coding, size in row["variants"].items():
+            assert len(store.open_file(row["sha256"], coding, size).read()) == size
+
+
 def test_half_a_file_is_replaced_and_a_whole_one_is_left_alone(site: Any) -> None:
     """A maker that was killed while it wrote leaves half a file where the whole one belongs."""
     data = b"the whole of it"
@@ -247,6 +271,7 @@ def test_half_a_file_is_replaced_and_a_whole_one_is_left_alone(site: Any) -> Non
         with store.making() as making:
             made = Spool(making / "csv")
             made.write(data)
+            made.close()
             place.unlink(missing_ok=True)
             if there is not None:
                 place.parent.mkdir(parents=True, exist_ok=True)

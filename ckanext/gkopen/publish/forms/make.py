@@ -121,7 +121,6 @@ class _Makers:
         self.parquet_file = Spool(folder / "parquet")
         self.parquet = Parquet(content, rows, self.parquet_file)
         self.lines = {name: _Lines(name, content, folder, kept.get(name)) for name in LINES}
-
         self.all: list[_Maker] = [self.workbook, self.parquet, *self.lines.values()]
         """The longest first, so that two threads end together."""
 

@@ -15,6 +15,8 @@ class Spool:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.size = 0
+        """As soon as it is closed."""
         self._file: BinaryIO = io.BytesIO()
         self._in_memory = True
 
@@ -46,6 +48,9 @@ class Spool:
 
     def close(self) -> None:
         """No more is written; it can be read from now on."""
+        if self.closed:
+            return
+        self.size = self._file.seek(0, io.SEEK_END)
         if not self._in_memory:
             self._file.close()
 
@@ -54,16 +59,11 @@ class Spool:
         """The bytes of a small file; None where they are at `path`."""
         return self._file.getbuffer() if isinstance(self._file, io.BytesIO) else None
 
-    @property
-    def size(self) -> int:
-        held = self.held
-        return self.path.stat().st_size if held is None else len(held)
-
     def at_path(self) -> Path:
         """Where the bytes lie now, a small file's too."""
         if self._in_memory:
             self._to_disk()
-            self.close()
+            self._file.close()
         return self.path
 
     def open(self) -> BinaryIO:
