@@ -22,7 +22,7 @@ from ckanext.gkopen.datastore import actions as datastore_actions
 from ckanext.gkopen.datastore import alias
 from ckanext.gkopen.datastore.dump import blueprint as dump_blueprint
 from ckanext.gkopen.datastore.plugin import DatastoreMixin
-from ckanext.gkopen.dcat import kept, profile
+from ckanext.gkopen.dcat import hasten, kept
 from ckanext.gkopen.history import helpers as past
 from ckanext.gkopen.logic import action, auth, guard, page
 from ckanext.gkopen.metadata import choices, licences, validators
@@ -112,11 +112,12 @@ class GkopenPlugin(SearchMixin, DatastoreMixin, DefaultTranslation, plugins.Sing
         away.register(app)
         alias.read_in_time()
         page.remember_assets()
-        profile.hasten()
+        hasten.hasten()
         proxies = toolkit.config["ckanext.gkopen.proxies"]
         app.wsgi_app = ProxyFix(caching.say_how_long(malformed.without_nul(app.wsgi_app)), x_for=proxies, x_proto=0)
         app.before_request(malformed.refuse)
         app.before_request(caching.answer_unchanged)
+        app.before_request(kept.answer_kept)
         app.after_request(malformed.say_plainly)
         app.register_error_handler(toolkit.ObjectNotFound, malformed.not_found)
         app.register_error_handler(toolkit.NotAuthorized, malformed.not_authorized)

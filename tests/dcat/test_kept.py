@@ -41,6 +41,18 @@ def test_the_feed_is_the_graph_that_ckanext_dcat_draws(published: Any, app: Any)
         assert len(drawn) > 200
 
 
+def test_a_page_that_is_kept_goes_out_as_it_went_out_first(published: Any, app: Any) -> None:
+    for form in PARSED:
+        address = f"/catalog.{form}?page=1"
+        drawn, kept = app.get(address), app.get(address)
+        first, second = (sorted((name.lower(), value) for name, value in answer.headers) for answer in (drawn, kept))
+        assert (kept.data, second) == (drawn.data, first), form
+        [key] = connect_to_redis().keys(f"gkopen/rdf/{toolkit.config['ckan.site_id']}/page/{form}/*")
+        connect_to_redis().set(key, "kept: 页")
+        assert app.get(address).text == "kept: 页"
+        assert app.get(f"/catalog.{form}?q=*:*").text != "kept: 页"
+
+
 def test_a_dataset_alone_is_what_the_feed_says_of_it(published: Any, app: Any) -> None:
     name = f"{published.body}-procurement"
     for form in PARSED:

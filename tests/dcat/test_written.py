@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -10,12 +9,10 @@ from typing import Any
 import pytest
 from ckan.plugins import toolkit
 from ckanext.dcat.processors import RDFSerializer
-from ckanext.dcat.profiles import DCT, RDFProfile, base
 from rdflib import RDF, XSD, BNode, ConjunctiveGraph, Graph, Literal, Namespace, URIRef
 from rdflib.compare import isomorphic
 
 from ckanext.gkopen import domains
-from ckanext.gkopen.dcat.profile import GkopenProfile
 from ckanext.gkopen.dcat.triples import Triples
 from ckanext.gkopen.dcat.written import JSONLD, TURTLE, XML, Form, piece
 from ckanext.gkopen.metadata.package import bulk_package_dict, default_metadata, package_dict
@@ -141,28 +138,3 @@ def test_the_graph_answers_as_rdflib_does() -> None:
         assert set(found) == set(theirs.triples(pattern)) and len(found) == len(set(found))
         assert (pattern in ours, len(ours)) == (pattern in theirs, len(theirs))
         assert ours.value(EX.a, EX.b, any=True) in [*theirs.objects(EX.a, EX.b), None]
-
-
-@pytest.mark.parametrize("date", ["2024", "2024-05", "2024-05-06", "2024-05-06T09:30:00+08:00", "2024/5/6 9:30",
-                                  "no date", "", "24:00", "2024-05-06T01:30:00.123456"])
-def test_a_date_is_read_as_ckanext_dcat_reads_it(site: Any, date: str) -> None:
-    drawn, profiles = [], (GkopenProfile, RDFProfile)
-    profile: Any
-    for profile in profiles:
-        for _ in range(2):
-            graph = Graph()
-            profile._add_date_triple(profile(graph), EX.thing, DCT.issued, date)
-            drawn.append(set(graph))
-    assert all(one == drawn[0] for one in drawn)
-
-
-def test_addresses_are_quoted_as_ckanext_dcat_quotes_them(site: Any) -> None:
-    spec = importlib.util.spec_from_file_location("untouched", base.__file__)
-    assert spec is not None and spec.loader is not None
-    untouched = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(untouched)
-    text = "".join(map(chr, range(0x3100))) + "%20 𠮷"
-    quick, slow = base.CleanedURIRef._careful_quote, untouched.CleanedURIRef._careful_quote
-    assert quick is not slow
-    assert quick(text) == slow(text)
-    assert quick(quick(text)) == quick(text)

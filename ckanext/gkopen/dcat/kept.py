@@ -19,10 +19,11 @@ from typing import Any
 from ckan.lib.redis import connect_to_redis
 from ckan.lib.search import SearchError
 from ckan.plugins import toolkit
-from ckanext.dcat import logic
+from ckanext.dcat import logic, utils
 from ckanext.dcat.processors import RDF_PROFILES_CONFIG_OPTION, RDFSerializer
-from ckanext.dcat.utils import catalog_uri, dataset_uri
+from ckanext.dcat.utils import dataset_uri
 from dateutil.parser import parse as parse_time
+from flask import Response, request
 from rdflib import DCAT, URIRef
 from redis import RedisError
 
@@ -50,12 +51,8 @@ def dcat_catalog_show(original: Callable[..., str], context: Any, data_dict: dic
     if data_dict.get("profiles") or form is None:
         return original(context, data_dict)
     toolkit.check_access("dcat_catalog_show", context, data_dict)
-    tag, page = caching.tag_of_request(), str(data_dict.get("page") or 1)
-    # Only what everybody asks for: the memory is that of the sessions, and questions are without number.
-    if tag is None or not _COMMON.fullmatch(page) or any(data_dict.get(name) for name in ("modified_since", "q", "fq")):
-        return _page(context, data_dict, form)
-    # A page names the address of the next one, which is another one where the action was called over HTTP.
-    return _keep_one(f"page/{name}/{page}{toolkit.request.path}/{tag}", lambda: _page(context, data_dict, form))
+    key = _page_key(name, data_dict)
+    return _page(context, data_dict, form) if key is None else _keep_one(key, lambda: _page(context, data_dict, form))
 
 
 @toolkit.chained_action
@@ -68,6 +65,30 @@ def dcat_dataset_show(original: Callable[..., str], context: Any, data_dict: dic
     toolkit.check_access("dcat_dataset_show", context, data_dict)
     package = toolkit.get_action("package_show")(context, data_dict)
     return form.whole(_drawn(_serializer(), [package], form))
+
+
+def answer_kept() -> Response | None:
+    """For `before_request`, after the tag is known: a page of the feed that is kept goes out byte for byte, where
+    ckanext-dcat's view would have the megabytes read as text and written as bytes again."""
+    name = (request.view_args or {}).get("_format")
+    if request.endpoint != "dcat.read_catalog" or name not in FORMS or set(request.args) - {"page"}:
+        return None
+    key = _page_key(name, request.args)
+    if key is None:
+        return None
+    toolkit.check_access("dcat_catalog_show", {}, {})
+    [text] = _read([key])
+    return None if text is None else Response(text, content_type=utils.CONTENT_TYPES[name])
+
+
+def _page_key(name: str, asked: Mapping[str, Any]) -> str | None:
+    """Under which a page is kept. Only what everybody asks for: the memory is that of the sessions, and questions are
+    without number."""
+    tag, page = caching.tag_of_request(), str(asked.get("page") or 1)
+    if tag is None or not _COMMON.fullmatch(page) or any(asked.get(field) for field in ("modified_since", "q", "fq")):
+        return None
+    # A page names the address of the next one, which is another one where the action was called over HTTP.
+    return f"page/{name}/{page}{request.path}/{tag}"
 
 
 @toolkit.chained_helper
@@ -137,15 +158,18 @@ def _pieces(serializer: Any, packages: Sequence[Mapping[str, Any]], form: Form) 
     missing = [place for place, text in enumerate(held) if text is None]
     drawn = dict(zip(missing, _drawn(serializer, [packages[place] for place in missing], form), strict=True))
     _write({keys[place]: text for place, text in drawn.items()})
-    return [drawn[place] if text is None else text for place, text in enumerate(held)]
+    return [drawn[place] if text is None else text.decode() for place, text in enumerate(held)]
 
 
 def _drawn(serializer: Any, packages: Iterable[Mapping[str, Any]], form: Form) -> list[str]:
     """What the site's profiles say of each package, as text."""
+    profiles = [profile(None, compatibility_mode=serializer.compatibility_mode) for profile in serializer._profiles]
     texts = []
     for package in packages:
-        serializer.g = graph = Triples()
-        dataset = serializer.graph_from_dataset(package)
+        graph, dataset = Triples(), URIRef(dataset_uri(package))
+        for profile in profiles:
+            profile.g = graph
+            profile.graph_from_dataset(package, dataset)
         texts.append(piece(form, graph, str(dataset)))
     return texts
 
@@ -161,23 +185,23 @@ def _made(_profiles: str | None) -> RDFSerializer:
 
 
 def _key(package: Mapping[str, Any], written: str) -> str:
-    body = (package.get("organization") or {}).get("title")
-    return f"{written}/{package['id']}/{package.get('metadata_modified')}/{body}/{catalog_uri()}/{caching.PROGRAM}"
+    body, site = (package.get("organization") or {}).get("title"), utils.catalog_uri()
+    return f"{written}/{package['id']}/{package.get('metadata_modified')}/{body}/{site}/{caching.PROGRAM}"
 
 
 def _keep_one(key: str, draw: Callable[[], str]) -> str:
-    text = _read([key])[0]
-    if text is None:
-        text = draw()
-        _write({key: text})
+    [kept] = _read([key])
+    if kept is not None:
+        return kept.decode()
+    text = draw()
+    _write({key: text})
     return text
 
 
-def _read(keys: list[str]) -> list[str | None]:
+def _read(keys: list[str]) -> list[bytes | None]:
     try:
         redis: Any = connect_to_redis()
-        return [text.decode() if text is not None else None for text in redis.mget([_named(key) for key in keys])] \
-            if keys else []
+        return redis.mget([_named(key) for key in keys]) if keys else []
     except RedisError as error:
         log.warning("Valkey does not answer, and RDF is drawn anew: %s", error)
         return [None] * len(keys)

@@ -7,7 +7,6 @@ passes the SHACL shapes of DCAT-AP 3.0.1: nodes have the classes they ask for, c
 from __future__ import annotations
 
 from functools import lru_cache
-from types import SimpleNamespace
 from typing import Any
 
 from ckan import model
@@ -22,14 +21,13 @@ from ckanext.dcat.profiles import (
     RDFS,
     SKOS,
     VCARD,
-    CleanedURIRef,
     EuropeanDCATAP3Profile,
-    RDFProfile,
 )
 from rdflib import PROV, BNode, Literal, Namespace, URIRef
 from rdflib.term import Node
 
-from ckanext.gkopen.dcat.triples import Triple, Triples
+from ckanext.gkopen.dcat.hasten import dates
+from ckanext.gkopen.dcat.triples import Triple
 from ckanext.gkopen.dcat.view import CHINESE, ENGLISH, PUBLISHER_TYPE, RELATED, dcat_view, related_codes
 from ckanext.gkopen.metadata.codes import meta_codes
 
@@ -88,8 +86,14 @@ class GkopenProfile(EuropeanDCATAP3Profile):
 
     def _add_date_triple(self, subject: Node, predicate: URIRef, value: str, _type: type = Literal) -> None:
         """A dataset and its files say the same few dates over and over: each is read once."""
-        for date in _dates(value, _type):
+        for date in dates(value, _type):
             self.g.add((subject, predicate, date))
+
+    def _add_triples_from_dict(self, _dict: dict[str, Any], subject: Node, items: Any, **how: Any) -> None:
+        """A dataset or file has few of the fields that are asked for: only those are gone through."""
+        if "extras" not in _dict:
+            items = [item for item in items if item[0] in _dict or any(name in _dict for name in item[2] or ())]
+        super()._add_triples_from_dict(_dict, subject, items, **how)
 
     def _one(self, subject: URIRef, predicate: URIRef, value: URIRef, *, replace: bool) -> None:
         if replace:
@@ -196,26 +200,6 @@ def _concept(list_name: str, code: str, zh: str, en: str) -> tuple[URIRef, tuple
     return concept, ((concept, RDF.type, SKOS.Concept), (concept, SKOS.notation, Literal(code)),
                      (concept, SKOS.prefLabel, Literal(zh, lang="zh")),
                      (concept, SKOS.prefLabel, Literal(en, lang="en")))
-
-
-def hasten() -> None:
-    """Two functions of the libraries below, which give the same answer to the same question, do so more quickly.
-
-    ckanext-dcat goes through an address once for each of twenty characters: a table says the same in one pass. rdflib
-    makes DCT.issued anew each time it is read. Called when the portal starts; a third of the time of the feed.
-    """
-    table = str.maketrans({character: CleanedURIRef._careful_quote(character) for character in map(chr, range(128))})
-    CleanedURIRef._careful_quote = staticmethod(lambda value: value.translate(table))
-    if not hasattr(Namespace.__getattr__, "cache_info"):
-        Namespace.__getattr__ = lru_cache(5000)(Namespace.__getattr__)
-
-
-@lru_cache(10_000)
-def _dates(value: str, kind: type) -> tuple[Node, ...]:
-    """What ckanext-dcat makes of a date: a literal, or nothing of an empty text."""
-    drawn: Any = SimpleNamespace(g=Triples())
-    RDFProfile._add_date_triple(drawn, RDF.value, RDF.value, value, kind)
-    return tuple(drawn.g.objects())
 
 
 def _licence_url(package: dict[str, Any]) -> str | None:

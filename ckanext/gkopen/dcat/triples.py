@@ -24,7 +24,14 @@ class Triples(Graph):
 
     def add(self, triple: Triple) -> Triples:
         subject, predicate, value = triple
-        self.nodes.setdefault(subject, {}).setdefault(predicate, {})[value] = None
+        said = self.nodes.get(subject)
+        if said is None:
+            said = self.nodes[subject] = {}
+        values = said.get(predicate)
+        if values is None:
+            said[predicate] = {value: None}
+        else:
+            values[value] = None
         return self
 
     def triples(self, triple: Any) -> Iterator[Triple]:  # type: ignore[override]

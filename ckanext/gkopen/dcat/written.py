@@ -53,19 +53,24 @@ def _turtle(graph: Triples, name: str) -> str:
     blank = _Blank(name)
 
     def term(node: Any) -> str:
-        if isinstance(node, Literal):
+        if type(node) is Literal:
             language, datatype = node.language, node.datatype
             return quoted(node) + (f"@{language}" if language else f"^^{_short(datatype)}" if datatype else "")
-        return f"_:{blank[node]}" if isinstance(node, BNode) else f"<{_address(node)}>"
+        return f"_:{blank[node]}" if type(node) is BNode else _turtle_address(node)
 
-    def told(predicate: Any, values: list[Any]) -> str:
+    def told(predicate: Any, values: Iterable[Any]) -> str:
         name = _short(predicate)
         if name == "rdf:type":
-            return "a " + ", ".join(term(kind) if isinstance(kind, BNode) else _short(kind) for kind in values)
-        return f"{name} {', '.join(map(term, values))}"
+            return "a " + ", ".join([term(kind) if type(kind) is BNode else _short(kind) for kind in values])
+        return f"{name} {', '.join([term(value) for value in values])}"
 
-    return "\n".join(f"{term(subject)} " + " ;\n    ".join(told(*each) for each in properties) + " .\n"
-                     for subject, properties in _said(graph))
+    return "\n".join([f"{term(subject)} " + " ;\n    ".join([told(*each) for each in said]) + " .\n"
+                      for subject, said in _said(graph)])
+
+
+@lru_cache(20_000)
+def _turtle_address(uri: str) -> str:
+    return f"<{_address(uri)}>"
 
 
 def _xml(graph: Triples, name: str) -> str:
@@ -73,7 +78,7 @@ def _xml(graph: Triples, name: str) -> str:
 
     def element(predicate: str, value: Any) -> str:
         tag, attribute = _tag(predicate)
-        if isinstance(value, Literal):
+        if type(value) is Literal:
             language, datatype = value.language, value.datatype
             if language:
                 attribute += f' xml:lang="{language}"'
@@ -83,39 +88,49 @@ def _xml(graph: Triples, name: str) -> str:
         return f"    <{tag}{attribute} rdf:{at('resource', value)}/>\n"
 
     def at(attribute: str, node: Any) -> str:
-        return f'nodeID="{blank[node]}"' if isinstance(node, BNode) else f'{attribute}="{_escaped(_address(node))}"'
+        return f'nodeID="{blank[node]}"' if type(node) is BNode else f'{attribute}="{_xml_address(node)}"'
 
-    def told(subject: Any, properties: list[tuple[Any, list[Any]]]) -> str:
+    def told(subject: Any, said: list[tuple[Any, Iterable[Any]]]) -> str:
         kind: Any = next(iter(graph.nodes[subject].get(RDF_TYPE, ())), None)
         tag, attribute = _tag(kind) if kind is not None and _SPLIT.fullmatch(kind) else ("rdf:Description", "")
-        inside = "".join(
-            element(predicate, value) for predicate, values in properties for value in values
-            if value is not kind or predicate != RDF_TYPE or tag == "rdf:Description")
+        inside = "".join([
+            element(predicate, value) for predicate, values in said for value in values
+            if value is not kind or predicate != RDF_TYPE or tag == "rdf:Description"])
         return f"  <{tag}{attribute} rdf:{at('about', subject)}>\n{inside}  </{tag}>\n"
 
-    return "".join(told(*each) for each in _said(graph))
+    return "".join([told(*each) for each in _said(graph)])
+
+
+@lru_cache(20_000)
+def _xml_address(uri: str) -> str:
+    return _escaped(_address(uri))
 
 
 def _jsonld(graph: Triples, name: str) -> str:
     blank = _Blank(name)
 
     def at(node: Any) -> str:
-        return f'"_:{blank[node]}"' if isinstance(node, BNode) else quoted(_address(node))
+        return f'"_:{blank[node]}"' if type(node) is BNode else _json_address(node)
 
     def told(value: Any) -> str:
-        if not isinstance(value, Literal):
+        if type(value) is not Literal:
             return f'{{"@id": {at(value)}}}'
         language, datatype = value.language, value.datatype
         kind = f', "@language": "{language}"' if language else f', "@type": {quoted(datatype)}' if datatype else ""
         return f'{{"@value": {quoted(value)}{kind}}}'
 
-    def listed(predicate: Any, values: list[Any]) -> str:
+    def listed(predicate: Any, values: Iterable[Any]) -> str:
         name = quoted(predicate)
-        return f'"@type": [{", ".join(map(at, values))}]' if name == _TYPE_KEY else \
-            f'{name}: [{", ".join(map(told, values))}]'
+        return f'"@type": [{", ".join([at(value) for value in values])}]' if name == _TYPE_KEY else \
+            f'{name}: [{", ".join([told(value) for value in values])}]'
 
-    return ",\n".join(f'{{"@id": {at(subject)}, ' + ", ".join(listed(*each) for each in properties) + "}"
-                      for subject, properties in _said(graph))
+    return ",\n".join([f'{{"@id": {at(subject)}, ' + ", ".join([listed(*each) for each in said]) + "}"
+                       for subject, said in _said(graph)])
+
+
+@lru_cache(20_000)
+def _json_address(uri: str) -> str:
+    return quoted(_address(uri))
 
 
 TURTLE = Form("turtle", _turtle, lambda pieces: _HEAD["turtle"] + "\n".join(pieces))
@@ -135,10 +150,10 @@ class _Blank(dict[BNode, str]):
         return self[node]
 
 
-def _said(graph: Triples) -> Iterator[tuple[Any, list[tuple[Any, list[Any]]]]]:
+def _said(graph: Triples) -> Iterator[tuple[Any, list[tuple[Any, Iterable[Any]]]]]:
     """Subject, and each of its predicates with the values; what was emptied is left out."""
     for subject, properties in graph.nodes.items():
-        if said := [(predicate, list(values)) for predicate, values in properties.items() if values]:
+        if said := [each for each in properties.items() if each[1]]:
             yield subject, said
 
 
