@@ -91,7 +91,8 @@ class Field:
     whose cell is the unit of a money cell that names none; `person_by`: the column that says whether a name in this
     one is a person's (its code list has a column `person`: yes, no, or empty where the name itself must tell);
     `above`: the form of the line above a table that says it, where no column does; `pieces`: labels of columns that
-    hold its parts; `elsewhere`: another field, and the form of its codes where they stand in this column.
+    hold its parts; `elsewhere`: another field, and the form of its codes where they stand in this column; `instead`:
+    labels of columns that say it where no better one is there (计划开工时间 without 实际开工时间).
     """
 
     name: str
@@ -110,6 +111,7 @@ class Field:
     pieces: tuple[str, ...] = ()
     elsewhere: tuple[str, str] | None = None
     aliases: tuple[str, ...] = ()
+    instead: tuple[str, ...] = ()
     pattern: str | None = None
     minimum: Decimal | None = None
     maximum: Decimal | None = None

@@ -115,6 +115,11 @@ def unit_of_line(text: str) -> str | None:
     return None
 
 
+def bare_unit(text: str) -> str | None:
+    """The unit of money that is all of a cell above a table: `（万元）`, `万元`."""
+    return tidy_unit(text) if money_power(text) is not None else None
+
+
 def nearest(wanted: str, labels: list[str], count: int = 3) -> list[str]:
     """The labels most like `wanted`, best first; only those that share something worth proposing."""
     target = fold(wanted)

@@ -51,8 +51,9 @@ def _lines(domain: Domain) -> Iterator[str]:
     )
     yield "\n来源中能识别的列名 / labels of sources that are understood:\n"
     for field in domain.input_fields:
-        if field.aliases:
-            yield f"- `{field.name}`: {'、'.join(field.aliases)}"
+        if field.aliases or field.instead:
+            second = f"（没有更合适的列时：{'、'.join(field.instead)}）" if field.instead else ""
+            yield f"- `{field.name}`: {'、'.join(field.aliases)}{second}"
     if domain.ignored_columns:
         yield f"\n识别但不发布的列 / known and not published: {'、'.join(domain.ignored_columns)}"
     yield from _rules(domain)

@@ -163,6 +163,7 @@ def _field(name: str, spec: Mapping[str, Any], source: Source, lists: _Lists) ->
         pieces=tuple(spec.get("pieces", ())),
         elsewhere=(spec["elsewhere"]["field"], spec["elsewhere"]["pattern"]) if "elsewhere" in spec else None,
         aliases=tuple(spec.get("aliases", ())),
+        instead=tuple(spec.get("instead", ())),
         pattern=spec.get("pattern"),
         minimum=_decimal(spec.get("minimum")),
         maximum=_decimal(spec.get("maximum")),

@@ -10,6 +10,7 @@ from ckanext.gkopen.checks.catalogue import severity_of
 from ckanext.gkopen.domains import Domain, Field
 from ckanext.gkopen.labels import fold, nearest, split_label
 from ckanext.gkopen.normalise.halves import Half, find_halves, half_titles, own_levels
+from ckanext.gkopen.normalise.headings import by_lowest_heading
 from ckanext.gkopen.normalise.kept import once
 from ckanext.gkopen.records import Finding, Options, Unreadable
 
@@ -18,7 +19,8 @@ from ckanext.gkopen.records import Finding, Options, Unreadable
 class Columns:
     """`field_at[i]`: field of column i or None; `levels[i]`: its headings, without one that only names its half;
     `units`: field → unit that its label states; `halves`: of a table of two halves;
-    `twice`: labels that stand twice, and outside of halves, as they were made distinct.
+    `twice`: labels that stand twice, and outside of halves, as they were made distinct; `second`: column → label of the
+    column that says the same field better; `pieces`: columns that hold parts of a code.
     """
 
     labels: list[str]
@@ -28,6 +30,8 @@ class Columns:
     findings: list[Finding] = field(default_factory=list)
     halves: list[Half] = field(default_factory=list)
     twice: frozenset[str] = frozenset()
+    second: dict[int, str] = field(default_factory=dict)
+    pieces: frozenset[int] = frozenset()
 
     def header(self) -> dict[str, str | None]:
         return dict(zip(self.labels, self.field_at, strict=True))
@@ -50,7 +54,7 @@ def known_labels(domain: Domain, mapping: Mapping[str, str] | None = None) -> di
 def _own_labels(domain: Domain) -> dict[str, str]:
     known: dict[str, str] = {}
     for every in domain.fields:
-        for alias in every.aliases:
+        for alias in (*every.aliases, *every.instead):
             known.setdefault(fold(alias), every.name)
     for every in domain.fields:
         for own in (every.title.en, every.title.zh, every.name):
@@ -84,10 +88,8 @@ def match_columns(domain: Domain, labels: list[str], duplicates: list[str], opti
     columns = Columns(labels, [None] * len(labels), [*(levels or [(_as_printed(label),) for label in labels])])
     for index, text in enumerate(labels):
         label = split_label(_as_printed(text) if text not in options.mapping else text)
-        name = known.get(label.folded) or known.get(label.folded_name)
-        if name is None:
-            continue
-        columns.field_at[index] = name
+        columns.field_at[index] = known.get(label.folded) or known.get(label.folded_name)
+    by_lowest_heading(domain, columns.field_at, columns.levels, known)
     columns.halves = find_halves(domain, columns.levels, known)
     for half in columns.halves:
         for index in half.columns():
@@ -111,7 +113,8 @@ def match_columns(domain: Domain, labels: list[str], duplicates: list[str], opti
 
 
 def _one_column_a_field(domain: Domain, columns: Columns, mapped: Mapping[str, str], halved: Collection[int]) -> None:
-    """A column under a field's own name or title wins over one under an alias; two equals are refused, not guessed.
+    """A column under a field's own name or title wins over one under an alias, that over one which says it only where
+    no other does; two equals are refused, not guessed.
 
     `halved`: columns of two halves, each of which brings its own.
     """
@@ -125,15 +128,18 @@ def _one_column_a_field(domain: Domain, columns: Columns, mapped: Mapping[str, s
             continue
         every = domain.field(name)
         own = {fold(every.name), fold(every.title.zh), fold(every.title.en)}
-        best = [i for i in found if columns.labels[i] in mapped] or [
-            i for i in found for label in [split_label(_as_printed(columns.labels[i]))]
-            if {label.folded, label.folded_name} & own]
+        instead = {fold(label) for label in every.instead}
+        spelt = {i: {label.folded, label.folded_name} for i in found
+                 for label in [split_label(_as_printed(columns.labels[i]))]}
+        best = [i for i in found if columns.labels[i] in mapped] or [i for i in found if spelt[i] & own] or [
+            i for i in found if not spelt[i] & instead]
         if len(best) != 1:
             labels = [columns.labels[i] for i in found]
             problems.append(_finding("header-duplicate", field=name, label=labels[0], labels=labels))
             continue
         for index in set(found) - set(best):
             columns.field_at[index] = None
+            columns.second[index] = columns.labels[best[0]]
     if problems:
         raise Unreadable(*problems)
 

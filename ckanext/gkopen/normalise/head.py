@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from ckanext.gkopen.checks.personal import judge
-from ckanext.gkopen.labels import clean, fold, narrow, split_label, unit_of_line
+from ckanext.gkopen.labels import bare_unit, clean, fold, narrow, split_label, unit_of_line
 
 from .raw import Beside, Sheet, refuse
 
@@ -64,7 +64,7 @@ def find_head(sheet: Sheet, known: Collection[str], fields: Collection[str] = ()
         last += 1
     above = [Beside("title", clean(cell), line, clean(cell), sheet.name)
              for line, cells in rows[:first] for cell in dict.fromkeys(cells) if clean(cell)]
-    unit = next((found for found in (unit_of_line(item.text) for item in above) if found), None)
+    unit = next((found for found in (unit_of_line(item.text) or bare_unit(item.text) for item in above) if found), None)
     return _head([cells for _, cells in rows[first:last + 1]], best - first, fields, sides, rows[best][0], last + 1,
                  unit, above)
 

@@ -100,6 +100,7 @@ def rows_of(domain: Domain, files: list[Opened]) -> Rows:
         bounds = np.array([0, len(lines)])
     structure, surplus = _structure(body, keep, len(columns.labels))
     year = _year(domain, first, texts)
+    columns.pieces = frozenset(place for each in cut.values() for place in each)
     layout = find_layout(domain, columns, year)
     if layout is not None:
         if len(files) > 1:
@@ -109,8 +110,7 @@ def rows_of(domain: Domain, files: list[Opened]) -> Rows:
     elif columns.halves:
         labels = [columns.labels[index] for half in columns.halves for index in half.columns()]
         raise refuse("header-duplicate", label=labels[0], labels=labels)
-    pieces = {place for each in cut.values() for place in each}
-    unknown_columns = _unknown(domain, columns, texts, bounds, layout, pieces)
+    unknown_columns = _unknown(domain, columns, texts, bounds, layout)
     for number, file in enumerate(files):
         file.findings += [*columns.findings, *unknown_columns[number], *(totals.findings if not number else ()),
                           *contract(columns, domain, file.options)]
@@ -198,20 +198,22 @@ def _year(domain: Domain, file: Opened, texts: list[pa.Array]) -> str | None:
 
 
 def _unknown(domain: Domain, columns: Columns, texts: list[pa.Array], bounds: np.ndarray,
-             layout: Layout | None, pieces: set[int]) -> list[list[Finding]]:
+             layout: Layout | None) -> list[list[Finding]]:
     """Columns that no field claims are kept out and said, file by file; a nameless empty one is a trailing comma."""
     ignored = ignored_labels(domain)
     findings: list[list[Finding]] = [[] for _ in bounds[1:]]
     for index, (label, name) in enumerate(zip(columns.labels, columns.field_at, strict=True)):
-        if name is not None or index in pieces or ignored & {fold(label), *map(fold, columns.levels[index][-1:])}:
+        if name is not None or index in columns.pieces or ignored & {fold(label), *map(fold, columns.levels[index][-1:])}:
             continue
         if layout is not None and (index in layout.turned or index in {rate.index for rate in layout.rates}):
             continue
         code = "header-empty" if label == f"第{index + 1}列" else "column-unknown"
         if layout is not None and index in layout.other_year:
             code = "column-other-year"
+        params = {"used": columns.second[index]} if index in columns.second else {}
         for file in np.flatnonzero(_counted(np.flatnonzero(~empty(texts[index])), bounds)):
-            findings[file].append(Finding(code, severity_of(code), label=label))
+            findings[file].append(Finding("column-second" if params else code, severity_of(code), label=label,
+                                          params=params))
     return findings
 
 

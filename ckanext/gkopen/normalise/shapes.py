@@ -138,7 +138,8 @@ def _layout(domain: Domain, columns: Columns, shapes: Sequence[Shape]) -> Layout
     value = shapes[0].value
     taken = set(columns.field_at) - {None, value}
     shapes = [shape for shape in shapes if shape.code not in taken]
-    free = [index for index, name in enumerate(columns.field_at) if name in (None, value)]
+    free = [index for index, name in enumerate(columns.field_at)
+            if name in (None, value) and index not in columns.pieces]
     turned, units = _read_columns(domain, columns, shapes, free, taken)
     rows = [index for index, each in turned.items() if not each.whole]
     if not (len(rows) > 1 or (rows and value not in columns.field_at)):
