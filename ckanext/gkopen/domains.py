@@ -135,7 +135,7 @@ class Field:
     @property
     def labels(self) -> tuple[str, ...]:
         """Every label by which a source may call this column."""
-        return (self.name, self.title.zh, self.title.en, *self.aliases)
+        return (self.name, self.title.zh, self.title.en, *self.aliases, *self.instead)
 
 
 @dataclass(frozen=True, slots=True)

@@ -282,12 +282,97 @@ def test_final_accounts_of_two_halves_with_numbered_lines(tmp_path):
     assert [amount for mark, amount in cells(x, "is_total", "amount") if mark] == [Decimal(10_250_000)] * 2
 
 
-def test_three_blocks_side_by_side_are_refused(tmp_path):
+BLOCKS: Rows = [
+    ["收入", None, "支出（按功能分类）", None, "支出（按部门预算经济分类）", None, "支出（按政府预算经济分类）", None],
+    ["项目", "预算数"] * 4,
+    ["财政拨款", 900, "一、教育支出", 800, "一、工资福利支出", 600, "一、机关工资福利支出", 600],
+    ["事业收入", 100, "二、住房保障支出", 200, "二、商品和服务支出", 400, "二、机关商品和服务支出", 400],
+    ["收入总计", 1000, "支出总计", 1000, "支出总计", 1000, "支出总计", 1000]]
+
+
+def test_the_same_expenditure_by_function_and_by_economic_class_side_by_side(tmp_path):
+    """Each block is told from the others, and only the first takes part in the sums of the table."""
+    x = look(tmp_path, BLOCKS, "A1:B1", "C1:D1", "E1:F1", "G1:H1", without=("direction",), units="元")
+    assert (x.rows_in, x.rows_ok, said(x)) == (12, 12, [])
+    blocks: dict[str | None, list[tuple[int, bool | None]]] = {}
+    for group, amount, total in cells(x, "sum_group", "amount", "is_total"):
+        blocks.setdefault(group, []).append((int(amount), total))
+    assert blocks == {
+        None: [(100, False), (1000, True), (1000, True), (200, False), (800, False), (900, False)],
+        "支出（按政府预算经济分类） 项目": [(1000, None), (400, None), (600, None)],
+        "支出（按部门预算经济分类） 项目": [(1000, None), (400, None), (600, None)]}
+    rows = [*map(list, BLOCKS)]
+    rows[3][5] = 399
+    x = look(tmp_path, rows, "A1:B1", "C1:D1", "E1:F1", "G1:H1", without=("direction",), units="元")
+    assert said(x) == [("total-row-differs", 5, "支出（按部门预算经济分类） 预算数")]
+
+
+def test_blocks_of_one_half_under_plain_labels(tmp_path):
     rows: Rows = [["收入", None, "支出", None, None, None], ["项目", "金额", "功能分类", "金额", "经济分类", "金额"],
-                  ["财政拨款收入", 900, "一般公共服务支出", 600, "工资福利支出", 600]]
-    with pytest.raises(Unreadable) as refused:
-        look(tmp_path, rows, "A1:B1", "C1:F1", without=("direction",), units="元")
-    assert {f.code for f in refused.value.findings} == {"header-duplicate"}
+                  ["财政拨款收入", 900, "一般公共服务支出", 600, "工资福利支出", 500]]
+    x = look(tmp_path, rows, "A1:B1", "C1:F1", without=("direction",), units="元")
+    assert cells(x, "direction", "line_name", "amount") == [
+        ("expenditure", "一般公共服务支出", Decimal(600)), ("expenditure", "工资福利支出", Decimal(500)),
+        ("revenue", "财政拨款收入", Decimal(900))]
+
+
+SYSTEMS: Rows = [["单位：元"],
+                 ["部门预算支出经济分类科目", None, "政府预算支出经济分类科目", None, "基本支出", None, None],
+                 ["科目编码", "科目名称", "科目编码", "科目名称", "合计", "人员经费", "公用经费"],
+                 ["30101", "基本工资", "50101", "工资奖金津补贴", 60, 60],
+                 ["30201", "办公费", "50201", "办公经费", 40, None, 40]]
+
+
+def test_one_figure_under_two_systems_of_economic_classes_is_published_once(tmp_path):
+    x = look(tmp_path, SYSTEMS, "A2:B2", "C2:D2", "E2:G2")
+    assert {*cells(x, "econ_system", "econ_code", "econ_name", "amount")} == {
+        ("department", "30101", "基本工资", Decimal(60)), ("department", "30201", "办公费", Decimal(40))}
+    assert [(f.code, f.label, f.params["used"]) for f in x.findings if f.code == "column-second"] == [
+        ("column-second", f"政府预算支出经济分类科目 {what}", f"部门预算支出经济分类科目 {what}")
+        for what in ("科目编码", "科目名称")]
+
+
+def test_two_systems_of_economic_classes_each_with_its_own_figures(tmp_path):
+    head = ["科目编码", "科目名称", "金额"]
+    rows: Rows = [["单位：元"], ["部门预算支出经济分类科目", None, None, "政府预算支出经济分类科目", None, None],
+                  head * 2,
+                  ["301", "工资福利支出", 600, "501", "机关工资福利支出", 590], [None, None, None, "505", "补助", 10]]
+    x = look(tmp_path, rows, "A2:C2", "D2:F2")
+    assert cells(x, "econ_system", "econ_code", "line_name", "amount") == [
+        ("department", "301", "工资福利支出", Decimal(600)), ("government", "501", "机关工资福利支出", Decimal(590)),
+        ("government", "505", "补助", Decimal(10))]
+
+
+def test_the_sources_of_a_departments_revenue_side_by_side(tmp_path):
+    rows: Rows = [["收入决算表"], ["单位：元"],
+                  ["项目", None, "本年收入合计", "财政拨款收入", "事业收入", None, "其他收入"],
+                  ["功能分类科目编码", "科目名称", None, None, "小计", "其中：教育收费", None],
+                  ["205", "教育支出", 110, 80, 20, 15, 10], ["合计", None, 111, 80, 20, 15, 10]]
+    x = look(tmp_path, rows, "A3:B3", "C3:C4", "D3:D4", "E3:F3", "G3:G4", "A6:B6", without=("phase", "direction"))
+    assert said(x) == [("whole-differs", 6, "本年收入合计")]
+    assert [(source, int(amount)) for total, code, source, amount in cells(
+        x, "is_total", "func_code", "revenue_source", "amount") if code == "205"] == [
+        ("grant", 80), ("institution", 20), ("other", 10), ("tuition", 15)]
+
+
+def test_months_in_the_labels_of_columns(tmp_path):
+    rows: Rows = [["2024年江海市财政支出情况表"], ["单位：元"],
+                  ["项目", "年初预算数", "6月支出", "1-6月累计完成", "一季度"],
+                  ["教育支出", 1000, 80, 500, 240]]
+    x = look(tmp_path, rows, without=("fiscal_year", "phase"))
+    assert cells(x, "phase", "period", "amount") == [
+        ("budget", "FY", Decimal(1000)), ("execution", "01-03", Decimal(240)), ("execution", "01-06", Decimal(500)),
+        ("execution", "06", Decimal(80))]
+
+
+@pytest.mark.parametrize(("title", "line", "period"), [
+    ("2024年江海市一般公共预算支出执行情况表", None, "FY"), ("2024年江海市支出执行情况表（截至6月底）", None, None),
+    ("2024年江海市一般公共预算支出执行情况表", "期间：1-6月", "01-06")])
+def test_execution_without_a_month(tmp_path, title, line, period):
+    rows: Rows = [[title], *([[line]] if line else []), ["单位：元"], ["项目", "预算数", "执行数"], ["教育支出", 10, 9]]
+    x = look(tmp_path, rows, without=("fiscal_year", "phase"))
+    assert [own for phase, own in cells(x, "phase", "period") if phase == "execution"] == ([period] if period else [])
+    assert x.counts()["period-whole-year"] == (period == "FY")
 
 
 def test_phases_side_by_side_with_percentages_that_are_compared(tmp_path):
@@ -350,6 +435,42 @@ def test_a_title_of_two_phases_or_of_none_says_none(tmp_path):
     for title in ("2024年部门支出总表", "2024年预算执行情况和调整预算表"):
         x = look(tmp_path, [[title], *NATURES[1:5]], without=("phase",))
         assert {f.field for f in x.findings if f.severity == "error"} == {"phase"}
+        assert "“阶段：…”" in render(next(f for f in x.findings if f.field == "phase"), "zh")["fix"]
+    x = look(tmp_path, [["2024年部门支出总表"], ["阶段：预算"], *NATURES[1:5]], without=("phase",))
+    assert set(x.table["phase"].to_pylist()) == {"budget"}
+
+
+def test_the_phase_of_a_figure_is_that_of_its_column_whatever_the_title_says(tmp_path):
+    for labels, phases in ((["年初预算数", "决算数"], {"budget", "final"}), (["预算数"], {"budget"})):
+        rows: Rows = [["2023年度部门决算公开表"], ["单位：元"], ["项目", *labels], ["教育支出", *[10, 9][:len(labels)]]]
+        x = look(tmp_path, rows, without=("fiscal_year", "phase"))
+        assert set(x.table["phase"].to_pylist()) == phases
+
+
+def test_year_and_phase_from_the_other_sheets_else_from_the_names_of_sheet_and_file(tmp_path):
+    def said_by(name: str, sheets: dict[str, Rows]) -> tuple[set[Any], set[Any]]:
+        book = openpyxl.Workbook()
+        book.remove(book.worksheets[0])
+        for title, lines in sheets.items():
+            sheet = book.create_sheet(title)
+            for line in lines:
+                sheet.append(line)
+        book.save(tmp_path / "表.xlsx")
+        constants = {key: value for key, value in SAID.items() if key not in ("fiscal_year", "phase")}
+        x = examine(BUDGET, tmp_path / "表.xlsx", filename=name, options=Options(constants=constants))
+        return ({*cells(x, "fiscal_year", "phase")},
+                {(f.field, f.params["place"]["zh"]) for f in x.findings if f.code == "taken-from-file"})
+
+    cover: Rows = [["江海市财政局2024年部门预算"], ["编制日期：2023年12月20日"]]
+    assert said_by("表.xlsx", {"封面": cover, "总表": NATURES}) == (
+        {(2024, "budget")}, {("fiscal_year", "其他工作表的标题"), ("phase", "其他工作表的标题")})
+    assert said_by("2023年决算.xlsx", {"2024年支出": NATURES})[0] == set()  # of another year
+    assert said_by("2023年决算.xlsx", {"2024年支出预算": NATURES}) == (
+        {(2024, "budget")}, {("fiscal_year", "工作表名称"), ("phase", "工作表名称")})
+    assert said_by("江海市财政局2024年部门预算公开表.xlsx", {"Sheet1": NATURES}) == (
+        {(2024, "budget")}, {("fiscal_year", "文件名"), ("phase", "文件名")})
+    with pytest.raises(Unreadable):
+        said_by("2024年1月15日导出.xlsx", {"Sheet1": NATURES})
 
 
 CUT: Rows = [["单位：万元"], ["科目编码", None, None, "科目名称", "合计", "基本支出", "项目支出"], ["类", "款", "项"],

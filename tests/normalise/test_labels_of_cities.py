@@ -32,7 +32,8 @@ def of_columns(x: Examined) -> list[tuple[str, str | None]]:
 
 
 FINAL = [["支出决算表"], ["公开03表"], ["部门：杭州市教育局", None, None, None, "金额单位：万元"],
-         ["项目", None, "本年支出合计", "基本支出", "项目支出"], ["功能分类科目编码", "科目名称"], ["栏次", None, 1, 2, 3],
+         ["项目", None, "本年支出合计", "基本支出", "项目支出"], ["功能分类科目编码", "科目名称"],
+         ["栏次", None, 1, 2, 3],
          ["合计", None, 100, 60, 40], ["205", "教育支出", 100, 60, 40]]
 
 
@@ -63,8 +64,8 @@ def test_a_unit_alone_in_a_corner(tmp_path, corner):
 
 
 def test_a_time_in_a_label_and_the_better_of_two_columns(tmp_path):
-    rows = [["项目名称", "建设单位", "责任单位", "总投资（万元）", "2024年计划投资（万元）", "截至5月底累计完成投资（万元）",
-             "计划开工时间", "实际开工时间"],
+    rows = [["项目名称", "建设单位", "责任单位", "总投资（万元）", "2024年计划投资（万元）",
+             "截至5月底累计完成投资（万元）", "计划开工时间", "实际开工时间"],
             ["滨海大道改造", "某建设中心", "市交通局", 50000, 1000, 200, "2023-01-01", "2023-03-01"]]
     x = book(tmp_path, "project", rows)
     row = x.table.to_pylist()[0]
@@ -77,7 +78,8 @@ def test_a_time_in_a_label_and_the_better_of_two_columns(tmp_path):
 
 
 def test_what_a_correction_says_beside_its_reason(tmp_path):
-    rows = [["公告编号", "公告类型", "公告日期", "项目编号", "项目名称", "采购人", "更正内容", "更正原因", "评标价（元）"],
+    rows = [["公告编号", "公告类型", "公告日期", "项目编号", "项目名称", "采购人", "更正内容", "更正原因",
+             "评标价（元）"],
             ["G-1", "更正公告", "2024-05-06", "P1", "电梯", "市二院", "开标时间改为5月20日", "答疑", 12]]
     x = book(tmp_path, "procurement", rows)
     assert x.table.select(["reason", "award_amount"]).to_pylist() == [{"reason": "答疑", "award_amount": None}]

@@ -78,8 +78,9 @@ def _balance(domain: Domain, rows: Rows, long: Long, wholes: dict[int, dict[int,
         return
     (index, said), = wholes.items()
     half = long.layout.turned[index].half
-    others = [place for place, turned in long.layout.rows.items() if turned.half is not half]
-    if half is None or len(others) != 1:
+    others = [place for place, turned in long.layout.rows.items()
+              if turned.half is not None and turned.half is not half and not turned.half.again]
+    if half is None or half.again or len(others) != 1:
         return
     total = as_mask(made.values["is_total"])
     lines = {int(long.take[row]) for row in np.flatnonzero(total & (long.column != others[0]))} & set(said)

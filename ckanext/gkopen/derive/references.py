@@ -126,7 +126,7 @@ def _derivations(source: Source, domain: Domain) -> Iterator[Problem]:
     for field in domain.fields:
         where = ["fields", field.name, "derived"]
         way, _, operands = (field.derived or "").partition(":")
-        for operand in filter(None, re.split(",", operands)):
+        for operand in filter(None, re.split("[,+]", operands)):
             name, _, column = operand.partition(".")
             if name not in domain.field_names:
                 yield _unknown(source, where, name)

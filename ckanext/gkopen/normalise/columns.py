@@ -149,15 +149,26 @@ def _as_printed(label: str) -> str:
     return re.sub(r" \(\d+\)$", "", label)
 
 
-def is_expected(every: Field) -> bool:
-    """Must the source bring this column? Not where it has a default or is derived from others."""
-    return every.required and not every.required_if and every.default is None and every.derived is None
+def is_expected(domain: Domain, every: Field, present: Collection[str]) -> bool:
+    """Must the source bring this column? Not where it has a default, or is derived from others that may be there."""
+    if not every.required or every.required_if or every.default is not None:
+        return False
+    return every.derived is None or not _may_be_derived(domain, every, present)
+
+
+def _may_be_derived(domain: Domain, every: Field, present: Collection[str]) -> bool:
+    """Where nothing is there of which it could be made, the table as a whole lacks it: that is said once."""
+    way, _, operands = (every.derived or "").partition(":")
+    if way not in ("id_of", "first_of"):
+        return True
+    return any(all(name in present or domain.field(name).required for name in names.split("+"))
+               for names in operands.split(","))
 
 
 def require_columns(domain: Domain, present: set[str], unknown: list[str], options: Options) -> None:
     """Raises Unreadable with one finding for each required column that is not there, the nearest labels proposed."""
-    missing = [every for every in domain.fields
-               if is_expected(every) and every.name not in present and every.name not in options.constants]
+    present = present | set(options.constants)
+    missing = [every for every in domain.fields if is_expected(domain, every, present) and every.name not in present]
     if missing:
         raise Unreadable(*(
             _finding("column-missing", field=every.name, label=every.title.zh,

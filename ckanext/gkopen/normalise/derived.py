@@ -1,6 +1,6 @@
 """Fields that are made from others where the source gives nothing, by the ways that `docs/domains.md` lists.
 
-    join:a,b        values joined by "|"                       id_of:a,b    "g-" and a digest of the first that is there
+    join:a,b        values joined by "|"                       id_of:a,b+c  "g-" and a digest of a, else of b and c
     first_of:a,b    the first that is there                    printed:a    the cell as the source prints it
     value_of:a      its figure as printed; its rate, where this field is a percent
     unit_of:a       its unit as printed or stated              basis_of:a   in which form it is priced
@@ -81,7 +81,8 @@ def derive(made: Made, field: Field) -> pa.Array:
 def sources(field: Field) -> list[str]:
     """The fields that a derived field is made of."""
     way, _, argument = (field.derived or "").partition(":")
-    return ["project_no"] if way == "ocid" else [name.partition(".")[0] for name in argument.split(",")]
+    return ["project_no"] if way == "ocid" else [
+        name.partition(".")[0] for name in re.split("[,+]", argument)]
 
 
 def _join(made: Made, field: Field, argument: str) -> pa.Array:
@@ -96,7 +97,9 @@ def _first_of(made: Made, field: Field, argument: str) -> pa.Array:
 
 
 def _id_of(made: Made, field: Field, argument: str) -> pa.Array:
-    found = pc.coalesce(*(made.strings(name) for name in argument.split(",")))
+    """Of several fields joined by + all must be there."""
+    found = pc.coalesce(*(pc.binary_join_element_wise(*map(made.strings, names.split("+")), "|")
+                          for names in argument.split(",")))
 
     def digest(text: str) -> str | None:
         return "g-" + hashlib.sha256(text.encode()).hexdigest()[:16] if text else None

@@ -9,14 +9,21 @@ from dataclasses import dataclass
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.labels import fold, narrow, split_label
 
+_OF_THE_YEAR = re.compile(r"^(?:本年度?|当年|年度)")
+
 
 @dataclass(frozen=True, slots=True)
 class Half:
-    """`code`: of the field that tells the halves apart; `named`: field → column; `free`: columns of figures."""
+    """`code`: of the field that tells the halves apart ("" where none is named); `named`: field → column; `free`:
+    columns of figures.
+
+    `again`: the heading of a block that tells the same sums in other lines than one before it (支出按经济分类), or "".
+    """
 
     code: str
     named: Mapping[str, int]
     free: tuple[int, ...]
+    again: str = ""
 
     def columns(self) -> set[int]:
         return {*self.named.values(), *self.free}
@@ -31,20 +38,82 @@ def half_titles(domain: Domain) -> list[str]:
 
 
 def find_halves(domain: Domain, levels: Sequence[Sequence[str]], known: Mapping[str, str]) -> list[Half]:
-    """The two halves of a header, or none. `known`: folded label → field.
+    """The blocks of a header that stand side by side, or none: 收入 and 支出, 支出 by function and by economic class.
 
-    Each half says in its headings which it is, stands in one piece, and has a column of names and one of figures.
+    `known`: folded label → field. The halves stand in one piece each; a block has a column of names and one of figures.
     """
     if domain.halves is None:
         return []
     sides = _sides(domain, levels)
     order = [side for place, side in enumerate(sides) if side and side not in sides[:place]]
     shared = [place for place, side in enumerate(sides) if side is None]
-    if len(order) != 2 or sides != [None] * len(shared) + sorted(filter(None, sides), key=order.index):
+    if len(order) < 2:
+        return _blocks_alone(domain, levels, known, order)
+    if len(order) > 2 or sides != [None] * len(shared) + sorted(filter(None, sides), key=order.index):
         return []
-    halves = [_half(domain, levels, known, side, [place for place, each in enumerate(sides) if each == side])
-              for side in order]
+    halves = [half for side in order for places in [[place for place, own in enumerate(sides) if own == side]]
+              for half in _blocks(domain, levels, known, side, places)]
     return [half for half in halves if half is not None] if None not in halves else []
+
+
+def _blocks_alone(domain: Domain, levels: Sequence[Sequence[str]], known: Mapping[str, str],
+                  order: Sequence[str]) -> list[Half]:
+    """Blocks of a table that has no halves: only where each has the same columns of figures as the one before it."""
+    side = order[0] if order else ""
+    names = _naming(domain)
+    first = next((place for place in range(len(levels))
+                  if _field_of(domain, levels, known, side, place) in names), len(levels))
+    halves = _blocks(domain, levels, known, side, range(first, len(levels)))
+    if len(halves) < 2 or None in halves:
+        return []
+    found = [half for half in halves if half is not None]
+    figures = [[fold(levels[place][-1]) for place in half.free] for half in found]
+    return found if all(each == figures[0] for each in figures) else []
+
+
+def _blocks(domain: Domain, levels: Sequence[Sequence[str]], known: Mapping[str, str], side: str,
+            places: Sequence[int]) -> list[Half | None]:
+    """A column of names behind one of figures begins another block."""
+    assert domain.halves is not None
+    names = _naming(domain)
+    blocks: list[list[int]] = [[]]
+    figures = False
+    for place in places:
+        naming = _field_of(domain, levels, known, side, place) in names
+        if naming and figures:
+            blocks.append([])
+        figures = (figures and not naming) or (bool(levels[place]) and _is_figure(domain, levels, known, side, place))
+        blocks[-1].append(place)
+    return [_half(domain, levels, known, side, block, number > 0) for number, block in enumerate(blocks)]
+
+
+def _naming(domain: Domain) -> set[str]:
+    """Fields that name a line: its name and its codes."""
+    assert domain.halves is not None
+    return {domain.halves.name, *domain.halves.instead,
+            *(field.name for field in domain.fields if field.pattern and field.type == "string")}
+
+
+def _field_of(domain: Domain, levels: Sequence[Sequence[str]], known: Mapping[str, str], side: str,
+              place: int) -> str | None:
+    assert domain.halves is not None
+    if not levels[place]:
+        return None
+    own = own_levels(domain, levels[place])
+    if not own:
+        return domain.halves.name
+    title = half_titles(domain)[domain.halves.codes.index(side)] if side else ""
+    label = split_label(" ".join(own)).name
+    last = split_label(own[-1]).name
+    bare = re.sub(r"\([^()]*\)$", "", narrow(last))  # 项目（按经济分类）
+    return next((name for text in (fold(label), fold(label).removeprefix(title), fold(last), fold(bare))
+                 for name in [known.get(text)] if name), None)
+
+
+def _is_figure(domain: Domain, levels: Sequence[Sequence[str]], known: Mapping[str, str], side: str,
+               place: int) -> bool:
+    name = _field_of(domain, levels, known, side, place)
+    return name is None or domain.field(name).type in ("money", "code")
 
 
 def _sides(domain: Domain, levels: Sequence[Sequence[str]]) -> list[str | None]:
@@ -59,7 +128,7 @@ def _sides(domain: Domain, levels: Sequence[Sequence[str]]) -> list[str | None]:
 def side_of(domain: Domain, level: str) -> str | None:
     """The half that a heading names: 收入, 支出（按功能分类）, 收入项目; 本年收入合计 and 收入预算数 too."""
     assert domain.halves is not None
-    flat = re.sub(r"\s", "", narrow(level))
+    flat = _OF_THE_YEAR.sub("", re.sub(r"\s", "", narrow(level)))
     return next((code for code, title in zip(domain.halves.codes, half_titles(domain), strict=True)
                  if flat.startswith(title)), None)
 
@@ -71,26 +140,22 @@ def own_levels(domain: Domain, levels: Sequence[str]) -> tuple[str, ...]:
 
 def _names_a_half(domain: Domain, level: str) -> bool:
     """`收入`, `支出（按功能分类）`: a heading that tells the half and nothing else."""
-    return re.sub(r"\s|\(.*\)$", "", narrow(level)) in half_titles(domain)
+    return _OF_THE_YEAR.sub("", re.sub(r"\s|\(.*\)$", "", narrow(level))) in half_titles(domain)
 
 
 def _half(domain: Domain, levels: Sequence[Sequence[str]], known: Mapping[str, str], side: str,
-          places: list[int]) -> Half | None:
+          places: Sequence[int], again: bool) -> Half | None:
     assert domain.halves is not None
-    title = half_titles(domain)[domain.halves.codes.index(side)]
     named: dict[str, int] = {}
     free: list[int] = []
     for place in places:
         if not levels[place]:  # a gap between the halves
             continue
-        own = own_levels(domain, levels[place])
-        label = split_label(" ".join(own)).name
-        bare = fold(label).removeprefix(title)
-        name = known.get(fold(label)) or known.get(bare) if own else domain.halves.name
-        if name is None or domain.field(name).type in ("money", "code"):
+        name = _field_of(domain, levels, known, side, place)
+        if name is None or _is_figure(domain, levels, known, side, place):
             free.append(place)
         elif name in named:
-            return None  # a half of two halves: 支出按功能分类 beside 支出按经济分类
+            return None
         else:
             named[name] = place
     if domain.halves.name not in named:
@@ -98,4 +163,5 @@ def _half(domain: Domain, levels: Sequence[Sequence[str]], known: Mapping[str, s
         if other is None:
             return None
         named[domain.halves.name] = named.pop(other)
-    return Half(side, named, tuple(free)) if free else None
+    heading = " ".join(levels[named[domain.halves.name]])
+    return Half(side, named, tuple(free), heading if again else "") if free else None

@@ -81,6 +81,16 @@ def marks_of(names: Sequence[str], figures: Sequence[Decimal | None], nested: It
     return marks
 
 
+def _again(marks: Marks, figures: Sequence[Decimal | None], heading: str) -> Marks:
+    """A block that tells again what another has told takes part in no sum of the table: its own is compared here."""
+    parts = [row for row, mark in enumerate(marks.total) if mark == "false"]
+    differs = dict(marks.differs)
+    for end in (row for row, mark in enumerate(marks.total) if mark == "true"):
+        if figures[end] is not None and parts and _sum(figures, parts) != figures[end]:
+            differs[end] = _sum(figures, parts)
+    return Marks([""] * len(marks.total), [f"{heading} {parent}".strip() for parent in marks.parent], differs)
+
+
 def _depth(name: str) -> int:
     """1 for 一、, 2 for （一）, 3 for 1., 9 for 其中, 0 for a line without any."""
     if _WITHIN.match(name):
@@ -106,6 +116,9 @@ def mark_halves(domain: Domain, long: Long, lines: np.ndarray, labels: Sequence[
         names = text[domain.halves.name].take(pick).to_pylist()
         figures = amounts(text[long.layout.value].take(pick), YUAN).yuan.to_pylist()
         marks = marks_of(names, figures, nested)
+        half = long.layout.turned[index].half
+        if half is not None and half.again:
+            marks = _again(marks, figures, half.again)
         total[mine], parent[mine] = marks.total, marks.parent
         for row, added in marks.differs.items():
             printed = figures[row] or Decimal(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -9,20 +10,25 @@ from ckanext.gkopen.checks.catalogue import severity_of
 from ckanext.gkopen.checks.personal import judge, named
 from ckanext.gkopen.derive.sheets import ASIDE
 from ckanext.gkopen.domains import Domain
-from ckanext.gkopen.labels import fold
+from ckanext.gkopen.labels import clean, fold
 from ckanext.gkopen.normalise.columns import Columns, ignored_labels, known_labels, match_columns, shape_labels
 from ckanext.gkopen.normalise.halves import half_titles
 from ckanext.gkopen.normalise.head import Head, find_head
 from ckanext.gkopen.normalise.jsonrows import open_json
 from ckanext.gkopen.normalise.raw import Beside, Body, Sheet, Source, refuse
+from ckanext.gkopen.normalise.said import Around, speaks
 from ckanext.gkopen.normalise.text import open_text
 from ckanext.gkopen.normalise.workbook import NO_WORKBOOK, OLE_MAGIC, ZIP_MAGIC, open_workbook
 from ckanext.gkopen.records import Finding, Options, Unreadable
 
+_TITLES = 3
+"""Lines at the top of a sheet that may be its title."""
+
 
 @dataclass(slots=True)
 class Opened:
-    """`body`: the rows below the header; `findings`, `notes`, `beside`: what is said of the file so far."""
+    """`body`: the rows below the header; `findings`, `notes`, `beside`: what is said of the file so far; `around`: what
+    the names of sheet and file and the titles of other sheets say."""
 
     options: Options
     head: Head
@@ -33,11 +39,12 @@ class Opened:
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     beside: list[Beside] = field(default_factory=list)
+    around: tuple[Around, ...] = ()
 
     def alike(self) -> tuple[object, ...]:
         """What two files have in common whose rows may be read together: the same columns, meant in the same way."""
         said = self.options
-        return (tuple(self.head.labels), tuple(self.head.duplicates), self.head.unit, self.sheet,
+        return (tuple(self.head.labels), tuple(self.head.duplicates), self.head.unit, self.sheet, self.around,
                 tuple(item.text for item in self.head.above),
                 *(tuple(sorted(each.items())) for each in (said.mapping, said.units, said.constants)))
 
@@ -51,11 +58,24 @@ def open_rows(domain: Domain, path: Path, filename: str, options: Options, heade
     source = open_file(path, filename)
     findings = list(source.findings)
     sheet, head, columns = _header(domain, source, options, findings, headers)
+    around = tuple(_around(domain, source, sheet, filename))
     body = sheet.load(head.skip, len(head.labels))
     findings += body.findings  # of this file, also where its rows are read together with those of others
     source.sheets.clear()  # what was loaded need not be kept twice
     return Opened(options, head, columns, body, sheet.name, source.encoding, findings, list(source.notes),
-                  [*source.beside, *head.above])
+                  [*source.beside, *head.above], around)
+
+
+def _around(domain: Domain, source: Source, chosen: Sheet, filename: str) -> Iterator[Around]:
+    """Names and titles that name a year, or a code that titles have."""
+    if chosen.name is None:
+        texts = [("file", Path(filename).stem)]
+    else:
+        others = [clean(cell) for sheet in source.sheets if sheet is not chosen and sheet.name not in ASIDE
+                  for cell in (sheet.name or "", *(cell for _, cells in sheet.preview[:_TITLES] for cell in cells))]
+        texts = [("sheet", chosen.name), *(("other-sheet", text) for text in dict.fromkeys(others)),
+                 ("file", Path(filename).stem)]
+    yield from (Around(place, text) for place, text in texts if speaks(domain, text))
 
 
 def open_file(path: Path, filename: str) -> Source:

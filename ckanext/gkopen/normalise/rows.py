@@ -194,7 +194,8 @@ def _year(domain: Domain, file: Opened, texts: list[pa.Array]) -> str | None:
         stated = texts[file.columns.field_at.index(name)].unique().to_pylist()
         found = parse_year(stated[0]) if len(stated) == 1 else None
         return None if found is None else str(found)
-    return file.options.constants.get(name) or year_of_title(file)
+    titled = year_of_title(file)
+    return file.options.constants.get(name) or (titled[0] if titled else None)
 
 
 def _unknown(domain: Domain, columns: Columns, texts: list[pa.Array], bounds: np.ndarray,
@@ -203,7 +204,9 @@ def _unknown(domain: Domain, columns: Columns, texts: list[pa.Array], bounds: np
     ignored = ignored_labels(domain)
     findings: list[list[Finding]] = [[] for _ in bounds[1:]]
     for index, (label, name) in enumerate(zip(columns.labels, columns.field_at, strict=True)):
-        if name is not None or index in columns.pieces or ignored & {fold(label), *map(fold, columns.levels[index][-1:])}:
+        if name is not None or index in columns.pieces:
+            continue
+        if ignored & {fold(label), *map(fold, columns.levels[index][-1:])}:
             continue
         if layout is not None and (index in layout.turned or index in {rate.index for rate in layout.rates}):
             continue

@@ -18,6 +18,10 @@ _YEAR = re.compile(r"(?<!\d)((?:19|20)\d{2})\s*年")
 _ONLY_YEAR = re.compile(r"^(?:19|20)\d{2}年?度?$")
 _OTHER_TIME = re.compile(r"上年|去年|上期|上月|同期|同比|环比|增减|增长|比上|较上|占比|比重|%")
 """A heading that makes figures those of another time or no amounts: what stands below it is left out."""
+_MONTHS = re.compile(r"^(?:(?:19|20)\d{2}\s*年)?\s*((?:1\s*[-—–~至到]\s*)?\d{1,2}月|[上下]半年|第?[一二三四1-4]季度|"
+                     r"前三季度)份?((?:累计)?(?:(?:支出|收入)[数额]?)?|\D+)$")
+"""1-6月累计完成, 一季度支出: the period and the measure in one label."""
+_SO_FAR = "累计"
 _PLAIN = re.compile(r"^(?:本年度?|当年|全年|累计|当月|本月|其中:?)$")
 """A heading that says nothing which its columns do not say themselves."""
 
@@ -158,8 +162,9 @@ def _halved(domain: Domain, columns: Columns, shapes: Sequence[Shape]) -> Layout
         turned, units = _read_columns(domain, columns, shapes, half.free, taken)
         if not turned:
             labels = {fold(label) for label in domain.field(value).labels}
-            plain = [index for index in half.free if columns.levels[index]
-                     and all(fold(split_label(level).name) in labels for level in columns.levels[index])]
+            plain = [index for index in half.free for levels in [columns.levels[index]]
+                     if levels and fold(split_label(levels[-1]).name) in labels
+                     and not any(_OTHER_TIME.search(level) for level in levels)]
             turned = {plain[0]: Turned({})} if len(plain) == 1 else {}
         if not any(not each.whole for each in turned.values()):
             return None
@@ -207,7 +212,7 @@ def _completed(reading: _Reading, kind: frozenset[str], shapes: Sequence[Shape],
     """A column that says what the others say but for one thing: 合计 is the whole, 购置费 a kind in such a table."""
     last = fold_code(split_label(levels[-1]).name) if levels else ""
     for shape in shapes:
-        if last in shape.also and reading.keys() | {shape.code} == kind:
+        if last in shape.also and (kind == {shape.code} or reading.keys() | {shape.code} == kind):
             codes = {**reading.codes, shape.code: shape.also[last], **reading.beside}
             return Turned(codes, reading.year)
         if last in shape.whole and reading.keys() == kind - {shape.code}:
@@ -226,6 +231,7 @@ def _read(domain: Domain, shapes: Sequence[Shape], levels: Sequence[str], taken:
         return _Reading(dict([whole]), {}, (), year[1] if year else None)
     if len(names) == 1 and all(len(part) > 1 for part in names[0].split(" ")):
         names = names[0].split(" ")
+    names = [part for name in names for part in _apart(shapes, name)]
     codes: dict[str, str] = {}
     beside: dict[str, str] = {}
     rest: list[str] = []
@@ -241,6 +247,16 @@ def _read(domain: Domain, shapes: Sequence[Shape], levels: Sequence[str], taken:
     if any(_OTHER_TIME.search(name) for name in rest) or any(split_label(level).unit == "%" for level in levels[:-1]):
         return None
     return _Reading(codes, beside, tuple(rest), year[1] if year else None)
+
+
+def _apart(shapes: Sequence[Shape], name: str) -> list[str]:
+    """`1-6月累计完成` as 1-6月 and 累计完成. Figures of some months are what was done in them, if a list knows that."""
+    match = _MONTHS.match(name)
+    if match is None:
+        return [name]
+    plain = re.fullmatch(r"(?:累计)?(?:(?:支出|收入)[数额]?)?", match[2])
+    return [match[1], _SO_FAR if plain and _code(shapes, _SO_FAR) else match[2]] if match[2] or _code(
+        shapes, _SO_FAR) else [name]
 
 
 def _code(shapes: Sequence[Shape], name: str) -> tuple[str, str] | None:

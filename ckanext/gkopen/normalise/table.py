@@ -229,7 +229,7 @@ def _typed(field: Field, made: Made, findings: Findings, labels: dict[str, str],
         values, wrong = typed.READERS[field.type](field, text if figures is None else figures)
     if field.type == "period" and wrong.any():
         values, wrong = _without_remark(field, text, values, wrong, year, findings, labels)
-    if field.pattern and field.type in _TEXT_TYPES:
+    if field.type in _TEXT_TYPES and (field.pattern or (field.type == "string" and (field.required or field.expected))):
         values = _stated(field, text, values, findings, labels)
     if field.codes is not None and wrong.any() and any("months" in code.extra for code in field.codes.codes):
         values, wrong = _months(made, field, text, values, wrong)

@@ -1,0 +1,83 @@
+"""Lists of notices as cities publish them: without numbers, addresses or kinds, under a title, of a key and a value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ckanext.gkopen.domains import get_domain
+from ckanext.gkopen.examine import examine, render
+from ckanext.gkopen.records import Examined, Options, Unreadable
+
+LIST = "公告类型,发布日期,项目编号,项目名称,采购人,中标供应商,中标金额（元）"
+ROW = "中标公告,2024-05-06,P-1,校园网络设备,某市教育局,甲公司,120000"
+
+
+def look(folder: Path, *lines: str) -> Examined:
+    path = folder / "表.csv"
+    path.write_text("\n".join(lines))
+    x = examine(get_domain("procurement"), path, filename=path.name, options=Options())
+    assert x.rows_in == x.rows_ok + x.rows_quarantined + x.rows_duplicate
+    return x
+
+
+def ids(x: Examined) -> list[str]:
+    return x.table["release_id"].to_pylist()
+
+
+def test_a_notice_without_number_address_and_title_is_told_by_project_kind_and_day(tmp_path):
+    first = ids(look(tmp_path, LIST, ROW))
+    assert first[0].startswith("g-") and first == ids(look(tmp_path, LIST, ROW.replace("120000", "130000")))
+    others = [ROW.replace(*change) for change in (("P-1", "P-2"), ("中标公告", "更正公告"), ("05-06", "05-07"))]
+    assert len({*first, *ids(look(tmp_path, LIST, *others))}) == 4
+    two = look(tmp_path, LIST, ROW, ROW.replace("120000", "130000"))  # two notices that nothing tells apart
+    assert (two.rows_quarantined, two.counts()["key-conflict"]) == (2, 2)
+
+
+def test_without_a_project_number_the_buyer_and_the_projects_name_tell_it(tmp_path):
+    rows = [ROW.replace("P-1", number) for number in ("/", "无", "")]
+    found = {one for row in rows for one in ids(look(tmp_path, LIST, row))}
+    assert len(found) == 1 and found != {*ids(look(tmp_path, LIST, ROW))}
+    assert len({*ids(look(tmp_path, LIST, rows[0], rows[0].replace("某市教育局", "某市民政局")))}) == 2
+
+
+def test_the_address_and_the_title_come_first(tmp_path):
+    plain = ids(look(tmp_path, LIST, ROW))
+    titled = look(tmp_path, f"{LIST},公告标题", f"{ROW},校园网络设备中标公告")
+    assert ids(titled) != plain
+    assert ids(look(tmp_path, f"{LIST},公告标题,网址", f"{ROW},校园网络设备中标公告,https://a.cn/1")) != ids(titled)
+
+
+def test_a_list_of_titles_has_them_as_names(tmp_path):
+    x = look(tmp_path, "公告标题,公告类型,发布时间,采购人", "某院CT采购项目公开招标公告,招标公告,2024-05-06 10:20:31,某院")
+    assert x.table["project_name"].to_pylist() == ["某院CT采购项目公开招标公告"]
+
+
+@pytest.mark.parametrize(("title", "kind"), [
+    ("某市教育局2024年6月至8月政府采购意向", "intention"), ("某市政府采购合同公告汇总表", "contract"),
+    ("某市政府采购中标（成交）结果一览表", "award"), ("道路改造工程中标候选人公示", "candidates"),
+    ("某市单一来源采购公示", "single_source"), ("某市废标公告汇总", "termination")])
+def test_the_kind_that_the_title_names(tmp_path, title, kind):
+    header = "序号,发布日期,项目名称,采购人,预算金额（万元）"
+    assert look(tmp_path, f"{title},,,,", header, "1,2024-05-06,道路改造,某局,12.5").table["notice_type"].to_pylist() == [
+        kind]
+
+
+def test_what_lines_above_a_table_state_of_all_its_rows(tmp_path):
+    lines = ["中标候选人公示,,,", "项目名称：市政道路改造（一标段）,,招标编号：QD-2024-017,", "发布时间：2024年5月6日 09:30,,,",
+             "公示时间：2024年5月6日至2024年5月9日,,,", "招标人：,某市城市建设局,,", "名次,中标候选人,投标报价（元）,单位",
+             "第一名,甲公司,\"12,345,678.90\",", "第二名,乙公司,12400000,"]
+    x = look(tmp_path, *lines)
+    names = ["notice_type", "project_no", "project_name", "buyer_name", "supplier_status", "publicity_period"]
+    assert {tuple(row.values()) for row in x.table.select(names).to_pylist()} == {
+        ("candidates", "QD-2024-017", "市政道路改造（一标段）", "某市城市建设局", "candidate", None)}
+    assert {str(when) for when in x.table["published_at"].to_pylist()} == {"2024-05-06 09:30:00"}
+    assert x.rows_ok == 2 and len({*ids(x)}) == 1
+
+
+def test_what_lacks_kind_and_day_is_refused_with_what_to_do(tmp_path):
+    with pytest.raises(Unreadable) as refused:
+        look(tmp_path, "项目编号,项目名称,采购单位,中标供应商,中标日期", "P-1,停车平台,某局,甲公司,2024-05-06")
+    assert {f.field for f in refused.value.findings} == {"notice_type", "published_at"}
+    assert "“公告类型：…”" in render(refused.value.findings[0], "zh")["fix"]
