@@ -120,6 +120,15 @@ def _in_shanghai(moment: datetime, zone: str) -> datetime | None:
     return moment.replace(tzinfo=offset).astimezone(SHANGHAI).replace(tzinfo=None)
 
 
+def excel_day(text: str) -> datetime | None:
+    """The day of a number of five digits as Excel counts days, from 2000 to 2049; with its time behind a point."""
+    match = re.fullmatch(r"([345]\d{4})(\.\d{1,10})?", text)
+    if match is None or not 36526 <= int(match[1]) <= 54788:
+        return None
+    seconds = round(float(match[2] or 0) * 86400)
+    return datetime(1899, 12, 30) + timedelta(days=int(match[1]), seconds=seconds)
+
+
 def parse_year(text: str) -> int | None:
     match = _YEAR.match(numerals(text))
     return int(match.group(1)) if match and FIRST_YEAR <= int(match.group(1)) <= LAST_YEAR else None

@@ -50,7 +50,8 @@ def test_the_address_and_the_title_come_first(tmp_path):
 
 
 def test_a_list_of_titles_has_them_as_names(tmp_path):
-    x = look(tmp_path, "公告标题,公告类型,发布时间,采购人", "某院CT采购项目公开招标公告,招标公告,2024-05-06 10:20:31,某院")
+    x = look(tmp_path, "公告标题,公告类型,发布时间,采购人",
+             "某院CT采购项目公开招标公告,招标公告,2024-05-06 10:20:31,某院")
     assert x.table["project_name"].to_pylist() == ["某院CT采购项目公开招标公告"]
 
 
@@ -60,13 +61,14 @@ def test_a_list_of_titles_has_them_as_names(tmp_path):
     ("某市单一来源采购公示", "single_source"), ("某市废标公告汇总", "termination")])
 def test_the_kind_that_the_title_names(tmp_path, title, kind):
     header = "序号,发布日期,项目名称,采购人,预算金额（万元）"
-    assert look(tmp_path, f"{title},,,,", header, "1,2024-05-06,道路改造,某局,12.5").table["notice_type"].to_pylist() == [
-        kind]
+    x = look(tmp_path, f"{title},,,,", header, "1,2024-05-06,道路改造,某局,12.5")
+    assert x.table["notice_type"].to_pylist() == [kind]
 
 
 def test_what_lines_above_a_table_state_of_all_its_rows(tmp_path):
-    lines = ["中标候选人公示,,,", "项目名称：市政道路改造（一标段）,,招标编号：QD-2024-017,", "发布时间：2024年5月6日 09:30,,,",
-             "公示时间：2024年5月6日至2024年5月9日,,,", "招标人：,某市城市建设局,,", "名次,中标候选人,投标报价（元）,单位",
+    lines = ["中标候选人公示,,,", "项目名称：市政道路改造（一标段）,,招标编号：QD-2024-017,",
+             "发布时间：2024年5月6日 09:30,,,", "公示时间：2024年5月6日至2024年5月9日,,,",
+             "招标人：,某市城市建设局,,", "名次,中标候选人,投标报价（元）,单位",
              "第一名,甲公司,\"12,345,678.90\",", "第二名,乙公司,12400000,"]
     x = look(tmp_path, *lines)
     names = ["notice_type", "project_no", "project_name", "buyer_name", "supplier_status", "publicity_period"]

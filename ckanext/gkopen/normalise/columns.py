@@ -160,7 +160,7 @@ def _may_be_derived(domain: Domain, every: Field, present: Collection[str]) -> b
     """Where nothing is there of which it could be made, the table as a whole lacks it: that is said once."""
     way, _, operands = (every.derived or "").partition(":")
     if way not in ("id_of", "first_of"):
-        return True
+        return way != "label_of"
     return any(all(name in present or domain.field(name).required for name in names.split("+"))
                for names in operands.split(","))
 

@@ -46,6 +46,10 @@ def find_sections(domain: Domain, columns: Columns, texts: list[pa.Array], sums:
         return None
     place = columns.field_at.index(domain.sections)
     name = texts[place]
+    for index in range(place):  # 一、交通类（2个） under 序号
+        if columns.field_at[index] is None:
+            heads = pc.match_substring_regex(texts[index], rf"(?:{_FIRST}|{_SECOND})\s*\S")
+            name = pc.if_else(pc.and_(heads, pc.equal(pc.utf8_trim_whitespace(name), "")), texts[index], name)
     first, second, counted = (as_mask(pc.match_substring_regex(name, pattern)) for pattern in (_FIRST, _SECOND, _COUNT))
     for index in range(place):
         if columns.field_at[index] is None:  # 序号

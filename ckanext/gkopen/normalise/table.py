@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ckanext.gkopen.checks.collect import Findings
-from ckanext.gkopen.dates import parse_period
 from ckanext.gkopen.domains import Domain, Field
 from ckanext.gkopen.labels import narrow
 from ckanext.gkopen.money import FORMS, NOT_A_NUMBER, amount_with_parts
@@ -27,12 +24,18 @@ from ckanext.gkopen.normalise.cells import (
 )
 from ckanext.gkopen.normalise.derived import Made
 from ckanext.gkopen.normalise.formula_errors import NO_RESULT, is_error
+from ckanext.gkopen.normalise.second_look import (
+    NOT_STATED,
+    bare_figures,
+    excel_days,
+    months_of_year,
+    null_where_silent,
+    without_remark,
+)
 
 # Forms of a money cell that no other column can hold: the row waits for the officer.
 _ERRORS = {"unit_missing": "unit-missing", "unit_conflict": "unit-conflict", "words_differ": "words-differ",
            "too_precise": "amount-too-precise", "number_format": "number-format"}
-_NOT_STATED = re.compile(r"^(?:[-—–/\\*.]+|无|暂无|未提供|未公布|不详|未知|待定|n/?a|null|none|nan|nil|"
-                         r"单位?不?需填列|单位不需填列)$", re.I)
 _FORMS = {"date": "2024-05-13", "datetime": "2024-05-13 09:30", "year": "2024", "month": "2024-05",
           "period": {"zh": "2024、2024-Q1、2024-05 或 2024-01/2024-09",
                      "en": "2024, 2024-Q1, 2024-05 or 2024-01/2024-09"}}
@@ -41,9 +44,6 @@ _TYPES = {"integer": {"zh": "整数", "en": "whole number"}, "decimal": {"zh": "
           "date": {"zh": "日期", "en": "date"}, "datetime": {"zh": "时间", "en": "time"},
           "year": {"zh": "年度", "en": "year"}, "month": {"zh": "月份", "en": "month"},
           "period": {"zh": "期间", "en": "period"}}
-_SINCE = re.compile(r"累计(?:数)?$")
-_BRACKETS = re.compile(r"[()\[\]【】〔〕]")
-_REMARK = re.compile(r"^(?P<period>.*\S)\s*[(\[【〔](?P<remark>[^()\[\]【】〔〕]*)[)\]】〕]$")
 _FIGURES = frozenset({"integer", "decimal", "percent"})
 _TEXT_TYPES = frozenset({"string", "text", "list", "url"})
 
@@ -62,7 +62,7 @@ def make(domain: Domain, text: dict[str, pa.Array], units: dict[str, Units], row
                           len(findings.lines))
     for name, (cells, changed) in zip(names, tidied, strict=True):
         made.text[name] = _tidied(domain.field(name), cells, changed, findings, labels)
-    figures = {field.name: _bare_figures(field, made) for field in domain.fields
+    figures = {field.name: bare_figures(field, made) for field in domain.fields
                if field.type == "decimal" and field.unit_from and field.name in made.text}
     for name in sorted(made.text, key=lambda name: domain.field(name).type != "year"):  # a period needs its year
         field = domain.field(name)
@@ -107,20 +107,6 @@ def _unit_column(field: Field, made: Made, row_units: dict[str, pa.Array]) -> pa
     return pc.if_else(pc.equal(turned, ""), beside, turned)
 
 
-def _bare_figures(field: Field, made: Made) -> pa.Array:
-    """`98.5%` beside the unit % is the figure 98.5. Beside no unit it says its own: the row's unit becomes %."""
-    text = made.text[field.name]
-    if not has_text(text, "%") and not has_text(text, "％"):
-        return text
-    assert field.unit_from is not None
-    stated = made.text.get(field.unit_from, pa.repeat(pa.scalar("", pa.string()), len(text)))
-    units = by_distinct(stated, narrow, pa.string())
-    bare = by_distinct(text, lambda cell: narrow(cell).removesuffix("%").strip(), pa.string())
-    percent = as_mask(pc.ends_with(by_distinct(text, narrow, pa.string()), "%"))
-    silent = percent & empty(units)
-    if silent.any():
-        made.text[field.unit_from] = pc.if_else(pa.array(silent), "%", stated)
-    return pc.if_else(pa.array(percent & (silent | as_mask(pc.equal(units, "%")))), bare, text)
 
 
 def _money(field: Field, made: Made, units: Units, row_units: pa.Array | None, findings: Findings,
@@ -159,61 +145,9 @@ def _parts(field: Field, text: pa.Array, mask: np.ndarray, findings: Findings, l
                           params={"whole": str(parts.whole), "difference": str(parts.difference)})
 
 
-def _without_remark(field: Field, text: pa.Array, values: pa.Array, wrong: np.ndarray, year: pa.Array | None,
-                    findings: Findings, labels: dict[str, str]) -> tuple[pa.Array, np.ndarray]:
-    """`2017-03(标题作二月)` is March with a warning; `2021年(1-6月)` is read without its brackets."""
-    rows = np.flatnonzero(wrong)
-    cells = text.take(pa.array(rows))
-    beside = None if year is None else year.take(pa.array(rows))
-    joined = by_distinct(cells, lambda cell: _BRACKETS.sub("", narrow(cell)), pa.string())
-    read = typed.periods(field, joined, beside)[0]
-    bare = typed.periods(field, by_distinct(cells, _bare, pa.string()), beside)[0]
-    remarked = as_mask(pc.and_(pc.is_null(read), pc.is_valid(bare)))
-    findings.rows("remark-left-out", rows[remarked], field=field.name, label=labels.get(field.name), values=text)
-    found = pc.coalesce(read, bare)
-    place = np.full(len(text), -1, np.int64)
-    place[rows] = np.arange(len(rows))
-    wrong = wrong.copy()
-    wrong[rows] = as_mask(pc.is_null(found))
-    return pc.coalesce(values, found.take(pa.array(place, mask=place < 0))), wrong
 
 
-def _bare(cell: str) -> str:
-    """A period without the remark behind it, unless the remark is a period of its own."""
-    match = _REMARK.match(narrow(cell))
-    return match["period"] if match and parse_period(match["remark"], 2000) is None else ""
 
-
-def _months(made: Made, field: Field, text: pa.Array, values: pa.Array,
-            wrong: np.ndarray) -> tuple[pa.Array, np.ndarray]:
-    """`2023年1-9月`, `1至9月`, `1-9月累计` as the code of those months; a year that the row contradicts is refused."""
-    year = next((made.values[every.name] for every in made.domain.fields
-                 if every.type == "year" and every.name in made.values), None)
-    if year is None:
-        return values, wrong
-    joined = pc.binary_join_element_wise(pc.fill_null(year.cast(pa.string()), ""), text, "|")
-
-    def code(cell: str) -> str | None:
-        stated, _, span = cell.partition("|")
-        period = parse_period(_SINCE.sub("", narrow(span)), int(stated)) if stated else None
-        if period is None or field.codes is None or period.start.year != int(stated) or period.kind in ("day", "week"):
-            return None
-        first, last = period.start.month, period.end.month
-        name = f"{first:02d}" if first == last else "FY" if last - first == 11 else f"{first:02d}-{last:02d}"
-        return name if field.codes.get(name) else None
-
-    found = pc.coalesce(values, by_distinct(joined, code, pa.string()))
-    return found, wrong & as_mask(pc.is_null(found))
-
-
-def _stated(field: Field, text: pa.Array, values: pa.Array, findings: Findings, labels: dict[str, str]) -> pa.Array:
-    """A code that must have a form: **** and the like say that the source does not state it."""
-    silent = by_distinct(text, lambda cell: bool(_NOT_STATED.match(narrow(cell))), pa.bool_())
-    if not pc.any(silent).as_py():
-        return values
-    label = labels.get(field.name) or field.title.zh
-    findings.of_column("not-stated", as_mask(silent), field=field.name, label=label, params={}, counted="count")
-    return pc.if_else(silent, pa.scalar(None, pa.string()), values)
 
 
 def _typed(field: Field, made: Made, findings: Findings, labels: dict[str, str], kept: bool,
@@ -227,16 +161,18 @@ def _typed(field: Field, made: Made, findings: Findings, labels: dict[str, str],
         values, wrong = typed.periods(field, text, year)
     else:
         values, wrong = typed.READERS[field.type](field, text if figures is None else figures)
+    if field.type in ("date", "datetime") and wrong.any():
+        values, wrong = excel_days(field, text, values, wrong, findings, labels)
     if field.type == "period" and wrong.any():
-        values, wrong = _without_remark(field, text, values, wrong, year, findings, labels)
+        values, wrong = without_remark(field, text, values, wrong, year, findings, labels)
     if field.type in _TEXT_TYPES and (field.pattern or (field.type == "string" and (field.required or field.expected))):
-        values = _stated(field, text, values, findings, labels)
+        values = null_where_silent(field, text, values, findings, labels)
     if field.codes is not None and wrong.any() and any("months" in code.extra for code in field.codes.codes):
-        values, wrong = _months(made, field, text, values, wrong)
+        values, wrong = months_of_year(made, field, text, values, wrong)
     made.values[field.name] = values
     if field.type in _TEXT_TYPES or not wrong.any():
         return
-    stated = by_distinct(text, lambda cell: not _NOT_STATED.match(narrow(cell)) or (
+    stated = by_distinct(text, lambda cell: not NOT_STATED.match(narrow(cell)) or (
         field.type in _FIGURES and bool(NOT_A_NUMBER.match(narrow(cell)))), pa.bool_())
     wrong &= stated.to_numpy(zero_copy_only=False) & ~findings.bad_cells(field.name)
     code = {"code": "code-unknown", "date": "date-wrong", "datetime": "date-wrong", "year": "date-wrong",
@@ -245,7 +181,7 @@ def _typed(field: Field, made: Made, findings: Findings, labels: dict[str, str],
     if field.codes is not None:
         params["codes"] = [item.title.zh for item in field.codes.codes[:12]]
     findings.rows(code, wrong, field=field.name, label=labels.get(field.name), values=text, params=params,
-                  severity="warning" if kept else None)
+                  severity="warning" if kept and not field.required else None)
 
 
 def _complete(field: Field, made: Made, underway: set[str]) -> None:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from ckanext.gkopen.checks.catalogue import severity_of
 from ckanext.gkopen.checks.personal import PERSON_NAME, judge
 from ckanext.gkopen.domains import Domain, Field
+from ckanext.gkopen.labels import split_label
 from ckanext.gkopen.normalise import said
 from ckanext.gkopen.normalise.cells import by_distinct
 from ckanext.gkopen.normalise.derived import sources
@@ -79,6 +80,8 @@ def _from_lines(domain: Domain, rows: Rows) -> None:
     for field in domain.fields:
         if field.name in rows.text:
             continue
+        if (field.derived or "").startswith("label_of:") and _code_of_label(rows, field):
+            continue
         found = said.stated(domain, field, file.beside)
         if field.privacy == "organisation":
             found = {value for value in found
@@ -90,6 +93,21 @@ def _from_lines(domain: Domain, rows: Rows) -> None:
             _fill(rows, field, pa.repeat(pa.scalar(value), len(rows.take)), value)
         elif not found and field.codes is not None:
             _code_of_title(rows, field)
+
+
+def _code_of_label(rows: Rows, field: Field) -> bool:
+    """`诉求类型` over the names of categories tells what they are; so does `渠道` where only channels are counted."""
+    first, *others = sources(field)
+    if first in rows.text and field.codes and len(said.codes_in(field, said.titles(rows.files[0].beside))) == 1:
+        return False  # 热点诉求 above the table says it better than 诉求分类 in it
+    for name in [first] if first in rows.text else [first, *others]:
+        label = rows.columns.label_of(name)
+        code = field.codes.find(split_label(label).name) if label and field.codes else None
+        if code is not None and name in rows.text:
+            rows.text[field.name] = pa.repeat(pa.scalar(code.code, pa.string()), len(rows.take))
+            rows.text.setdefault(first, rows.text[name])
+            return True
+    return False
 
 
 def _code_of_title(rows: Rows, field: Field) -> None:

@@ -29,6 +29,7 @@ _ISO_DATE = _DAY + "$"
 _ISO_TIME = _DAY + r"[ T]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]$"
 """With the years that `dates` reads: a column of such cells alone is read as one where others stand among them."""
 _REMARK = re.compile(r"\s*[(\[【][^()\[\]【】]*[)\]】]$")  # 更正公告（第二次）, 预算（草案）
+_BETWEEN = re.compile(r"\s*[;,、/|+和及]\s*")
 _NUMBER = re.compile(r"^[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?$")
 
 
@@ -52,8 +53,13 @@ def codes(field: Field, text: pa.Array) -> Result:
     assert field.codes is not None
     find = field.codes.find
 
+    several = next((code.code for code in field.codes.codes if code.extra.get("several") == "yes"), None)
+
     def code(label: str) -> str | None:
         found = (find(label) or find(_REMARK.sub("", narrow(label)))) if label else None
+        if found is None and several is not None:  # 罚款;没收违法所得
+            parts = {found.code if (found := find(part)) else None for part in _BETWEEN.split(narrow(label)) if part}
+            return several if len(parts) > 1 and None not in parts else None
         return found.code if found else None
 
     return _wrong_where_null(text, by_distinct(text, code, pa.string()))

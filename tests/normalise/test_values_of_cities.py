@@ -1,0 +1,96 @@
+"""Values as other cities print them: days without a format, counts in 万, codes that no list has, lines that head."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import openpyxl
+import pytest
+
+from ckanext.gkopen.domains import get_domain
+from ckanext.gkopen.examine import examine
+from ckanext.gkopen.records import Examined, Options, Unreadable
+
+
+def look(folder: Path, domain: str, *lines: str, **constants: str) -> Examined:
+    path = folder / "表.csv"
+    path.write_text("\n".join(lines))
+    x = examine(get_domain(domain), path, filename=path.name, options=Options(constants=constants))
+    assert x.rows_in == x.rows_ok + x.rows_quarantined + x.rows_duplicate
+    return x
+
+
+@pytest.mark.parametrize(("printed", "day"), [
+    ("45418", "2024-05-06 00:00:00"), ("45418.5", "2024-05-06 12:00:00"), ("5418", None), ("99999", None)])
+def test_a_day_as_excel_counts_it(tmp_path, printed, day):
+    header = "公告编号,公告类型,发布日期,项目名称,采购人"
+    x = look(tmp_path, "procurement", header, f"G-1,更正公告,{printed},电梯,市二院",
+             "G-2,更正公告,2024-05-07,电梯,市二院")
+    days = [str(when) for when in x.table["published_at"].to_pylist()]
+    assert days == ([day] if day else []) + ["2024-05-07 00:00:00"]
+    assert x.counts()["date-serial"] == (day is not None) and x.rows_quarantined == (day is None)
+
+
+@pytest.mark.parametrize(("printed", "unit", "value"), [
+    ("1.2万", "件", "12000"), ("1,234.5万件", "件", "12345000"), ("1.2万", "", "12000"), ("12.3万", "万件", None),
+    ("1.2万余", "件", None)])
+def test_a_count_in_ten_thousands(tmp_path, printed, unit, value):
+    x = look(tmp_path, "hotline", "region,period,channel,dimension,category,value_printed,quoted_unit",
+             f'昆明市,2024-05,12345,诉求类型,咨询,"{printed}",{unit}')
+    assert x.table["value"].to_pylist() == [value and Decimal(value)]
+    assert x.table["value_text"].to_pylist() == [printed]
+
+
+@pytest.mark.parametrize(("label", "title", "dimension"), [
+    ("诉求类型", "", "request_type"), ("热点问题", "", "topic"), ("诉求分类", "热点诉求TOP5", "topic"),
+    ("类别", "统计维度：诉求类型", "request_type")])
+def test_the_label_over_the_categories_says_what_they_are(tmp_path, label, title, dimension):
+    lines = [*([f"{title},,"] if title else []), f"{label},数量（件）,占比", "噪音扰民,120,60%", "停车管理,80,40%"]
+    x = look(tmp_path, "hotline", *lines, region_name="贵阳市", period="2024-05")
+    assert {*zip(x.table["dimension"].to_pylist(), x.table["category"].to_pylist(), strict=True)} == {
+        (dimension, "噪音扰民"), (dimension, "停车管理")}
+
+
+def test_counts_of_channels_and_of_nothing_named(tmp_path):
+    x = look(tmp_path, "hotline", "受理渠道,数量", "微信,120", "电话,80", region_name="贵阳市", period="2024-05")
+    assert sorted(zip(*(x.table[name].to_pylist() for name in ("dimension", "category", "channel_code")),
+                      strict=True)) == [("channel", "微信", "wechat"), ("channel", "电话", "hotline")]
+    with pytest.raises(Unreadable) as refused:
+        look(tmp_path, "hotline", "类别,数量", "噪音扰民,120", region_name="贵阳市", period="2024-05")
+    assert [f.field for f in refused.value.findings] == ["dimension"]
+
+
+def test_a_code_that_no_list_has_is_kept_as_printed_beside_its_field(tmp_path):
+    x = look(tmp_path, "project", "项目名称,行业,建设性质,总投资（万元）", "昆明某路,道路交通,新开工,980")
+    assert x.table.select(["sector", "sector_text", "type", "type_text"]).to_pylist() == [
+        {"sector": None, "sector_text": "道路交通", "type": None, "type_text": "新开工"}]
+    x = look(tmp_path, "hotline", "区县,区划代码,统计月份,受理量", "南明区,520102,2024-05,120")
+    assert x.table.select(["region_name", "region_code", "region_code_text"]).to_pylist() == [
+        {"region_name": "南明区", "region_code": None, "region_code_text": "520102"}]
+
+
+def test_several_kinds_of_a_penalty_in_one_cell(tmp_path):
+    header = "决定书文号,企业名称,违法事实,处罚依据,处罚类别,处罚内容,处罚机关,处罚决定日期"
+    x = look(tmp_path, "penalty", header, *(
+        f"罚〔2024〕{number}号,某食品有限公司,过期食品,食品安全法,{kinds},罚款五千元,某局,2024/5/6"
+        for number, kinds in ((1, "罚款;没收违法所得"), (2, "罚款;某某"))))
+    assert x.table.select(["kind", "kind_text"]).to_pylist() == [{"kind": "several", "kind_text": "罚款;没收违法所得"}]
+    assert x.rows_quarantined == 1
+
+
+def test_lines_that_head_others_in_the_column_of_numbers(tmp_path):
+    workbook = openpyxl.Workbook()
+    for row in (["序号", "项目名称", "建设单位", "总投资（亿元）"], ["一、交通类（2个）", None, None, 150],
+                [1, "地铁15号线", "某公司", 100], [2, "滨海大道", "某中心", 51], ["二、民生类（1个）", None, None, 20], [1, "市二院", "某署", 20]):
+        workbook.worksheets[0].append(row)
+    workbook.save(tmp_path / "表.xlsx")
+    x = examine(get_domain("project"), tmp_path / "表.xlsx", filename="表.xlsx", options=Options())
+    assert sorted(x.table["title"].to_pylist()) == ["地铁15号线", "市二院", "滨海大道"]
+    assert [(f.code, f.line) for f in x.findings if f.line] == [("total-row-differs", 2)]
+
+
+def test_districts_of_a_city_that_the_list_of_divisions_lacks(tmp_path):
+    x = look(tmp_path, "budget", "单位：万元,,", "地区,一般性转移支付,专项转移支付", "南明区,120,20", "合计,120,20",
+             fiscal_year="2024", phase="budget", org_name="贵阳市财政局")
+    assert (x.rows_ok, x.rows_quarantined) == (4, 0)
