@@ -91,6 +91,8 @@ def parse_datetime(text: str) -> datetime | None:
     if match:
         day = _date(*map(int, match.groups()))
         return datetime(day.year, day.month, day.day) if day else None
+    if re.fullmatch(r"1\d{12}", flat):  # milliseconds since 1970, as gateways give them
+        return (datetime(1970, 1, 1) + timedelta(milliseconds=int(flat), hours=8)).replace(microsecond=0)
     if re.fullmatch(r"\d{14}", flat):
         flat = f"{flat[:8]} {flat[8:10]}:{flat[10:12]}:{flat[12:]}"
     match = _TIME.match(flat)

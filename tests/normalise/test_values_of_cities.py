@@ -82,7 +82,8 @@ def test_several_kinds_of_a_penalty_in_one_cell(tmp_path):
 def test_lines_that_head_others_in_the_column_of_numbers(tmp_path):
     workbook = openpyxl.Workbook()
     for row in (["序号", "项目名称", "建设单位", "总投资（亿元）"], ["一、交通类（2个）", None, None, 150],
-                [1, "地铁15号线", "某公司", 100], [2, "滨海大道", "某中心", 51], ["二、民生类（1个）", None, None, 20], [1, "市二院", "某署", 20]):
+                [1, "地铁15号线", "某公司", 100], [2, "滨海大道", "某中心", 51], ["二、民生类（1个）", None, None, 20],
+                [1, "市二院", "某署", 20]):
         workbook.worksheets[0].append(row)
     workbook.save(tmp_path / "表.xlsx")
     x = examine(get_domain("project"), tmp_path / "表.xlsx", filename="表.xlsx", options=Options())
@@ -94,3 +95,58 @@ def test_districts_of_a_city_that_the_list_of_divisions_lacks(tmp_path):
     x = look(tmp_path, "budget", "单位：万元,,", "地区,一般性转移支付,专项转移支付", "南明区,120,20", "合计,120,20",
              fiscal_year="2024", phase="budget", org_name="贵阳市财政局")
     assert (x.rows_ok, x.rows_quarantined) == (4, 0)
+
+
+def test_a_dash_in_a_cell_for_a_figure_is_no_figure_and_no_zero(tmp_path):
+    x = look(tmp_path, "budget", "单位：万元,,", "项目,预算数,决算数", "教育支出,—,12", "其他支出,0,/",
+             "住房支出,-3.5,-", fiscal_year="2023", org_name="财政局", direction="expenditure")
+    assert sorted((r["line_name"], r["phase"], int(r["amount"])) for r in x.table.to_pylist()) == [
+        ("住房支出", "budget", -35_000), ("其他支出", "budget", 0), ("教育支出", "final", 120_000)]
+    assert [(f.label, f.params["lines"]) for f in x.findings if f.code == "not-stated"] == [
+        ("预算数", [3]), ("决算数", [4, 5])]
+
+
+@pytest.mark.parametrize("domain", ["hotline", "budget"])
+def test_units_in_a_column_that_says_only_unit(tmp_path, domain):
+    if domain == "hotline":
+        x = look(tmp_path, domain, "指标,数值,单位", "来电总量,12.5,万个", "接通率,99.1,%", region_name="杭州市",
+                 period="2024-05", dimension="indicator")
+        assert sorted(zip(x.table["value"].to_pylist(), x.table["unit"].to_pylist(), strict=True)) == [
+            (Decimal("12.5"), "万个"), (Decimal("99.1"), "%")]
+    else:
+        x = look(tmp_path, domain, "2024年1-3月财政收支情况表,,", "指标,1-3月累计,单位", "税收收入,120.5,亿元",
+                 "非税收入,100,万元", org_name="财政局")
+        assert sorted((r["line_name"], int(r["amount"])) for r in x.table.to_pylist()) == [
+            ("税收收入", 12_050_000_000), ("非税收入", 1_000_000)]
+    assert set(x.table["org_name"].to_pylist()) <= {None, "财政局"}
+
+
+def test_what_excel_does_not_show_is_read_and_said(tmp_path):
+    workbook = openpyxl.Workbook()
+    sheet = workbook.worksheets[0]
+    for row in (["停车场名称", "所属区", "地址", "类型", "泊位总数", "收费标准", "开放时间"],
+                ["甲", "莲都区", "中山街1号", "公共停车场", 120, "免费", "全天"],
+                ["乙", "莲都区", "中山街2号", "公共停车场", 80, "免费", "全天"]):
+        sheet.append(row)
+    sheet.column_dimensions["F"].hidden = True
+    sheet.column_dimensions.group("J", "XFD", hidden=True)  # beyond what is filled
+    sheet.row_dimensions[3].hidden = True
+    workbook.save(tmp_path / "表.xlsx")
+    x = examine(get_domain("parking"), tmp_path / "表.xlsx", filename="表.xlsx", options=Options())
+    assert x.rows_ok == 2
+    assert {f.code: f.params for f in x.findings} == {
+        "column-hidden": {"columns": ["F"], "count": 1}, "row-hidden": {"lines": [3], "count": 1}}
+
+
+def test_milliseconds_of_a_gateway(tmp_path):
+    x = look(tmp_path, "procurement", "公告编号,公告类型,发布日期,项目名称,采购人,合同签订日期",
+             "G-1,合同公告,1714960000000,电梯,市二院,1714924800000")
+    row = x.table.to_pylist()[0]
+    assert (str(row["published_at"]), str(row["signed_on"])) == ("2024-05-06 09:46:40", "2024-05-06")
+
+
+@pytest.mark.parametrize(("party", "published"), [("李四", False), ("王记店", True), ("佛山某印染有限公司", True)])
+def test_a_party_of_a_surname_and_one_character(tmp_path, party, published):
+    x = look(tmp_path, "penalty", "决定书文号,被处罚单位名称,违法事实,处罚依据,处罚种类,处罚内容,处罚机关,处罚决定日期",
+             f"罚〔2024〕1号,{party},无证,条例,警告,警告,某局,2024/5/6")
+    assert x.rows_ok == published

@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 import zipfile
 from pathlib import Path
+from typing import TypeVar
 from xml.sax.saxutils import unescape
 
 Errors = dict[tuple[int, int], str]
 """(row, column), both from 0 → the error as Excel shows it."""
 
+T = TypeVar("T")
 _CELL = re.compile(rb'<c ([^>]*\bt="e"[^>]*)>\s*(?:<f[^>]*/>|<f[^>]*>[^<]*</f>)?\s*<v>([^<]*)</v>')
 _BARE = re.compile(rb'<c ([^>]*)>\s*(?:<f[^>]*/>|<f[^>]*>[^<]*</f>)\s*(?:<v\s*/>|<v></v>)?\s*</c>')
 _PLACE = re.compile(rb'\br="([A-Z]{1,4})(\d+)"')
@@ -50,9 +52,9 @@ def column_number(letters: bytes) -> int:
     return number
 
 
-def errors_by_sheet(path: Path, parts: dict[str, Errors]) -> dict[str, Errors]:
-    """Name of a sheet → its errors; `parts`: name of the XML part → the same."""
-    if not any(parts.values()):
+def by_sheet(path: Path, parts: dict[str, T]) -> dict[str, T]:
+    """Name of a sheet → what was found in it; `parts`: name of the XML part → the same, where there is any."""
+    if not parts:
         return {}
     with zipfile.ZipFile(path) as archive:
         book = archive.read("xl/workbook.xml").decode("utf-8", "replace")
@@ -62,8 +64,8 @@ def errors_by_sheet(path: Path, parts: dict[str, Errors]) -> dict[str, Errors]:
         target = attributes.get("Target", "")
         targets[attributes.get("Id", "")] = target.lstrip("/") if target.startswith("/") else f"xl/{target}"
     sheets = map(_attributes, _SHEET.findall(book))
-    return {unescape(sheet["name"], {"&quot;": '"'}): parts.get(targets.get(sheet.get("r:id", ""), ""), {})
-            for sheet in sheets if "name" in sheet}
+    return {unescape(sheet["name"], {"&quot;": '"'}): parts[part] for sheet in sheets if "name" in sheet
+            for part in [targets.get(sheet.get("r:id", ""), "")] if part in parts}
 
 
 def _attributes(text: str) -> dict[str, str]:

@@ -1,13 +1,15 @@
-"""Codes that stand in another place than their own column: cut into 类, 款, 项, or in the column of other codes."""
+"""Cells in another place than their own column: codes cut into 类, 款, 项 or in the column of others, units."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ckanext.gkopen.domains import Domain
-from ckanext.gkopen.labels import fold, narrow
+from ckanext.gkopen.labels import fold, is_unit, narrow
 from ckanext.gkopen.normalise.cells import as_mask, by_distinct
 from ckanext.gkopen.normalise.columns import Columns
 
@@ -73,3 +75,14 @@ def move_codes(domain: Domain, text: dict[str, pa.Array]) -> None:
             text[name] = pc.if_else(mask, own, "")
             text[field.name] = pc.if_else(mask, "", own)
 
+
+def unit_column(domain: Domain, columns: Columns, texts: Sequence[pa.Array]) -> None:
+    """`单位` over 万个, %, 元 is the unit of the figures beside it, and no body."""
+    name = next((field.unit_from for field in domain.fields if field.unit_from), None)
+    if name is None or name in columns.field_at:
+        return
+    for index, label in enumerate(columns.labels):
+        cells = [cell for cell in texts[index].unique().to_pylist() if cell.strip()] if fold(label) == "单位" else []
+        if cells and all(map(is_unit, cells)):
+            columns.field_at[index] = name
+            return

@@ -19,14 +19,16 @@ from ckanext.gkopen.normalise.columns import Columns, contract, ignored_labels, 
 from ckanext.gkopen.normalise.halves_totals import mark_halves
 from ckanext.gkopen.normalise.head import Head
 from ckanext.gkopen.normalise.opened import Opened, open_rows
-from ckanext.gkopen.normalise.places import cut_codes, move_codes, whole_codes
+from ckanext.gkopen.normalise.places import cut_codes, move_codes, unit_column, whole_codes
 from ckanext.gkopen.normalise.raw import Apart, Body, in_columns, refuse
 from ckanext.gkopen.normalise.shapes import Layout, find_layout
 from ckanext.gkopen.normalise.titles import from_title, year_of_title
 from ckanext.gkopen.normalise.totals import take_totals
 from ckanext.gkopen.normalise.trim import trim_body
-from ckanext.gkopen.normalise.turning import Long, turn
+from ckanext.gkopen.normalise.turning import Long, silent, turn
 from ckanext.gkopen.records import Finding, Options
+
+_NAMED = 5
 
 
 @dataclass(slots=True)
@@ -99,6 +101,7 @@ def rows_of(domain: Domain, files: list[Opened]) -> Rows:
         texts, lines, keep = [text.take(pa.array(left)) for text in texts], lines[left], keep[left]
         bounds = np.array([0, len(lines)])
     structure, surplus = _structure(body, keep, len(columns.labels))
+    unit_column(domain, columns, texts)
     year = _year(domain, first, texts)
     columns.pieces = frozenset(place for each in cut.values() for place in each)
     layout = find_layout(domain, columns, year)
@@ -107,6 +110,8 @@ def rows_of(domain: Domain, files: list[Opened]) -> Rows:
             raise Apart(range(len(files)))
         for index in layout.rows:
             columns.field_at[index] = layout.value
+        if domain.halves is not None and layout.label is not None and domain.halves.name not in columns.field_at:
+            columns.field_at = [domain.halves.name if name == layout.label else name for name in columns.field_at]
     elif columns.halves:
         labels = [columns.labels[index] for half in columns.halves for index in half.columns()]
         raise refuse("header-duplicate", label=labels[0], labels=labels)
@@ -119,6 +124,7 @@ def rows_of(domain: Domain, files: list[Opened]) -> Rows:
     if layout is not None:
         whole_rows = np.unique(np.concatenate(list(structure.values()))) if structure else np.empty(0, np.int64)
         rows.long = turn(layout, columns, texts, whole_rows, None if year else _year_field(domain))
+        first.findings += _dashes(layout, columns, texts, lines)
         rows.take = rows.long.take
         rows.bounds = np.array([0, len(rows.take)])
     _under_fields(domain, rows, options)
@@ -166,6 +172,17 @@ def joined(files: list[Opened]) -> tuple[Body, np.ndarray]:
 def _counted(keep: np.ndarray, bounds: np.ndarray) -> np.ndarray:
     """How many of the rows that are kept each file has."""
     return np.diff(np.searchsorted(keep, bounds))
+
+
+def _dashes(layout: Layout, columns: Columns, texts: list[pa.Array], lines: np.ndarray) -> list[Finding]:
+    found: list[Finding] = []
+    for index in layout.turned:
+        where = lines[silent(texts[index])]
+        if len(where):
+            more = {"zh": " 等", "en": " and more"} if len(where) > _NAMED else {"zh": "", "en": ""}
+            found.append(Finding("not-stated", severity_of("not-stated"), field=layout.value, params={
+                "count": len(where), "lines": where[:_NAMED].tolist(), "more": more}, label=columns.labels[index]))
+    return found
 
 
 def _structure(body: Body, keep: np.ndarray, width: int) -> tuple[dict[str, np.ndarray], dict[int, list[str]]]:

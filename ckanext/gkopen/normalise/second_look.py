@@ -119,8 +119,9 @@ def months_of_year(made: Made, field: Field, text: pa.Array, values: pa.Array,
     return found, wrong & as_mask(pc.is_null(found))
 
 
-def null_where_silent(field: Field, text: pa.Array, values: pa.Array, findings: Findings, labels: dict[str, str]) -> pa.Array:
-    """A code that must have a form: **** and the like say that the source does not state it."""
+def null_where_silent(field: Field, text: pa.Array, values: pa.Array, findings: Findings,
+                      labels: dict[str, str]) -> pa.Array:
+    """****, / and the like say that the source does not state it: no project's number, and no supplier's name."""
     silent = by_distinct(text, lambda cell: bool(NOT_STATED.match(narrow(cell))), pa.bool_())
     if not pc.any(silent).as_py():
         return values

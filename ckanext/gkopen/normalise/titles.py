@@ -25,6 +25,7 @@ _NO_YEAR = r"^\s*(?:\d{1,2}\s*月份?|第?[1-4一二三四]\s*季度|[上下]半
 _PLACES = {"sheet": {"zh": "工作表名称", "en": "the name of the sheet"},
            "other-sheet": {"zh": "其他工作表的标题", "en": "the titles of other sheets"},
            "file": {"zh": "文件名", "en": "the name of the file"}}
+_FIGURES = frozenset({"money", "decimal", "integer", "percent"})
 _CUMULATIVE, _OF_MONTH, _SO_FAR = "累计|累积", "当月|本月", "累计|累积|完成|执行"
 
 
@@ -80,7 +81,7 @@ def _from_lines(domain: Domain, rows: Rows) -> None:
     for field in domain.fields:
         if field.name in rows.text:
             continue
-        if (field.derived or "").startswith("label_of:") and _code_of_label(rows, field):
+        if (field.derived or "").startswith("label_of:") and _code_of_label(domain, rows, field):
             continue
         found = said.stated(domain, field, file.beside)
         if field.privacy == "organisation":
@@ -95,9 +96,11 @@ def _from_lines(domain: Domain, rows: Rows) -> None:
             _code_of_title(rows, field)
 
 
-def _code_of_label(rows: Rows, field: Field) -> bool:
+def _code_of_label(domain: Domain, rows: Rows, field: Field) -> bool:
     """`诉求类型` over the names of categories tells what they are; so does `渠道` where only channels are counted."""
     first, *others = sources(field)
+    if not any(each.input and each.type in _FIGURES for each in domain.fields if each.name in rows.text):
+        return False  # figures under 1月, 2月 are not of this form
     if first in rows.text and field.codes and len(said.codes_in(field, said.titles(rows.files[0].beside))) == 1:
         return False  # 热点诉求 above the table says it better than 诉求分类 in it
     for name in [first] if first in rows.text else [first, *others]:

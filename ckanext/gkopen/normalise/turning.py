@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ckanext.gkopen.labels import split_label
-from ckanext.gkopen.normalise.cells import empty
+from ckanext.gkopen.normalise.cells import as_mask, empty
 from ckanext.gkopen.normalise.columns import Columns
 from ckanext.gkopen.normalise.halves import Half
 from ckanext.gkopen.normalise.shapes import Layout, Turned
@@ -35,12 +35,12 @@ class Long:
 
 
 def turn(layout: Layout, columns: Columns, texts: list[pa.Array], kept: np.ndarray, year_field: str | None) -> Long:
-    """Each filled cell of the turned columns is a row; order: source row, then column. A whole is one where none of
-    its parts is filled.
+    """Each filled cell of the turned columns is a row, and a dash fills none; order: source row, then column. A whole
+    is a row where none of its parts is filled.
 
     `kept`: source rows that are a row even where no cell is filled (they are damaged, and must not get lost).
     """
-    filled = {index: ~empty(texts[index]) for index in layout.turned}
+    filled = {index: ~empty(texts[index]) & ~silent(texts[index]) for index in layout.turned}
     for index, turned in layout.turned.items():
         if turned.whole:
             for part in parts_of(layout, turned):
@@ -83,6 +83,11 @@ def turn(layout: Layout, columns: Columns, texts: list[pa.Array], kept: np.ndarr
                                               for other in half.columns())
              for index, turned in layout.turned.items() if turned.half}
     return Long(take, column, long, units, labels, tuple(columns.labels[index] for index in layout.rows), layout, aside)
+
+
+def silent(text: pa.Array) -> np.ndarray:
+    """— and the like in a cell for a figure: there is none, which is not zero."""
+    return as_mask(pc.match_substring_regex(text, r"^\s*(?:[-－–—]+|[/／]|\*+)\s*$"))
 
 
 def _of_halves(name: str, halves: list[Half], texts: list[pa.Array], take: np.ndarray, column: np.ndarray) -> pa.Array:

@@ -18,7 +18,8 @@ from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, Shee
 from ckanext.gkopen.checks.personal import judge
 from ckanext.gkopen.records import Finding
 
-from .formula_errors import Errors, column_number, errors_by_sheet, formula_errors
+from .formula_errors import Errors, by_sheet, column_number, formula_errors
+from .hidden import Hidden, find_hidden, say_hidden
 from .raw import MAX_COLUMNS, MAX_WORKBOOK_BYTES, PREVIEW_ROWS, Beside, Body, Collector, Sheet, Source, refuse
 
 OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -45,12 +46,13 @@ def open_workbook(path: Path) -> Source:
     with path.open("rb") as file:
         start = file.read(8)
         wrong: dict[str, Errors] = {}
+        hidden: dict[str, Hidden] = {}
         if start == OLE_MAGIC:
             everything = start + file.read()
             if "EncryptedPackage".encode("utf-16-le") in everything:
                 raise refuse("workbook-password")
         elif start[:4] == ZIP_MAGIC:
-            wrong = _inspect_zip(path)
+            wrong, hidden = _inspect_zip(path)
         else:
             raise refuse("workbook-broken", reason=NO_WORKBOOK)
     try:
@@ -60,7 +62,7 @@ def open_workbook(path: Path) -> Source:
             raise refuse("workbook-password") from None
         raise refuse("workbook-broken", reason=_reason(error)) from None
     percent = _percent_columns(path) if start[:4] == ZIP_MAGIC else {}
-    errors = errors_by_sheet(path, wrong)
+    errors, unseen = by_sheet(path, wrong), by_sheet(path, hidden)
     source = Source([])
     for meta in book.sheets_metadata:
         if meta.typ != SheetTypeEnum.WorkSheet:
@@ -74,7 +76,8 @@ def open_workbook(path: Path) -> Source:
         except (CalamineError, OSError, ValueError) as error:
             raise refuse("workbook-broken", reason=_reason(error), sheet=meta.name) from None
         if sheet.height and sheet.width:
-            source.sheets.append(_sheet(sheet, percent.get(meta.name, {}), errors.get(meta.name, {})))
+            source.sheets.append(_sheet(sheet, percent.get(meta.name, {}), errors.get(meta.name, {}),
+                                        unseen.get(meta.name, Hidden())))
     return source
 
 
@@ -88,9 +91,10 @@ def _hidden(book: CalamineWorkbook, name: str) -> list[Beside]:
         raise refuse("workbook-broken", reason=_reason(error), sheet=name) from None
 
 
-def _inspect_zip(path: Path) -> dict[str, Errors]:
-    """Name of a part → its cells with formula errors."""
+def _inspect_zip(path: Path) -> tuple[dict[str, Errors], dict[str, Hidden]]:
+    """Name of a part → its cells with formula errors; → what of it is hidden. Parts without any are left out."""
     wrong: dict[str, Errors] = {}
+    hidden: dict[str, Hidden] = {}
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
@@ -110,10 +114,12 @@ def _inspect_zip(path: Path) -> dict[str, Errors]:
                 raise refuse("zip-bomb", name=path.name, ratio=round(unpacked / max(path.stat().st_size, 1)))
             for entry in entries:
                 if entry.filename.endswith((".xml", ".rels", ".vml")):
-                    wrong[entry.filename] = _inspect_entry(archive, entry)
+                    errors, unseen = _inspect_entry(archive, entry)
+                    wrong |= {entry.filename: errors} if errors else {}
+                    hidden |= {entry.filename: unseen} if unseen.columns or unseen.rows else {}
     except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, ValueError) as error:
         raise refuse("workbook-broken", reason=_reason(error)) from None
-    return wrong
+    return wrong, hidden
 
 
 def _spelt(entry: zipfile.ZipInfo) -> str:
@@ -126,11 +132,12 @@ def _spelt(entry: zipfile.ZipInfo) -> str:
         return entry.filename
 
 
-def _inspect_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Errors:
+def _inspect_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> tuple[Errors, Hidden]:
     """Streamed: entities, more bytes than declared (zipfile checks the sum), and a grid that is mostly nothing."""
     is_sheet = "worksheets/" in entry.filename
     last_row, widest, tail = 0, 26, b""
     wrong: Errors = {}
+    hidden = Hidden()
     with archive.open(entry) as stream:
         while block := stream.read(4 << 20):
             text = tail + block
@@ -141,19 +148,20 @@ def _inspect_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Errors:
                 last_row = max([last_row, *rows])
                 widest = max([widest, *(column_number(match) for match in set(_WIDE.findall(text)))])
                 wrong |= formula_errors(text)
+                find_hidden(text, hidden)
             tail = text[-2048:]
     if widest > MAX_COLUMNS:
         raise refuse("too-many-columns", columns=widest, limit=MAX_COLUMNS)
     if last_row * widest > _CELL_LIMIT:
         raise refuse("sheet-too-large", rows=last_row, columns=widest, limit=_CELL_LIMIT)
-    return wrong
+    return wrong, hidden
 
 
-def _sheet(sheet: CalamineSheet, percent: dict[int, bool], errors: Errors) -> Sheet:
+def _sheet(sheet: CalamineSheet, percent: dict[int, bool], errors: Errors, hidden: Hidden) -> Sheet:
     if sheet.width > MAX_COLUMNS:
         raise refuse("too-many-columns", columns=sheet.width, limit=MAX_COLUMNS, sheet=sheet.name)
     merged = _merged(sheet)
-    findings: list[Finding] = []
+    findings = list(say_hidden(hidden, sheet.name, sheet.width, sheet.height))
 
     def rows(first: int, last: int | None = None):
         fill: dict[tuple[int, int], str] = {}
