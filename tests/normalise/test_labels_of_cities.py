@@ -84,3 +84,11 @@ def test_what_a_correction_says_beside_its_reason(tmp_path):
     x = book(tmp_path, "procurement", rows)
     assert x.table.select(["reason", "award_amount"]).to_pylist() == [{"reason": "答疑", "award_amount": None}]
     assert of_columns(x) == [("column-second", "更正内容"), ("column-unknown", "评标价（元）")]
+
+
+def test_a_year_in_a_label_of_a_budget_is_not_left_out(tmp_path):
+    rows = [["2024年部门预算支出表"], ["部门：江海市民政局", None, "单位：元"], ["项目", "2023年金额", "2024年预算数"],
+            ["社会保障和就业支出", 1, 2]]
+    x = book(tmp_path, "budget", rows)
+    assert [(r["fiscal_year"], r["amount"]) for r in x.table.to_pylist()] == [(2024, Decimal(2))]
+    assert of_columns(x) == [("column-unknown", "2023年金额")]

@@ -24,14 +24,16 @@ def by_lowest_heading(domain: Domain, field_at: list[str | None], levels: Sequen
     """
     claims: dict[str, list[int]] = {}
     turned = _turned(domain)
+    timed = any(field.type in ("year", "period", "month") for field in domain.fields)  # there the time makes the row
     for index, each in enumerate(levels):
         if field_at[index] is not None or not each:
             continue
         last = split_label(each[-1])
         name = known.get(last.folded) or known.get(last.folded_name) if len(each) > 1 else None
         if name is None or domain.field(name).type not in _TEXTS or last.folded_name in turned:
-            bare = _TIME.sub("", narrow(" ".join(each)))
-            name = known.get(split_label(bare).folded_name) if bare != narrow(" ".join(each)) else None
+            label = narrow(" ".join(each))
+            bare = label if timed else _TIME.sub("", label)
+            name = known.get(split_label(bare).folded_name) if bare != label else None
         if name is not None:
             claims.setdefault(name, []).append(index)
     for name, found in claims.items():
