@@ -52,7 +52,8 @@ class Base:
     def __init__(self, name: str):
         self.domain: Domain = get_domain(name)
         self.vary, self.other = DOMAINS[name]
-        derived = {f.name for f in self.domain.fields if f.derived and f.name not in ("phase", "period")}
+        derived = {f.name for f in self.domain.fields if f.derived and f.name not in ("phase", "period")
+                   and not f.derived.startswith(("column_of:", "label_of:"))}
         self.fields = [self.domain.field(f) for f in self.domain.example if f not in derived and f != "source_unit"]
         self.labels = [self.label(field) for field in self.fields]
         self.rows = [[self.cell(field, number) for field in self.fields] for number in range(ROWS)]

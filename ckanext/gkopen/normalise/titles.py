@@ -81,6 +81,9 @@ def _from_lines(domain: Domain, rows: Rows) -> None:
     for field in domain.fields:
         if field.name in rows.text:
             continue
+        if (field.derived or "").startswith("column_of:") and sources(field)[0] in rows.text:
+            rows.text[field.name] = rows.text[sources(field)[0]]
+            continue
         if (field.derived or "").startswith("label_of:") and _code_of_label(domain, rows, field):
             continue
         found = said.stated(domain, field, file.beside)
