@@ -121,6 +121,12 @@ def test_units_in_a_column_that_says_only_unit(tmp_path, domain):
     assert set(x.table["org_name"].to_pylist()) <= {None, "财政局"}
 
 
+def test_units_of_goods_are_no_units_of_money(tmp_path):
+    x = look(tmp_path, "procurement", "金额单位：元,,,,,,", "公告编号,公告类型,发布日期,项目名称,数量,单位,中标金额",
+             "G-1,中标公告,2024-05-06,电梯,2,台,120000")
+    assert x.table["award_amount"].to_pylist() == [Decimal(120_000)]
+
+
 def test_what_excel_does_not_show_is_read_and_said(tmp_path):
     workbook = openpyxl.Workbook()
     sheet = workbook.worksheets[0]

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ckanext.gkopen.domains import Domain
-from ckanext.gkopen.labels import fold, is_unit, narrow
+from ckanext.gkopen.labels import fold, is_unit, money_power, narrow
 from ckanext.gkopen.normalise.cells import as_mask, by_distinct
 from ckanext.gkopen.normalise.columns import Columns
 
@@ -77,12 +77,13 @@ def move_codes(domain: Domain, text: dict[str, pa.Array]) -> None:
 
 
 def unit_column(domain: Domain, columns: Columns, texts: Sequence[pa.Array]) -> None:
-    """`单位` over 万个, %, 元 is the unit of the figures beside it, and no body."""
+    """`单位` over 万个, %, 元 is the unit of the figures beside it, and no body; over 台, 套 it is none of money."""
     name = next((field.unit_from for field in domain.fields if field.unit_from), None)
     if name is None or name in columns.field_at:
         return
+    money = all(field.type == "money" for field in domain.fields if field.unit_from == name)
     for index, label in enumerate(columns.labels):
         cells = [cell for cell in texts[index].unique().to_pylist() if cell.strip()] if fold(label) == "单位" else []
-        if cells and all(map(is_unit, cells)):
+        if cells and all(money_power(cell) is not None if money else is_unit(cell) for cell in cells):
             columns.field_at[index] = name
             return

@@ -87,7 +87,7 @@ def turn(layout: Layout, columns: Columns, texts: list[pa.Array], kept: np.ndarr
 
 def silent(text: pa.Array) -> np.ndarray:
     """— and the like in a cell for a figure: there is none, which is not zero."""
-    return as_mask(pc.match_substring_regex(text, r"^\s*(?:[-－–—]+|[/／]|\*+)\s*$"))
+    return as_mask(pc.match_substring_regex(text, r"^\s*(?:[-－–—]+|[/／])\s*$"))
 
 
 def _of_halves(name: str, halves: list[Half], texts: list[pa.Array], take: np.ndarray, column: np.ndarray) -> pa.Array:
