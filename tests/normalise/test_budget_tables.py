@@ -435,7 +435,7 @@ def test_a_title_of_two_phases_or_of_none_says_none(tmp_path):
     for title in ("2024年部门支出总表", "2024年预算执行情况和调整预算表"):
         x = look(tmp_path, [[title], *NATURES[1:5]], without=("phase",))
         assert {f.field for f in x.findings if f.severity == "error"} == {"phase"}
-        assert "“阶段：…”" in render(next(f for f in x.findings if f.field == "phase"), "zh")["fix"]
+        assert "“阶段：（值）”" in render(next(f for f in x.findings if f.field == "phase"), "zh")["fix"]
     x = look(tmp_path, [["2024年部门支出总表"], ["阶段：预算"], *NATURES[1:5]], without=("phase",))
     assert set(x.table["phase"].to_pylist()) == {"budget"}
 

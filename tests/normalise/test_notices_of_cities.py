@@ -82,4 +82,4 @@ def test_what_lacks_kind_and_day_is_refused_with_what_to_do(tmp_path):
     with pytest.raises(Unreadable) as refused:
         look(tmp_path, "项目编号,项目名称,采购单位,中标供应商,中标日期", "P-1,停车平台,某局,甲公司,2024-05-06")
     assert {f.field for f in refused.value.findings} == {"notice_type", "published_at"}
-    assert "“公告类型：…”" in render(refused.value.findings[0], "zh")["fix"]
+    assert "“公告类型：（值）”" in render(refused.value.findings[0], "zh")["fix"]
