@@ -182,11 +182,11 @@ def _runs(parts: Iterable[PartRows]) -> Iterator[tuple[list[PartRows], list[byte
 
 def may_go_together(content: Content) -> bool:
     """Few rows in one part, in the columns that the domain has now."""
-    if content.whole or len(content.parts) > 1:
+    if content.whole or len(content.parts) != 1:
         return False
-    data = content.parts[0].load()
-    return len(data) <= FEW_BYTES and bool(content.parts[0].lines(data)) and (
-        content.parts[0].count() <= xlsx.SHEET_ROWS)
+    part = content.parts[0]
+    data = part.load()
+    return len(data) <= FEW_BYTES and bool(part.lines(data)) and part.count() <= xlsx.SHEET_ROWS
 
 
 def make_together(contents: Sequence[Content], folder: Path) -> Iterator[dict[str, Made]]:

@@ -69,7 +69,7 @@ class Workbook:
         assert self.kept is not None
         self.sheets["", 1].copy(key, self.kept)
 
-    def begin(self, _part: PartRows, _data: bytes) -> None:
+    def begin(self, part: PartRows, data: bytes) -> None:
         if not self.split:
             self.sheets["", 1].begin()
 
