@@ -97,9 +97,9 @@ class _Schemas:
 
 
 class _Unasked:
-    """In the place of a table, its columns and a query of package_dictize, which nobody sends."""
+    """In the place of a table (`of`), of its columns and of a query of package_dictize."""
 
-    def __init__(self, *of: Any) -> None:
+    def __init__(self, of: Any = None, *_columns: Any) -> None:
         self.of = of
         self.c = self
 
@@ -113,8 +113,10 @@ class _Unasked:
         return self
 
 
-_TABLES = {name: _Unasked(getattr(ckan_model, name)) for name in (
-    "resource_table", "tag_table", "package_tag_table", "member_table", "group_table", "package_relationship_table")}
+_UNASKED = {"select": _Unasked, "false": _Unasked, "model": SimpleNamespace(**{
+    name: _Unasked(getattr(ckan_model, name)) for name in (
+        "resource_table", "tag_table", "package_tag_table", "member_table", "group_table",
+        "package_relationship_table")})}
 
 
 class _Rows:
@@ -150,14 +152,9 @@ class _Rows:
     def names(self, package: Any) -> dict[str, Any]:
         """What package_dictize finds under names of its module, while one package is told."""
         def found(_query: Any, table: Any, _context: Any) -> Iterable[Any]:
-            key = package.owner_org if table.of[0] is ckan_model.group_table else package.id
-            return self._found.get((table.of[0], key), ())
+            return self._found.get((table, package.owner_org if table is ckan_model.group_table else package.id), ())
 
-        def found_or_asked(query: Any, table: Any, _context: Any) -> Iterable[Any]:
-            if table is _RELATIONS:
-                return ckan_model.Session.execute(query)
-            return found(query, _Unasked(table), _context)
-
-        if self._related:
-            return {"_execute": found_or_asked}
-        return {"_execute": found, "select": _Unasked, "false": _Unasked, "model": SimpleNamespace(**_TABLES)}
+        if not self._related:                            # nothing is asked, so that no query need be made
+            return {"_execute": lambda query, table, context: found(query, table.of, context), **_UNASKED}
+        return {"_execute": lambda query, table, context: ckan_model.Session.execute(query) if table is _RELATIONS
+                else found(query, table, context)}
