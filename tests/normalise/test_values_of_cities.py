@@ -149,10 +149,3 @@ def test_milliseconds_of_a_gateway(tmp_path):
              "G-1,合同公告,1714960000000,电梯,市二院,1714924800000")
     row = x.table.to_pylist()[0]
     assert (str(row["published_at"]), str(row["signed_on"])) == ("2024-05-06 09:46:40", "2024-05-06")
-
-
-@pytest.mark.parametrize(("party", "published"), [("李四", False), ("王记店", True), ("佛山某印染有限公司", True)])
-def test_a_party_of_a_surname_and_one_character(tmp_path, party, published):
-    x = look(tmp_path, "penalty", "决定书文号,被处罚单位名称,违法事实,处罚依据,处罚种类,处罚内容,处罚机关,处罚决定日期",
-             f"罚〔2024〕1号,{party},无证,条例,警告,警告,某局,2024/5/6")
-    assert x.rows_ok == published

@@ -29,8 +29,6 @@ PERSON_NAME = (rf"^\s*(?:[{_SURNAMES}]\s*[\x{{4e00}}-\x{{9fff}}]\s*[^\x00-\x{{4d
                r"|[\x{4e00}-\x{9fff}](?:某{1,2}|[*＊×]{1,2}|[*＊×某][\x{4e00}-\x{9fff}]))\s*$")
 """A text that is the name of a person and of no body, masked or not (RE2): for columns that hold bodies only.
 Two characters alone say nothing: departments are called 文旅 and 石化."""
-PARTY_NAME = rf"{PERSON_NAME}|^\s*[{_SURNAMES}]\s*[^\x00-\x{{4dff}}\x{{a000}}-\x{{10ffff}}{_BODIES}]\s*$"
-"""Where a column names the parties of decisions, a surname and one character more is a person too: 李四."""
 _NUMBER_LABEL = re.compile(r"编号|编码|代码|标识|文号|单号|流水|批次|序列|条码|信用|url|网址|"
                            r"链接|地址栏|_id$|_no$|code|金额|价|"
                            r"预算|数量|面积|日期|时间")

@@ -22,7 +22,6 @@ from ckanext.gkopen.checks.collect import Findings
 from ckanext.gkopen.checks.fields import is_one_of
 from ckanext.gkopen.checks.personal import (
     DASHES,
-    PARTY_NAME,
     PASSPORT_SAID,
     PERSON_LABEL,
     PERSON_NAME,
@@ -155,7 +154,7 @@ def _scanned(item: tuple[tuple[str, Field | None, pa.Array], np.ndarray | None])
     (label, field, column), look = item
     found = scan(column, label, field.privacy if field else "none", look)
     if field is not None and field.privacy == "organisation":
-        names = as_mask(pc.match_substring_regex(column, PERSON_NAME if not field.person_by else PARTY_NAME))
+        names = as_mask(pc.match_substring_regex(column, PERSON_NAME))
         if names.any():
             found["name"] = names
     return found
