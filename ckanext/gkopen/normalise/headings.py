@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from ckanext.gkopen.codes import fold as fold_code
 from ckanext.gkopen.domains import Domain
-from ckanext.gkopen.domains import fold as fold_code
 from ckanext.gkopen.labels import fold, narrow, split_label
 from ckanext.gkopen.normalise.kept import once
 

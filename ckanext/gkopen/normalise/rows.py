@@ -211,8 +211,8 @@ def _year(domain: Domain, file: Opened, texts: list[pa.Array]) -> str | None:
         stated = texts[file.columns.field_at.index(name)].unique().to_pylist()
         found = parse_year(stated[0]) if len(stated) == 1 else None
         return None if found is None else str(found)
-    titled = year_of_title(file)
-    return file.options.constants.get(name) or (titled[0] if titled else None)
+    year, place = year_of_title(file) or (None, None)
+    return file.options.constants.get(name) or (year if place == "title" else None)
 
 
 def _unknown(domain: Domain, columns: Columns, texts: list[pa.Array], bounds: np.ndarray,
