@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from json.encoder import encode_basestring as quoted
 from typing import Any, NamedTuple
@@ -90,7 +90,7 @@ def _xml(graph: Triples, name: str) -> str:
     def at(attribute: str, node: Any) -> str:
         return f'nodeID="{blank[node]}"' if type(node) is BNode else f'{attribute}="{_xml_address(node)}"'
 
-    def told(subject: Any, said: list[tuple[Any, Iterable[Any]]]) -> str:
+    def told(subject: Any, said: Sequence[tuple[Any, Iterable[Any]]]) -> str:
         kind: Any = next(iter(graph.nodes[subject].get(RDF_TYPE, ())), None)
         tag, attribute = _tag(kind) if kind is not None and _SPLIT.fullmatch(kind) else ("rdf:Description", "")
         inside = "".join([
@@ -150,7 +150,7 @@ class _Blank(dict[BNode, str]):
         return self[node]
 
 
-def _said(graph: Triples) -> Iterator[tuple[Any, list[tuple[Any, Iterable[Any]]]]]:
+def _said(graph: Triples) -> Iterator[tuple[Any, Sequence[tuple[Any, Iterable[Any]]]]]:
     """Subject, and each of its predicates with the values; what was emptied is left out."""
     for subject, properties in graph.nodes.items():
         if said := [each for each in properties.items() if each[1]]:
