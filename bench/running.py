@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pysolr
+
 from ckanext.gkopen.embedded.places import gkopen_home, make_folder, require_libmagic
 from ckanext.gkopen.embedded.screen import Screen
 from ckanext.gkopen.embedded.servers import Servers
@@ -38,6 +40,7 @@ def empty_site(screen: Screen) -> Iterator[Path]:
         site = describe_site(servers, home, "demo")
         site.databases.drop()
         shutil.rmtree(site.storage)
+        pysolr.Solr(servers.solr_url).delete(q="*:*", commit=True)  # else CKAN finds datasets of the last run by name
         ini = make_site(servers, home, profile="demo", extra={
             "ckanext.gkopen.domains_dir": str(DOMAINS),
             "ckanext.gkopen.harvest.allowed_hosts": "127.0.0.1",

@@ -111,6 +111,8 @@ class GkopenPlugin(SearchMixin, DatastoreMixin, DefaultTranslation, plugins.Sing
         unfit.say_what_fits(app)
         away.register(app)
         alias.read_in_time()
+        page.find_by_name_once()
+        page.remember_translations()
         page.remember_assets()
         hasten.hasten()
         proxies = toolkit.config["ckanext.gkopen.proxies"]

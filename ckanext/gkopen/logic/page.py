@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Any
 
-from ckan import plugins
+import flask_babel
+from ckan import model, plugins
 from ckan.lib import webassets_tools
 from ckan.plugins import toolkit
+
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_get: Any = model.Package.get.__func__  # type: ignore[attr-defined]
+
+_find_translations: Any = flask_babel.Domain.get_translations
 
 
 def functions() -> dict[str, Callable[..., Any]]:
@@ -38,6 +45,42 @@ def am_following_dataset(original_action: Any, context: Any, data_dict: Any) -> 
     if not context.get("user"):
         raise toolkit.NotAuthorized
     return original_action(context, data_dict)
+
+
+def find_by_name_once() -> None:
+    """A dataset that was found by its name is not looked for again in the same session: CKAN asks for an id that is
+    this name, then for the name, and does so three times a page. May be called again."""
+    if model.Package.get.__func__ is not _by_name:
+        model.Package.get = classmethod(_by_name)
+
+
+def _by_name(cls: Any, reference: str | None, for_update: bool = False) -> Any:
+    if not reference or for_update or _ID.fullmatch(reference):
+        return _get(cls, reference, for_update)
+    name, id_, _held = model.Session.info.get("gkopen_package") or (None, None, None)
+    package = model.Session.get(cls, id_) if name == reference else None
+    if package is None or package.name != reference:
+        package = cls.by_name(reference) or model.Session.get(cls, reference)
+        # The last one, as itself: a session forgets what nobody holds.
+        model.Session.info["gkopen_package"] = package and (package.name, package.id, package)
+    return package
+
+
+def remember_translations() -> None:
+    """The catalogue of translations of a request, which a page asks for a hundred times, is found once for each
+    language. May be called again."""
+    flask_babel.Domain.get_translations = _translations
+
+
+def _translations(self: Any) -> Any:
+    about = flask_babel._get_current_context()
+    kept = getattr(about, "gkopen_translations", None)
+    if kept is None or kept[0] is not self or kept[1] is not getattr(about, "babel_locale", None):
+        found = _find_translations(self)
+        if about is None:
+            return found
+        about.gkopen_translations = kept = self, about.babel_locale, found
+    return kept[2]
 
 
 def remember_assets() -> None:
