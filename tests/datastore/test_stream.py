@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+import random
 import threading
 from dataclasses import replace
 from typing import Any
@@ -62,6 +63,25 @@ def test_a_slow_client_holds_up_no_swap(revisions: tuple[Blobs, list[str]], monk
     applied = table.bring_up(replace(SAMPLE, version="new"), "d-1", "财政局", 2, {"whole": shas[1]}, blobs.read)
     assert applied.swapped
     assert begun + b"".join(slow) == blobs[shas[0]]
+
+
+@pytest.mark.parametrize("in_memory", [0, 1, 3])
+def test_a_reader_now_quick_now_slow_reads_it_in_order(monkeypatch: pytest.MonkeyPatch, in_memory: int) -> None:
+    monkeypatch.setattr(spool, "CHUNK", 7)
+    monkeypatch.setattr(spool, "IN_MEMORY", in_memory)
+    choose, between = random.Random(3), spool._Spool()
+    wanted, read, reader = b"", b"", between.chunks()
+    for number in range(500):
+        piece = b"%d," % number
+        wanted += piece
+        assert between.write(piece) == len(piece)
+        while len(read) < len(wanted) and choose.random() < 0.6:
+            read += next(reader)
+    between.end(None)
+    assert read + b"".join(reader) == wanted
+    assert between.file.closed
+    with pytest.raises(BrokenPipeError):
+        between.write(b"more")
 
 
 def test_a_client_that_leaves_ends_the_copy(

@@ -10,6 +10,7 @@ import logging
 import os
 import tempfile
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -19,15 +20,19 @@ from ckanext.datastore.backend.postgres import get_read_engine
 log = logging.getLogger(__name__)
 
 CHUNK = 1 << 18
+IN_MEMORY = 16
+"""Chunks that wait in memory for their reader."""
 
 
 class _Spool(io.RawIOBase):
-    """A temporary file that one thread writes and another reads behind it."""
+    """What one thread writes and another reads behind it: in memory while the reader keeps up, else in a temporary
+    file, which takes a good part of the time of a download."""
 
     def __init__(self) -> None:
         self.file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 closed by the reader
         self.more = threading.Condition()
-        self.written = 0
+        self.waiting: deque[bytes] = deque()
+        self.read = self.written = 0                      # places in the file, whose content comes after `waiting`
         self.ended = False
         self.abandoned = False
         self.error: Exception | None = None
@@ -41,8 +46,12 @@ class _Spool(io.RawIOBase):
                 return len(data)                          # what a buffer still held for a reader who has gone
             if self.abandoned:
                 raise BrokenPipeError("the reader has gone")
-            written = os.pwrite(self.file.fileno(), data, self.written)
-            self.written += written
+            if self.read == self.written and len(self.waiting) < IN_MEMORY:
+                self.waiting.append(bytes(data))
+                written = len(data)
+            else:
+                written = os.pwrite(self.file.fileno(), data, self.written)
+                self.written += written
             self.more.notify()
             return written
 
@@ -52,22 +61,25 @@ class _Spool(io.RawIOBase):
             self.more.notify()
 
     def chunks(self) -> Iterator[bytes]:
-        place = 0
         try:
-            while data := self._behind(place):
+            while data := self._next():
                 yield data
-                place += len(data)
         finally:
             with self.more:
                 self.abandoned = True
+                self.waiting.clear()
                 self.file.close()
 
-    def _behind(self, place: int) -> bytes:
+    def _next(self) -> bytes:
         with self.more:
-            self.more.wait_for(lambda: self.ended or self.written > place)
+            self.more.wait_for(lambda: self.ended or self.waiting or self.read < self.written)
             if self.error:
                 raise self.error
-        return os.pread(self.file.fileno(), CHUNK, place)
+            if self.waiting:
+                return self.waiting.popleft()
+            data = os.pread(self.file.fileno(), min(CHUNK, self.written - self.read), self.read)
+            self.read += len(data)
+            return data
 
 
 def _copy(connection: Any, select: str, params: dict[str, Any], options: str, settings: str, spool: _Spool) -> None:
