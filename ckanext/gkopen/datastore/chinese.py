@@ -74,9 +74,9 @@ def hits(connection: Any, table: str, where: Sequence[str], params: Mapping[str,
          found: Conditions) -> list[int] | None:
     """The `_id` of the rows that fit, in no order; None when there are more than CAP. `where`: further conditions."""
     fits = " and ".join(f"({condition})" for condition in (*where, found.indexed))
-    connection.execute(sa.text(f"{BY_INDEX}; set local max_parallel_workers_per_gather = 0"))
     listed = connection.execute(
-        sa.text(f"select case when count(*) <= {CAP} then coalesce(array_agg(_id), '{{}}') end"
+        sa.text(f"{BY_INDEX}; set local max_parallel_workers_per_gather = 0;"
+                f" select case when count(*) <= {CAP} then coalesce(array_agg(_id), '{{}}') end"
                 f" from (select _id from {table} where {fits} limit {CAP + 1}) listed"),
         {**params, **found.params}).scalar()
     connection.execute(sa.text("set local enable_seqscan = on; set local enable_indexscan = on;"
