@@ -32,7 +32,7 @@ class _Spool(io.RawIOBase):
         self.file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 closed by the reader
         self.more = threading.Condition()
         self.waiting: deque[bytes] = deque()
-        self.read = self.written = 0                      # places in the file, whose content comes after `waiting`
+        self.taken = self.written = 0                      # places in the file, whose content comes after `waiting`
         self.ended = False
         self.abandoned = False
         self.error: Exception | None = None
@@ -46,7 +46,7 @@ class _Spool(io.RawIOBase):
                 return len(data)                          # what a buffer still held for a reader who has gone
             if self.abandoned:
                 raise BrokenPipeError("the reader has gone")
-            if self.read == self.written and len(self.waiting) < IN_MEMORY:
+            if self.taken == self.written and len(self.waiting) < IN_MEMORY:
                 self.waiting.append(bytes(data))
                 written = len(data)
             else:
@@ -72,13 +72,13 @@ class _Spool(io.RawIOBase):
 
     def _next(self) -> bytes:
         with self.more:
-            self.more.wait_for(lambda: self.ended or self.waiting or self.read < self.written)
+            self.more.wait_for(lambda: self.ended or self.waiting or self.taken < self.written)
             if self.error:
                 raise self.error
             if self.waiting:
                 return self.waiting.popleft()
-            data = os.pread(self.file.fileno(), min(CHUNK, self.written - self.read), self.read)
-            self.read += len(data)
+            data = os.pread(self.file.fileno(), min(CHUNK, self.written - self.taken), self.taken)
+            self.taken += len(data)
             return data
 
 

@@ -50,8 +50,8 @@ def am_following_dataset(original_action: Any, context: Any, data_dict: Any) -> 
 def find_by_name_once() -> None:
     """A dataset that was found by its name is not looked for again in the same session: CKAN asks for an id that is
     this name, then for the name, and does so three times a page. May be called again."""
-    if model.Package.get.__func__ is not _by_name:
-        model.Package.get = classmethod(_by_name)
+    package: Any = model.Package
+    package.get = classmethod(_by_name)
 
 
 def _by_name(cls: Any, reference: str | None, for_update: bool = False) -> Any:
