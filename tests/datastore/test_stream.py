@@ -80,8 +80,16 @@ def test_a_reader_now_quick_now_slow_reads_it_in_order(monkeypatch: pytest.Monke
     between.end(None)
     assert read + b"".join(reader) == wanted
     assert between.file.closed
+
+
+def test_a_reader_who_has_gone_is_written_to_no_more() -> None:
+    between = spool._Spool()
+    reader: Any = between.chunks()
+    between.write(b"row")
+    assert next(reader) == b"row"
+    reader.close()
     with pytest.raises(BrokenPipeError):
-        between.write(b"more")
+        between.write(b"row")
 
 
 def test_a_client_that_leaves_ends_the_copy(
