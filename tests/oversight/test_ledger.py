@@ -9,17 +9,15 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from ckan import model as ckan_model
 from ckan.cli.cli import ckan
 from ckan.plugins import toolkit
-from werkzeug.datastructures import FileStorage
 
 from ckanext.gkopen import caching, model
 from ckanext.gkopen.oversight import duties
 from ckanext.gkopen.oversight import ledger as book
 from ckanext.gkopen.oversight.ledger import facts
 from ckanext.gkopen.views import oversight as view
-from tests.oversight.world import HEADER, approve, on_day, publish, row, states, submit
+from tests.oversight.world import approve, on_day, publish, row, states, submit
 from tests.people import Cast, call, make_cast
 
 
@@ -226,18 +224,6 @@ def test_a_duty_is_late_from_midnight_on(app: Any, monkeypatch: pytest.MonkeyPat
     at("2026-06-30", "00:01")
     night = app.get("/oversight.json", headers=tag)
     assert [entry["state"] for entry in night.json["results"]] == ["overdue"]
-
-
-def test_a_table_that_was_found_unchanged_is_told_at_once(cast: Cast) -> None:
-    before = caching.generation()
-    call("gkopen_submission_create", cast.officer, domain="procurement", organization=cast.body,
-         upload=FileStorage(io.BytesIO("\r\n".join((HEADER, row(1), "")).encode()), filename="a.csv"))
-    assert caching.generation() == before, "what waits says nothing"
-    options = {"outcome": {"state": "unchanged"}}, {"seen_in": {"2026-05": "2026-05-03"}}
-    for number, said in enumerate((*options, options[1]), 1):
-        model.execute("update gkopen.submission set options = options || cast(:said as jsonb)", said=model.dump(said))
-        ckan_model.Session.commit()
-        assert caching.generation() == before + min(number, 2), said
 
 
 def test_duties_come_in_pages_and_all_of_them_by_command(cast: Cast, app: Any, cli: Any,
