@@ -352,3 +352,15 @@ def test_the_docs_name_every_answer_and_state(example: str) -> None:
                  "Idempotency-Key", "queued", "checking", "held", "published", "returned", "failed", "unchanged",
                  "superseded", "withdrawn", "parts", "complete", "changes", "mapping", "units", "constants"):
         assert word in example, word
+
+
+def test_columns_hold_too_where_the_officer_edits_the_metadata_of_what_waits(system: System) -> None:
+    assert system.push({"rows": rows(5)}, "k-1").status_code == 202
+    work()
+    call("gkopen_submission_create", system.cast.officer, domain="procurement", organization=system.cast.body,
+         metadata={"title": "采购公告，人工改过的标题"})
+    held = call("gkopen_revision_list", system.cast.officer, state="held")["results"][0]
+    call("gkopen_revision_approve", system.cast.office, id=held["id"], digest=held["digest"])
+    words = rows(5, 发布时间="2024-08-06 09:00", **{"预算金额(万元)": "约一百万"})
+    refused = system.push({"rows": words}, "k-2")
+    assert [finding["code"] for finding in refused.json["findings"]] == ["column-kind-changed"]

@@ -296,10 +296,15 @@ def accepted(datasets: Sequence[str], source_id: str | None) -> dict[str, Profil
     for row in model.every(
             "select distinct on (p.dataset_id) p.dataset_id, p.columns from gkopen.profile p"
             " where p.dataset_id = any(cast(:datasets as uuid[])) and p.source_id is not distinct from cast(:s as uuid)"
-            " and (p.accepted_by is not null or p.submission_id is not null"
-            " and exists (select 1 from gkopen.publication u join gkopen.revision r on r.id = u.revision_id"
-            " where u.dataset_id = p.dataset_id and r.submission_id = p.submission_id))"
-            " order by p.dataset_id, p.id desc", datasets=list(datasets), s=source_id):
+            # Its own revision, or one that took its rows along: an officer's edit of metadata does.
+            " and (p.accepted_by is not null or p.submission_id is not null and exists ("
+            "select 1 from gkopen.revision own join gkopen.revision r on r.dataset_id = own.dataset_id"
+            " join gkopen.publication u on u.revision_id = r.id"
+            " where own.dataset_id = p.dataset_id and own.submission_id = p.submission_id"
+            " and (r.id = own.id or exists (select 1 from gkopen.revision_part a join gkopen.revision_part b"
+            " on b.part = a.part and b.new_sha256 = a.new_sha256 where a.revision_id = own.id and b.revision_id = r.id"
+            " and a.part <> :metadata))))"
+            " order by p.dataset_id, p.id desc", datasets=list(datasets), s=source_id, metadata=changesets.METADATA):
         columns = (Column(**{**column, "values": tuple(column["values"])}) for column in row["columns"]["columns"])
         found[str(row["dataset_id"])] = {fold(column.label): column for column in columns}
     return found
