@@ -33,6 +33,7 @@ TIME_KEYS = ("timestamp", "serverTime", "server_time", "systemTime", "currentTim
 """Where platforms tell their time in an answer."""
 CHINA = timezone(timedelta(hours=8))
 CHINESE = ("gbk", "gb2312", "gb18030", "cp936", "x-gbk")
+_PLAIN = frozenset((str, type(None)))
 NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 """What JSON can say and no text can hold: NUL, and half of a surrogate pair, which is no character."""
 
@@ -206,10 +207,11 @@ def rows_of(answer: Mapping[str, Any], envelope: Envelope) -> list[dict[str, str
                 f"{envelope.rows} 的第 {number} 项不是对象。请核对来源文件中的 envelope。",
                 f"item {number} at {envelope.rows} is not an object; check envelope in the source file",
             )
-    # Most cells are plain text already: the test on the exact type spares a call a cell.
+    # Most rows are plain text already, and stay as they are.
     try:
         return [
-            {key: value if value is None or type(value) is str else printed(value) for key, value in row.items()}
+            row if _PLAIN.issuperset(map(type, row.values())) else
+            {key: value if type(value) in _PLAIN else printed(value) for key, value in row.items()}
             for row in found
         ]
     except RecursionError:

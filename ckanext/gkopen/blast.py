@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import blobs, changesets, model, parts
+from ckanext.gkopen import changesets, model, parts
 from ckanext.gkopen.domains import Domain
 
 
@@ -56,36 +56,92 @@ class _Missing:
     rows: pa.Table
 
 
-def judge(domain: Domain, dataset_id: str, source: str, listed: pa.Table, contents: dict[str, bytes | None],
-          changes: list[changesets.Change], *, complete: bool, freeze: bool, grace: bool) -> Verdict:
-    """What of a harvest's change-set may go on. Writes the tombstones of the dataset, in the caller's transaction.
-
-    `listed`: all good rows of the harvest; `contents`, `changes`: what they make of the public parts. `complete`: the
-    harvest listed everything, so that what it lacks is gone. Without `freeze` no alarm is raised (a person approved it
-    and it is only compared again), without `grace` what is missing goes at once (a person let the removal through).
+class Guard:
+    """Judges harvests of some datasets, each with its source. What it compares with is asked for once for all of them,
+    and `bury` writes their tombstones together, in the caller's transaction. `read`: bytes of a sha256.
     """
-    verdict = Verdict(changes, contents)
-    limits = Limits.configured()
-    public = {row["part"]: row for row in model.every(
-        "select part, sha256, rows from gkopen.public_part where dataset_id = :d and part <> :meta", d=dataset_id,
+
+    def __init__(self, domain: Domain, datasets: Mapping[str, str], read: Callable[[str], bytes]):
+        self._domain, self._sources, self._read = domain, datasets, read
+        self._limits = Limits.configured()
+        self._public: dict[str, dict[str, dict[str, Any]]] = {dataset: {} for dataset in datasets}
+        self._since: dict[str, dict[str, datetime]] = {dataset: {} for dataset in datasets}
+        self._missing: dict[str, dict[str, str]] = {}
+        self._now = datetime.now(UTC)
+        if not datasets:
+            return
+        for row in model.every("select dataset_id, part, sha256, rows from gkopen.public_part"
+                               " where dataset_id = any(cast(:datasets as uuid[])) and part <> :meta",
+                               datasets=list(datasets), meta=changesets.METADATA):
+            self._public[str(row["dataset_id"])][row["part"]] = row
+        for row in model.every(f"select t.dataset_id, t.key, t.missing_since from gkopen.tombstone t join {_GIVEN}"
+                               " on t.dataset_id = given.dataset_id and t.source = given.source",
+                               **self._given(datasets)):
+            self._since[str(row["dataset_id"])][row["key"]] = row["missing_since"]
+
+    def judge(self, dataset_id: str, listed: pa.Table, contents: dict[str, bytes | None],
+              changes: list[changesets.Change], *, complete: bool, freeze: bool, grace: bool) -> Verdict:
+        """What of a harvest's change-set may go on.
+
+        `listed`: all good rows of the harvest; `contents`, `changes`: what they make of the public parts. `complete`:
+        the harvest listed everything, so that what it lacks is gone. Without `freeze` no alarm is raised (a person
+        approved it and it is only compared again), without `grace` what is missing goes at once (a person let the
+        removal through).
+        """
+        verdict = Verdict(changes, contents)
+        public, limits = self._public[dataset_id], self._limits
+        missing = _missing(self._domain, changes, contents, listed, self._read) if complete else {}
+        if freeze:
+            gone = sum(part.rows.num_rows for part in missing.values())
+            known = sum(row["rows"] or 0 for row in public.values())
+            if gone > limits.gone_rows and gone * 100 > limits.gone_percent * known:
+                verdict.alarms.append({"kind": "gone", "rows": gone, "public": known})
+            verdict.alarms += _jumps(self._domain, changes, public, limits, self._read)
+        if complete and not verdict.alarms:
+            self._note(dataset_id, missing, verdict, timedelta(days=limits.grace_days if grace else 0))
+        return verdict
+
+    def _note(self, dataset_id: str, missing: Mapping[str, _Missing], verdict: Verdict, grace: timedelta) -> None:
+        """Tombstones for what is missing, none for what came back; what is not due stays in the contents."""
+        since = self._since[dataset_id]
+        if not since and not missing:
+            return
+        keys = {part: key_texts(self._domain, each.rows) for part, each in missing.items()}
+        self._missing[dataset_id] = {key: part for part, found in keys.items() for key in found}
+        for part, found in keys.items():
+            due = [since.get(key, self._now) + grace for key in found]
+            kept = missing[part].rows.filter(pa.array([day > self._now for day in due]))
+            if kept.num_rows:
+                _keep(self._domain, part, missing[part].public, kept, verdict)
+
+    def bury(self) -> None:
+        """Write the tombstones of all that was judged."""
+        if not self._missing:
+            return
+        there = [(dataset, key) for dataset, keys in self._missing.items() for key in keys]
+        model.execute(f"delete from gkopen.tombstone t using {_GIVEN} where t.dataset_id = given.dataset_id"
+                      " and t.source = given.source and not exists (select 1 from unnest(cast(:in_datasets as uuid[]),"
+                      " cast(:keys as text[])) as still (dataset_id, key) where still.dataset_id = t.dataset_id"
+                      " and still.key = t.key)", **self._given(self._missing),
+                      in_datasets=[dataset for dataset, _ in there], keys=[key for _, key in there])
+        model.insert_many("tombstone", ("dataset_id", "source", "key", "part", "missing_since"),
+                          [(dataset, self._sources[dataset], key, part, self._now)
+                           for dataset, keys in self._missing.items() for key, part in keys.items()
+                           if key not in self._since[dataset]])
+
+    def _given(self, datasets: Iterable[str]) -> dict[str, list[str]]:
+        return {"datasets": list(datasets), "sources": [self._sources[dataset] for dataset in datasets]}
+
+
+_GIVEN = "unnest(cast(:datasets as uuid[]), cast(:sources as text[])) as given (dataset_id, source)"
+
+
+def empty(datasets: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Dataset → the alarm of a complete listing without rows, for those of which rows are public."""
+    return {str(row["dataset_id"]): {"kind": "empty", "rows": 0, "public": int(row["rows"])} for row in model.every(
+        "select dataset_id, sum(rows) as rows from gkopen.public_part where dataset_id = any(cast(:datasets as uuid[]))"
+        " and part <> :meta group by dataset_id having sum(rows) > 0", datasets=list(datasets),
         meta=changesets.METADATA)}
-    missing = _missing(domain, changes, contents, listed) if complete else {}
-    if freeze:
-        gone = sum(part.rows.num_rows for part in missing.values())
-        known = sum(row["rows"] or 0 for row in public.values())
-        if gone > limits.gone_rows and gone * 100 > limits.gone_percent * known:
-            verdict.alarms.append({"kind": "gone", "rows": gone, "public": known})
-        verdict.alarms += _jumps(domain, changes, public, limits)
-    if complete and not verdict.alarms:
-        _bury(domain, dataset_id, source, missing, verdict, limits.grace_days if grace else 0)
-    return verdict
-
-
-def empty(dataset_id: str) -> dict[str, Any] | None:
-    """The alarm of a complete listing without rows, where rows are public."""
-    rows = model.value("select sum(rows) from gkopen.public_part where dataset_id = :d and part <> :meta", d=dataset_id,
-                       meta=changesets.METADATA)
-    return {"kind": "empty", "rows": 0, "public": int(rows)} if rows else None
 
 
 def buried(datasets: Sequence[str], source: str) -> dict[str, list[dict[str, Any]]]:
@@ -101,43 +157,19 @@ def buried(datasets: Sequence[str], source: str) -> dict[str, list[dict[str, Any
 
 
 def _missing(domain: Domain, changes: list[changesets.Change], contents: Mapping[str, bytes | None],
-             listed: pa.Table) -> dict[str, _Missing]:
+             listed: pa.Table, read: Callable[[str], bytes]) -> dict[str, _Missing]:
     """By part; a row that moved to another part is not missing."""
     keys: pa.Array | None = None
     found: dict[str, _Missing] = {}
     for change in changes:
         if change.part == changesets.METADATA or change.base is None or not change.removed:
             continue
-        public = parts.read_part(domain, blobs.read(change.base))
+        public = parts.read_part(domain, read(change.base))
         keys = parts.row_keys(domain, listed) if keys is None else keys
         gone = public.filter(pc.invert(pc.is_in(parts.row_keys(domain, public), value_set=keys)))
         if gone.num_rows:
             found[change.part] = _Missing(public, gone)
     return found
-
-
-def _bury(domain: Domain, dataset_id: str, source: str, missing: Mapping[str, _Missing], verdict: Verdict,
-          grace_days: int) -> None:
-    """Tombstones for what is missing, none for what came back; what is not due stays in the contents."""
-    now = datetime.now(UTC)
-    since = {row["key"]: row["missing_since"] for row in model.every(
-        "select key, missing_since from gkopen.tombstone where dataset_id = :d and source = :s", d=dataset_id,
-        s=source)}
-    if not since and not missing:
-        return
-    keys = {part: key_texts(domain, each.rows) for part, each in missing.items()}
-    there = {key for found in keys.values() for key in found}
-    model.execute("delete from gkopen.tombstone where dataset_id = :d and source = :s and not key = any(:keys)",
-                  d=dataset_id, s=source, keys=sorted(there))
-    model.insert_many("tombstone", ("dataset_id", "source", "key", "part", "missing_since"),
-                      [(dataset_id, source, key, part, now) for part, found in keys.items() for key in found
-                       if key not in since])
-    grace = timedelta(days=grace_days)
-    for part, found in keys.items():
-        due = [since.get(key, now) + grace for key in found]
-        kept = missing[part].rows.filter(pa.array([day > now for day in due]))
-        if kept.num_rows:
-            _keep(domain, part, missing[part].public, kept, verdict)
 
 
 def _keep(domain: Domain, part: str, public: pa.Table, kept: pa.Table, verdict: Verdict) -> None:
@@ -163,7 +195,7 @@ def key_texts(domain: Domain, table: pa.Table) -> list[str]:
 
 
 def _jumps(domain: Domain, changes: list[changesets.Change], public: Mapping[str, Mapping[str, Any]],
-           limits: Limits) -> list[dict[str, Any]]:
+           limits: Limits, read: Callable[[str], bytes]) -> list[dict[str, Any]]:
     """Money fields whose total moves by more than the number of rows explains.
 
     Twice the rows may hold twice the money; fewer rows are expected to hold what they held. Parts that stay as they are
@@ -179,7 +211,7 @@ def _jumps(domain: Domain, changes: list[changesets.Change], public: Mapping[str
         return []
     rest: dict[str, Decimal] = dict.fromkeys(suspicious, Decimal(0))
     for part in public.keys() - {change.part for change in touched}:
-        for name, total in parts.count_part(domain, blobs.read(public[part]["sha256"]))[1].items():
+        for name, total in parts.count_part(domain, read(public[part]["sha256"]))[1].items():
             if name in rest:
                 rest[name] += total or 0
     rows_before = sum(row["rows"] or 0 for row in public.values())

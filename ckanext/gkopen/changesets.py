@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
@@ -223,8 +223,9 @@ def keep_all(found: Iterable[tuple[Sequence[Change], Mapping[str, bytes | None]]
 
 
 def change_of(domain: Domain, part: str, base: str | None, data: bytes | None,
-              counted: parts.Counted | None = None) -> Change | None:
-    """The change of one part from a public content to bytes; None for none. `counted`: of them, where it is known."""
+              counted: parts.Counted | None = None, read: Callable[[str], bytes] = blobs.read) -> Change | None:
+    """The change of one part from a public content to bytes; None for none. `counted`: of them, where it is known.
+    `read`: bytes of a sha256."""
     new = hashlib.sha256(data).hexdigest() if data is not None else None
     if new == base:
         return None
@@ -234,7 +235,7 @@ def change_of(domain: Domain, part: str, base: str | None, data: bytes | None,
         rows, sums = counted or parts.count_part(domain, data)
         totals = {name: (None, None if after is None else str(after)) for name, after in sums.items()}
         return Change(part, None, new, rows, added=rows, totals=totals)
-    old_table = parts.read_part(domain, blobs.read(base)) if base else None
+    old_table = parts.read_part(domain, read(base)) if base else None
     new_table = parts.read_part(domain, data) if data is not None else None
     return change_between(domain, part, (base, old_table), (new, new_table))
 
@@ -249,10 +250,11 @@ def change_between(domain: Domain, part: str, old: tuple[str | None, pa.Table | 
                   difference.changed.num_rows, difference.removed.num_rows, totals)
 
 
-def changes_of(domain: Domain, base: Mapping[str, str], found: Contents) -> list[Change]:
+def changes_of(domain: Domain, base: Mapping[str, str], found: Contents,
+               read: Callable[[str], bytes] = blobs.read) -> list[Change]:
     """The changes from what is public (part → sha256) to new contents, a part each; parts that stay are left out."""
     return [change for part, data in found.parts.items()
-            if (change := change_of(domain, part, base.get(part), data, found.counted.get(part)))]
+            if (change := change_of(domain, part, base.get(part), data, found.counted.get(part), read))]
 
 
 def digest(dataset_id: str, kind: str, changes: Sequence[Change]) -> str:

@@ -9,12 +9,12 @@ dataset. What comes out for a table is what it would be alone; a table alone is 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ckanext.gkopen import blast, changesets, model, reports
+from ckanext.gkopen import blast, blobs, changesets, model, reports
 from ckanext.gkopen.changesets import COUNTS, Change, Contents, Proposed
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.examine import File, examine_all
@@ -104,9 +104,9 @@ def take_in(domain: Domain, tables: Sequence[Table]) -> list[Outcome]:
     base = changesets.public_parts_of([table.dataset_id for table in tables])
     steps = [_Step(table, None, found.findings) if isinstance(found, Unreadable) else _Step(
         table, found, found.findings) for table, found in zip(tables, examined, strict=True)]
-    _compare(domain, [step for step in steps if step.examined is not None], base)
-    for step in steps:
-        _judge(domain, step, base[step.table.dataset_id])
+    read = blobs.reader(sha256 for table in tables for sha256 in base[table.dataset_id].values())
+    _compare(domain, [step for step in steps if step.examined is not None], base, read)
+    _judge(domain, [step for step in steps if step.table.harvested and base[step.table.dataset_id]], read)
     changesets.keep_all((step.changes, step.contents.parts) for step in steps if step.contents is not None)
     for step in steps:
         _settle(step)
@@ -117,7 +117,8 @@ def take_in(domain: Domain, tables: Sequence[Table]) -> list[Outcome]:
     return [step.noted or _outcome(step, revisions[step.table.submission_id]) for step in steps]
 
 
-def _compare(domain: Domain, steps: Sequence[_Step], base: Mapping[str, Mapping[str, str]]) -> None:
+def _compare(domain: Domain, steps: Sequence[_Step], base: Mapping[str, Mapping[str, str]],
+             read: Callable[[str], bytes]) -> None:
     carried = _carried([step.table for step in steps if step.table.scope == "changes"])
     found = changesets.contents(domain, [
         changesets.Asked(step.examined, base[step.table.dataset_id], step.table.scope,
@@ -126,16 +127,19 @@ def _compare(domain: Domain, steps: Sequence[_Step], base: Mapping[str, Mapping[
         if step.table.metadata is not None:
             contents.parts[changesets.METADATA] = changesets.canonical_json(step.table.metadata)
         step.contents = contents
-        step.changes = changesets.changes_of(domain, base[step.table.dataset_id], contents)
+        step.changes = changesets.changes_of(domain, base[step.table.dataset_id], contents, read)
 
 
-def _judge(domain: Domain, step: _Step, base: Mapping[str, str]) -> None:
+def _judge(domain: Domain, steps: Sequence[_Step], read: Callable[[str], bytes]) -> None:
     """The blast-radius guard looks at harvests of what is public."""
-    table, examined, contents = step.table, step.examined, step.contents
-    if table.harvested and base and examined is not None and contents is not None:
-        verdict = blast.judge(domain, table.dataset_id, table.source, examined.table, contents.parts, step.changes,
-                              complete=table.scope == "complete", freeze=table.freeze, grace=table.grace)
-        step.changes, step.alarms = verdict.changes, tuple(verdict.alarms)
+    guard = blast.Guard(domain, {step.table.dataset_id: step.table.source for step in steps}, read)
+    for step in steps:
+        table, examined, contents = step.table, step.examined, step.contents
+        if examined is not None and contents is not None:
+            verdict = guard.judge(table.dataset_id, examined.table, contents.parts, step.changes,
+                                  complete=table.scope == "complete", freeze=table.freeze, grace=table.grace)
+            step.changes, step.alarms = verdict.changes, tuple(verdict.alarms)
+    guard.bury()
 
 
 def _settle(step: _Step) -> None:
@@ -144,7 +148,7 @@ def _settle(step: _Step) -> None:
     if examined is None:
         empty = table.harvested and table.scope == "complete" and {f.code for f in step.findings} & {"file-empty",
                                                                                                      "no-rows"}
-        alarm = blast.empty(table.dataset_id) if empty else None
+        alarm = blast.empty([table.dataset_id]).get(table.dataset_id) if empty else None
         if alarm:          # a listing without rows, where rows are public: nothing is changed, and a person is told
             step.noted = Outcome("frozen", table.submission_id, None, table.dataset_id, alarms=(alarm,))
         step.told, step.returned = bool(alarm), not alarm

@@ -33,6 +33,7 @@ class Breaker:
     def __init__(self, source: str):
         self._source = source
         self._probing = False
+        self._counted = True                               # as long as nobody has looked
 
     def before(self, host: str) -> None:
         """Raises HostResting while a breaker is open. When its rest is over, the first caller is the probe, with all
@@ -41,10 +42,11 @@ class Breaker:
             return
         with ckan_model.ensure_engine().begin() as connection:
             # The host's before the source's, in the one order in which both are locked.
-            rows = connection.execute(sa.text(
-                "select source, open_until, probe_until from gkopen.breaker where host = :host"
-                " and source in ('', :source) and open_until is not null order by source for update"),
+            counted = connection.execute(sa.text(
+                "select source, open_until, probe_until from gkopen.breaker where host = :host and source in ('',"
+                " :source) and (failures > 0 or open_until is not null) order by source for update"),
                 {"host": host, "source": self._source}).mappings().all()
+            self._counted, rows = bool(counted), [row for row in counted if row["open_until"] is not None]
             now = datetime.now(UTC)
             for row in rows:
                 free = max(row["open_until"], row["probe_until"] or row["open_until"])
@@ -57,8 +59,11 @@ class Breaker:
         self._probing = bool(rows)
 
     def succeeded(self, host: str) -> None:
-        """A good answer closes both breakers; nothing is written where none has counted anything."""
+        """A good answer closes both breakers. Nothing is asked where none had counted anything before the call: what
+        others counted since is closed by the next answer."""
         self._probing = False
+        if not self._counted:
+            return
         with ckan_model.ensure_engine().begin() as connection:
             connection.execute(sa.text(
                 "update gkopen.breaker set failures = 0, open_until = null, probe_until = null, error = null,"
@@ -67,7 +72,7 @@ class Breaker:
 
     def failed(self, host: str, error: HarvestError) -> None:
         """Count a failure. What says nothing about the platform's health (a wrong answer) frees the probe only."""
-        self._probing = False
+        self._probing, self._counted = False, True
         refused = isinstance(error, SourceRefused)
         counts = refused or isinstance(error, SourceUnreachable | RateLimited)
         named = error.retry_after if isinstance(error, RateLimited) else None

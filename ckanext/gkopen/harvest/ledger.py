@@ -256,16 +256,18 @@ def _take_over(candidate: dict[str, Any]) -> dict[str, Any] | None:
 
 def check_epoch(run: dict[str, Any]) -> None:
     """Called in every transaction that writes for a run, before the write. Raises Fenced, Cancelled."""
-    _fence(run)
-    by = model.value("select cancel_by from gkopen.run where id = :id", id=run["id"])
+    by = _fence(run)
     if by is not None:
         raise Cancelled(by)
 
 
-def _fence(run: dict[str, Any]) -> None:
-    current = model.value("select epoch from gkopen.source where id = :id for share", id=run["source_id"])
-    if current != run["epoch"]:
+def _fence(run: dict[str, Any]) -> str | None:
+    """Who asked to cancel the run, if somebody did. Raises Fenced."""
+    row = model.one("select s.epoch, (select cancel_by from gkopen.run where id = :run) as cancel_by"
+                    " from gkopen.source s where s.id = :source for share of s", source=run["source_id"], run=run["id"])
+    if row is None or row["epoch"] != run["epoch"]:
         raise Fenced(str(run["id"]))
+    return row["cancel_by"]
 
 
 def cancel(run_id: str, by: str) -> bool:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+import msgspec
 
 from ckanext.gkopen.harvesters.base import Row
 from ckanext.gkopen.normalise.characters import visible
 
 WAITING = 4 << 20
-"""Characters that are held in memory before they are written."""
+"""Bytes that are held in memory before they are written."""
 _BLOCK = 4 << 20
 
-_encode = json.JSONEncoder(ensure_ascii=False).encode
+_lines = msgspec.json.Encoder().encode_lines
 
 
 class Spool:
@@ -23,34 +25,35 @@ class Spool:
     def __init__(self, folder: Path):
         self._file = (folder / "spool").open("w+b")
         self._end = 0
-        self._waiting: dict[str, list[str]] = {}
-        self._characters = 0
+        self._waiting: dict[str, list[bytes]] = {}
+        self._held = 0
         self._pieces: dict[str, list[tuple[int, int]]] = {}
         self.rows: dict[str, int] = {}
 
-    def write(self, name: str, rows: Iterable[Row]) -> None:
+    def write(self, name: str, rows: Sequence[Row]) -> None:
         """Rows that come mixed, as of thousands of bodies, are kept until there is a piece of several to write."""
         name = visible(name)
-        waiting = self._waiting.setdefault(name, [])
-        before = len(waiting)
-        for row in rows:
-            line = _encode(row) + "\n"
-            waiting.append(line)
-            self._characters += len(line)
-        self.rows[name] = self.rows.get(name, 0) + len(waiting) - before
-        if self._characters > WAITING:
+        try:
+            lines = _lines(rows)
+        except UnicodeEncodeError:
+            # Half of a character is written as JSON's own escape: whoever reads the rows sets that one aside.
+            lines = b"".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode(
+                errors="backslashreplace") + b"\n" for row in rows)
+        self._waiting.setdefault(name, []).append(lines)
+        self.rows[name] = self.rows.get(name, 0) + len(rows)
+        self._held += len(lines)
+        if self._held > WAITING:
             self.flush()
 
     def flush(self) -> None:
         """Write what waits: only then is it read."""
         for name, lines in self._waiting.items():
-            # Half of a character is written as JSON's own escape: whoever reads the rows sets that one aside.
-            data = "".join(lines).encode(errors="backslashreplace")
+            data = b"".join(lines)
             self._pieces.setdefault(name, []).append((self._end, len(data)))
             self._file.write(data)
             self._end += len(data)
         self._file.flush()
-        self._waiting, self._characters = {}, 0
+        self._waiting, self._held = {}, 0
 
     def data(self, names: Sequence[str]) -> Iterator[bytes]:
         """The lines of some names, in the order of the names, in pieces of a few megabytes."""

@@ -22,10 +22,13 @@ NOT_OPEN = "source-not-open"
 
 def bodies_not_named(source: Source, domain: Domain, listed: set[str], report: Report) -> None:
     """Bodies that this source fed before and that a complete listing does not name at all (`listed`: their ids)."""
-    known = bodies.every()                                # a body that was deleted since is among them
-    for row in _fed(source, domain):
-        if row["body_id"] not in listed and (alarm := blast.empty(str(row["id"]))):
-            report.hold(known[row["body_id"]]["name"], str(row["id"]), None, [alarm])
+    gone = {str(row["id"]): row["body_id"] for row in _fed(source, domain) if row["body_id"] not in listed}
+    if not gone:
+        return
+    known, alarms = bodies.every(), blast.empty(list(gone))        # a body that was deleted since is among them
+    for dataset, body in gone.items():
+        if dataset in alarms:
+            report.hold(known[body]["name"], dataset, None, [alarms[dataset]])
 
 
 def not_open(run: Mapping[str, Any], source: Source, report: Report) -> bool:
@@ -39,7 +42,7 @@ def not_open(run: Mapping[str, Any], source: Source, report: Report) -> bool:
     if source.organization_column is None:                # also where an upload made it public
         body = bodies.find(source.organization)
         public[ids.dataset_id(domain.name, body["id"])] = body["id"]
-    alarms = {dataset: {**alarm, "kind": "not_open"} for dataset in sorted(public) if (alarm := blast.empty(dataset))}
+    alarms = {dataset: {**alarm, "kind": "not_open"} for dataset, alarm in sorted(blast.empty(list(public)).items())}
     for dataset in alarms:                                # all of them, in their one order, before the audit's chain
         changesets.lock_dataset(dataset)
     model.execute("delete from gkopen.finding f using gkopen.run r where f.run_id = r.id and r.source_id = :source"
@@ -56,9 +59,10 @@ def not_open(run: Mapping[str, Any], source: Source, report: Report) -> bool:
 
 def _fed(source: Source, domain: Domain) -> list[dict[str, Any]]:
     """Id and body_id of the published datasets of which this source ever sent something."""
-    return model.every("select distinct d.id, d.body_id from gkopen.dataset d join gkopen.submission s"
-                       " on s.dataset_id = d.id and s.source = :source where d.domain = :domain"
-                       " and d.state = 'published' order by d.id", source=f"source:{source.name}", domain=domain.name)
+    return model.every("select d.id, d.body_id from gkopen.dataset d where d.domain = :domain"
+                       " and d.state = 'published' and exists (select 1 from gkopen.submission s"
+                       " where s.dataset_id = d.id and s.source = :source) order by d.id",
+                       source=f"source:{source.name}", domain=domain.name)
 
 
 def _freeze(run: Mapping[str, Any], source: Source, dataset_id: str, alarm: Mapping[str, Any]) -> list[str]:
