@@ -80,6 +80,20 @@ def test_what_fails_waits_alone(cast: Cast, bodies: list[str]) -> None:
     crew.whole()
 
 
+def test_a_large_table_keeps_no_withdrawal_waiting(cast: Cast, bodies: list[str],
+                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+    crew.approve(cast.office, crew.submit(cast.admin, bodies[1], [crew.row(2), crew.row(99)]))
+    monkeypatch.setattr(outbox, "FEW_ROWS", {"datastore": 1, "files": 1})
+    batches: dict[str, list[int]] = {sink: [] for sink in ("datastore", "files", "solr")}
+    for sink, found in batches.items():
+        while done := outbox.work_batch(None, [sink]):
+            found.append(len(done))
+    assert sorted(batches["datastore"]) == sorted(batches["files"]) == [1, BODIES - 1]
+    assert batches["solr"] == [BODIES]
+    crew.drain()
+    crew.whole()
+
+
 def test_many_workers_and_withdrawals_at_once(cast: Cast, bodies: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbox, "TOGETHER", dict.fromkeys(outbox.TOGETHER, 3))
 

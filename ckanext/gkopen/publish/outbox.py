@@ -26,8 +26,10 @@ log = logging.getLogger(__name__)
 SINKS = ("datastore", "files", "solr", "bulk", "standards")
 OF_ALL_BODIES = ("bulk", "standards")
 """Exits that hold all bodies of a domain together: made at most once an interval."""
-TOGETHER = {"datastore": 100, "files": 20, "solr": 100}
+TOGETHER = {"datastore": 100, "files": 100, "solr": 100}
 """Exit → datasets of one domain that are brought up in one transaction, at most. A withdrawal waits for no more."""
+FEW_ROWS = {"datastore": 1_000, "files": 1_000}
+"""Exit → rows of a table beyond which it is brought there alone: a million take a quarter of a minute."""
 LONGEST_PAUSE, LONGEST_URGENT_PAUSE = 60, 10
 """Seconds between two tries of what fails, at most; urgent is what a withdrawal takes away."""
 CHANNEL = "gkopen"
@@ -89,12 +91,15 @@ def work_batch(dataset_id: str | None = None, sinks: Sequence[str] = SINKS) -> l
     return [done for row in rows if (done := _alone(_claim_again(row)))]
 
 
-_CLAIM = ("select o.dataset_id, o.seq, o.sink, o.attempts, o.urgent, d.domain, d.seq as newest, d.state, d.name"
-          " from gkopen.outbox o join gkopen.dataset d on d.id = o.dataset_id where o.done_at is null and ")
+_ROWS = "(select coalesce(sum(p.rows), 0) from gkopen.public_part p where p.dataset_id = o.dataset_id)"
+_CLAIM = ("select o.dataset_id, o.seq, o.sink, o.attempts, o.urgent, d.domain, d.seq as newest, d.state, d.name,"
+          f" {_ROWS} as rows from gkopen.outbox o join gkopen.dataset d on d.id = o.dataset_id"
+          " where o.done_at is null and ")
 
 
 def _claim(dataset_id: str | None, sinks: Sequence[str]) -> list[dict[str, Any]]:
-    """The row that is due first, and others of its exit and domain that never failed, each dataset once. Locked."""
+    """The row that is due first, and others of its exit and domain that never failed, each dataset once. A large
+    table goes alone. Locked."""
     due = _CLAIM + ("o.not_before <= now() and o.sink = any(:sinks) and"
                     " (cast(:d as uuid) is null or o.dataset_id = cast(:d as uuid))")
     first = model.one(due + " and o.urgent order by array_position(cast(:sinks as text[]), o.sink), o.not_before"
@@ -104,13 +109,16 @@ def _claim(dataset_id: str | None, sinks: Sequence[str]) -> list[dict[str, Any]]
     if first is None:
         ckan_model.Session.rollback()
         return []
-    if first["sink"] not in TOGETHER or first["attempts"]:
+    few = FEW_ROWS.get(first["sink"])
+    if first["sink"] not in TOGETHER or first["attempts"] or (few is not None and first["rows"] > few):
         return [first]
     others = model.every(
         _CLAIM + "o.not_before <= now() and o.sink = :sink and d.domain = :domain and o.attempts = 0"
+        f" and (cast(:few as int) is null or {_ROWS} <= :few)"
         " and o.dataset_id <> :first and (cast(:d as uuid) is null or o.dataset_id = cast(:d as uuid))"
         " order by o.not_before, o.dataset_id, o.seq limit :most for update of o skip locked", d=dataset_id,
-        sink=first["sink"], domain=first["domain"], first=first["dataset_id"], most=TOGETHER[first["sink"]] - 1)
+        sink=first["sink"], domain=first["domain"], first=first["dataset_id"], few=few,
+        most=TOGETHER[first["sink"]] - 1)
     return list({row["dataset_id"]: row for row in (first, *others)}.values())
 
 
