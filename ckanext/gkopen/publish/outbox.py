@@ -198,12 +198,15 @@ def _lock(turns: Iterable[str]) -> None:
 
 def _covered(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows that this piece of work answers: what comes meanwhile is done again."""
+    if rows[0]["sink"] in OF_ALL_BODIES:
+        return model.every(
+            "select o.dataset_id, o.seq from gkopen.outbox o join gkopen.dataset d on d.id = o.dataset_id"
+            " where o.done_at is null and o.sink = :sink and d.domain = :domain", sink=rows[0]["sink"],
+            domain=rows[0]["domain"])
     return model.every(
-        "select o.dataset_id, o.seq from gkopen.outbox o join gkopen.dataset d on d.id = o.dataset_id"
-        " where o.done_at is null and o.sink = :sink and case when :whole then d.domain = :domain"
-        " else exists (select 1 from unnest(cast(:datasets as uuid[]), cast(:newest as int[])) mine (id, seq)"
-        "  where mine.id = o.dataset_id and o.seq <= mine.seq) end",
-        sink=rows[0]["sink"], whole=rows[0]["sink"] in OF_ALL_BODIES, domain=rows[0]["domain"],
+        "select o.dataset_id, o.seq from unnest(cast(:datasets as uuid[]), cast(:newest as int[])) as mine (id, seq)"
+        " cross join lateral (select dataset_id, seq from gkopen.outbox where dataset_id = mine.id and seq <= mine.seq"
+        "  and sink = :sink and done_at is null offset 0) as o", sink=rows[0]["sink"],
         datasets=[str(row["dataset_id"]) for row in rows], newest=[row["newest"] for row in rows])
 
 

@@ -95,14 +95,15 @@ def proposers_of(revisions: Sequence[Mapping[str, Any]]) -> dict[str, set[str]]:
     (rows that an edit of the metadata took along, metadata that later rows did), and who made a token that did."""
     names = {str(revision["id"]): {revision["submitted_by"]} for revision in revisions}
     for row in model.every(
-            "select distinct own.revision_id, r.submitted_by from gkopen.revision_part own"
-            " join gkopen.revision mine on mine.id = own.revision_id"
-            " join gkopen.revision_part p on p.part = own.part and p.new_sha256 = own.new_sha256"
-            " join gkopen.revision r on r.id = p.revision_id and r.dataset_id = mine.dataset_id"
-            "  and r.decided_at is null"
-            " join gkopen.submission s on s.id = r.submission_id and (s.kind = 'metadata') = (p.part = :metadata)"
-            " where own.revision_id = any(cast(:ids as uuid[]))", ids=list(names), metadata=changesets.METADATA):
-        names[str(row["revision_id"])].add(row["submitted_by"])
+            "select mine.id, r.submitted_by from gkopen.revision mine"
+            " join gkopen.revision r on r.dataset_id = mine.dataset_id and r.decided_at is null"
+            " join gkopen.submission s on s.id = r.submission_id"
+            # Pair by pair: the planner would compare the parts of all revisions with each other.
+            " cross join lateral (select 1 from gkopen.revision_part own join gkopen.revision_part p"
+            "  on p.part = own.part and p.new_sha256 = own.new_sha256 where own.revision_id = mine.id"
+            "  and p.revision_id = r.id and (s.kind = 'metadata') = (p.part = :metadata) limit 1) as same"
+            " where mine.id = any(cast(:ids as uuid[]))", ids=list(names), metadata=changesets.METADATA):
+        names[str(row["id"])].add(row["submitted_by"])
     makers = {name: tokens.creator(name) for name in set().union(*names.values())}
     return {revision: own | {maker for name in own if (maker := makers[name])} for revision, own in names.items()}
 
