@@ -21,8 +21,8 @@ from ckanext.gkopen.publish.table_sql import SYSTEM_COLUMNS
 GROUP = 1 << 17
 """Rows of a row group: what a reader has in memory at once."""
 FEW_ROWS = 1_000
-"""Of no more the columns are compressed with snappy: zstd takes longer to make ready, column by column, than all
-else in such a file, and saves hardly a byte."""
+"""Of no more the columns are compressed with snappy and have no dictionary: zstd takes longer to make ready, column by
+column, than all else in such a file, and saves hardly a byte; dictionaries of few rows make it larger."""
 WRITTEN_AT_ONCE = 1 << 16
 """Bytes: Arrow writes a page or a header at a time."""
 TIME = pa.timestamp("ms", tz="+08:00")
@@ -35,7 +35,8 @@ class Parquet:
         self.schema = schema(content)
         self.out = pa.BufferedOutputStream(pa.PythonFile(out, "w"), WRITTEN_AT_ONCE)
         self.writer = pq.ParquetWriter(self.out, self.schema, version="2.6",
-                                       compression="snappy" if rows <= FEW_ROWS else "zstd")
+                                       compression="snappy" if rows <= FEW_ROWS else "zstd",
+                                       use_dictionary=rows > FEW_ROWS)
         self.waiting: list[pa.RecordBatch] = []
 
     def has(self, key: str) -> bool:
