@@ -51,14 +51,16 @@ def parse_entry(answer: Mapping[str, Any], raw: bytes) -> CatalogueEntry:
     related = _first(found, RELATED_KEYS)
     if isinstance(related, str):
         related = related.replace("，", ",").replace(";", ",").split(",")
+    related = related if isinstance(related, list) else ()
     items = _first(found, ITEM_KEYS)
+    items = items if isinstance(items, list) else ()
     return CatalogueEntry(
         **texts,
         open=OPEN_TEXTS.get(_text(found, OPEN_KEYS).lower()),
-        related_codes=tuple(code for part in related or () if (code := printed(part).strip())),
+        related_codes=tuple(code for part in related if (code := printed(part).strip())),
         items=tuple(
             CatalogueItem(**{field: _text(item, keys) for field, keys in ITEM_FIELDS.items()})
-            for item in items or ()
+            for item in items
             if isinstance(item, dict)
         ),
         raw=raw,

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 import re
+from codecs import BOM_UTF8
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from ckanext.gkopen.harvesters.errors import BadAnswer, RateLimited, SourceRefused
 
 # Keys of `envelope: {paths: …}`; paths are dotted (data.list). Those in LIST_KEYS take one code or several.
-PATH_KEYS = ("rows", "total", "code", "ok", "message", "refused", "limited")
-LIST_KEYS = ("ok", "refused", "limited")
+PATH_KEYS = ("rows", "total", "code", "ok", "empty", "message", "refused", "limited")
+LIST_KEYS = ("ok", "empty", "refused", "limited")
 
 
 @dataclass(frozen=True)
 class Envelope:
-    """`ok`, `refused` (secret, signature, service) and `limited` (rate) are values of the code."""
+    """`ok`, `empty` (no rows), `refused` (secret, signature, service) and `limited` (rate) are values of the code.
+
+    `secret` is blotted out of what the platform says: some repeat what they were sent.
+    """
 
     rows: str
     total: str | None = None
@@ -27,6 +31,8 @@ class Envelope:
     message: str | None = None
     refused: tuple[str, ...] = ()
     limited: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
+    secret: str = field(default="", repr=False)
 
 
 TIME_KEYS = ("timestamp", "serverTime", "server_time", "systemTime", "currentTime", "time")
@@ -45,9 +51,9 @@ PRESETS: dict[str, Envelope] = {
 }
 
 
-def make_envelope(value: str | Mapping[str, Any]) -> Envelope:
+def make_envelope(value: str | Mapping[str, Any], secret: str = "") -> Envelope:
     """The envelope that `envelope:` of a source file describes; the value is checked there."""
-    return PRESETS[value] if isinstance(value, str) else Envelope(**value["paths"])
+    return replace(PRESETS[value] if isinstance(value, str) else Envelope(**value["paths"]), secret=secret)
 
 
 def decode(raw: bytes, charset: str = "") -> dict[str, Any]:
@@ -57,8 +63,9 @@ def decode(raw: bytes, charset: str = "") -> dict[str, Any]:
     the row it stands in is judged, not the whole answer. Raises BadAnswer: another encoding, HTML, cut JSON, a key
     given twice, NaN, nesting without end, anything but an object.
     """
-    text = _text_of(raw, charset)
-    if text.lstrip()[:1] == "<":
+    page = raw.removeprefix(BOM_UTF8).lstrip()[:1] == b"<"
+    text = "" if page else _text_of(raw, charset)
+    if page:
         raise BadAnswer(
             "平台返回了网页（HTML/XML）而不是 JSON：可能是登录页或错误页。请核对 url 与 service。",
             "the answer is a web page (HTML or XML), not JSON: a login or error page; check url and service",
@@ -73,10 +80,7 @@ def decode(raw: bytes, charset: str = "") -> dict[str, Any]:
             f"the answer is not valid JSON (line {exc.lineno}, column {exc.colno}); ask the operator",
         ) from None
     except RecursionError:
-        raise BadAnswer(
-            "应答的 JSON 嵌套过深。请联系平台运维单位。",
-            "the answer's JSON is nested too deeply; ask the platform's operator",
-        ) from None
+        raise too_deep() from None
     if not isinstance(answer, dict):
         raise BadAnswer(
             "应答不是 JSON 对象。请核对来源文件中的 envelope。",
@@ -112,10 +116,18 @@ def _text_of(raw: bytes, charset: str) -> str:
     ) from None
 
 
+def too_deep() -> BadAnswer:
+    return BadAnswer(
+        "应答的 JSON 嵌套过深。请联系平台运维单位。",
+        "the answer's JSON is nested too deeply; ask the platform's operator",
+    )
+
+
 def _cut(length: int) -> BadAnswer:
     return BadAnswer(
         f"应答在第 {length} 字节处中断，JSON 不完整。请稍后重试。",
         f"the answer's JSON is cut after {length} bytes; harvest again later",
+        retryable=True,
     )
 
 
@@ -132,9 +144,8 @@ def unwrap(answer: Mapping[str, Any], envelope: Envelope) -> None:
     """Check the code. Raises SourceRefused, RateLimited or BadAnswer with what the platform said."""
     if envelope.code is None:
         return
-    code = _at(answer, envelope.code)
-    code = printed(code) if code is not None else None
-    if code in envelope.ok:
+    code = _code(answer, envelope)
+    if code in envelope.ok or code in envelope.empty:
         return
     said, code_said = _said(answer, envelope), storable(code)
     if code in envelope.limited:
@@ -142,10 +153,16 @@ def unwrap(answer: Mapping[str, Any], envelope: Envelope) -> None:
     if code in envelope.refused:
         raise refused(f"{envelope.code}={code_said} {said}".strip())
     raise BadAnswer(
-        f"平台返回的状态码 {envelope.code}={code_said} 不表示成功（{said}）。请核对 envelope 或联系平台运维单位。",
-        f"the platform's code {envelope.code}={code_said} does not mean success ({said}); "
-        "check envelope in the source file or ask the operator",
+        f"平台返回的状态码 {envelope.code}={code_said} 不表示成功（{said}）。请联系平台运维单位；"
+        "若它表示没有数据，请写入来源文件的 envelope.paths.empty。",
+        f"the platform's code {envelope.code}={code_said} does not mean success ({said}); ask the operator, "
+        "or, where it means that there are no rows, write it as envelope.paths.empty in the source file",
     )
+
+
+def _code(answer: Mapping[str, Any], envelope: Envelope) -> str | None:
+    code = _at(answer, envelope.code) if envelope.code else None
+    return "…" if isinstance(code, dict | list) else code if code is None else printed(code)
 
 
 def words(raw: bytes, envelope: Envelope, charset: str = "") -> str:
@@ -194,7 +211,7 @@ def rows_of(answer: Mapping[str, Any], envelope: Envelope) -> list[dict[str, str
     """The rows as texts; many platforms send null for an empty list. Raises BadAnswer when the path holds no list of
     objects."""
     found = _at(answer, envelope.rows)
-    if found is None and _names(answer, envelope.rows):
+    if (found is None and _is_null(answer, envelope.rows)) or _code(answer, envelope) in envelope.empty:
         return []
     if not isinstance(found, list):
         raise BadAnswer(
@@ -226,15 +243,16 @@ def total_of(answer: Mapping[str, Any], envelope: Envelope) -> int | None:
     if envelope.total is None:
         return None
     total = _at(answer, envelope.total)
-    if total is None and _names(answer, envelope.total) and not rows_of(answer, envelope):
+    if total is None and not rows_of(answer, envelope) and (
+            _is_null(answer, envelope.total) or _code(answer, envelope) in envelope.empty):
         return 0
-    if not isinstance(total, str) or not re.fullmatch(r"\d{1,12}(\.0+)?", total, re.ASCII):
+    if not isinstance(total, str) or not re.fullmatch(r"(\d{1,12}|\d{1,3}(,\d{3}){1,3})(\.0+)?", total, re.ASCII):
         zh, en = (f"（{_short(total)}）", f" but {_short(total)!r}") if isinstance(total, str) else ("", "")
         raise BadAnswer(
             f"应答中 {envelope.total} 处没有总条数{zh}。请核对来源文件中的 envelope。",
             f"there is no number of rows at {envelope.total}{en}; check envelope in the source file",
         )
-    return int(total.partition(".")[0])                    # some platforms print every number as 60.0
+    return int(total.partition(".")[0].replace(",", ""))   # some platforms print every number as 60.0
 
 
 class _Number(str):
@@ -260,7 +278,9 @@ def _json(value: Any) -> str:
 
 def _said(answer: Mapping[str, Any], envelope: Envelope) -> str:
     said = _at(answer, envelope.message) if envelope.message else None
-    return _short(said) if isinstance(said, str) else ""
+    if not isinstance(said, str):
+        return ""
+    return _short(said.replace(envelope.secret, "***") if envelope.secret else said)
 
 
 def _at(answer: Any, path: str) -> Any:
@@ -279,11 +299,16 @@ def _opened(text: str) -> Any:
         return text
 
 
-def _names(answer: Any, path: str) -> bool:
-    """Whether the last step of a path is there, be it null; what is above it may not be missing."""
-    above, _, last = path.rpartition(".")
-    found = _at(answer, above) if above else answer
-    return isinstance(found, dict) and last in found
+def _is_null(answer: Any, path: str) -> bool:
+    """Whether a step of a path is null; what is above it may not be missing."""
+    steps = path.split(".")
+    for at, step in enumerate(steps):
+        above = _at(answer, ".".join(steps[:at])) if at else answer
+        if not isinstance(above, dict) or step not in above:
+            return False
+        if above[step] is None:
+            return True
+    return False
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

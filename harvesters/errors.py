@@ -97,8 +97,12 @@ class BadAnswer(HarvestError):
     """An answer came that is not what the envelope says: HTML, cut or invalid JSON, a key given twice,
     a missing list of rows, a status code that does not mean success.
 
-    Nothing of it is used. The message names what was expected and what came.
+    Nothing of it is used. The message names what was expected and what came. `retryable` where it was cut on its way.
     """
+
+    def __init__(self, zh: str, en: str, *, retryable: bool = False):
+        super().__init__(zh, en)
+        self.retryable = retryable
 
 
 class AnswerTooLarge(HarvestError):

@@ -48,6 +48,8 @@ REQUEST_DEFAULTS: dict[str, dict[str, Any]] = {
 }
 SKEW_SECONDS = 60
 MOST_REDIRECTS = 3
+LONGEST_REST = 86_400.0
+"""Seconds: a platform that asks to be left alone for longer, or until the year 9999, is asked again after a day."""
 
 
 class ExchangeTransport:
@@ -75,8 +77,8 @@ class ExchangeTransport:
         self._breaker = breaker
         self._request = REQUEST_DEFAULTS[source.signer["family"]] | source.request
         self._place = self._request.get("body", "query" if self._request["method"] == "GET" else "json")
-        self._envelope = envelopes.make_envelope(source.envelope)
         self._secret = secret or ""
+        self._envelope = envelopes.make_envelope(source.envelope, self._secret)
         self._signer = self._make_signer(source.service)
         self._deadline = Deadline()
         self._session = open_session(allowed_hosts, self._deadline)
@@ -102,7 +104,7 @@ class ExchangeTransport:
             if page.rows or number == 1:
                 yield page
         if listing.needs_look_further:
-            listing.look_further(self._page(number + 1, since))
+            listing.look_further(self._page(number + 1, since, behind=True))
         self.repeated = listing.repeated()
         if self.repeated:
             listing.look_again(self._page(1, since))
@@ -116,12 +118,16 @@ class ExchangeTransport:
         else:
             url, signer = self._url(wanted), self._make_signer(wanted)
         raw, answer = self._call(lambda: Call("GET", url), signer, "catalogue")
-        return parse_entry(envelopes.storable(answer), raw)
+        try:
+            return parse_entry(envelopes.storable(answer), raw)
+        except RecursionError:
+            raise envelopes.too_deep() from None
 
-    def _page(self, number: int, since: datetime | None) -> Page:
+    def _page(self, number: int, since: datetime | None, *, behind: bool = False) -> Page:
+        """`behind` the end only the rows count: many platforms say nothing of a total there."""
         raw, answer = self._call(lambda: self._rows_call(number, since), self._signer, f"page {number}")
         rows = envelopes.rows_of(answer, self._envelope)
-        total = envelopes.total_of(answer, self._envelope)
+        total = None if behind else envelopes.total_of(answer, self._envelope)
         self._breaker.succeeded(urlsplit(self._url(self._source.service)).netloc)
         return Page(number, raw, rows, total, self._clock())
 
@@ -260,12 +266,20 @@ class ExchangeTransport:
                 raise ClockSkew(skew, said) from None
 
     def _redirected(self, call: Call, response: requests.Response) -> Call:
-        target = urljoin(call.url, response.headers.get("Location", ""))
-        if urlsplit(target)[:2] != urlsplit(call.url)[:2]:
+        try:
+            target = urljoin(call.url, response.headers.get("Location", ""))
+            elsewhere = urlsplit(target)[:2] != urlsplit(call.url)[:2]
+        except ValueError:
+            raise BadAnswer(
+                "平台重定向到的地址无效。请联系平台运维单位。",
+                "the platform redirects to what is no address; ask its operator",
+            ) from None
+        if elsewhere:
             raise ForbiddenAddress(
-                "平台把请求重定向到另一个地址，未跟随。如平台已迁移，请修改来源文件中的 url。",
-                "the platform redirects to another host, which is not followed; "
-                "if it has moved, change url in the source file",
+                "平台把请求重定向到另一个主机，未跟随（多为统一登录页：请核对 url、service 和授权是否有效）。"
+                "如平台已迁移，请修改来源文件中的 url。",
+                "the platform redirects to another host, which is not followed (mostly a login page: check url, "
+                "service and whether the authorisation holds); if it has moved, change url in the source file",
             )
         if call.method != "GET" and response.status_code not in (307, 308):
             raise BadAnswer(
@@ -277,11 +291,15 @@ class ExchangeTransport:
         return Call(call.method, target, call.place, fields, call.headers)
 
     def _retry_after(self, response: requests.Response) -> float | None:
+        """Seconds. A date is meant by the platform's own clock, which its Date header tells."""
         text = response.headers.get("Retry-After", "").strip()
         if text.isascii() and text.isdecimal():
-            return float(text[:9])
+            return min(float(text[:9]), LONGEST_REST)
         when = _http_date(text)
-        return max(0.0, (when - self._clock()).total_seconds()) if when else None
+        if when is None:
+            return None
+        now = _http_date(response.headers.get("Date", "")) or self._clock()
+        return min(max(0.0, (when - now).total_seconds()), LONGEST_REST)
 
     def _skew(self, response: requests.Response) -> int | None:
         theirs = _http_date(response.headers.get("Date", ""))
@@ -302,6 +320,6 @@ def _charset(response: requests.Response) -> str:
 def _http_date(text: str) -> datetime | None:
     try:
         when = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):                    # a year or an offset of twenty digits
         return None
     return when if when.tzinfo else when.replace(tzinfo=UTC)

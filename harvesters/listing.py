@@ -98,10 +98,14 @@ class Listing:
                 number,
             )
         if not self.ended and (self._last == 0 or self._last != self._size):
+            zh, en = "", ""
+            if total - self._seen == self._size:
+                zh = "；正好少一页，若平台页码从 0 开始，请在来源文件中写 request.first_page: 0"
+                en = "; just one page is missing: if the platform counts its pages from 0, write request.first_page: 0"
             raise InconsistentListing(
-                f"声明共 {total} 条，本页 {self._last} 条（首页 {self._size} 条），累计 {self._seen} 条",
+                f"声明共 {total} 条，本页 {self._last} 条（首页 {self._size} 条），累计 {self._seen} 条{zh}",
                 f"the source claims {total} rows; this page has {self._last}, the first {self._size}, "
-                f"{self._seen} have come",
+                f"{self._seen} have come{en}",
                 number,
             )
 

@@ -27,6 +27,10 @@ from urllib3.util.ssl_ import create_urllib3_context
 from ckanext.gkopen.harvesters.errors import AnswerTooLarge, BadAnswer, ForbiddenAddress, SourceUnreachable
 
 CHUNK = 64 * 1024
+AUTOMATIC = 32 + zlib.MAX_WBITS
+"""zlib looks itself whether gzip's or its own header stands there."""
+MEMBER = 0x1F
+"""The first byte of a member of gzip."""
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -171,9 +175,17 @@ class _GuardedAdapter(HTTPAdapter):
         }
 
 
+class _Session(requests.Session):
+    """Never looks where a redirect leads: requests would read the answer's whole body for that, without a limit, even
+    where redirects are not followed."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
+
+
 def open_session(allowed_hosts: Collection[str], deadline: Deadline) -> requests.Session:
     """A session that takes nothing from the environment (proxies, .netrc) and connects through the guard."""
-    session = requests.Session()
+    session = _Session()
     session.trust_env = False
     guard = Guard(allowed_hosts, deadline)
     for scheme in ("http://", "https://"):
@@ -185,7 +197,8 @@ def open_session(allowed_hosts: Collection[str], deadline: Deadline) -> requests
 def read_body(response: requests.Response, limit: int) -> bytes:
     """The body, decompressed. Raises AnswerTooLarge at once, BadAnswer when the body is cut."""
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
-    if encoding not in ("identity", "", "gzip", "deflate"):
+    packed = encoding in ("gzip", "x-gzip", "deflate")
+    if not packed and encoding not in ("identity", ""):
         raise BadAnswer(
             f"应答使用了未请求的压缩方式 {encoding[:20]}。请联系平台运维单位。",
             f"the answer has the encoding {encoding[:20]}, which was not asked for; ask the operator",
@@ -193,21 +206,30 @@ def read_body(response: requests.Response, limit: int) -> bytes:
     announced = response.headers.get("Content-Length", "")
     if announced.isdecimal() and int(announced[:18]) > limit:
         raise AnswerTooLarge(limit)                       # not a byte of it is read
-    inflate = zlib.decompressobj(47) if encoding in ("gzip", "deflate") else None
+    inflate = zlib.decompressobj(AUTOMATIC) if packed else None
     sent, body = 0, bytearray()
     while chunk := response.raw.read1(CHUNK, decode_content=False):
         sent += len(chunk)
         try:
-            body += inflate.decompress(chunk, limit + 1 - len(body)) if inflate else chunk
+            while inflate is not None and len(body) <= limit and chunk:
+                if inflate.eof and chunk[0] == MEMBER:     # gzip may come in several members, or be padded
+                    inflate = zlib.decompressobj(AUTOMATIC)
+                elif inflate.eof:
+                    break
+                body += inflate.decompress(chunk, limit + 1 - len(body))
+                chunk = inflate.unused_data
         except zlib.error:
             raise BadAnswer(
                 "应答的压缩数据已损坏。请稍后重试。",
                 "the answer's compression is broken; harvest again later",
+                retryable=True,
             ) from None
+        body += chunk if inflate is None else b""
         if sent > limit or len(body) > limit:
             raise AnswerTooLarge(limit)
     if inflate is not None and not inflate.eof:
-        raise BadAnswer("应答的压缩数据不完整。请稍后重试。", "the compressed answer is cut; harvest again later")
+        raise BadAnswer("应答的压缩数据不完整。请稍后重试。", "the compressed answer is cut; harvest again later",
+                        retryable=True)
     return bytes(body)
 
 

@@ -8,9 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ckanext.gkopen.harvesters import BadAnswer
+from ckanext.gkopen.harvesters import BadAnswer, SourceRefused
 from ckanext.gkopen.harvesters.catalogue import parse_entry
-from ckanext.gkopen.harvesters.envelopes import Envelope, decode, rows_of, storable, told_time, total_of
+from ckanext.gkopen.harvesters.envelopes import (
+    Envelope,
+    decode,
+    make_envelope,
+    rows_of,
+    storable,
+    told_time,
+    total_of,
+    unwrap,
+)
 
 PLAIN = Envelope("rows", "total")
 
@@ -87,7 +96,7 @@ def test_half_a_character_stays_for_its_row_to_be_judged_and_is_marked_elsewhere
 
 
 @pytest.mark.parametrize("answer", ['{"data": {"list": null, "total": 120}}', '{"data": {"list": null, "total": null}}',
-                                    '{"data": {"list": null}}'])
+                                    '{"data": {"list": null}}', '{"data": null}'])
 def test_null_is_how_many_platforms_send_no_rows(answer):
     assert rows_of(decode(answer.encode()), Envelope("data.list")) == []
 
@@ -97,6 +106,28 @@ def test_a_null_total_is_none_only_where_there_are_no_rows():
     for answer in (b'{"rows": [{"a": 1}], "total": null}', b'{"rows": null}'):
         with pytest.raises(BadAnswer):
             total_of(decode(answer), PLAIN)
+
+
+def test_a_code_that_means_no_rows_is_an_empty_list_and_no_other_is():
+    envelope = make_envelope({"paths": {"rows": "data.list", "total": "data.total", "code": "code", "ok": ("0",),
+                                        "empty": ("204",)}})
+    for answer in (b'{"code": 204, "msg": "no data"}', b'{"code": "204", "data": {"list": "none"}}'):
+        unwrap(decode(answer), envelope)
+        assert (rows_of(decode(answer), envelope), total_of(decode(answer), envelope)) == ([], 0)
+    with pytest.raises(BadAnswer, match="empty"):
+        unwrap(decode(b'{"code": 500}'), envelope)
+    with pytest.raises(BadAnswer):
+        rows_of(decode(b'{"code": 0}'), envelope)
+
+
+def test_a_platform_that_repeats_the_secret_does_not_make_it_known():
+    """Before it is shortened: the first half of a secret is too much as well."""
+    secret = "eyJhbGciOiJIUzI1NiJ9." * 6
+    for at in (0, 60):
+        envelope = make_envelope("bearer", secret)
+        with pytest.raises(SourceRefused) as caught:
+            unwrap(decode(f'{{"errcode": 401, "result": "{"令" * at} {secret} 已失效"}}'.encode()), envelope)
+        assert "eyJ" not in str(caught.value) and "*** 已失效" in caught.value.zh and "eyJ" not in repr(envelope)
 
 
 def test_rows_sent_as_a_text_that_holds_json_keep_their_digits():
@@ -110,6 +141,8 @@ def test_rows_sent_as_a_text_that_holds_json_keep_their_digits():
 REFUSED = [
     (b"<html></html>", "web page"),
     (b"  <?xml version='1.0'?>", "web page"),
+    ("\ufeff<html>服务未注册</html>".encode(), "web page"),
+    ('<?xml version="1.0" encoding="GBK"?><error>服务未注册</error>'.encode("gbk"), "web page"),
     (b"", "cut"),
     (b'{"rows": [{"a": "b', "cut"),
     ('{"a": "政"}'.encode()[:-3], "cut"),
@@ -141,12 +174,13 @@ def test_rows_must_be_a_list_of_objects(text):
         rows_of(decode(text.encode()), PLAIN)
 
 
-@pytest.mark.parametrize(("text", "total"), [('"230"', 230), ("230", 230), ("0", 0), ("230.0", 230)])
+@pytest.mark.parametrize(("text", "total"), [('"230"', 230), ("230", 230), ("0", 0), ("230.0", 230),
+                                             ('"1,230"', 1230), ('"1,002,300"', 1_002_300)])
 def test_totals_come_as_number_or_text(text, total):
     assert total_of(decode(f'{{"total": {text}}}'.encode()), PLAIN) == total
 
 
-@pytest.mark.parametrize("text", ["-1", "1.5", "null", '"many"', '"２３"', "true", "9999999999999"])
+@pytest.mark.parametrize("text", ["-1", "1.5", "null", '"many"', '"２３"', "true", "9999999999999", '"1,23"', '",123"'])
 def test_a_total_that_is_no_count_is_refused(text):
     with pytest.raises(BadAnswer, match="total"):
         total_of(decode(f'{{"rows": [{{}}], "total": {text}}}'.encode()), PLAIN)
@@ -181,3 +215,18 @@ def test_a_whole_entry():
 def test_an_answer_without_an_entry_is_refused():
     with pytest.raises(BadAnswer, match="catalogue"):
         parse_entry(decode(b'{"data": {"a": 1}}'), b"")
+
+
+@pytest.mark.parametrize(("code", "ok"), [("true", "true"), ("0", "0"), ('"成功"', "成功")])
+def test_a_code_is_a_number_a_text_or_a_truth(code, ok):
+    unwrap(decode(f'{{"code": {code}}}'.encode()), Envelope("data", code="code", ok=(ok,)))
+
+
+def test_a_code_that_is_a_tower_of_lists_is_no_success():
+    with pytest.raises(BadAnswer, match="does not mean success"):
+        unwrap(decode(b'{"code": ' + b"[" * 700 + b"]" * 700 + b"}"), Envelope("data", code="code", ok=("0",)))
+
+
+def test_what_is_no_list_in_an_entry_is_left_out():
+    entry = parse_entry(decode(b'{"resCode": "1/2", "resName": "t", "relatedCodes": true, "items": true}'), b"")
+    assert (entry.related_codes, entry.items) == ((), ())

@@ -46,6 +46,8 @@ def test_whole_listings_end(pages):
         ([("abc", 2)], "3 have come"),
         ([("abc", 9), ("de", 9)], "this page has 2"),
         ([("abc", 9), ("defg", 9)], "this page has 4"),
+        ([("abc", 8), ("de", 8)], "from 0, write request.first_page"),
+        ([("abc", 6), ("", 6)], "from 0, write request.first_page"),
         ([("abc", 9), ("def", 8)], "from 9 to 8"),
         ([("abc", 9), ("abc", 9)], "same as page 1"),
         ([("abc", None), ("def", None), ("abc", None)], "same as page 1"),

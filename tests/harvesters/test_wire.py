@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
 
 from ckanext.gkopen.harvesters import (
+    AnswerTooLarge,
     BadAnswer,
     ClockSkew,
     ForbiddenAddress,
@@ -70,13 +73,16 @@ class Wire:
 
         self.say = say
 
-    def read(self) -> list[Page]:
+    def read(self, limits: Limits = LIMITS, catalogue: str = "") -> list[Page]:
+        """All pages, after the entry of the catalogue where an address of it is given."""
+        more = f", catalogue: {catalogue}" if catalogue else ""
         source = load_source(
             f"{{name: aa, title: t, domain: dd, organization: a, transport: exchange, service: s, update_cycle: daily,"
-            f" url: 'http://127.0.0.1:{self.port}/x', signer: {{family: bearer}}, secret_env: GKOPEN_SECRET_A}}"
+            f" url: 'http://127.0.0.1:{self.port}/x', signer: {{family: bearer}}, secret_env: GKOPEN_SECRET_A{more}}}"
         )
-        transport = open_transport(source, "s", allowed_hosts=[f"127.0.0.1:{self.port}"], limits=LIMITS)
+        transport = open_transport(source, "s", allowed_hosts=[f"127.0.0.1:{self.port}"], limits=limits)
         try:
+            transport.catalogue()
             return list(transport.pages())
         finally:
             transport.close()
@@ -180,6 +186,76 @@ def test_the_secret_is_not_carried_elsewhere(wire, location):
     with pytest.raises(ForbiddenAddress):
         wire.read()
     assert len(wire.requests) == 1
+
+
+@pytest.mark.parametrize("location", ["http://[sso/login", "http://127.0.0.1:port/"])
+def test_a_redirect_to_what_is_no_address_is_named(wire, location):
+    wire.answers(http(b"", "302 Found", Location=location))
+    with pytest.raises(HarvestError, match="redirects"):
+        wire.read()
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_the_body_of_a_redirect_is_bounded_like_any_other(wire, packed):
+    """requests reads it to its end, and takes it apart, before anybody sees where it leads."""
+    body = gzip.compress(b" " * 3_000_000) if packed else b" " * 3_000_000
+    wire.answers(http(body, "302 Found", Location="/x", **({"Content_Encoding": "gzip"} if packed else {})))
+    with pytest.raises(AnswerTooLarge):
+        wire.read(replace(LIMITS, answer_bytes=1_000_000))
+
+
+EMPTY = b'{"errcode":0,"result":"ok","data":null}'
+
+
+def test_what_comes_behind_the_end_needs_no_total(wire):
+    wire.answers(http(GOOD), http(EMPTY))
+    assert [page.rows for page in wire.read()] == [[{"a": "1"}]]
+
+
+@pytest.mark.parametrize("body", [gzip.compress(GOOD[:9]) + gzip.compress(GOOD[9:]), gzip.compress(GOOD) + b"\0" * 9])
+@pytest.mark.parametrize("name", ["gzip", "x-gzip"])
+def test_gzip_in_several_members_or_padded_is_read_whole(wire, body, name):
+    wire.answers(http(body, Content_Encoding=name), http(EMPTY))
+    assert [page.rows for page in wire.read()] == [[{"a": "1"}]]
+
+
+@pytest.mark.parametrize("cut", [http(GOOD[:30]), http(gzip.compress(GOOD)[:-9], Content_Encoding="gzip")])
+def test_an_answer_that_was_cut_on_its_way_is_asked_for_again(wire, cut):
+    wire.answers(cut, http(GOOD), http(EMPTY))
+    assert [page.rows for page in wire.read(replace(LIMITS, tries=2, pause=0.01))] == [[{"a": "1"}]]
+
+
+def test_a_date_of_retry_after_is_meant_by_the_platforms_own_clock(wire):
+    theirs = datetime.now(UTC) + timedelta(minutes=10)
+    wire.answers(http(b"", "429 Too Many", Date=format_datetime(theirs, usegmt=True),
+                      Retry_After=format_datetime(theirs + timedelta(seconds=30), usegmt=True)))
+    with pytest.raises(RateLimited) as caught:
+        wire.read()
+    assert caught.value.retry_after == 30
+
+
+@pytest.mark.parametrize("status", ["429 Too Many", "503 Unavailable"])
+@pytest.mark.parametrize("when", ["999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_no_platform_is_left_alone_for_longer_than_a_day(wire, status, when):
+    wire.answers(http(b"", status, Retry_After=when))
+    with pytest.raises((RateLimited, SourceUnreachable)) as caught:
+        wire.read()
+    assert caught.value.retry_after == 86_400
+
+
+@pytest.mark.parametrize("when", ["soon", "Wed, 21 Oct 99999999999999999999 07:28:00 GMT",
+                                  "Wed, 21 Oct 2026 07:28:00 +99999999999999999999"])
+def test_a_time_that_is_none_is_no_wait(wire, when):
+    wire.answers(http(b"", "503 Unavailable", Retry_After=when, Date=when))
+    with pytest.raises(SourceUnreachable) as caught:
+        wire.read()
+    assert caught.value.retry_after is None
+
+
+def test_an_entry_that_is_nested_without_end_is_named(wire):
+    wire.answers(http(b'{"errcode":0,"data":{"resCode":"1","resName":"x","more":' + b"[" * 600 + b"]" * 600 + b"}}"))
+    with pytest.raises(BadAnswer, match="nested"):
+        wire.read(catalogue="/entry")
 
 
 def test_redirects_without_end_are_ended(wire):
