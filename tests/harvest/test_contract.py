@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ckanext.gkopen import model
 from ckanext.gkopen.domains import get_domain
-from ckanext.gkopen.harvest import contract
-from tests.harvest.city import City, harvest, public_rows, revisions, run_of
+from ckanext.gkopen.harvest import contract, ledger
+from ckanext.gkopen.harvest.run import source_of
+from tests.harvest.city import SOURCE, City, harvest, public_rows, revisions, run_of
 from tests.people import call
 
 
@@ -71,6 +73,30 @@ def test_exchanged_columns_are_accepted(public: City) -> None:
     assert {drift["label"], drift["to"]} == {"停车场名称", "停车场类型"}
     call("gkopen_run_accept", "officer", id=str(run["id"]))
     assert harvest()["counts"]["outcomes"][0]["state"] == "unchanged"
+
+
+def test_a_column_renamed_between_two_pages_stops_the_table(public: City) -> None:
+    before, known = public_rows(), revisions()
+    ledger.save_source(replace(source_of(ledger.find_source(SOURCE)), page_size=30), "admin", replace=True)
+    public.fault("drift_rename*1")
+    run = harvest()
+    [drift] = stopped(run)
+    assert (drift["kind"], drift["label"], drift["rows"], drift["of"]) == ("midway", "停车场名称", 30, 82)
+    [finding] = call("gkopen_finding_list", "office", run=str(run["id"]))["results"]
+    assert drift["to"] in finding["message"] and "30" in finding["message"]
+    assert (public_rows(), revisions()) == (before, known)
+
+
+def test_rows_that_leave_out_what_they_do_not_have_are_no_drift(tmp_path: Path) -> None:
+    """An empty cell that is not sent, beside a column that is new; and a column that none of them has any more."""
+    whole = {"项目名称": "甲", "采购单位": "乙", "预算金额(元)": "1"}
+    before = columns(tmp_path, [whole])
+    assert contract.midway({("项目名称", "采购单位"): 9, tuple(whole): 1}, before) == []
+    assert contract.midway({("项目名称", "采购单位", "备注"): 9, (*whole, "备注"): 1}, before) == []
+    assert contract.midway({("项目名称", "采购单位", "备注"): 9}, before) == [], "that is another drift"
+    assert contract.midway({tuple(whole): 1}, {}) == []
+    [drift] = contract.midway({tuple(whole): 7, ("项目名称", "采购单位", "预算价(元)", "备注"): 2}, before)
+    assert (drift.label, drift.to, drift.rows, drift.of) == ("预算金额(元)", "预算价(元)", 2, 9)
 
 
 def test_numbers_as_text_are_the_same_table(public: City) -> None:

@@ -70,8 +70,9 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """What became of a column. `kind`: removed, renamed, retyped, exchanged, foreign. `to`: the proposed new name, or
-    the column with which it was exchanged. `confidence`: per cent. `rows`: of another table (foreign)."""
+    """What became of a column. `kind`: removed, renamed, midway, retyped, exchanged, foreign. `to`: the proposed new
+    name, or the column with which it was exchanged. `confidence`: per cent. `rows`: of another table (foreign), or
+    under the new name (midway)."""
 
     kind: str
     label: str
@@ -197,6 +198,31 @@ def compare(before: Profile, now: Profile, mapping: Mapping[str, str], foreign: 
     return found
 
 
+def midway(shapes: Mapping[tuple[str, ...], int], before: Profile) -> list[Drift]:
+    """Columns that some rows have under their accepted name and all others under a new one: the source renamed them
+    while its pages were read, and the cells of one half would be lost. `shapes`: labels of a row → how many rows of the
+    whole listing have them."""
+    rows: Counter[frozenset[str]] = Counter()
+    printed: dict[str, str] = {}
+    for labels, number in shapes.items():
+        folded = {fold(visible(label)): visible(label) for label in labels}
+        rows[frozenset(folded)] += number
+        printed |= folded
+    found: list[Drift] = []
+    taken: set[str] = set()
+    for key, column in before.items():
+        have, lack = [each for each in rows if key in each], [each for each in rows if key not in each]
+        if not column.field or not column.filled or not have or not lack:
+            continue
+        new = frozenset.intersection(*lack).difference(before, taken, *have)
+        if new:
+            to = max(sorted(new), key=lambda label: SequenceMatcher(None, key, label).ratio())
+            taken.add(to)
+            found.append(Drift("midway", column.label, column.field, to=printed[to],
+                               rows=sum(rows[each] for each in lack), of=sum(rows.values())))
+    return found
+
+
 def _renamed(gone: Iterable[Column], new: Iterable[Column]) -> dict[str, tuple[Column, float]]:
     """Label of a column that is gone → the new one that is most like it; each new one is proposed once."""
     pairs = sorted(((_likeness(old, other), old.label, other) for old in gone for other in new),
@@ -281,8 +307,8 @@ def findings(drifts: Iterable[Drift]) -> list[Finding]:
     return found
 
 
-CODES = {"removed": "column-removed", "renamed": "column-renamed", "retyped": "column-kind-changed",
-         "exchanged": "column-exchanged", "foreign": "rows-foreign"}
+CODES = {"removed": "column-removed", "renamed": "column-renamed", "midway": "column-renamed-midway",
+         "retyped": "column-kind-changed", "exchanged": "column-exchanged", "foreign": "rows-foreign"}
 """Kind of a drift → code of its finding."""
 
 KINDS = {"number": {"zh": "数值", "en": "numbers"}, "date": {"zh": "日期", "en": "dates"},

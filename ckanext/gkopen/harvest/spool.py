@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from ckanext.gkopen.normalise.characters import visible
 
 WAITING = 4 << 20
 """Bytes that are held in memory before they are written."""
+KINDS = 100
+"""Kinds of rows of a name, by their labels, that are told apart."""
 _BLOCK = 4 << 20
 
 _lines = msgspec.json.Encoder().encode_lines
@@ -29,6 +32,9 @@ class Spool:
         self._held = 0
         self._pieces: dict[str, list[tuple[int, int]]] = {}
         self.rows: dict[str, int] = {}
+        self.shapes: dict[str, Counter[tuple[str, ...]]] = {}
+        """Name → labels of a row → how many rows have these; of rows that are each of their own kind, the first kinds.
+        """
 
     def write(self, name: str, rows: Sequence[Row]) -> None:
         """Rows that come mixed, as of thousands of bodies, are kept until there is a piece of several to write."""
@@ -41,6 +47,10 @@ class Spool:
                 errors="backslashreplace") + b"\n" for row in rows)
         self._waiting.setdefault(name, []).append(lines)
         self.rows[name] = self.rows.get(name, 0) + len(rows)
+        shapes = self.shapes.setdefault(name, Counter())
+        for labels, number in Counter(map(tuple, rows)).items():
+            if labels in shapes or len(shapes) < KINDS:
+                shapes[labels] += number
         self._held += len(lines)
         if self._held > WAITING:
             self.flush()

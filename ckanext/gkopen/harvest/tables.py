@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -53,6 +54,11 @@ class Table:
         for data in self.spool.data(self.names):
             digest.update(data)
         return digest.hexdigest()
+
+    @property
+    def shapes(self) -> Counter[tuple[str, ...]]:
+        """The labels of a row → how many rows have these."""
+        return sum((self.spool.shapes[name] for name in self.names), Counter())
 
     def write(self, path: Path) -> Path:
         """Its rows as JSON Lines."""
@@ -121,7 +127,8 @@ def _together(run: dict[str, Any], source: Source, domain: Domain, written: Sequ
     for table, path in written:
         rows = contract.first_rows(path)
         was, now = before[table.dataset_id], profiler.profile(rows, salt=table.dataset_id)
-        drifts = contract.compare(was, now, source.mapping, contract.foreign_rows(rows, was))
+        drifts = contract.compare(was, now, source.mapping, contract.foreign_rows(rows, was)) or contract.midway(
+            table.shapes, was)
         if drifts:
             found = contract.findings(drifts)
             contract.forget(run, [table.dataset_id])
