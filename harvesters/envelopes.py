@@ -57,7 +57,8 @@ def make_envelope(value: str | Mapping[str, Any], secret: str = "") -> Envelope:
 
 
 def decode(raw: bytes, charset: str = "") -> dict[str, Any]:
-    """An answer's body as a dict; every number is the text that was printed. `charset` is what its header says.
+    """An answer's body as a dict; every number is the text that was printed. `charset` is what the source file or the
+    answer's header says.
 
     Floats would turn 90071992547409.93 into …94, so no number is ever parsed. Half of a surrogate pair stays as it is:
     the row it stands in is judged, not the whole answer. Raises BadAnswer: another encoding, HTML, cut JSON, a key
@@ -96,7 +97,7 @@ def _parsed(text: str) -> Any:
 
 def _text_of(raw: bytes, charset: str) -> str:
     """UTF-8 where it is, since some platforms name a charset that they do not send; else the Chinese encoding that the
-    header names. None is ever guessed."""
+    source file or the header names. None is ever guessed."""
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
@@ -108,11 +109,13 @@ def _text_of(raw: bytes, charset: str) -> str:
             wrong = exc
     if wrong.reason in ("unexpected end of data", "incomplete multibyte sequence"):
         raise _cut(len(raw)) from None
-    named = f"，应答头写明 {_short(charset)}" if charset else ""
+    named = f"，写明的编码为 {_short(charset)}" if charset else ""
     raise BadAnswer(
-        f"应答不是 UTF-8 编码（第 {wrong.start} 字节{named}）。请平台运维单位改为 UTF-8，或在应答头写明 charset=GBK。",
-        f"the answer is not UTF-8 (byte {wrong.start}{f'; its header says {_short(charset)}' if charset else ''}); "
-        "ask the platform's operator to send UTF-8, or to say charset=GBK in the header",
+        f"应答不是 UTF-8 编码（第 {wrong.start} 字节{named}）。请平台运维单位改为 UTF-8，或在应答头写明 charset=GBK；"
+        "确认平台使用 GBK 的，也可在来源文件中写 encoding: gb18030。",
+        f"the answer is not UTF-8 (byte {wrong.start}{f'; it is said to be {_short(charset)}' if charset else ''}); "
+        "ask the platform's operator to send UTF-8, or to say charset=GBK in the header; where it surely sends GBK, "
+        "write encoding: gb18030 in the source file",
     ) from None
 
 
@@ -152,10 +155,11 @@ def unwrap(answer: Mapping[str, Any], envelope: Envelope) -> None:
         raise RateLimited(None, f"{envelope.code}={code_said} {said}".strip())
     if code in envelope.refused:
         raise refused(f"{envelope.code}={code_said} {said}".strip())
+    zh, en = (f"（{said}）", f" ({said})") if said else ("", "")
     raise BadAnswer(
-        f"平台返回的状态码 {envelope.code}={code_said} 不表示成功（{said}）。请联系平台运维单位；"
+        f"平台返回的状态码 {envelope.code}={code_said} 不表示成功{zh}。请联系平台运维单位；"
         "若它表示没有数据，请写入来源文件的 envelope.paths.empty。",
-        f"the platform's code {envelope.code}={code_said} does not mean success ({said}); ask the operator, "
+        f"the platform's code {envelope.code}={code_said} does not mean success{en}; ask the operator, "
         "or, where it means that there are no rows, write it as envelope.paths.empty in the source file",
     )
 

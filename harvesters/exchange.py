@@ -237,7 +237,7 @@ class ExchangeTransport:
             raise unreachable(host, exc) from None
 
     def _judge(self, response: requests.Response, raw: bytes) -> dict[str, Any]:
-        status, charset = response.status_code, _charset(response)
+        status, charset = response.status_code, self._source.encoding or _charset(response)
         host = urlsplit(response.url).netloc
         said = f"HTTP {status} {envelopes.words(raw, self._envelope, charset)}".strip() if status >= 400 else ""
         if status == 429:

@@ -26,7 +26,7 @@ OPTIONAL = ("mapping", "units", "constants", "complete")
 TRANSPORTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "exchange": (
         ("url", "signer", "secret_env", "service"),
-        ("request", "envelope", "page_size", "catalogue", "organization_column", "organizations"),
+        ("request", "envelope", "encoding", "page_size", "catalogue", "organization_column", "organizations"),
     ),
     "database": (
         ("url", "secret_env", "table", "key"),
@@ -38,6 +38,7 @@ KEYS = tuple(
     dict.fromkeys((*REQUIRED, *OPTIONAL, *(key for needed, known in TRANSPORTS.values() for key in needed + known)))
 )
 SCHEMES = {"exchange": ("http", "https"), "database": ("postgresql", "mysql")}
+ENCODINGS = ("utf-8", "gb18030")
 SSL_MODES = ("disable", "prefer", "require", "verify-full")
 DATABASE_PAGE = 5000
 PLATFORM = "{platform}"
@@ -67,6 +68,7 @@ class Source:
     service: str = ""
     request: dict[str, Any] = field(default_factory=dict)
     envelope: str | dict[str, Any] = "national"
+    encoding: str = ""
     page_size: int = 500
     catalogue: str | None = None
     organization_column: str | None = None
@@ -160,6 +162,8 @@ class _Reader(LinedYaml):
                 return self.table(node)
             case "folder":
                 return self.folder(node)
+            case "encoding":
+                return self.choice(key, node, ENCODINGS)
             case "manifest":
                 return self.choice(key, node, ("required", "optional"))
             case "update_cycle":

@@ -114,8 +114,9 @@ def test_a_code_that_means_no_rows_is_an_empty_list_and_no_other_is():
     for answer in (b'{"code": 204, "msg": "no data"}', b'{"code": "204", "data": {"list": "none"}}'):
         unwrap(decode(answer), envelope)
         assert (rows_of(decode(answer), envelope), total_of(decode(answer), envelope)) == ([], 0)
-    with pytest.raises(BadAnswer, match="empty"):
+    with pytest.raises(BadAnswer, match="empty") as caught:
         unwrap(decode(b'{"code": 500}'), envelope)
+    assert "（）" not in caught.value.zh and "()" not in caught.value.en, "nothing was said"
     with pytest.raises(BadAnswer):
         rows_of(decode(b'{"code": 0}'), envelope)
 

@@ -31,6 +31,7 @@ from ckanext.gkopen.harvesters import (
 
 LIMITS = Limits(connect=1, silence=0.4, attempt=0.8, tries=1)
 GOOD = b'{"errcode":0,"totalrecords":1,"data":[{"a":"1"}]}'
+EMPTY = b'{"errcode":0,"result":"ok","data":null}'
 
 
 class Wire:
@@ -73,9 +74,10 @@ class Wire:
 
         self.say = say
 
-    def read(self, limits: Limits = LIMITS, catalogue: str = "") -> list[Page]:
-        """All pages, after the entry of the catalogue where an address of it is given."""
-        more = f", catalogue: {catalogue}" if catalogue else ""
+    def read(self, limits: Limits = LIMITS, **keys: str) -> list[Page]:
+        """All pages, after the entry of the catalogue where an address of it is given. `keys`: more of the source file.
+        """
+        more = "".join(f", {key}: {value}" for key, value in keys.items())
         source = load_source(
             f"{{name: aa, title: t, domain: dd, organization: a, transport: exchange, service: s, update_cycle: daily,"
             f" url: 'http://127.0.0.1:{self.port}/x', signer: {{family: bearer}}, secret_env: GKOPEN_SECRET_A{more}}}"
@@ -162,6 +164,16 @@ def test_rows_in_the_encoding_that_the_header_names_are_read(wire):
     assert [row for page in wire.read() for row in page.rows] == [{"a": "江海市"}]
 
 
+def test_rows_in_the_encoding_that_the_source_file_names_are_read_whatever_the_header_says(wire):
+    rows = '{"errcode":0,"totalrecords":1,"data":[{"a":"江海市"}]}'
+    for body in (rows.encode("gbk"), rows.encode()):
+        wire.answers(http(body, Content_Type="application/json;charset=ISO-8859-1"), http(EMPTY))
+        assert [row for page in wire.read(encoding="gb18030") for row in page.rows] == [{"a": "江海市"}]
+    wire.answers(http(rows.encode("gbk")))
+    with pytest.raises(BadAnswer, match="encoding: gb18030"):
+        wire.read()
+
+
 def test_an_address_on_the_same_host_is_followed(wire):
     wire.answers(
         http(b"", "302 Found", Location="/y?page=1"), http(GOOD), http(b'{"errcode":0,"totalrecords":1,"data":[]}')
@@ -202,9 +214,6 @@ def test_the_body_of_a_redirect_is_bounded_like_any_other(wire, packed):
     wire.answers(http(body, "302 Found", Location="/x", **({"Content_Encoding": "gzip"} if packed else {})))
     with pytest.raises(AnswerTooLarge):
         wire.read(replace(LIMITS, answer_bytes=1_000_000))
-
-
-EMPTY = b'{"errcode":0,"result":"ok","data":null}'
 
 
 def test_what_comes_behind_the_end_needs_no_total(wire):
