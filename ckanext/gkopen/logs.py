@@ -21,6 +21,8 @@ from typing import Any
 OURS = "ckanext.gkopen"
 BLOT = "***"
 SHORTEST_SECRET = 6
+ENDS = 20
+"""Places in the program that an error's log has of its beginning, and of its end."""
 _SECRET_NAME = re.compile(r"secret|password|passwd|token|beaker|\bkey\b|_url$", re.IGNORECASE)
 _PERSONAL = re.compile(
     r"(?<![0-9A-Za-z-])(?:[1-8]\d{14}|[1-8]\d{16}[\dXx]|\d{16,19})(?![0-9A-Za-z])"      # ID and card numbers
@@ -112,7 +114,9 @@ def _places(error: BaseException | None) -> str:
     lines = []
     while error is not None:
         lines.append(f"{type(error).__module__}.{type(error).__name__}")
-        lines += [f"  {frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(
+        places = [f"  {frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(
             error.__traceback__)]
+        middle = places[ENDS:-ENDS]                        # what calls itself without end names one a thousand times
+        lines += [*places[:ENDS], f"  … {len(middle)} more places", *places[-ENDS:]] if middle else places
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return "\n".join(lines)

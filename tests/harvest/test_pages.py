@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 from ckan import model as ckan_model
+from ckan.cli.cli import ckan
 from ckan.plugins import toolkit
 from ckan.tests import helpers
+from ckan.tests.helpers import CKANCliRunner
 
 from ckanext.gkopen import model
 from ckanext.gkopen.harvest import ledger
@@ -44,6 +46,22 @@ def test_one_page_says_what_would_change_and_has_two_buttons(public: City, offic
     assert run_of(run["id"])["decision"] == "discarded"
     assert 'name="do"' not in office(f"/office/runs/{run['id']}/hold").body
     assert "officer 已放弃" in office(f"/office/runs/{run['id']}").body
+
+
+def test_a_column_that_names_no_body_is_told_in_a_few_lines(public: City, office: Any, cli: CKANCliRunner) -> None:
+    """Its every row is of another unknown body, and one of them has a name of a book."""
+    model.execute("update gkopen.source set config = config || '{\"organization_column\": \"停车场名称\","
+                  " \"organizations\": [\"all\"]}' where name = :name", name=SOURCE)
+    ckan_model.Session.commit()
+    public.edit("江滨区图书馆南停车场", "长" * 5000)
+    run = harvest()
+    rows = run["counts"]["rows_quarantined"]
+    assert rows == len(run["counts"]["unknown_bodies"]) > 20
+    page = office(f"/office/runs/{run['id']}").body
+    assert page.count("门户中没有这个机构") == 20 and "长" * 100 not in page
+    assert f"另有 {rows - 20} 行" in page and "organization_column" in page
+    told = cli.invoke(ckan, ["gkopen", "run", "show", str(run["id"])]).output
+    assert told.count("unknown body") == 20 and f"{rows - 20} more unknown bodies" in told
 
 
 def test_every_state_of_a_revision_and_of_a_run_can_be_listed_by_its_name(public: City, office: Any) -> None:

@@ -109,6 +109,25 @@ def test_messages_and_exceptions_are_cleaned_whatever_writes_them(
         assert secret not in said
 
 
+def test_what_calls_itself_without_end_is_logged_by_its_two_ends() -> None:
+    def fall(left: int) -> None:
+        fall(left - 1) if left else int("x")
+
+    logs.configure({}, as_json=False)
+    text = io.StringIO()
+    handler = logging.StreamHandler(text)
+    log.addHandler(handler)
+    try:
+        fall(300)
+    except ValueError:
+        log.exception("fallen")
+    finally:
+        log.removeHandler(handler)
+    said = text.getvalue()
+    assert said.count(" fall") < 50 and "more places" in said
+    assert "test_what_calls_itself" in said, "where it began"
+
+
 def test_numbers_of_things_stay() -> None:
     kept = "run 3f2b8c1e-1b0a-4c55-9d7e-138123456789 rows 1000000 of 91320600MA1XYZ1234 at 2026-11-22T23:06:55"
     assert logs.clean(kept) == kept

@@ -17,6 +17,7 @@ from ckanext.gkopen.checks.catalogue import render
 from ckanext.gkopen.cli.common import FAILED, act, command, gkopen
 from ckanext.gkopen.harvest import ledger
 from ckanext.gkopen.harvest import run as harvest_run
+from ckanext.gkopen.harvest.report import unknown_bodies
 from ckanext.gkopen.harvesters.source import load_source
 from ckanext.gkopen.logs import events
 from ckanext.gkopen.records import Finding
@@ -173,8 +174,13 @@ def _print_report(run: dict[str, Any]) -> None:
                 click.echo("    " + " ".join(f"{name}={value}" for name, value in drift.items()))
         for entry in counts.get("tombstones", []):
             click.echo(f"  {entry['body']}: {entry['rows']} rows are gone from the source; public until {entry['due']}")
-        for body, number in counts["unknown_bodies"].items():
-            click.echo(f"  {number} rows of an unknown body {body!r} are quarantined: create it, then harvest again")
+        named, others, rows = unknown_bodies(counts)
+        for body, number in named:
+            click.echo(f"  {number} rows of an unknown body {body!r} are quarantined: add it, or have the source mend"
+                       " its name, then harvest again")
+        if others:
+            click.echo(f"  {rows} rows of {others} more unknown bodies are quarantined: is organization_column in the"
+                       " source file the right column?")
         for body, number in counts.get("foreign_bodies", {}).items():
             click.echo(f"  {number} rows of {body!r}, for which the source may not speak, are quarantined: check the"
                        " source, or add the body to its organizations")

@@ -16,8 +16,8 @@ STATES = ("done", "partly", "held", "stopped", "incomplete", "failed", "cancelle
 (held); columns changed (stopped); not the whole listing came (incomplete); nothing came (failed); told to stop."""
 
 NUMBERS = ("rows_in", "rows_ok", "rows_quarantined", "rows_duplicate", "added", "changed", "removed")
-NAMED = 20
-"""Rows that a report names; it states the number of all of them."""
+NAMED, LONGEST_NAME = 20, 60
+"""Rows and bodies that a report names, and how much of a body's name; it states the number of all of them."""
 
 
 @dataclass
@@ -125,6 +125,14 @@ class Report:
     def counts(self) -> dict[str, Any]:
         told = {name: value for name, value in vars(self).items() if name not in ("state", "rows_read")}
         return told | {"rows_unread": self.rows_fetched - self.rows_read}
+
+
+def unknown_bodies(counts: Mapping[str, Any]) -> tuple[list[tuple[str, int]], int, int]:
+    """Bodies that the portal does not know, as they are told: (name, rows) of those with the most rows, then how many
+    others there are, and their rows. A wrong organization_column makes one of each row."""
+    known = sorted((counts.get("unknown_bodies") or {}).items(), key=lambda body: (-body[1], body[0]))
+    named = [(name if len(name) <= LONGEST_NAME else name[:LONGEST_NAME] + "…", rows) for name, rows in known[:NAMED]]
+    return named, len(known) - len(named), sum(rows for _, rows in known[NAMED:])
 
 
 def seen_by(counts: Mapping[str, Any], names: Set[str] | None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from ckan.lib.helpers import helper_functions as h
 from ckanext.gkopen import bodies
 from ckanext.gkopen.checks.catalogue import catalogue, render
 from ckanext.gkopen.harvest import contract
+from ckanext.gkopen.harvest.report import unknown_bodies
 from ckanext.gkopen.oversight import words
 from ckanext.gkopen.records import Finding, Severity
 from ckanext.gkopen.views.findings import RANKS
@@ -32,7 +33,7 @@ def of(run: Mapping[str, Any]) -> dict[str, Any]:
                         for table in counts.get("stopped", [])],
             "buried": [{**table, "title": title(table["body"])} for table in counts.get("tombstones", [])],
             "closed": any(alarm["kind"] == "not_open" for table in counts.get("held", []) for alarm in table["alarms"]),
-            "unknown": list(counts.get("unknown_bodies", {}).items()), "seconds": _seconds(run),
+            "unknown": unknown_bodies(counts), "seconds": _seconds(run),
             "advice": words.run_advice(run)}
 
 
