@@ -26,6 +26,7 @@ class Listing:
         self._size = 0
         self._last = 0
         self._pages: dict[int, int] = {}
+        self._first = 0
         self._rows = array("q")
 
     def add(self, page: Page) -> None:
@@ -33,7 +34,7 @@ class Listing:
         self._last = len(page.rows)
         self._seen += self._last
         if page.number == 1:
-            self._total, self._size = page.total, self._last
+            self._total, self._size, self._first = page.total, self._last, hash(_hashes(page))
         elif page.total != self._total:
             raise InconsistentListing(
                 f"总条数从 {self._total} 变为 {page.total}",
@@ -41,9 +42,9 @@ class Listing:
                 page.number,
             )
         rows = _hashes(page)
-        first = self._pages.setdefault(hash(rows), page.number)
+        first = self._pages.setdefault(_whatever_order(rows), page.number)
         if first != page.number and page.rows:
-            raise InconsistentListing(f"与第 {first} 页内容完全相同", f"it is the same as page {first}", page.number)
+            raise InconsistentListing(f"与第 {first} 页内容相同", f"it is the same as page {first}", page.number)
         self._rows.extend(set(rows))
         if self._total is None:
             self.ended = self._last == 0
@@ -63,7 +64,7 @@ class Listing:
 
     def look_further(self, page: Page) -> None:
         """Judge the page after the end: empty, or (platforms that clamp the number) one seen before."""
-        if page.rows and hash(_hashes(page)) not in self._pages:
+        if page.rows and _whatever_order(_hashes(page)) not in self._pages:
             raise InconsistentListing(
                 f"声明共 {self._total} 条，其后仍有数据",
                 f"the source claims {self._total} rows, and there are more after them",
@@ -80,7 +81,7 @@ class Listing:
 
     def look_again(self, page: Page) -> None:
         """Judge the first page, asked for again after the last one because rows came on several pages."""
-        if self._pages.get(hash(_hashes(page))) != 1:
+        if hash(_hashes(page)) != self._first:
             raise InconsistentListing(
                 f"读取期间第 1 页变了，有 {self.repeated()} 行在两页中出现，可能漏掉同样多的行；请平台按唯一的列排序",
                 f"the first page changed while the others were read, and {self.repeated()} rows came on two pages: as "
@@ -108,6 +109,11 @@ class Listing:
                 f"{self._seen} have come{en}",
                 number,
             )
+
+
+def _whatever_order(rows: tuple[int, ...]) -> int:
+    """The same for the same rows: a platform that sorts by nothing sends a page again in another order."""
+    return hash(tuple(sorted(rows)))
 
 
 def _hashes(page: Page) -> tuple[int, ...]:

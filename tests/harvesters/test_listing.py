@@ -50,6 +50,7 @@ def test_whole_listings_end(pages):
         ([("abc", 6), ("", 6)], "from 0, write request.first_page"),
         ([("abc", 9), ("def", 8)], "from 9 to 8"),
         ([("abc", 9), ("abc", 9)], "same as page 1"),
+        ([("abc", 9), ("def", 9), ("bca", 9)], "same as page 1"),
         ([("abc", None), ("def", None), ("abc", None)], "same as page 1"),
     ],
 )
