@@ -37,7 +37,8 @@ def test_one_page_says_what_would_change_and_has_two_buttons(public: City, offic
     lines = public.lines()
     public.write(lines[:-10])
     run = harvest()
-    assert f"/office/runs/{run['id']}/hold" in office(f"/office/runs/{run['id']}").body
+    report = office(f"/office/runs/{run['id']}").body
+    assert f"/office/runs/{run['id']}/hold" in report and "10 行在来源中消失" in report
     page = office(f"/office/runs/{run['id']}/hold").body
     assert "已公开的" in page and "10 行在来源中消失" in page
     assert lines[-1].split(",")[0] in page, "the rows that would go are named"
@@ -46,6 +47,16 @@ def test_one_page_says_what_would_change_and_has_two_buttons(public: City, offic
     assert run_of(run["id"])["decision"] == "discarded"
     assert 'name="do"' not in office(f"/office/runs/{run['id']}/hold").body
     assert "officer 已放弃" in office(f"/office/runs/{run['id']}").body
+
+
+def test_a_source_without_rows_is_told_so_and_nobody_is_sent_to_let_it_through(
+        public: City, office: Any, cli: CKANCliRunner) -> None:
+    public.fault("empty")
+    run = harvest()
+    page = office(f"/office/runs/{run['id']}").body
+    assert "来源没有给出任何行，而已公开" in page and "请撤回数据集" in page and "放行" not in page
+    told = cli.invoke(ckan, ["gkopen", "run", "show", str(run["id"])]).output
+    assert f"run discard {run['id']}" in told and "release" not in told
 
 
 def test_a_column_that_names_no_body_is_told_in_a_few_lines(public: City, office: Any, cli: CKANCliRunner) -> None:

@@ -149,7 +149,9 @@ def _print_report(run: dict[str, Any]) -> None:
     if run["decision"]:
         click.echo(f"  {run['decision']} by {run['decided_by']} at {run['decided_at']}")
     elif run["state"] in ("held", "stopped") and not trial:
-        ways = f"release {run['id']} (or: discard)" if run["state"] == "held" else f"accept {run['id']}"
+        nothing = all(entry["revision"] is None for entry in counts.get("held", []))
+        ways = f"accept {run['id']}" if run["state"] == "stopped" else f"discard {run['id']}" if nothing else (
+            f"release {run['id']} (or: discard)")
         click.echo(f"  waits for a person: ckan gkopen run {ways}, or its page in the portal")
     if run["error"]:
         click.echo(f"  {run['error']['zh']}\n  {run['error']['en']}")

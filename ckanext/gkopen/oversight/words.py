@@ -97,6 +97,9 @@ RUN_ADVICE: Mapping[str, Text] = {
     "held": Text("变化异常，没有采用，公开数据不变。请核对来源后选择放行或放弃。",
                  "The change is unusual and was not taken over; what is public stays. Ask the source, then let it"
                  " through or discard it."),
+    "empty": Text("来源没有给出任何行，公开数据不变。请向来源核实；确应全部下架的，请撤回数据集。本次采集可以放弃。",
+                  "The source gave no rows at all; what is public stays. Ask the source; where all of it is really to"
+                  " go, withdraw the dataset. This run can be discarded."),
     "not_open": Text("来源的目录条目现在写明不向社会开放：没有采集，公开数据不变，等待人工决定。请向提供方核实："
                      "确不再开放的，请撤回数据集；条目有误的，请其更正目录，下一次采集自动恢复。",
                      "The source's catalogue entry now says that the data are not open: nothing was harvested, what is"
@@ -123,8 +126,9 @@ def run_advice(run: Mapping[str, Any]) -> list[Text]:
     if state in ("queued", "running", "failed", "cancelled"):
         return [RUN_ADVICE[state]]
     keys = [state] if state in ("held", "stopped", "incomplete") else []
-    if any(alarm["kind"] == "not_open" for entry in counts.get("held", []) for alarm in entry["alarms"]):
-        keys = ["not_open"]
+    alarms = {alarm["kind"] for entry in counts.get("held", []) for alarm in entry["alarms"]}
+    if "not_open" in alarms or alarms == {"empty"}:
+        keys = ["not_open" if "not_open" in alarms else "empty"]
     if run["dry_run"]:
         keys.append("dry")
     if any(outcome.get("state") == "returned" for outcome in counts.get("outcomes", [])):
