@@ -16,6 +16,8 @@ class Listing:
 
     A platform may cap the page size, so the first page's length is the size that counts, not the one that
     was asked for. Without a total only an empty page proves the end: a short one may be a cap or a cut.
+    A table may grow while it is read, by the total that comes with each page: what is new may be missed, and where it
+    pushes others from page to page, they repeat. In one that shrinks others move up, and are missed between two pages.
     """
 
     def __init__(self, most_pages: int):
@@ -35,6 +37,8 @@ class Listing:
         self._seen += self._last
         if page.number == 1:
             self._total, self._size, self._first = page.total, self._last, hash(_hashes(page))
+        elif page.total is not None and self._total is not None and page.total > self._total:
+            self._total = page.total
         elif page.total != self._total:
             raise InconsistentListing(
                 f"总条数从 {self._total} 变为 {page.total}",

@@ -30,6 +30,7 @@ def page(letters: str, total: int | None, number: int) -> Page:
         [("", 0)],
         [("abc", 3)],
         [("abc", 7), ("def", 7), ("g", 7)],
+        [("abc", 7), ("def", 8), ("gh", 8)],
         [("abc", None), ("de", None), ("", None)],
         [("", None)],
     ],
@@ -49,6 +50,8 @@ def test_whole_listings_end(pages):
         ([("abc", 8), ("de", 8)], "from 0, write request.first_page"),
         ([("abc", 6), ("", 6)], "from 0, write request.first_page"),
         ([("abc", 9), ("def", 8)], "from 9 to 8"),
+        ([("abc", 7), ("def", 9), ("gh", 8)], "from 9 to 8"),
+        ([("abc", 7), ("def", 9), ("g", 9)], "this page has 1"),
         ([("abc", 9), ("abc", 9)], "same as page 1"),
         ([("abc", 9), ("def", 9), ("bca", 9)], "same as page 1"),
         ([("abc", None), ("def", None), ("abc", None)], "same as page 1"),
@@ -85,7 +88,7 @@ def test_a_shorter_last_page_needs_no_look_further():
 
 @pytest.mark.parametrize(("pages", "repeated"), [
     ([("abc", 7), ("def", 7), ("g", 7)], 0), ([("abc", 7), ("cad", 7), ("e", 7)], 2), ([("aab", 6), ("cde", 6)], 0),
-    ([("abc", 9), ("adb", 9), ("aef", 9)], 3)])
+    ([("abc", 9), ("adb", 9), ("aef", 9)], 3), ([("abc", 6), ("cde", 7), ("f", 7)], 1)])
 def test_rows_that_come_on_two_pages_are_counted(pages, repeated):
     """Rows that one page holds twice stand so in the table."""
     assert read(*pages).repeated() == repeated
