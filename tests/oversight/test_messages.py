@@ -107,6 +107,19 @@ def test_a_source_is_told_of_once_when_it_changes(cast: Cast) -> None:
     assert told() == ["source_late"]
 
 
+def test_a_table_that_was_not_taken_over_is_told_though_no_row_was_set_aside(cast: Cast) -> None:
+    """What is public grows old in silence otherwise: such a run has not failed."""
+    returned = [{"body": cast.body, "state": "returned", "revision": None}, {"body": cast.other, "state": "unchanged"}]
+    ended("partly", rows_in=0, rows_quarantined=0, outcomes=returned)
+    assert told() == ["source_returned"]
+    ended("partly", rows_in=0, rows_quarantined=0, outcomes=returned)
+    assert told() == []
+    [message] = call("gkopen_message_list", cast.officer)["results"]
+    assert NAME in message["subject"]["zh"] and "请来源改正" in message["advice"]["zh"]
+    ended("done", rows_in=5, rows_quarantined=0, outcomes=returned[1:])
+    assert told() == ["source_good"]
+
+
 def test_each_body_is_told_the_number_of_its_own_rows(cast: Cast) -> None:
     numbers = dict.fromkeys(report.NUMBERS, 0) | {"findings": {}}
     of_bodies = {cast.body: {**numbers, "rows_quarantined": 2}, cast.other: {**numbers, "rows_quarantined": 5}}

@@ -106,6 +106,9 @@ def _sources(known: Bodies) -> Iterator[Seen]:
         state = health.of(row)["state"]
         params = {"source": row["name"]}
         shown = {"failing": "failing", "waiting": "waiting", "late": "late", "paused": UNDECIDED}.get(state, NORMAL)
+        if shown == NORMAL and any(table["state"] == "returned" for table in (row["last_counts"] or {}).get(
+                "outcomes", [])):
+            shown = "returned"
         yield Seen(f"source/{row['id']}", shown, f"source_{shown}", "source_good", row["body_id"], params)
         yield from _quarantine(row, params, by_name)
 

@@ -29,8 +29,15 @@ MESSAGES: Mapping[str, Words] = {
         Text("无需处理。", "Nothing has to be done."), "/office/runs?source={source}"),
     "source_waiting": Words(
         Text("采集被暂停，等待人工决定：{source}", "Harvest waits for a decision: {source}"),
-        Text("变化异常，系统没有采用。请打开运行报告，确认放行或放弃。",
-             "The change is unusual and was not taken over. Open the run's report and let it through, or discard it."),
+        Text("变化异常或列有变化，系统没有采用，公开数据不变。请打开运行报告，按其中的说明作出决定。",
+             "The change is unusual, or the columns changed: it was not taken over, and what is public stays. Open the"
+             " run's report and decide as it says."), "/office/runs?source={source}"),
+    "source_returned": Words(
+        Text("来源的整张表没有采用：{source}", "A whole table was not taken over: {source}"),
+        Text("已公开的数据保持原样，不会更新。请打开运行报告查看原因，请来源改正，"
+             "或由门户管理员补充来源文件的 mapping。",
+             "What is public stays as it was and is not brought up to date. Open the run's report for the cause; have"
+             " the source mended, or the administrator completes mapping in the source file."),
         "/office/runs?source={source}"),
     "source_late": Words(
         Text("采集滞后于更新周期：{source}", "Harvest is behind its cycle: {source}"),
