@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
-from ckanext.gkopen.harvesters.errors import BadAnswer, RateLimited, SourceRefused
+from ckanext.gkopen.harvesters.errors import AnswerTooLarge, BadAnswer, RateLimited, SourceRefused
 
 # Keys of `envelope: {paths: …}`; paths are dotted (data.list). Those in LIST_KEYS take one code or several.
 PATH_KEYS = ("rows", "total", "code", "ok", "empty", "message", "refused", "limited")
@@ -37,6 +37,8 @@ class Envelope:
 
 TIME_KEYS = ("timestamp", "serverTime", "server_time", "systemTime", "currentTime", "time")
 """Where platforms tell their time in an answer."""
+MOST_VALUES = 2_000_000
+"""Values in an answer: of the smallest, so many take half a gigabyte once they are read."""
 CHINA = timezone(timedelta(hours=8))
 CHINESE = ("gbk", "gb2312", "gb18030", "cp936", "x-gbk")
 _PLAIN = frozenset((str, type(None)))
@@ -62,7 +64,7 @@ def decode(raw: bytes, charset: str = "") -> dict[str, Any]:
 
     Floats would turn 90071992547409.93 into …94, so no number is ever parsed. Half of a surrogate pair stays as it is:
     the row it stands in is judged, not the whole answer. Raises BadAnswer: another encoding, HTML, cut JSON, a key
-    given twice, NaN, nesting without end, anything but an object.
+    given twice, NaN, nesting without end, anything but an object; and AnswerTooLarge, before it is taken apart.
     """
     page = raw.removeprefix(BOM_UTF8).lstrip()[:1] == b"<"
     text = "" if page else _text_of(raw, charset)
@@ -71,6 +73,8 @@ def decode(raw: bytes, charset: str = "") -> dict[str, Any]:
             "平台返回了网页（HTML/XML）而不是 JSON：可能是登录页或错误页。请核对 url 与 service。",
             "the answer is a web page (HTML or XML), not JSON: a login or error page; check url and service",
         )
+    if text.count(",") + text.count("{") + text.count("[") > MOST_VALUES:
+        raise AnswerTooLarge(MOST_VALUES, "个值", "values")
     try:
         answer = _parsed(text)
     except json.JSONDecodeError as exc:

@@ -106,15 +106,16 @@ class BadAnswer(HarvestError):
 
 
 class AnswerTooLarge(HarvestError):
-    """An answer is larger than the limit, as sent or after decompression. `limit` is in bytes.
+    """An answer is larger than the limit, as sent or after decompression. `limit` is in bytes, or in values: small ones
+    take fifty times their bytes of memory.
 
     Ask for smaller pages (`page_size`).
     """
 
-    def __init__(self, limit: int):
+    def __init__(self, limit: int, zh: str = "字节", en: str = "bytes"):
         super().__init__(
-            f"平台的一次应答超过 {limit} 字节上限。请在来源文件中减小 page_size。",
-            f"an answer is larger than the limit of {limit} bytes; make page_size in the source file smaller",
+            f"平台的一次应答超过 {limit} {zh}的上限。请在来源文件中减小 page_size。",
+            f"an answer is larger than the limit of {limit} {en}; make page_size in the source file smaller",
         )
         self.limit = limit
 

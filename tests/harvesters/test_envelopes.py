@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ckanext.gkopen.harvesters import BadAnswer, SourceRefused
+from ckanext.gkopen.harvesters import AnswerTooLarge, BadAnswer, SourceRefused, envelopes
 from ckanext.gkopen.harvesters.catalogue import parse_entry
 from ckanext.gkopen.harvesters.envelopes import (
     Envelope,
@@ -166,6 +166,14 @@ def test_what_is_no_answer_is_refused_with_what_came(raw, said):
     with pytest.raises(BadAnswer) as caught:
         decode(raw)
     assert said in caught.value.en
+
+
+@pytest.mark.parametrize("value", [b"{},", b"[],", b"1,", b'"":0,'])
+def test_an_answer_of_more_values_than_fit_is_refused_before_it_is_taken_apart(monkeypatch, value):
+    """Each takes fifty times its bytes of memory: 60 MB of them, which gzip makes of 60 kB, would end the worker."""
+    monkeypatch.setattr(envelopes, "_parsed", lambda text: pytest.fail("it was taken apart"))
+    with pytest.raises(AnswerTooLarge, match="2000000 values; make page_size"):
+        decode(b'{"rows": [' + value * 2_000_001 + b"1]}")
 
 
 @pytest.mark.parametrize("text", ["{}", '{"rows": {}}', '{"rows": [1]}', '{"rows": [["a"]]}',
