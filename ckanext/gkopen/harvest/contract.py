@@ -202,6 +202,8 @@ def midway(shapes: Mapping[tuple[str, ...], int], before: Profile) -> list[Drift
     """Columns that some rows have under their accepted name and all others under a new one: the source renamed them
     while its pages were read, and the cells of one half would be lost. `shapes`: labels of a row → how many rows of the
     whole listing have them."""
+    if len(shapes) < 2:
+        return []
     rows: Counter[frozenset[str]] = Counter()
     printed: dict[str, str] = {}
     for labels, number in shapes.items():
