@@ -154,7 +154,7 @@ def unwrap(answer: Mapping[str, Any], envelope: Envelope) -> None:
     code = _code(answer, envelope)
     if code in envelope.ok or code in envelope.empty:
         return
-    said, code_said = _said(answer, envelope), storable(code)
+    said, code_said = _said(answer, envelope), code and _short(storable(code))
     if code in envelope.limited:
         raise RateLimited(None, f"{envelope.code}={code_said} {said}".strip())
     if code in envelope.refused:

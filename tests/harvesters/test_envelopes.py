@@ -231,6 +231,12 @@ def test_a_code_is_a_number_a_text_or_a_truth(code, ok):
     unwrap(decode(f'{{"code": {code}}}'.encode()), Envelope("data", code="code", ok=(ok,)))
 
 
+def test_a_code_of_a_books_length_is_told_in_short():
+    with pytest.raises(BadAnswer) as caught:
+        unwrap({"code": "错" * 100_000}, Envelope("data", code="code", ok=("0",)))
+    assert "错错…" in caught.value.zh and len(caught.value.zh) < 300
+
+
 def test_a_code_that_is_a_tower_of_lists_is_no_success():
     with pytest.raises(BadAnswer, match="does not mean success"):
         unwrap(decode(b'{"code": ' + b"[" * 700 + b"]" * 700 + b"}"), Envelope("data", code="code", ok=("0",)))
