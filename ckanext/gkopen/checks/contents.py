@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ckanext.gkopen.checks.collect import Findings
-from ckanext.gkopen.domains import Domain
+from ckanext.gkopen.domains import Domain, Field
 from ckanext.gkopen.normalise.cells import as_mask, empty
 from ckanext.gkopen.normalise.derived import Made
 from ckanext.gkopen.records import Options
@@ -26,17 +26,31 @@ def check_contents(domain: Domain, made: Made, findings: Findings, labels: dict[
         field = domain.field(name)
         unread = findings.of_files(findings.bad_cells(name))
         suspicious = accepted & (unread >= _SOME)
-        if not suspicious.any() and field.type != "percent":
-            continue
-        filled = findings.of_files(~empty(text))
-        for file in np.flatnonzero(suspicious & (unread >= filled * _MOST)):
-            findings.add("column-retyped", int(file), field=name, label=labels.get(name),
-                         params={"count": int(unread[file]), "of": int(filled[file])})
-        if field.type == "percent":
-            values = made.values[name]
-            above = findings.of_files(as_mask(pc.greater(values, pa.scalar(1).cast(values.type))))
-            known = findings.of_files(as_mask(pc.is_valid(values)))
-            signed = findings.of_files(as_mask(pc.match_substring_regex(text, "[%％]")))
-            fractions = (filled >= _SOME) & (signed == 0) & (above == 0) & (known > 0)
-            findings.add_each("percent-as-fraction", map(int, np.flatnonzero(fractions)), field=name,
-                              label=labels.get(name))
+        if suspicious.any():
+            filled = findings.of_files(~empty(text))
+            for file in np.flatnonzero(suspicious & (unread >= filled * _MOST)):
+                findings.add("column-retyped", int(file), field=name, label=labels.get(name),
+                             params={"count": int(unread[file]), "of": int(filled[file])})
+        rates = _rates(field, made)
+        if rates is not None:
+            _fractions(field, made, rates, findings, labels.get(name))
+
+
+def _rates(field: Field, made: Made) -> np.ndarray | None:
+    """The rows in which a field is a percentage: all, or those whose unit beside it says so."""
+    if field.type == "percent":
+        return np.ones(made.rows, bool)
+    if field.type != "decimal" or field.unit_from not in made.values:
+        return None
+    return as_mask(pc.equal(made.values[field.unit_from], "%"))
+
+
+def _fractions(field: Field, made: Made, rates: np.ndarray, findings: Findings, label: str | None) -> None:
+    """`percent-as-fraction`: 0.985 may be 98.5% where a file does not tell how it shows a number."""
+    values, text = made.values[field.name], made.text[field.name]
+    known = findings.of_files(rates & as_mask(pc.is_valid(values)))
+    above = findings.of_files(rates & as_mask(pc.greater(values, pa.scalar(1).cast(values.type))))
+    signed = findings.of_files(rates & as_mask(pc.match_substring_regex(text, "[%％]")))
+    enough = _SOME if field.type == "percent" else 1
+    fractions = (known >= enough) & (signed == 0) & (above == 0)
+    findings.add_each("percent-as-fraction", map(int, np.flatnonzero(fractions)), field=field.name, label=label)

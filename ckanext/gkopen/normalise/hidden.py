@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ckanext.gkopen.checks.catalogue import severity_of
+from ckanext.gkopen.normalise.raw import MAX_COLUMNS
 from ckanext.gkopen.records import Finding
 
-_COLUMNS = re.compile(rb'<col [^>]*hidden="(?:1|true)"[^>]*>')
-_MIN, _MAX = re.compile(rb'min="(\d{1,5})"'), re.compile(rb'max="(\d{1,5})"')
-_ROWS = re.compile(rb'<row [^>]*?r="(\d{1,7})"[^>]*?hidden="(?:1|true)"')
+_COLUMN, _ROW = (re.compile(rb"<(?:\w{1,20}:)?%s ([^<>]{1,400})>" % tag) for tag in (b"col", b"row"))
+_HIDDEN = re.compile(rb'\bhidden="(?:1|true)"')
+_MIN, _MAX, _R = (re.compile(rb'\b%s="(\d{1,7})"' % name) for name in (b"min", b"max", b"r"))
 _NAMED = 5
 
 
@@ -27,11 +28,13 @@ def find_hidden(xml: bytes, found: Hidden) -> None:
     """Adds what a piece of a sheet's XML hides."""
     if b"hidden=" not in xml:
         return
-    for tag in _COLUMNS.findall(xml):
+    for tag in filter(_HIDDEN.search, _COLUMN.findall(xml)):
         first, last = _MIN.search(tag), _MAX.search(tag)
-        if first and last:
-            found.columns.update(range(int(first[1]), int(last[1]) + 1))
-    found.rows.update(map(int, _ROWS.findall(xml)))
+        if first and last:  # none beyond is read; a file may name all columns in each of a million tags
+            found.columns.update(range(int(first[1]), min(int(last[1]), MAX_COLUMNS) + 1))
+    for tag in filter(_HIDDEN.search, _ROW.findall(xml)):
+        if row := _R.search(tag):
+            found.rows.add(int(row[1]))
 
 
 def say_hidden(hidden: Hidden, sheet: str, width: int, height: int) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import re
 import zipfile
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -20,6 +21,7 @@ from ckanext.gkopen.records import Finding
 
 from .formula_errors import Errors, by_sheet, column_number, formula_errors
 from .hidden import Hidden, find_hidden, say_hidden
+from .percents import Percents, find_percents, percent_styles, shown_in_percent
 from .raw import MAX_COLUMNS, MAX_WORKBOOK_BYTES, PREVIEW_ROWS, Beside, Body, Collector, Sheet, Source, refuse
 
 OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -28,10 +30,21 @@ _UNPACKED_LIMIT = 1 << 30
 _RATIO_LIMIT = 250
 _CELL_LIMIT = 40_000_000
 _WIDE = re.compile(rb'r="([A-Z]{2,})\d')
-_ROW = re.compile(rb'<row [^>]*?r="(\d+)"')
-
+_ROW = re.compile(rb'<(?:\w{1,20}:)?row [^<>]{0,400}?\br="(\d{1,9})"')
+_STYLES = "xl/styles.xml"
+_MOST_STYLES = 64 << 20
+"""Bytes of all styles of a workbook."""
 
 NO_WORKBOOK = {"zh": "里面既不是 XLSX，也不是 XLS", "en": "neither XLSX nor XLS inside"}
+
+
+@dataclass(slots=True)
+class Inside:
+    """What the XML of a sheet says and python-calamine does not."""
+
+    errors: Errors = field(default_factory=dict)
+    hidden: Hidden = field(default_factory=Hidden)
+    percents: Percents = field(default_factory=dict)
 
 
 def _reason(error: Exception) -> dict[str, str]:
@@ -45,14 +58,13 @@ def open_workbook(path: Path) -> Source:
         raise refuse("file-too-large", size=path.stat().st_size, limit=MAX_WORKBOOK_BYTES)
     with path.open("rb") as file:
         start = file.read(8)
-        wrong: dict[str, Errors] = {}
-        hidden: dict[str, Hidden] = {}
+        inside: dict[str, Inside] = {}
         if start == OLE_MAGIC:
             everything = start + file.read()
             if "EncryptedPackage".encode("utf-16-le") in everything:
                 raise refuse("workbook-password")
         elif start[:4] == ZIP_MAGIC:
-            wrong, hidden = _inspect_zip(path)
+            inside = _inspect_zip(path)
         else:
             raise refuse("workbook-broken", reason=NO_WORKBOOK)
     try:
@@ -61,8 +73,7 @@ def open_workbook(path: Path) -> Source:
         if "password" in str(error).lower():
             raise refuse("workbook-password") from None
         raise refuse("workbook-broken", reason=_reason(error)) from None
-    percent = _percent_columns(path) if start[:4] == ZIP_MAGIC else {}
-    errors, unseen = by_sheet(path, wrong), by_sheet(path, hidden)
+    named = by_sheet(path, inside)
     source = Source([])
     for meta in book.sheets_metadata:
         if meta.typ != SheetTypeEnum.WorkSheet:
@@ -76,8 +87,7 @@ def open_workbook(path: Path) -> Source:
         except (CalamineError, OSError, ValueError) as error:
             raise refuse("workbook-broken", reason=_reason(error), sheet=meta.name) from None
         if sheet.height and sheet.width:
-            source.sheets.append(_sheet(sheet, percent.get(meta.name, {}), errors.get(meta.name, {}),
-                                        unseen.get(meta.name, Hidden())))
+            source.sheets.append(_sheet(sheet, named.get(meta.name, Inside())))
     return source
 
 
@@ -91,10 +101,9 @@ def _hidden(book: CalamineWorkbook, name: str) -> list[Beside]:
         raise refuse("workbook-broken", reason=_reason(error), sheet=name) from None
 
 
-def _inspect_zip(path: Path) -> tuple[dict[str, Errors], dict[str, Hidden]]:
-    """Name of a part → its cells with formula errors; → what of it is hidden. Parts without any are left out."""
-    wrong: dict[str, Errors] = {}
-    hidden: dict[str, Hidden] = {}
+def _inspect_zip(path: Path) -> dict[str, Inside]:
+    """Name of a part that is a sheet → what its XML says."""
+    found: dict[str, Inside] = {}
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
@@ -112,14 +121,22 @@ def _inspect_zip(path: Path) -> tuple[dict[str, Errors], dict[str, Hidden]]:
                     raise refuse("zip-bomb", name=entry.filename, ratio=round(ratio))
             if unpacked > _UNPACKED_LIMIT or len(entries) > 10_000:
                 raise refuse("zip-bomb", name=path.name, ratio=round(unpacked / max(path.stat().st_size, 1)))
+            styles = _percent_styles(archive) if _STYLES in names else frozenset()
             for entry in entries:
                 if entry.filename.endswith((".xml", ".rels", ".vml")):
-                    errors, unseen = _inspect_entry(archive, entry)
-                    wrong |= {entry.filename: errors} if errors else {}
-                    hidden |= {entry.filename: unseen} if unseen.columns or unseen.rows else {}
+                    inside = _inspect_entry(archive, entry, styles)
+                    if "worksheets/" in entry.filename:
+                        found[entry.filename] = inside
     except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, ValueError) as error:
         raise refuse("workbook-broken", reason=_reason(error)) from None
-    return wrong, hidden
+    return found
+
+
+def _percent_styles(archive: zipfile.ZipFile) -> frozenset[bytes]:
+    size = archive.getinfo(_STYLES).file_size
+    if size > _MOST_STYLES:
+        raise refuse("zip-bomb", name=_STYLES, ratio=round(size / max(archive.getinfo(_STYLES).compress_size, 1)))
+    return percent_styles(archive.read(_STYLES))
 
 
 def _spelt(entry: zipfile.ZipInfo) -> str:
@@ -132,12 +149,11 @@ def _spelt(entry: zipfile.ZipInfo) -> str:
         return entry.filename
 
 
-def _inspect_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> tuple[Errors, Hidden]:
+def _inspect_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, styles: frozenset[bytes]) -> Inside:
     """Streamed: entities, more bytes than declared (zipfile checks the sum), and a grid that is mostly nothing."""
     is_sheet = "worksheets/" in entry.filename
     last_row, widest, tail = 0, 26, b""
-    wrong: Errors = {}
-    hidden = Hidden()
+    inside = Inside()
     with archive.open(entry) as stream:
         while block := stream.read(4 << 20):
             text = tail + block
@@ -147,28 +163,34 @@ def _inspect_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> tuple[Er
                 rows = [int(match) for match in _ROW.findall(text)]
                 last_row = max([last_row, *rows])
                 widest = max([widest, *(column_number(match) for match in set(_WIDE.findall(text)))])
-                wrong |= formula_errors(text)
-                find_hidden(text, hidden)
+                inside.errors |= formula_errors(text)
+                find_hidden(text, inside.hidden)
+                find_percents(text, styles, inside.percents)
             tail = text[-2048:]
     if widest > MAX_COLUMNS:
         raise refuse("too-many-columns", columns=widest, limit=MAX_COLUMNS)
     if last_row * widest > _CELL_LIMIT:
         raise refuse("sheet-too-large", rows=last_row, columns=widest, limit=_CELL_LIMIT)
-    return wrong, hidden
+    return inside
 
 
-def _sheet(sheet: CalamineSheet, percent: dict[int, bool], errors: Errors, hidden: Hidden) -> Sheet:
+def _sheet(sheet: CalamineSheet, inside: Inside) -> Sheet:
     if sheet.width > MAX_COLUMNS:
         raise refuse("too-many-columns", columns=sheet.width, limit=MAX_COLUMNS, sheet=sheet.name)
     merged = _merged(sheet)
-    findings = list(say_hidden(hidden, sheet.name, sheet.width, sheet.height))
+    height, width = (last + 1 for last in sheet.end or (-1, -1))  # sheet.height leaves out blank rows above
+    findings = list(say_hidden(inside.hidden, sheet.name, width, height))
+    percents, errors = shown_in_percent(inside.percents, height), inside.errors
 
     def rows(first: int, last: int | None = None):
         fill: dict[tuple[int, int], str] = {}
         for index, values in enumerate(sheet.iter_rows()):
             if last is not None and index >= last:
                 return
-            cells = [_text(value, column in percent) for column, value in enumerate(values)]
+            cells = [_text(value) for value in values]
+            for column, shown in percents.items():
+                if column < len(cells) and shown[index]:
+                    cells[column] = _text(values[column], True)
             for column in range(len(cells)):
                 cells[column] = errors.get((index, column), cells[column])
                 origin = merged.get((index, column))
@@ -187,7 +209,7 @@ def _sheet(sheet: CalamineSheet, percent: dict[int, bool], errors: Errors, hidde
 
     def load(skip: int, width: int) -> Body:
         collector = Collector(width)
-        first = preview[skip][0] - 1 if skip < len(preview) else sheet.height
+        first = preview[skip][0] - 1 if skip < len(preview) else height
         for line, cells in rows(first):
             if any(cells):
                 collector.add(line, cells)
@@ -235,23 +257,3 @@ def _text(value: Any, percent: bool = False) -> str:
     if isinstance(value, timedelta):
         return str(value)
     return "" if value is None else str(value)
-
-
-def _percent_columns(path: Path) -> dict[str, dict[int, bool]]:
-    """Columns whose numbers are shown as percent: 0.6372 in the file is 63.72% for the officer who looks at it."""
-    from openpyxl import load_workbook  # only here: half a second of imports that CSV files need not pay
-
-    found: dict[str, dict[int, bool]] = {}
-    try:
-        book = load_workbook(path, read_only=True)
-        for sheet in book.worksheets:
-            votes: dict[int, set[bool]] = {}
-            for row in sheet.iter_rows(max_row=PREVIEW_ROWS * 2):
-                for cell in row:
-                    if isinstance(cell.value, int | float) and not isinstance(cell.value, bool) and cell.column:
-                        votes.setdefault(cell.column - 1, set()).add("%" in (cell.number_format or ""))
-            found[sheet.title] = {column: True for column, seen in votes.items() if seen == {True}}
-        book.close()
-    except Exception:  # a style sheet that openpyxl cannot read takes nothing away from the values
-        return found
-    return found
