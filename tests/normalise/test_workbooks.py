@@ -90,7 +90,8 @@ def test_other_spellings_of_a_sheet(tmp_path, change):
 def test_styles_of_percentages():
     xml = (b'<styleSheet><numFmts><numFmt numFmtId="170" formatCode="[>0]0.0%;0"/>'
            b'<numFmt numFmtId="171" formatCode="0&quot;%&quot;"/></numFmts>'
-           b'<cellStyleXfs><xf numFmtId="9"/></cellStyleXfs><cellXfs count="5"><xf numFmtId="0"/><xf numFmtId="170"><alignment/></xf><xf numFmtId="10"/>'
+           b'<cellStyleXfs><xf numFmtId="9"/></cellStyleXfs><cellXfs count="5">'
+           b'<xf numFmtId="0"/><xf numFmtId="170"><alignment/></xf><xf numFmtId="10"/>'
            b'<xf numFmtId="171"/><xf/></cellXfs>')
     assert percent_styles(xml) == {b"1", b"2"}
     assert percent_styles(b"<styleSheet/>") == frozenset()
@@ -123,3 +124,28 @@ def test_what_is_hidden_below_blank_lines(tmp_path):
     (sheet,) = open_workbook(path).sheets
     assert [finding.params for finding in sheet.load(0, 2).findings] == [{"lines": [11], "count": 1}]
     assert len(sheet.load(3, 2).lines) == 0  # nothing is below the last line
+
+
+@pytest.mark.parametrize(("cell", "amount"), [(1234.5, 1234.5), ("1,234.50", 1234.5), ("￥1,234.50", 1234.5),
+                                              ("12万元", 120_000), ("(12)", -12), ("120 元", 120)])
+def test_a_merged_figure_counts_once_also_where_it_is_a_text(tmp_path, cell, amount):
+    label = "金额" if "元" in str(cell) else "金额（元）"
+    path = save(tmp_path, [["项目", label], ["甲", cell], ["乙", None], ["丙", "5元"]])
+    book = openpyxl.load_workbook(path)
+    book.worksheets[0].merge_cells("B2:B3")
+    book.save(path)
+    x = read(path, "budget", fiscal_year="2024", phase="budget", org_name="江海市财政局")
+    assert sorted((row["line_name"], row["amount"]) for row in x.table.to_pylist()) == [
+        ("丙", Decimal(5)), ("甲", Decimal(str(amount)))]
+    assert {(finding.code, finding.line) for finding in x.findings if finding.line} == {
+        ("merged-number", 3), ("value-missing", 3)}
+
+
+@pytest.mark.parametrize("period", ["2024年", "2024-05", "2024年5月", "一季度"])
+def test_a_merged_period_is_that_of_all_its_rows(tmp_path, period):
+    path = save(tmp_path, [["期间", "指标", "数值"], [period, "来电总量", 1], [None, "办结量", 2]])
+    book = openpyxl.load_workbook(path)
+    book.worksheets[0].merge_cells("A2:A3")
+    book.save(path)
+    (sheet,) = open_workbook(path).sheets
+    assert [cells[0] for _, cells in sheet.preview] == ["期间", period, period]

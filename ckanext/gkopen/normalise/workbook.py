@@ -17,6 +17,7 @@ from typing import Any
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
 from ckanext.gkopen.checks.personal import judge
+from ckanext.gkopen.labels import is_unit, narrow
 from ckanext.gkopen.records import Finding
 
 from .formula_errors import Errors, by_sheet, column_number, formula_errors
@@ -31,6 +32,7 @@ _RATIO_LIMIT = 250
 _CELL_LIMIT = 40_000_000
 _WIDE = re.compile(rb'r="([A-Z]{2,})\d')
 _ROW = re.compile(rb'<(?:\w{1,20}:)?row [^<>]{0,400}?\br="(\d{1,9})"')
+_FIGURE = re.compile(r"^[(¥]?[-+−(]?[¥]?\d[\d,]*(?:\.\d+)?\s*\(?(?P<unit>[^\d\s()]{0,6})\)*$")
 _STYLES = "xl/styles.xml"
 _MOST_STYLES = 64 << 20
 """Bytes of all styles of a workbook."""
@@ -234,7 +236,9 @@ def _merged(sheet: CalamineSheet) -> dict[tuple[int, int], tuple[int, int]]:
 
 
 def _numeric(text: str) -> bool:
-    return bool(text) and text.replace(".", "", 1).lstrip("-").isdigit()
+    """A figure, also one that is typed as a text: 1,234.50, 12万元, 63.72%, 120个. 2024年 is none."""
+    match = _FIGURE.match(narrow(text)) if text else None
+    return match is not None and (not match["unit"] or (is_unit(match["unit"]) and match["unit"] != "日"))
 
 
 def _text(value: Any, percent: bool = False) -> str:
