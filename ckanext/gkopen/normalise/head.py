@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from ckanext.gkopen.checks.personal import judge
-from ckanext.gkopen.labels import bare_unit, clean, fold, narrow, split_label, unit_of_line
+from ckanext.gkopen.labels import bare_unit, clean, fold, money_power, narrow, split_label, unit_of_line
 
 from .raw import Beside, Sheet, refuse
 
@@ -64,9 +64,19 @@ def find_head(sheet: Sheet, known: Collection[str], fields: Collection[str] = ()
         last += 1
     above = [Beside("title", clean(cell), line, clean(cell), sheet.name)
              for line, cells in rows[:first] for cell in dict.fromkeys(cells) if clean(cell)]
-    unit = next((found for found in (unit_of_line(item.text) or bare_unit(item.text) for item in above) if found), None)
     return _head([cells for _, cells in rows[first:last + 1]], best - first, fields, sides, rows[best][0], last + 1,
-                 unit, above)
+                 _unit(above), above)
+
+
+def _unit(above: list[Beside]) -> str | None:
+    """The unit that the lines above a table state. Raises Unreadable where they state two of money."""
+    stated = [(found, item.line) for item in above
+              for found in [unit_of_line(item.text) or bare_unit(item.text)] if found]
+    money = [each for each in stated if money_power(each[0]) is not None]
+    for found, line in money:
+        if found != money[0][0]:
+            raise refuse("unit-changes", line=line, found=found, unit=money[0][0])
+    return stated[0][0] if stated else None
 
 
 def _score(cells: list[str], known: Collection[str]) -> int:

@@ -11,9 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ckanext.gkopen.labels import clean, narrow
+from ckanext.gkopen.labels import clean, narrow, split_label, unit_of_line
+from ckanext.gkopen.normalise.cells import flat, may_hold
 from ckanext.gkopen.normalise.head import Head
-from ckanext.gkopen.normalise.raw import Beside, Body
+from ckanext.gkopen.normalise.raw import Beside, Body, refuse
 
 _FOOTNOTE = re.compile(
     r"^\s*[（(\[]?\s*(?:注|备注|附注|说明|填表说明|数据来源|资料来源|来源|制表|填表|填报|审核|复核|单位负责人|负责人|编制|"
@@ -22,6 +23,11 @@ _SIGNED = re.compile(r"^\s*(?:制表|填表|填报|审核|复核|单位负责人
 """Lines that name persons: that they are there is said, not whom they name."""
 _NUMBERS = frozenset(["栏次", "行次", "列次", "栏目"])
 _TAIL = 60
+_UNIT_LINE = re.compile(r"(?:.*\s)?(?:计量|金额|货币|数量)?单位\s*:\s*\S{1,10}\s*")
+_FIGURE = re.compile(r"^[-+¥￥(（]*\d[\d.,]*\S{0,3}$")
+_MOST_BESIDE = 3
+"""Texts of a line that states the unit: 续表, 公开05表, 部门：江海市财政局."""
+_SILENT = {"zh": "未写明", "en": "not stated"}
 
 
 @dataclass(slots=True)
@@ -37,14 +43,14 @@ def trim_body(body: Body, head: Head, bounds: np.ndarray) -> Trimmed:
     """Takes blank rows, footnotes at the end, titles and headers repeated on every printed page, and lines that number
     the columns out of the body.
 
-    `bounds`: first row of each file in it, and the number of all rows.
+    `bounds`: first row of each file in it, and the number of all rows. Raises Unreadable where the unit changes.
     """
     drop = np.zeros(len(body.lines), bool)
     notes: list[list[str]] = [[] for _ in bounds[1:]]
     footnotes: list[list[Beside]] = [[] for _ in bounds[1:]]
     if len(drop):
         drop |= _all_empty(body.columns)
-        repeated = _repeated(body, head)
+        repeated = sorted({*_repeated(body, head), *_units_again(body, head, drop)})
         below = [row for start in (*bounds[:-1].tolist(), *(index + 1 for index in repeated))
                  for row in range(start, min(start + 2, len(drop)))]
         numbers = [index for index in sorted({*below} - {*repeated}) if _numbers_columns(body, index)]
@@ -74,6 +80,27 @@ def _repeated(body: Body, head: Head) -> list[int]:
                     "", clean(body.columns[0][int(index)].as_py())}:
                 found.add(int(index))
     return sorted(found)
+
+
+def _units_again(body: Body, head: Head, blank: np.ndarray) -> list[int]:
+    """Lines in the midst of a table, as above a further page, that state the unit: the same again. Raises Unreadable
+    for another one, since nobody knows for which rows it holds."""
+    found: list[int] = []
+    known = [unit for unit in (head.unit, *(split_label(label).unit for label in head.labels)) if unit]
+    for column in body.columns:
+        if not may_hold(flat(column), "单位"):
+            continue
+        for index in np.flatnonzero(pc.match_substring_regex(column, r"单位\s*[:：]").to_numpy() & ~blank):
+            texts = {clean(cells[int(index)].as_py()) for cells in body.columns} - {""}
+            unit = next((unit for text in texts if _UNIT_LINE.fullmatch(narrow(text))
+                         for unit in [unit_of_line(text)] if unit), None)
+            if unit is None or len(texts) > _MOST_BESIDE or any(_FIGURE.search(text) for text in texts):
+                continue
+            if unit not in known:
+                raise refuse("unit-changes", line=int(body.lines[index]), found=unit,
+                             unit=known[0] if known else _SILENT)
+            found.append(int(index))
+    return found
 
 
 def _numbers_columns(body: Body, index: int) -> bool:
