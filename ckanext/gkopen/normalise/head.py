@@ -12,6 +12,8 @@ from ckanext.gkopen.labels import bare_unit, clean, fold, money_power, narrow, s
 from .raw import Beside, Sheet, refuse
 
 _FIGURE = re.compile(r"[-+\d.,%\s]+")
+ONLY_YEAR = re.compile(r"^\(?(?:19|20)\d{2}年?度?\)?$")
+"""A heading that is a year and nothing else: what stands below it says what it is a year of."""
 _MOST_ROWS = 4
 """Rows of one header: year, phase, kind and its parts."""
 
@@ -59,7 +61,8 @@ def find_head(sheet: Sheet, known: Collection[str], fields: Collection[str] = ()
     while last + 1 < len(rows) and last - first < _MOST_ROWS - 1:
         up, below = rows[last][1], rows[last + 1][1]
         joined = [_joined(up, down) for up, down in zip(_pad(up, len(below)), below, strict=False)]
-        if not _looks_like_labels(up, below) or _score(joined, known) + scores[last + 1] == 0:
+        if not _only_years(below) and (
+                not _looks_like_labels(up, below) or _score(joined, known) + scores[last + 1] == 0):
             break
         last += 1
     above = [Beside("title", clean(cell), line, clean(cell), sheet.name)
@@ -95,7 +98,8 @@ def _is_heading(above: list[str], header: list[str], known: int) -> bool:
     `known`: labels of the row that the domain knows; without any it must tell labels apart that stand twice.
     """
     texts = {clean(cell) for cell in above} - {""}
-    if len(texts) < 2 or any(":" in narrow(text) or _FIGURE.fullmatch(narrow(text)) for text in texts):
+    years = {text for text in texts if ONLY_YEAR.match(narrow(text))}
+    if len(texts) < 2 or any(":" in narrow(text) or _FIGURE.fullmatch(narrow(text)) for text in texts - years):
         return False
     return (known > 0 and _looks_like_labels(above, header)) or _tells_apart(above, header)
 
@@ -122,8 +126,15 @@ def _looks_like_labels(top: list[str], below: list[str]) -> bool:
     tops = _pad([clean(cell) for cell in top], len(texts))
     merged = {i for i in range(len(texts) - 1) if texts[i + 1] and not tops[i + 1]}
     open_above = [i for i, text in enumerate(texts)
-                  if not tops[i] or tops.count(tops[i]) > 1 or text == tops[i] or i in merged]
+                  if not tops[i] or tops.count(tops[i]) > 1 or text == tops[i] or i in merged
+                  or ONLY_YEAR.match(narrow(tops[i]))]
     return bool(open_above) and all(i in open_above for i, text in enumerate(texts) if text)
+
+
+def _only_years(cells: list[str]) -> bool:
+    """`2023 | 2024` below 决算数 | 预算数; a single such figure may be an amount."""
+    texts = [narrow(cell) for cell in cells if clean(cell)]
+    return len(texts) > 1 and all(map(ONLY_YEAR.match, texts))
 
 
 def _pad(cells: list[str], width: int) -> list[str]:

@@ -12,10 +12,12 @@ from ckanext.gkopen.domains import Domain, Shape
 from ckanext.gkopen.labels import fold, split_label
 from ckanext.gkopen.normalise.columns import Columns
 from ckanext.gkopen.normalise.halves import Half
+from ckanext.gkopen.normalise.head import ONLY_YEAR
 from ckanext.gkopen.normalise.raw import refuse
 
-_YEAR = re.compile(r"(?<!\d)((?:19|20)\d{2})\s*年")
-_ONLY_YEAR = re.compile(r"^(?:19|20)\d{2}年?度?$")
+_YEARS = (re.compile(r"(?<!\d)((?:19|20)\d{2})\s*年"), re.compile(r"^\(?((?:19|20)\d{2})(?![\d.,万亿千百元%个])"),
+          re.compile(r"(?<!\d)((?:19|20)\d{2})\)?$"))
+"""2023年决算数, 2023决算数, 决算数(2023): the year of a heading."""
 _OTHER_TIME = re.compile(r"上年|去年|上期|上月|同期|同比|环比|增减|增长|比上|较上|占比|比重|%")
 """A heading that makes figures those of another time or no amounts: what stands below it is left out."""
 _MONTHS = re.compile(r"^(?:(?:19|20)\d{2}\s*年)?\s*((?:1\s*[-—–~至到]\s*)?\d{1,2}月|[上下]半年|第?[一二三四1-4]季度|"
@@ -224,11 +226,13 @@ def _read(domain: Domain, shapes: Sequence[Shape], levels: Sequence[str], taken:
           neutral: Iterable[str]) -> _Reading | None:
     """What the headings over a column say; the lower one wins. None where they are of another time."""
     names = [split_label(level).name for level in levels]
+    if domain.field(shapes[0].value).type == "money" and any(split_label(level).unit == "%" for level in levels):
+        return None  # 完成%: no amount, though 完成 is one
     joined = " ".join(names)
-    year = _YEAR.search(joined)
+    year = _year(names)
     whole = _code(shapes, joined)
     if whole is not None:
-        return _Reading(dict([whole]), {}, (), year[1] if year else None)
+        return _Reading(dict([whole]), {}, (), year)
     if len(names) == 1 and all(len(part) > 1 for part in names[0].split(" ")):
         names = names[0].split(" ")
     names = [part for name in names for part in _apart(shapes, name)]
@@ -242,11 +246,17 @@ def _read(domain: Domain, shapes: Sequence[Shape], levels: Sequence[str], taken:
             codes[found[0]] = found[1]
         elif other is not None:
             beside[other[0]] = other[1]
-        elif fold(name) not in neutral and not _ONLY_YEAR.match(name) and not _PLAIN.match(name):
+        elif fold(name) not in neutral and not ONLY_YEAR.match(name) and not _PLAIN.match(name):
             rest.append(name)
     if any(_OTHER_TIME.search(name) for name in rest) or any(split_label(level).unit == "%" for level in levels[:-1]):
         return None
-    return _Reading(codes, beside, tuple(rest), year[1] if year else None)
+    return _Reading(codes, beside, tuple(rest), year)
+
+
+def _year(names: Sequence[str]) -> str | None:
+    """The year that a heading names, the lowest that does."""
+    return next((match[1] for name in reversed(names) for pattern in _YEARS for match in [pattern.search(name)]
+                 if match), None)
 
 
 def _apart(shapes: Sequence[Shape], name: str) -> list[str]:
