@@ -77,6 +77,19 @@ def test_a_time_in_a_label_and_the_better_of_two_columns(tmp_path):
     assert x.table["annual_plan"].to_pylist() == [None]  # of two years neither is the year's
 
 
+@pytest.mark.parametrize(("label", "field"), [
+    ("2024年计划投资（万元）", "annual_plan"), ("2024年度投资计划（万元）", "annual_plan"),
+    ("2024年完成投资（万元）", None), ("2024年投资额（万元）", None), ("2024年1-5月完成投资（万元）", None),
+    ("2023年底累计完成投资（万元）", "cumulative_invested"),
+    ("截至2024年5月底完成投资（万元）", "cumulative_invested")])
+def test_what_was_invested_in_a_year_is_neither_all_that_was_nor_the_whole(tmp_path, label, field):
+    x = book(tmp_path, "project", [["项目名称", "建设单位", "建设地点", label], ["滨海大道", "某中心", "某区", 100]])
+    names = ["total_investment", "annual_plan", "cumulative_invested", "final_amount"]
+    assert x.table.select(names).to_pylist() == [
+        {name: Decimal(1_000_000) if name == field else None for name in names}]
+    assert of_columns(x) == ([] if field else [("column-unknown", label)])
+
+
 def test_what_a_correction_says_beside_its_reason(tmp_path):
     rows = [["公告编号", "公告类型", "公告日期", "项目编号", "项目名称", "采购人", "更正内容", "更正原因",
              "评标价（元）"],

@@ -10,8 +10,10 @@ from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.labels import fold, narrow, split_label
 from ckanext.gkopen.normalise.kept import once
 
-_TIME = re.compile(r"^(?:截[至止][^,、]*(?:年|月|日|底|末|季度)|(?:19|20)\d{2}\s*年(?:度|底|末)?)(?=\D{3})")
-"""截至5月底累计完成投资, 2024年计划投资: which column it is does not hang on the time."""
+_UNTIL = re.compile(r"^(?:截[至止][^,、]*(?:年|月|日|底|末|季度)|(?:19|20)\d{2}\s*年[底末])(?=\D{3})")
+"""截至5月底累计完成投资: which column it is does not hang on the day."""
+_IN = re.compile(r"^(?:19|20)\d{2}\s*年度?(?=[^\d度底末]\D{2})")
+"""2024年计划投资 is 年度计划投资; 2024年完成投资 is what was done in that year, and not 完成投资, which is all."""
 _TEXTS = frozenset({"string", "text"})
 
 
@@ -32,7 +34,7 @@ def by_lowest_heading(domain: Domain, field_at: list[str | None], levels: Sequen
         name = known.get(last.folded) or known.get(last.folded_name) if len(each) > 1 else None
         if name is None or domain.field(name).type not in _TEXTS or last.folded_name in turned:
             label = narrow(" ".join(each))
-            bare = label if timed else _TIME.sub("", label)
+            bare = label if timed else _IN.sub("年度", _UNTIL.sub("", label))
             name = known.get(split_label(bare).folded_name) if bare != label else None
         if name is not None:
             claims.setdefault(name, []).append(index)
