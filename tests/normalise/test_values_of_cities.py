@@ -52,6 +52,15 @@ def test_the_label_over_the_categories_says_what_they_are(tmp_path, label, title
         (dimension, "噪音扰民"), (dimension, "停车管理")}
 
 
+@pytest.mark.parametrize(("title", "period"), [
+    ("2024年5月热线受理情况", "2024-05"), ("2024年1-5月热线受理情况", "2024-01/2024-05"),
+    ("截至2024年5月底热线受理情况", None), ("截止2024年5月热线累计受理情况", None)])
+def test_figures_until_a_day_are_not_those_of_its_month(tmp_path, title, period):
+    x = look(tmp_path, "hotline", f"{title},", "诉求类型,数量（件）", "噪音扰民,120", region_name="贵阳市")
+    assert x.table["period"].to_pylist() == ([period] if period else [])
+    assert x.counts()["value-missing"] == x.rows_quarantined == (period is None)
+
+
 def test_counts_of_channels_and_of_nothing_named(tmp_path):
     x = look(tmp_path, "hotline", "受理渠道,数量", "微信,120", "电话,80", region_name="贵阳市", period="2024-05")
     assert sorted(zip(*(x.table[name].to_pylist() for name in ("dimension", "category", "channel_code")),

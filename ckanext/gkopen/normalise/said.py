@@ -19,6 +19,7 @@ _NO_TITLE = re.compile(r"\d\s*日|日期|时间|制表|填报|打印|导出|上�
 _YEAR = re.compile(r"(?<!\d)((?:19|20|21)\d{2})\s*年")
 _PERIOD = re.compile(r"(?<!\d)(?:19|20|21)\d{2}\s*年度?\s*((?:\d{1,2}\s*[-—–~至到]\s*)?\d{1,2}\s*月|"
                      r"第?[1-4一二三四]\s*季度|[上下]半年|前三季度)")
+_UNTIL = re.compile(r"截[至止]")
 _PART_OF_YEAR = re.compile(r"月|季度|半年|截[至止]")
 _LABELLED = re.compile(r"(?:^|\s)([^\s：:]{2,12})[：:]\s*(.+?)(?=\s+[^\s：:]{2,12}[：:](?!\d)|$)")
 _GENERIC = frozenset(map(fold, ("日期", "时间", "单位", "项目", "类型", "来源", "标题", "名称")))
@@ -64,6 +65,11 @@ def years_in(texts: Iterable[str]) -> set[str]:
 def spans_in(texts: Iterable[str]) -> set[str]:
     """1-6月, 上半年 behind a year."""
     return {re.sub(r"\s", "", span) for text in texts for span in _PERIOD.findall(text)}
+
+
+def names_an_end(texts: Iterable[str]) -> bool:
+    """截至2024年5月底: figures until then, since a day that is not told, and not those of the month."""
+    return any(_UNTIL.search(text) for text in texts)
 
 
 def codes_in(field: Field, texts: Iterable[str]) -> set[str]:

@@ -60,7 +60,7 @@ def from_title(domain: Domain, rows: Rows, options: Options) -> None:
             continue
         if field.type == "year" and field.required:
             _fill(rows, field, pa.repeat(pa.scalar(year), len(rows.take)), year, place)
-        elif field.type in ("period", "month") and field.required and span:
+        elif field.type in ("period", "month") and field.required and span and not said.names_an_end(texts):
             _fill(rows, field, pa.repeat(pa.scalar(f"{year}年{span}"), len(rows.take)), f"{year}年{span}", place)
         elif field.codes and any("months" in code.extra for code in field.codes.codes):
             if span:
