@@ -11,7 +11,7 @@ from ckanext.gkopen.codes import fold as fold_code
 from ckanext.gkopen.domains import Domain, Shape
 from ckanext.gkopen.labels import fold, split_label
 from ckanext.gkopen.normalise.columns import Columns
-from ckanext.gkopen.normalise.halves import Half
+from ckanext.gkopen.normalise.halves import Half, side_of
 from ckanext.gkopen.normalise.head import ONLY_YEAR
 from ckanext.gkopen.normalise.raw import refuse
 
@@ -150,7 +150,20 @@ def _layout(domain: Domain, columns: Columns, shapes: Sequence[Shape]) -> Layout
     rows = [index for index, each in turned.items() if not each.whole]
     if not (len(rows) > 1 or (rows and value not in columns.field_at)):
         return None
-    return Layout(value, shapes[0].label, shapes[0].constants, turned, units)
+    return Layout(value, shapes[0].label, shapes[0].constants, _with_sides(domain, columns, turned, taken), units)
+
+
+def _with_sides(domain: Domain, columns: Columns, turned: dict[int, Turned],
+                taken: Iterable[str | None]) -> dict[int, Turned]:
+    """收入预算数 beside 支出预算数: where the columns of one table name both sides, each is of its own."""
+    if domain.halves is None or domain.halves.field in taken:
+        return turned
+    sides = {index: side for index in turned for level in columns.levels[index]
+             for side in [side_of(domain, level)] if side}
+    if len({*sides.values()}) < 2:
+        return turned
+    return {index: replace(each, codes={domain.halves.field: sides[index], **each.codes}) if index in sides else each
+            for index, each in turned.items()}
 
 
 def _halved(domain: Domain, columns: Columns, shapes: Sequence[Shape]) -> Layout | None:
@@ -200,7 +213,7 @@ def _read_columns(domain: Domain, columns: Columns, shapes: Sequence[Shape], fre
     inner = [shape for shape in shapes if shape.code in kind]
     for index, reading in readings.items():
         if index not in turned and reading.rest[:len(rest)] == rest:
-            more = _completed(reading, kind, inner, columns.levels[index])
+            more = _completed(domain, reading, kind, inner, columns.levels[index], len(chosen))
             if more is not None:
                 turned[index] = more
     units = {index: unit for index, each in turned.items() for shape in inner
@@ -209,16 +222,20 @@ def _read_columns(domain: Domain, columns: Columns, shapes: Sequence[Shape], fre
     return dict(sorted(turned.items())), units
 
 
-def _completed(reading: _Reading, kind: frozenset[str], shapes: Sequence[Shape],
-               levels: Sequence[str]) -> Turned | None:
-    """A column that says what the others say but for one thing: 合计 is the whole, 购置费 a kind in such a table."""
-    last = fold_code(split_label(levels[-1]).name) if levels else ""
+def _completed(domain: Domain, reading: _Reading, kind: frozenset[str], shapes: Sequence[Shape],
+               levels: Sequence[str], others: int) -> Turned | None:
+    """A column that says what the `others` say but for one thing: 合计 is the whole, 购置费 a kind in such a table;
+    收入合计 is the whole of several sources, though it would be a direction by itself."""
+    label = split_label(levels[-1]).name if levels else ""
+    last = fold_code(label)
     for shape in shapes:
         if last in shape.also and (kind == {shape.code} or reading.keys() | {shape.code} == kind):
             codes = {**reading.codes, shape.code: shape.also[last], **reading.beside}
             return Turned(codes, reading.year)
         if last in shape.whole and reading.keys() == kind - {shape.code}:
-            return Turned({**reading.codes, **reading.beside}, reading.year, whole=True)
+            beside = {name: code for name, code in reading.beside.items() for codes in [domain.field(name).codes]
+                      if others == 1 or codes is None or codes.find(label) is None}
+            return Turned({**reading.codes, **beside}, reading.year, whole=True)
     return None
 
 
