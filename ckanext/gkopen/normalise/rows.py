@@ -75,6 +75,10 @@ def rows_of(domain: Domain, files: list[Opened]) -> Rows:
     for number, file in enumerate(files):
         file.notes += trimmed.notes[number]
         file.beside += trimmed.footnotes[number]
+        if number in trimmed.doubtful:
+            line, count = trimmed.doubtful[number]
+            file.findings.append(Finding("row-of-numbers", severity_of("row-of-numbers"), line=line, sheet=file.sheet,
+                                         params={"count": count}))
     if (empty_ones := np.flatnonzero(_counted(keep, bounds) == 0)).size:
         if len(files) > 1:
             raise Apart(map(int, empty_ones))

@@ -22,6 +22,8 @@ _FOOTNOTE = re.compile(
 _SIGNED = re.compile(r"^\s*(?:制表|填表|填报|审核|复核|单位负责人|负责人|编制|联系人|联系电话)")
 """Lines that name persons: that they are there is said, not whom they name."""
 _NUMBERS = frozenset(["栏次", "行次", "列次", "栏目"])
+_SURELY = 8
+"""Columns of which nobody has a row of data that reads 1, 2, 3 …"""
 _TAIL = 60
 _UNIT_LINE = re.compile(r"(?:.*\s)?(?:计量|金额|货币|数量)?单位\s*:\s*\S{1,10}\s*")
 _FIGURE = re.compile(r"^[-+¥￥(（]*\d[\d.,]*\S{0,3}$")
@@ -32,11 +34,13 @@ _SILENT = {"zh": "未写明", "en": "not stated"}
 
 @dataclass(slots=True)
 class Trimmed:
-    """Rows that are data (`keep`, ascending indexes); what was left out and the footnotes, of each file."""
+    """Rows that are data (`keep`, ascending indexes); what was left out and the footnotes, of each file; `doubtful`:
+    line of each file that may be data, and its columns."""
 
     keep: np.ndarray
     notes: list[list[str]]
     footnotes: list[list[Beside]]
+    doubtful: dict[int, tuple[int, int]]
 
 
 def trim_body(body: Body, head: Head, bounds: np.ndarray) -> Trimmed:
@@ -48,12 +52,19 @@ def trim_body(body: Body, head: Head, bounds: np.ndarray) -> Trimmed:
     drop = np.zeros(len(body.lines), bool)
     notes: list[list[str]] = [[] for _ in bounds[1:]]
     footnotes: list[list[Beside]] = [[] for _ in bounds[1:]]
+    doubtful: dict[int, tuple[int, int]] = {}
     if len(drop):
         drop |= _all_empty(body.columns)
         repeated = sorted({*_repeated(body, head), *_units_again(body, head, drop)})
         below = [row for start in (*bounds[:-1].tolist(), *(index + 1 for index in repeated))
                  for row in range(start, min(start + 2, len(drop)))]
         numbers = [index for index in sorted({*below} - {*repeated}) if _numbers_columns(body, index)]
+        for index in _below_headers(bounds, repeated, drop) - {*numbers}:
+            if _counts_columns(body, index):
+                numbers.append(index)
+                if len(body.columns) < _SURELY:
+                    file = int(np.searchsorted(bounds, index, side="right")) - 1
+                    doubtful[file] = int(body.lines[index]), len(body.columns)
         for indexes, note in ((repeated, "第{0}行重复表头，已略过 / line {0}: repeated header left out"),
                               (numbers, "第{0}行是栏次，已略过 / line {0} numbers the columns")):
             for index in indexes:
@@ -61,7 +72,16 @@ def trim_body(body: Body, head: Head, bounds: np.ndarray) -> Trimmed:
                 notes[int(np.searchsorted(bounds, index, side="right")) - 1].append(note.format(body.lines[index]))
         for file, (start, end) in enumerate(itertools.pairwise(bounds.tolist())):
             footnotes[file] = list(_footnotes(body, start, end, drop))
-    return Trimmed(np.flatnonzero(~drop), notes, footnotes)
+    return Trimmed(np.flatnonzero(~drop), notes, footnotes, doubtful)
+
+
+def _below_headers(bounds: np.ndarray, repeated: list[int], blank: np.ndarray) -> set[int]:
+    """The row right below each header, blank ones and repeated ones left out."""
+    skipped = blank.copy()
+    skipped[repeated] = True
+    starts = [*bounds[:-1].tolist(), *(index + 1 for index in repeated)]
+    below = (start + int(np.argmin(skipped[start:])) for start in starts if start < len(skipped))
+    return {index for index in below if not skipped[index]}
 
 
 def _repeated(body: Body, head: Head) -> list[int]:
@@ -104,15 +124,23 @@ def _units_again(body: Body, head: Head, blank: np.ndarray) -> list[int]:
 
 
 def _numbers_columns(body: Body, index: int) -> bool:
-    """`栏次,1,2,3`: the line below the header of a final account; or 1, 2, 3 … below every one of its columns."""
-    cells = [re.sub(r"\s", "", narrow(column[index].as_py())) for column in body.columns]
+    """`栏次,1,2,3`: the line below the header of a final account."""
+    cells = _cells(body, index)
     figures = [int(cell) for cell in cells if re.fullmatch(r"\d{1,3}", cell)]
     words = {cell for cell in cells if cell and not cell.isdigit()}
     if not figures or figures != list(range(figures[0], figures[0] + len(figures))):
         return False
-    if len(figures) == len(cells) > 3 and figures[0] == 1:
-        return True
     return bool(words & _NUMBERS) and words <= _NUMBERS | {"类", "款", "项"}
+
+
+def _counts_columns(body: Body, index: int) -> bool:
+    """1, 2, 3 … below every one of more than three columns: their numbers, without the word. Of few columns it may be
+    a row of data."""
+    return len(body.columns) > 3 and _cells(body, index) == [str(place + 1) for place in range(len(body.columns))]
+
+
+def _cells(body: Body, index: int) -> list[str]:
+    return [re.sub(r"\s", "", narrow(column[index].as_py())) for column in body.columns]
 
 
 def _footnotes(body: Body, start: int, end: int, drop: np.ndarray) -> Iterator[Beside]:
