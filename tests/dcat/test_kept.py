@@ -105,6 +105,16 @@ def test_only_pages_that_everybody_asks_for_are_kept(published: Any, app: Any) -
     assert len(connect_to_redis().keys(pages)) == 1
 
 
+def test_a_page_of_a_past_state_does_not_stay_long(published: Any, app: Any) -> None:
+    redis, start = connect_to_redis(), f"gkopen/rdf/{toolkit.config['ckan.site_id']}"
+    redis.flushdb()
+    app.get("/catalog.ttl")
+    assert app.get(f"/dataset/{published.body}-procurement").status_code == 200
+    pages, of_datasets, of_sites = (redis.keys(f"{start}/{kind}/*") for kind in ("page", "turtle", "schemaorg"))
+    assert pages and all(0 < redis.ttl(key) <= 3600 for key in pages)
+    assert of_datasets and of_sites and all(redis.ttl(key) > 6 * 86400 for key in (*of_datasets, *of_sites))
+
+
 def test_the_feed_names_its_own_next_page(published: Any, app: Any) -> None:
     asked = app.get("/api/3/action/dcat_catalog_show?format=ttl").json["result"]
     feed = app.get("/catalog.ttl").text

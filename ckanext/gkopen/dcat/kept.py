@@ -35,7 +35,9 @@ log = logging.getLogger(__name__)
 
 FORMS = {"ttl": TURTLE, "n3": TURTLE, "xml": XML, "rdf": XML, "jsonld": JSONLD}
 """Form of an address → how triples are written."""
-DAYS = 7
+OF_DATASET, OF_PAGE = 7 * 86400, 3600
+"""Seconds for which a dataset's triples are kept, which wait for another page, and a page of the feed, for which nobody
+asks any more once another state is public."""
 _COMMON = re.compile(r"[1-9]\d{0,2}", re.ASCII)
 """Numbers of pages that are kept."""
 PAGE_DIGITS = 7
@@ -52,7 +54,8 @@ def dcat_catalog_show(original: Callable[..., str], context: Any, data_dict: dic
         return original(context, data_dict)
     toolkit.check_access("dcat_catalog_show", context, data_dict)
     key = _page_key(name, data_dict)
-    return _page(context, data_dict, form) if key is None else _keep_one(key, lambda: _page(context, data_dict, form))
+    return _page(context, data_dict, form) if key is None else _keep_one(
+        key, lambda: _page(context, data_dict, form), OF_PAGE)
 
 
 @toolkit.chained_action
@@ -96,7 +99,7 @@ def structured_data(original: Callable[..., str], dataset_dict: dict[str, Any], 
     """schema.org of a dataset, for its page."""
     if profiles:
         return original(dataset_dict, profiles)
-    return _keep_one(_key(dataset_dict, "schemaorg"), lambda: original(dataset_dict))
+    return _keep_one(_key(dataset_dict, "schemaorg"), lambda: original(dataset_dict), OF_DATASET)
 
 
 def forget(package_ids: Iterable[str]) -> None:
@@ -157,7 +160,7 @@ def _pieces(serializer: Any, packages: Sequence[Mapping[str, Any]], form: Form) 
     held = _read(keys)
     missing = [place for place, text in enumerate(held) if text is None]
     drawn = dict(zip(missing, _drawn(serializer, [packages[place] for place in missing], form), strict=True))
-    _write({keys[place]: text for place, text in drawn.items()})
+    _write({keys[place]: text for place, text in drawn.items()}, OF_DATASET)
     return [drawn[place] if text is None else text.decode() for place, text in enumerate(held)]
 
 
@@ -189,12 +192,12 @@ def _key(package: Mapping[str, Any], written: str) -> str:
     return f"{written}/{package['id']}/{package.get('metadata_modified')}/{body}/{site}/{caching.PROGRAM}"
 
 
-def _keep_one(key: str, draw: Callable[[], str]) -> str:
+def _keep_one(key: str, draw: Callable[[], str], seconds: int) -> str:
     [kept] = _read([key])
     if kept is not None:
         return kept.decode()
     text = draw()
-    _write({key: text})
+    _write({key: text}, seconds)
     return text
 
 
@@ -207,14 +210,14 @@ def _read(keys: list[str]) -> list[bytes | None]:
         return [None] * len(keys)
 
 
-def _write(texts: Mapping[str, str]) -> None:
+def _write(texts: Mapping[str, str], seconds: int) -> None:
     if not texts:
         return
     try:
         redis: Any = connect_to_redis()
         with redis.pipeline(transaction=False) as pipe:
             for key, text in texts.items():
-                pipe.set(_named(key), text, ex=DAYS * 86400)
+                pipe.set(_named(key), text, ex=seconds)
             pipe.execute()
     except RedisError as error:
         log.warning("Valkey does not answer, and RDF is not kept: %s", error)
