@@ -6,10 +6,10 @@ the project's own name), become steps in order, places where the chain breaks of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from ckanext.gkopen.checks import contradictions
 from ckanext.gkopen.codes import fold
@@ -17,6 +17,7 @@ from ckanext.gkopen.domains import Text
 from ckanext.gkopen.records import Finding
 
 Row = Mapping[str, Any]
+T = TypeVar("T")
 
 STAGES: dict[str, Text] = {
     "budget": Text("预算", "Budget line"),
@@ -115,18 +116,18 @@ def build(notices: Sequence[Row], projects: Sequence[Row] = (), events: Sequence
              *(_event(row) for row in events if row["item"] in _EVENTS)]
     steps += [step for row in projects if (step := _settled(row))]
     trail = Trail({stage: sorted((step for step in steps if step.stage == stage), key=_by_day) for stage in STAGES})
-    processes = sorted({number for row in notices if (number := row["project_no"])})
+    own, by_number = _by(steps, lambda step: step.process), _by(notices, lambda row: row["project_no"])
+    shared = _outline(own.pop(None, []))
+    processes = sorted(number for number in by_number if number)
     for number in processes or ([None] if notices else []):
-        trail.breaks += _breaks([step for step in steps if step.process in (number, None)], number)
+        trail.breaks += _breaks([*own.get(number, []), *shared], number)
     trail.breaks += _project_breaks(trail, bool(notices))
     for number in processes:
-        own = [row for row in notices if row["project_no"] == number]
-        trail.findings += [_finding(found, number) for found in contradictions.of_process(own)]
-    codes = sorted({code for row in (*projects, *events) if (code := row.get("project_code"))})
-    for code in codes:
+        trail.findings += [_finding(found, number) for found in contradictions.of_process(by_number[number])]
+    of_code, events_of = (_by(rows, lambda row: row.get("project_code")) for rows in (projects, events))
+    for code in sorted(code for code in {*of_code, *events_of} if code):
         trail.findings += [_finding(found, code) for found in contradictions.of_project(
-            [row for row in projects if row["project_code"] == code],
-            [row for row in events if row["project_code"] == code])]
+            of_code.get(code, []), events_of.get(code, []))]
     return trail
 
 
@@ -134,6 +135,25 @@ def budget_lines(rows: Iterable[Row], names: Iterable[str | None]) -> list[Row]:
     """Lines that are about a project or procurement of exactly this name: budgets carry no number of either."""
     wanted = {fold(name) for name in names if name}
     return [row for row in rows if row.get("project") and fold(row["project"]) in wanted]
+
+
+def _by(items: Iterable[T], key: Callable[[T], str | None]) -> dict[str | None, list[T]]:
+    found: dict[str | None, list[T]] = {}
+    for item in items:
+        found.setdefault(key(item), []).append(item)
+    return found
+
+
+def _outline(steps: Iterable[Step]) -> list[Step]:
+    """Of steps that belong to every process what `_breaks` asks for: the first and the last of each stage, and one by
+    which it ended."""
+    found: list[Step] = []
+    for stage, own in _by(steps, lambda step: step.stage).items():
+        dated = [step for step in own if step.on]
+        if stage in OF_PROCESS and dated:
+            found += [min(dated, key=_by_day), max(dated, key=_by_day)]
+        found += [step for step in own if step.ended][:1]
+    return found
 
 
 _EVENTS = ("approval_result", "design_change", "completion", "bidding", "works")

@@ -166,7 +166,7 @@ def test_withdrawn_is_gone_and_unknown_is_refused(cast: Cast, web: Any) -> None:
 def row(kind: str, at: str, **cells: Any) -> dict[str, Any]:
     return dict.fromkeys(get_domain("procurement").field_names) | {
         "release_id": f"{kind}{at}", "notice_type": kind, "published_at": at, "project_no": "P",
-        "project_name": "某项目", **cells}
+        "project_name": "某项目"} | cells
 
 
 def test_lots_are_compared_lot_by_lot_and_rates_not_at_all() -> None:
@@ -181,3 +181,26 @@ def test_lots_are_compared_lot_by_lot_and_rates_not_at_all() -> None:
     corrected = [*rows, row("correction", "2024-01-15", lot_no="1", ceiling_amount=Decimal("100.01"))]
     assert trail.build(corrected).findings == []
     assert trail.build([row | {"method": "framework"} for row in rows]).findings == []
+
+
+def test_many_processes_of_one_project_are_what_each_is_alone() -> None:
+    """And no row is looked at again for each of the others."""
+    asked: list[str] = []
+
+    class Seen(dict[str, Any]):
+        def __getitem__(self, name: str) -> Any:
+            asked.append(name)
+            return super().__getitem__(name)
+
+    rows, shared = [], [row("tender", f"2024-01-{day:02d}", project_no=None, plan_no=f"X{day}") for day in (1, 9, 5)]
+    for number in range(300):
+        own = {"project_no": f"P{number:03d}", "supplier_name": "甲"}
+        rows += [row("tender", "2024-02-01", **own, release_id=f"t{number}", ceiling_amount="100.00"),
+                 row("award", "2024-03-01", **own, release_id=f"a{number}",
+                     award_amount="100.01" if number % 2 else "99.00")]
+    found = trail.build([Seen(each) for each in (*rows, *shared)])
+    assert asked.count("project_no") < 5 * len(rows)
+    alone = [trail.build([*rows[start:start + 2], *shared]) for start in range(0, len(rows), 2)]
+    assert found.breaks == [one for each in alone for one in each.breaks]
+    assert [one.params for one in found.findings] == [one.params for each in alone for one in each.findings]
+    assert len(found.breaks) == 300 and len(found.findings) == 150
