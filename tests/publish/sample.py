@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ckanext.gkopen.domains import Domain, Field, Part, Text
+
+if TYPE_CHECKING:
+    from tests.people import Cast
 
 Row = Mapping[str, str | None]
 
@@ -66,3 +69,8 @@ class Blobs(dict[str, bytes]):
 
     def read(self, sha256: str) -> bytes:
         return self[sha256]
+
+
+def address(cast: Cast, form: str = "csv") -> str:
+    """Of the procurements of the cast's body."""
+    return f"/open/procurement/{cast.body}-procurement.{form}"

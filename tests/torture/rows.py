@@ -105,7 +105,7 @@ HELD: dict[str, tuple[str, ...]] = {
     "37": ("publish/test_forms.py::test_nothing_comes_alive_in_excel_and_nothing_changes",),
     "38": ("thread/test_decisions.py::test_verify_names_a_raw_file_of_which_one_byte_was_changed",
            "review/test_audit.py::test_a_changed_entry_is_named"),
-    "39": ("publish/test_open.py::test_files_made_again_are_the_same_and_older_seqs_are_late",
+    "39": ("publish/test_made.py::test_files_made_again_are_the_same_and_older_seqs_are_late",
            "publish/test_forms.py::test_the_same_rows_give_the_same_bytes"),
     "41": ("docker/test_restore.py::test_an_empty_machine_has_everything_again",
            "docker/test_scripts.py::test_backup_and_restore_are_about_the_same_things"),
