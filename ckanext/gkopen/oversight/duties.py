@@ -17,7 +17,7 @@ from ckanext.gkopen.domains import Deadline, Domain, Text, domains, get_domain
 from ckanext.gkopen.oversight.due import Due, Pause, due
 from ckanext.gkopen.oversight.periods import MONTHS, Period, named, period_of, periods
 from ckanext.gkopen.review import audit
-from ckanext.gkopen.review.decide import Refused
+from ckanext.gkopen.review.refused import Refused
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 FINEST = {"month": 1, "year": 12}

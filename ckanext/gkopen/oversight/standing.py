@@ -21,7 +21,7 @@ from ckanext.gkopen.blast import Limits
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.oversight.duties import today
 from ckanext.gkopen.review import audit, decide, roles, sealing
-from ckanext.gkopen.review.decide import Refused
+from ckanext.gkopen.review.refused import Refused
 
 log = logging.getLogger(__name__)
 

@@ -1,59 +1,20 @@
-"""Decisions on held revisions: approve a digest, return with a reason, recall, withdraw, roll back, nil report."""
+"""Decisions on held revisions: approve a digest, return with a reason, recall."""
 
 from __future__ import annotations
 
-import logging
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
-from uuid import uuid4
 
-import pyarrow as pa
 from ckan import model as ckan_model
-from sqlalchemy.exc import SQLAlchemyError
 
-from ckanext.gkopen import blobs, changesets, model, parts, pipeline
-from ckanext.gkopen.checks import privacy
-from ckanext.gkopen.domains import Domain, get_domain
+from ckanext.gkopen import changesets, model
+from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.publish import publication
 from ckanext.gkopen.publish.publication import Approved
 from ckanext.gkopen.push import tokens
-from ckanext.gkopen.records import Unreadable
-from ckanext.gkopen.review import audit, sealing
-
-log = logging.getLogger(__name__)
-
-N_ = str          # marks a text for translation where it is not passed to Refused at once
-NOT_WAITING = N_("This revision is not waiting for a decision: it is {state}.")
-
-
-_MONTH = r"\d{4}-(?:0[1-9]|1[0-2])"
-_DAY = _MONTH + r"-(?:0[1-9]|[12]\d|3[01])"
-_PART_FORMS = {
-    "year": r"\d{4}", "month": _MONTH,
-    "period": rf"{_DAY}/{_DAY}|{_MONTH}/{_MONTH}|{_DAY}|{_MONTH}|\d{{4}}-H[12]|\d{{4}}-Q[1-4]|\d{{4}}-W\d\d|\d{{4}}",
-}
-
-
-class Refused(Exception):
-    """The decision cannot be taken. `message` is an English msgid with `{placeholders}`, `values` fill it."""
-
-    def __init__(self, message: str, **values: Any):
-        super().__init__(message.format(**values))
-        self.message, self.values = message, values
-
-
-class Stale(Refused):
-    """What is public changed since the revision was compared; `revision_id` is the one compared again, or None."""
-
-    def __init__(self, revision_id: str | None):
-        if revision_id:
-            super().__init__("What is public has changed since this revision was checked. It was compared again"
-                             " and waits as revision {revision}.", revision=revision_id)
-        else:
-            super().__init__("What is public has changed since this revision was checked. Compared again, nothing is"
-                             " left to publish.")
-        self.revision_id = revision_id
+from ckanext.gkopen.review import audit
+from ckanext.gkopen.review.comparing import compare_again
+from ckanext.gkopen.review.refused import NOT_WAITING, Refused, Stale
 
 
 def lock(revision_id: str) -> dict[str, Any]:
@@ -184,7 +145,7 @@ def _stale(revision: Mapping[str, Any], changes: list[dict[str, Any]], public: M
                                            list(map(changesets.stored_change, changes)))):
             return None
         with ckan_model.Session.begin_nested():
-            return Stale(_compare_again(revision, changes, public))
+            return Stale(compare_again(revision, changes, public))
     except Exception as error:
         return error
 
@@ -247,173 +208,3 @@ def _decide(revision_id: str, state: str, actor: str, reason: str | None) -> Non
     model.execute("update gkopen.revision set state = :state, decided_by = :by, decided_at = now(), reason = :reason"
                   " where id = :id", state=state, by=actor, reason=reason, id=revision_id)
     audit.record(actor, f"revision.{state}", revision_id, reason=reason)
-
-
-def _compare_again(revision: Mapping[str, Any], changes: list[dict[str, Any]], public: Mapping[str, str]) -> str | None:
-    model.execute("update gkopen.revision set state = 'stale' where id = :id", id=revision["id"])
-    audit.record(changesets.SYSTEM, "revision.stale", str(revision["id"]))
-    submission = model.one("select * from gkopen.submission where id = :id", id=revision["submission_id"])
-    if submission is not None and submission["kind"] == "data":
-        return pipeline.recheck(str(submission["id"]), revision["submitted_by"]).revision_id
-    again = [_change(revision["dataset"], change["part"], public.get(change["part"]), change["new_sha256"])
-             for change in changes if public.get(change["part"]) != change["new_sha256"]]
-    if not again:
-        return None
-    domain = get_domain(revision["dataset"]["domain"])
-    if changesets.shown_elsewhere(domain, revision, again):
-        raise Refused("Rows of this revision are public in another part by now: return it, and have it submitted anew.")
-    return changesets.hold_changes(domain, revision["dataset"], _id(revision["submission_id"]), again,
-                                 revision["submitted_by"], kind=revision["kind"], reason=revision["reason"])
-
-
-def _change(dataset: Mapping[str, Any], part: str, base: str | None, new: str | None) -> changesets.Change:
-    """The change of one part between two stored contents. Raises Refused for one that was withdrawn, or in which the
-    privacy gate of today finds something: it was published under the rules of its time."""
-    try:
-        contents = [sealing.read(dataset["id"], sha256) if sha256 else None for sha256 in (base, new)]
-    except blobs.Sealed as error:
-        raise Refused("This content was withdrawn and is sealed: if it may be public after all, submit it anew."
-                      ) from error
-    if part == changesets.METADATA:
-        return changesets.Change(part, base, new, None, changed=1)
-    domain = get_domain(dataset["domain"])
-    old, target = (parts.read_part(domain, data) if data is not None else None for data in contents)
-    if target is not None:
-        _scan(domain, target)
-    return changesets.change_between(domain, part, (base, old), (new, target))
-
-
-def _scan(domain: Domain, content: pa.Table) -> None:
-    try:
-        found = privacy.scan_content(domain, content)
-    except Unreadable as error:
-        raise Refused("The privacy scan of this content did not come to its end, so that it cannot be published again."
-                      " Tell the administrator.") from error
-    if found:
-        raise Refused("By today's rules this content perhaps holds personal data, so that it cannot be published"
-                      " again: {columns}. Submit the table anew without them.",
-                      columns=", ".join(f"{title} ({rows})" for title, rows in found.items()))
-
-
-def _id(uuid: Any) -> str | None:
-    return str(uuid) if uuid is not None else None
-
-
-def propose(dataset_id: str, kind: str, wanted: Mapping[str, str | None], actor: str, reason: str) -> str:
-    """Hold a change-set that brings parts to contents stored before (roll-back) or to nothing. Returns its revision."""
-    dataset = changesets.lock_dataset(dataset_id)
-    public = changesets.public_parts(dataset_id)
-    changes = [_change(dataset, part, public.get(part), new) for part, new in wanted.items() if public.get(part) != new]
-    if not changes:
-        raise Refused("Nothing would change: this is what is public now.")
-    submission_id = _submission(dataset_id, kind, actor)
-    return changesets.hold_changes(get_domain(dataset["domain"]), dataset, submission_id, changes, actor, kind=kind,
-                                 reason=reason)
-
-
-def rollback(dataset_id: str, seq: int, actor: str, reason: str) -> str:
-    """Hold a revision that brings the dataset back to what it was at `seq`; it is reviewed like any other."""
-    target: dict[str, str | None] = dict.fromkeys(changesets.public_parts(dataset_id))
-    if not model.value("select 1 from gkopen.publication where dataset_id = :d and seq = :seq", d=dataset_id, seq=seq):
-        raise Refused("This dataset has no publication number {seq}.", seq=seq)
-    rows = model.every(
-        "select p.part, p.new_sha256 from gkopen.publication u join gkopen.revision_part p on"
-        " p.revision_id = u.revision_id where u.dataset_id = :d and u.seq <= :seq order by u.seq",
-        d=dataset_id, seq=seq)
-    target |= {row["part"]: row["new_sha256"] for row in rows}
-    return propose(dataset_id, "rollback", target, actor, reason)
-
-
-def withdraw(dataset_id: str, part: str | None, actor: str, reason: str) -> int:
-    """Take a dataset, or one part of it, out of every exit at once. A withdrawal waits for nobody; it is recorded.
-
-    The contents that go are sealed, and so are older ones in which their rows stood before.
-    """
-    if not reason.strip():
-        raise Refused("The reason of a withdrawal is public: say why, in words that a citizen understands.")
-    dataset = changesets.lock_dataset(dataset_id)
-    public = changesets.public_parts(dataset_id)
-    rows = public.keys() - {changesets.METADATA}
-    if part is not None and part not in rows:
-        raise Refused("{part} is not public. Public parts: {parts}.", part=part, parts=", ".join(sorted(rows)) or "-")
-    if not public:
-        raise Refused("Nothing of this dataset is public.")
-    # Without its last rows a dataset is gone as a whole: its metadata must not stay behind as if it were public.
-    gone = sorted(public) if part is None or rows == {part} else [part]
-    changes = [_taken(dataset, name, public[name]) for name in gone]
-    domain, submission_id = get_domain(dataset["domain"]), _submission(dataset_id, "withdraw", actor)
-    revision_id = changesets.hold_changes(domain, dataset, submission_id, changes, changesets.SYSTEM, kind="withdraw",
-                                          reason=reason)
-    approved = Approved(lock(revision_id), parts_of(revision_id))
-    try:
-        carry_out([approved], actor, reason)
-    except BaseException:
-        ckan_model.Session.rollback()                     # so that no later commit carries half of it along
-        raise
-    sealing.seal(domain, dataset_id, gone, revision_id)
-    return approved.seq
-
-
-def _taken(dataset: Mapping[str, Any], part: str, sha256: str) -> changesets.Change:
-    """A part goes. One that cannot be read, as its storage is down or has lost it, goes all the same."""
-    try:
-        return _change(dataset, part, sha256, None)
-    except SQLAlchemyError:
-        raise
-    except Exception:
-        log.exception("%s of %s is withdrawn unread", part, dataset["name"])
-    if part == changesets.METADATA:
-        return changesets.Change(part, sha256, None, None, changed=1)
-    rows = model.value("select rows from gkopen.public_part where dataset_id = :d and part = :part", d=dataset["id"],
-                       part=part)
-    return changesets.Change(part, sha256, None, 0, removed=rows or 0)
-
-
-def nil_report(domain_name: str, body: Mapping[str, Any], part: str, actor: str) -> str:
-    """零报告: a body says that it has nothing to disclose for a part. Recorded, and shown as an answer."""
-    domain = get_domain(domain_name)
-    if not _is_part(domain, part):
-        raise Refused("{part} is not a part of {domain}; a part looks like {example}.", part=part[:50],
-                      domain=domain.title.zh, example=_part_example(domain))
-    dataset = changesets.open_dataset(domain, body)
-    if part in changesets.public_parts(str(dataset["id"])):
-        raise Refused("{part} is public already: a nil report would contradict it.", part=part)
-    key = f"{dataset['id']}/{part}"
-    submission_id = model.value("select id from gkopen.submission where source = 'nil' and idempotency_key = :k", k=key)
-    return str(submission_id) if submission_id else _submission(str(dataset["id"]), "nil", actor, "nil", key)
-
-
-def _is_part(domain: Domain, part: str) -> bool:
-    """Whether the domain can have a part of this name: its months, years, codes or periods."""
-    if domain.part.kind == "whole":
-        return part == "whole"
-    if domain.part.kind in _PART_FORMS:
-        return re.fullmatch(_PART_FORMS[domain.part.kind], part) is not None
-    rest = part
-    for number, name in enumerate(domain.part.fields):
-        field = domain.field(name)
-        codes = [re.escape(code.code) for code in field.codes.codes] if field.codes else []
-        form = "|".join(codes) or _PART_FORMS.get(field.type, r"[^<>\s]{1,60}?")
-        end = r"$" if number == len(domain.part.fields) - 1 else r"-"
-        found = re.match(f"(?:{form}){end}", rest)
-        if not found:
-            return False
-        rest = rest[found.end():]
-    return True
-
-
-def _part_example(domain: Domain) -> str:
-    if domain.part.kind != "fields":
-        return {"month": "2026-05", "year": "2026"}.get(domain.part.kind, "whole")
-    examples = {"year": "2026", "period": "2026-05", "month": "2026-05"}
-    return "-".join(field.codes.codes[0].code if field.codes else examples.get(field.type, field.example or "…")
-                    for field in map(domain.field, domain.part.fields))
-
-
-def _submission(dataset_id: str, kind: str, actor: str, source: str = "decision", key: str | None = None) -> str:
-    submission_id = str(uuid4())
-    model.execute("insert into gkopen.submission (id, dataset_id, kind, source, idempotency_key, submitted_by)"
-                  " values (:id, :d, :kind, :source, :key, :by)", id=submission_id, d=dataset_id, kind=kind,
-                  source=source, key=key or submission_id, by=actor)
-    audit.record(actor, f"{kind}.submission", submission_id, dataset=dataset_id)
-    return submission_id

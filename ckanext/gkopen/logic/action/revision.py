@@ -27,7 +27,7 @@ from ckanext.gkopen.logic.action.common import (
 )
 from ckanext.gkopen.logic.action.report import FINDINGS, findings_of_revision
 from ckanext.gkopen.publish import follow
-from ckanext.gkopen.review import decide, roles, sealing
+from ckanext.gkopen.review import decide, roles, sealing, takeback
 
 UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 MOST_AT_ONCE = 100
@@ -197,7 +197,7 @@ def gkopen_dataset_withdraw(context: Any, data_dict: Any) -> dict[str, Any]:
     need(data_dict, "id", "reason")
     with speaking():
         dataset = dataset_row(context, str(data_dict["id"]), "gkopen_review")
-        seq = decide.withdraw(str(dataset["id"]), data_dict.get("part") or None, user_of(context),
+        seq = takeback.withdraw(str(dataset["id"]), data_dict.get("part") or None, user_of(context),
                               str(data_dict["reason"]))
         ckan_model.Session.commit()
     follow.follow(dataset)
@@ -213,7 +213,7 @@ def gkopen_dataset_rollback(context: Any, data_dict: Any) -> dict[str, Any]:
             seq = int(data_dict["seq"])
         except (TypeError, ValueError) as error:
             raise toolkit.ValidationError({"seq": [toolkit._("seq is the number of a publication.")]}) from error
-        revision_id = decide.rollback(str(dataset["id"]), seq, user_of(context), str(data_dict["reason"]))
+        revision_id = takeback.rollback(str(dataset["id"]), seq, user_of(context), str(data_dict["reason"]))
         ckan_model.Session.commit()
     return {"revision": revision_id, "dataset": dataset["name"]}
 

@@ -22,7 +22,7 @@ from ckanext.gkopen.logic.action.common import domain_of, need, speaking, user_o
 from ckanext.gkopen.metadata.package import APPROVED
 from ckanext.gkopen.metadata.values import validated
 from ckanext.gkopen.records import Finding, Options, Unreadable
-from ckanext.gkopen.review import decide
+from ckanext.gkopen.review import nil
 
 
 def gkopen_submission_create(context: Any, data_dict: Any) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def gkopen_nil_report(context: Any, data_dict: Any) -> dict[str, Any]:
         need(data_dict, "organization", "part")
         body = bodies.find(str(data_dict["organization"]))
         toolkit.check_access("gkopen_submit", context, {"body_id": body["id"]})
-        submission_id = decide.nil_report(domain.name, body, str(data_dict["part"]), user_of(context))
+        submission_id = nil.nil_report(domain.name, body, str(data_dict["part"]), user_of(context))
         ckan_model.Session.commit()
     return {"submission_id": submission_id}
 
