@@ -107,8 +107,6 @@ def _unit_column(field: Field, made: Made, row_units: dict[str, pa.Array]) -> pa
     return pc.if_else(pc.equal(turned, ""), beside, turned)
 
 
-
-
 def _money(field: Field, made: Made, units: Units, row_units: pa.Array | None, findings: Findings,
            labels: dict[str, str], kept: bool) -> None:
     text = made.text[field.name]
@@ -143,11 +141,6 @@ def _parts(field: Field, text: pa.Array, mask: np.ndarray, findings: Findings, l
         if parts is not None and parts.difference:
             findings.rows("parts-differ", np.array([row]), field=field.name, label=label, values=text,
                           params={"whole": str(parts.whole), "difference": str(parts.difference)})
-
-
-
-
-
 
 
 def _typed(field: Field, made: Made, findings: Findings, labels: dict[str, str], kept: bool,

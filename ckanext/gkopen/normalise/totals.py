@@ -43,8 +43,8 @@ class Totals:
 def take_totals(domain: Domain, columns: Columns, texts: list[pa.Array], lines: np.ndarray,
                 notes: list[str], bounds: np.ndarray, codes: Mapping[str, pa.Array]) -> Totals:
     """`bounds`: first row of each file, and the number of all rows; `codes`: field → codes that no column holds whole.
-    Raises Apart for those of several that have
-    such lines: what they add up is a matter of one file. Those of two halves are looked for in each (`mark_halves`)."""
+    Raises Apart for those of several files that have such lines: what they add up is a matter of one. Those of two
+    halves are looked for in each (`mark_halves`)."""
     none = Totals(np.empty(0, np.int64))
     if "is_total" in columns.field_at or not len(lines) or columns.halves:
         return none
