@@ -74,3 +74,31 @@ def test_figures_that_look_like_years_are_figures(tmp_path):
 def test_a_percentage_is_no_amount_of_a_phase(tmp_path, label):
     x = look(tmp_path, ["项目", "预算数", "执行数", label], ["教育支出", 20, 10, 50])
     assert figures(x) == [("教育支出", 2024, "budget", 20), ("教育支出", 2024, "execution", 10)]
+
+
+@pytest.mark.parametrize(("title", "constants", "period"), [
+    ("2024年5月热线受理情况", {}, "2024-05"), ("热线受理情况", {"period": "2024-05"}, "2024-05")])
+@pytest.mark.parametrize("labels", [("2023年受理量", "2024年受理量"), ("2023受理量", "2024受理量"),
+                                    ("2023年受理量", "受理量")])
+def test_where_the_period_is_all_that_tells_the_year(tmp_path, title, constants, period, labels):
+    path = tmp_path / "表.csv"
+    path.write_text("\n".join([f"{title},,", ",".join(["区域", *labels]), "南明区,1,2"]))
+    x = examine(get_domain("hotline"), path, filename="表.csv", options=Options(constants=constants))
+    assert x.table.select(["period", "value"]).to_pylist() == [{"period": period, "value": 2}]
+    assert [f.label for f in x.findings if f.code == "column-other-year"] == [labels[0]]
+
+
+@pytest.mark.parametrize(("periods", "left"), [
+    (["2024-05", "2024-06"], {("2024-05", 2), ("2024-06", 2)}), (["5月", "6月"], {("2024-05", 2), ("2024-06", 2)}),
+    (["2023-05", "2024-05"], set())])
+def test_a_column_of_periods_tells_the_year(tmp_path, periods, left):
+    path = tmp_path / "表.csv"
+    path.write_text("\n".join(["2024年热线情况,,,", "区域,统计月份,2023年受理量,2024年受理量",
+                               *(f"南明区,{each},1,2" for each in periods)]))
+    try:
+        x = examine(get_domain("hotline"), path, filename="表.csv", options=Options())
+        found = {tuple(row.values()) for row in x.table.select(["period", "value"]).to_pylist()}
+    except Unreadable as refused:
+        found = set()
+        assert [f.code for f in refused.findings] == ["column-other-year"]
+    assert found == left

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ckanext.gkopen.checks.catalogue import severity_of
-from ckanext.gkopen.dates import parse_year
+from ckanext.gkopen.dates import parse_period, parse_year
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.labels import fold
 from ckanext.gkopen.normalise.amounts import Units
@@ -207,16 +207,29 @@ def _year_field(domain: Domain) -> str | None:
 
 
 def _year(domain: Domain, file: Opened, texts: list[pa.Array]) -> str | None:
-    """The year of all rows of a table, where one is stated: in a column, by the source or above the table."""
-    name = _year_field(domain)
+    """The year of all rows of a table, where one is stated: in a column of years or else of periods, by the source or
+    above the table."""
+    name = _year_field(domain) or next((every.name for every in domain.fields if every.type in ("period", "month")
+                                        and every.required), None)
     if name is None:
         return None
-    if name in file.columns.field_at:
-        stated = texts[file.columns.field_at.index(name)].unique().to_pylist()
-        found = parse_year(stated[0]) if len(stated) == 1 else None
-        return None if found is None else str(found)
+    read = parse_year if domain.field(name).type == "year" else _year_of_period
     year, place = year_of_title(file) or (None, None)
-    return file.options.constants.get(name) or (year if place == "title" else None)
+    above = year if place == "title" else None
+    if name in file.columns.field_at:
+        found = {read(cell) for cell in texts[file.columns.field_at.index(name)].unique().to_pylist()}
+        if found == {None} and read is _year_of_period:  # 1月, 2月
+            return above
+        return str(*found) if len(found) == 1 and None not in found else None
+    stated = file.options.constants.get(name)
+    if stated is None or read is parse_year:
+        return stated or above
+    return None if (found_year := read(stated)) is None else str(found_year)
+
+
+def _year_of_period(text: str) -> int | None:
+    period = parse_period(text)
+    return None if period is None or period.start.year != period.end.year else period.start.year
 
 
 def _unknown(domain: Domain, columns: Columns, texts: list[pa.Array], bounds: np.ndarray,

@@ -62,7 +62,8 @@ class Layout:
 
 
 def find_layout(domain: Domain, columns: Columns, year: str | None = None) -> Layout | None:
-    """The columns that become rows, or None for a table that is long already. `year`: the table's, where it is known.
+    """The columns that become rows, or None for a table that is long already. `year`: the table's, where it is known;
+    columns of another one are left out.
 
     Two such columns make a table wide; a single one does where no column holds the value itself.
     """
@@ -76,7 +77,7 @@ def find_layout(domain: Domain, columns: Columns, year: str | None = None) -> La
     twice = [columns.labels[index] for index in best.rows if columns.labels[index] in columns.twice]
     if twice:  # two columns of one label: what tells them apart was not understood
         raise refuse("header-duplicate", label=twice[0], labels=twice)
-    if year is not None:
+    if year is not None or all(field.type != "year" for field in domain.fields):  # or no field can tell them apart
         best.other_year = [index for index, turned in best.turned.items() if turned.year not in (year, None)]
         best.turned = {index: turned for index, turned in best.turned.items() if index not in best.other_year}
         if not best.rows:
