@@ -9,8 +9,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from ckan import model as ckan_model
 from ckan.cli.cli import ckan
 from ckan.plugins import toolkit
+from werkzeug.datastructures import FileStorage
 
 from ckanext.gkopen import caching, model
 from ckanext.gkopen.oversight import duties
@@ -106,12 +108,39 @@ def test_a_yearly_part_that_is_counted_from_a_day(cast: Cast, monkeypatch: pytes
     assert (entry["part"], entry["due_on"], entry["state"]) == ("2026-budget", "2026-03-02", "due")
 
 
-def test_a_table_that_is_whole_is_there_again_when_it_was_found_unchanged(cast: Cast,
-                                                                          monkeypatch: pytest.MonkeyPatch) -> None:
-    owe(cast, "2026-01-01", domain="parking", cycle="yearly", until="2030-12-31")
-    on_day(monkeypatch, "2027-06-01")
+def park(cast: Cast) -> dict[str, Any]:
+    data = ("停车场名称,区,地址,类型,泊位总数,收费标准,开放时间\n"
+            "中央公园停车场,崇川区,紫琅路88号,公共停车场,620,首小时5元,全天\n").encode()
+    return call("gkopen_submission_create", cast.officer, domain="parking", organization=cast.body,
+                upload=FileStorage(io.BytesIO(data), filename="停车场.csv"))
+
+
+@pytest.mark.parametrize("again", ["read", "known"])
+def test_a_table_that_is_whole_is_there_again_when_it_was_found_unchanged(cast: Cast, monkeypatch: pytest.MonkeyPatch,
+                                                                          again: str) -> None:
+    """From midnight on at the latest, although nothing is published. `known`: by its rows as they came, without being
+    read (harvest/again.py)."""
+    year = duties.today().year
+    owe(cast, f"{year}-01-01", domain="parking", cycle="yearly", until=f"{year}-12-31")
+    first = park(cast)
+    approve(cast, first["revision_id"])
+    for changed in ("update gkopen.publication set at = at - interval '2 years'",
+                    "update gkopen.submission set received_at = received_at - interval '2 years'"):
+        model.execute(changed)
+    ckan_model.Session.commit()
+    on_day(monkeypatch, f"{year + 1}-06-01")
+    late = ledger()["results"][0]["state"]
+    assert late in ("overdue", "unknown")
+    if again == "read":
+        assert park(cast)["state"] == "unchanged"
+    else:
+        model.execute("update gkopen.submission set options = options || jsonb_build_object('seen_in',"
+                      " jsonb_build_object(cast(:month as text), cast(:day as text)))", month=f"{year}-02",
+                      day=f"{year}-02-03")
+        ckan_model.Session.commit()
+    on_day(monkeypatch, f"{year + 1}-06-02")
     [entry] = ledger()["results"]
-    assert entry["state"] in ("overdue", "unknown"), "2026 was owed by the first weeks of 2027"
+    assert entry["state"] == "published"
 
 
 @pytest.mark.parametrize(("state", "told"), [("unchanged", 1), ("frozen", 0), ("held", 0)])
