@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ckanext.gkopen.checks.catalogue import severity_of
-from ckanext.gkopen.dates import parse_period, parse_year
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.labels import fold
 from ckanext.gkopen.normalise.amounts import Units
@@ -22,10 +21,11 @@ from ckanext.gkopen.normalise.opened import Opened, open_rows
 from ckanext.gkopen.normalise.places import cut_codes, move_codes, unit_column, whole_codes
 from ckanext.gkopen.normalise.raw import Apart, Body, in_columns, refuse
 from ckanext.gkopen.normalise.shapes import Layout, find_layout
-from ckanext.gkopen.normalise.titles import from_title, year_of_title
+from ckanext.gkopen.normalise.titles import from_title
 from ckanext.gkopen.normalise.totals import take_totals
 from ckanext.gkopen.normalise.trim import trim_body
 from ckanext.gkopen.normalise.turning import Long, silent, turn
+from ckanext.gkopen.normalise.years import year_field, year_of_table
 from ckanext.gkopen.records import Finding, Options
 
 _NAMED = 5
@@ -106,7 +106,7 @@ def rows_of(domain: Domain, files: list[Opened]) -> Rows:
         bounds = np.array([0, len(lines)])
     structure, surplus = _structure(body, keep, len(columns.labels))
     unit_column(domain, columns, texts)
-    year = _year(domain, first, texts)
+    year = year_of_table(domain, first, texts)
     columns.pieces = frozenset(place for each in cut.values() for place in each)
     layout = find_layout(domain, columns, year)
     if layout is not None:
@@ -127,7 +127,7 @@ def rows_of(domain: Domain, files: list[Opened]) -> Rows:
                 files, bounds)
     if layout is not None:
         whole_rows = np.unique(np.concatenate(list(structure.values()))) if structure else np.empty(0, np.int64)
-        rows.long = turn(layout, columns, texts, whole_rows, None if year else _year_field(domain))
+        rows.long = turn(layout, columns, texts, whole_rows, None if year else year_field(domain))
         first.findings += _dashes(layout, columns, texts, lines)
         rows.take = rows.long.take
         rows.bounds = np.array([0, len(rows.take)])
@@ -200,36 +200,6 @@ def _structure(body: Body, keep: np.ndarray, width: int) -> tuple[dict[str, np.n
     }
     surplus = {place[row]: cells for row, cells in body.surplus.items() if row in place}
     return {code: np.array(rows, np.int64) for code, rows in found.items() if rows}, surplus
-
-
-def _year_field(domain: Domain) -> str | None:
-    return next((every.name for every in domain.fields if every.type == "year"), None)
-
-
-def _year(domain: Domain, file: Opened, texts: list[pa.Array]) -> str | None:
-    """The year of all rows of a table, where one is stated: in a column of years or else of periods, by the source or
-    above the table."""
-    name = _year_field(domain) or next((every.name for every in domain.fields if every.type in ("period", "month")
-                                        and every.required), None)
-    if name is None:
-        return None
-    read = parse_year if domain.field(name).type == "year" else _year_of_period
-    year, place = year_of_title(file) or (None, None)
-    above = year if place == "title" else None
-    if name in file.columns.field_at:
-        found = {read(cell) for cell in texts[file.columns.field_at.index(name)].unique().to_pylist()}
-        if found == {None} and read is _year_of_period:  # 1月, 2月
-            return above
-        return str(*found) if len(found) == 1 and None not in found else None
-    stated = file.options.constants.get(name)
-    if stated is None or read is parse_year:
-        return stated or above
-    return None if (found_year := read(stated)) is None else str(found_year)
-
-
-def _year_of_period(text: str) -> int | None:
-    period = parse_period(text)
-    return None if period is None or period.start.year != period.end.year else period.start.year
 
 
 def _unknown(domain: Domain, columns: Columns, texts: list[pa.Array], bounds: np.ndarray,
