@@ -17,6 +17,7 @@ from ckanext.gkopen.normalise.cells import empty, flat, side_by_side
 from ckanext.gkopen.normalise.columns import Columns, contract, ignored_labels, require_columns
 from ckanext.gkopen.normalise.halves_totals import mark_halves
 from ckanext.gkopen.normalise.head import Head
+from ckanext.gkopen.normalise.one_table import one_table
 from ckanext.gkopen.normalise.opened import Opened, open_rows
 from ckanext.gkopen.normalise.places import cut_codes, move_codes, unit_column, whole_codes
 from ckanext.gkopen.normalise.raw import Apart, Body, in_columns, refuse
@@ -72,6 +73,7 @@ def rows_of(domain: Domain, files: list[Opened]) -> Rows:
     columns, head, options = first.columns, first.head, first.options
     trimmed = trim_body(body, head, bounds)
     keep = trimmed.keep
+    one_table(domain, body, head, trimmed.repeated, keep)
     for number, file in enumerate(files):
         file.notes += trimmed.notes[number]
         file.beside += trimmed.footnotes[number]

@@ -35,12 +35,13 @@ _SILENT = {"zh": "未写明", "en": "not stated"}
 @dataclass(slots=True)
 class Trimmed:
     """Rows that are data (`keep`, ascending indexes); what was left out and the footnotes, of each file; `doubtful`:
-    line of each file that may be data, and its columns."""
+    line of each file that may be data, and its columns; `repeated`: rows that are the header or a title again."""
 
     keep: np.ndarray
     notes: list[list[str]]
     footnotes: list[list[Beside]]
     doubtful: dict[int, tuple[int, int]]
+    repeated: list[int]
 
 
 def trim_body(body: Body, head: Head, bounds: np.ndarray) -> Trimmed:
@@ -53,6 +54,7 @@ def trim_body(body: Body, head: Head, bounds: np.ndarray) -> Trimmed:
     notes: list[list[str]] = [[] for _ in bounds[1:]]
     footnotes: list[list[Beside]] = [[] for _ in bounds[1:]]
     doubtful: dict[int, tuple[int, int]] = {}
+    repeated: list[int] = []
     if len(drop):
         drop |= _all_empty(body.columns)
         repeated = sorted({*_repeated(body, head), *_units_again(body, head, drop)})
@@ -72,7 +74,7 @@ def trim_body(body: Body, head: Head, bounds: np.ndarray) -> Trimmed:
                 notes[int(np.searchsorted(bounds, index, side="right")) - 1].append(note.format(body.lines[index]))
         for file, (start, end) in enumerate(itertools.pairwise(bounds.tolist())):
             footnotes[file] = list(_footnotes(body, start, end, drop))
-    return Trimmed(np.flatnonzero(~drop), notes, footnotes, doubtful)
+    return Trimmed(np.flatnonzero(~drop), notes, footnotes, doubtful, repeated)
 
 
 def _below_headers(bounds: np.ndarray, repeated: list[int], blank: np.ndarray) -> set[int]:
