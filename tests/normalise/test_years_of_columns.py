@@ -102,3 +102,11 @@ def test_a_column_of_periods_tells_the_year(tmp_path, periods, left):
         found = set()
         assert [f.code for f in refused.findings] == ["column-other-year"]
     assert found == left
+
+
+def test_a_table_whose_codes_all_have_their_column_is_long(tmp_path):
+    path = tmp_path / "表.csv"
+    path.write_text("region,period,dimension,category,measure,request_type,value_printed\n"
+                    "贵阳市,2024-05,指标,受理量,受理量,,12\n")
+    x = examine(get_domain("hotline"), path, filename="表.csv", options=Options())
+    assert x.table["value"].to_pylist() == [12]

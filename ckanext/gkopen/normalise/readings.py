@@ -40,7 +40,8 @@ def read_headings(domain: Domain, shapes: Sequence[Shape], levels: Sequence[str]
                   neutral: Iterable[str]) -> Reading | None:
     """What the headings over a column say; the lower one wins. None where they are of another time."""
     names = [split_label(level).name for level in levels]
-    if domain.field(shapes[0].value).type == "money" and any(split_label(level).unit == "%" for level in levels):
+    if any(domain.field(shape.value).type == "money" for shape in shapes[:1]) and any(
+            split_label(level).unit == "%" for level in levels):
         return None  # 完成%: no amount, though 完成 is one
     joined = " ".join(names)
     year = _year(names)
