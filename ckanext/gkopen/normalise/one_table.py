@@ -15,8 +15,8 @@ from ckanext.gkopen.normalise.kept import once
 from ckanext.gkopen.normalise.raw import Body, refuse
 
 _FIGURE = r"^\s*[-+]?[0-9][0-9.,]*\s*[%％]?\s*$"
-_LOOK_IN = 4
-"""Columns in which a header has a label that a domain knows."""
+_LOOK_IN = 2
+"""Columns in one of which a header has a label that a domain knows."""
 _ABOVE = 4
 """Lines above a header that stands again: its title, unit and body."""
 
@@ -29,17 +29,18 @@ def one_table(domain: Domain, body: Body, head: Head, repeated: list[int], keep:
 
 
 def _headers(domain: Domain, body: Body, keep: np.ndarray) -> list[int]:
-    """Rows of nothing but labels, two at least in the first columns."""
+    """Rows of nothing but labels, two at least."""
     spelt, known = _labels(domain)
-    labels = np.zeros(len(body.lines), np.int8)
+    labelled = np.zeros(len(body.lines), bool)
     for column in body.columns[:_LOOK_IN]:
-        labels += pc.is_in(pc.utf8_trim_whitespace(column), value_set=spelt).to_numpy()
-    rows = np.intersect1d(np.flatnonzero(labels > 1), keep)
+        labelled |= pc.is_in(column, value_set=spelt).to_numpy()
+    rows = np.intersect1d(np.flatnonzero(labelled), keep)
     for column in body.columns:  # a long table may have labels in every row, and has a figure beside them
         if len(rows):
             cells = column.take(pa.array(rows))
             rows = rows[~pc.match_substring_regex(cells, _FIGURE).to_numpy()]
-    return [row for row in map(int, rows) if all(fold(text) in known for text in _texts(body, row) if text)]
+    texts = ((row, {text for text in _texts(body, row) if text}) for row in map(int, rows))
+    return [row for row, own in texts if len(own) > 1 and all(fold(text) in known for text in own)]
 
 
 def _titles(body: Body, head: Head, repeated: list[int], keep: np.ndarray) -> list[int]:

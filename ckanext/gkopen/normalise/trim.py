@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ckanext.gkopen.labels import clean, narrow, split_label, unit_of_line
-from ckanext.gkopen.normalise.cells import flat, may_hold
+from ckanext.gkopen.normalise.cells import may_hold
 from ckanext.gkopen.normalise.head import Head
 from ckanext.gkopen.normalise.raw import Beside, Body, refuse
 
@@ -110,7 +110,7 @@ def _units_again(body: Body, head: Head, blank: np.ndarray) -> list[int]:
     found: list[int] = []
     known = [unit for unit in (head.unit, *(split_label(label).unit for label in head.labels)) if unit]
     for column in body.columns:
-        if not may_hold(flat(column), "单位"):
+        if not any(may_hold(chunk, "单位") for chunk in column.chunks):
             continue
         for index in np.flatnonzero(pc.match_substring_regex(column, r"单位\s*[:：]").to_numpy() & ~blank):
             texts = {clean(cells[int(index)].as_py()) for cells in body.columns} - {""}
