@@ -13,6 +13,8 @@ from ckanext.dcat.processors import RDF_PROFILES_ENTRY_POINT_GROUP
 from flask import Response, current_app, request
 from werkzeug.exceptions import BadRequest, Forbidden, NotFound
 
+from ckanext.gkopen import unfit
+
 JSON_MOST = 1 << 20
 """Bytes of a JSON body that are looked at; a larger one is rows, whose texts are checked by the pipeline. One of
 unknown length is not looked at: it could be without end."""
@@ -21,6 +23,7 @@ RDF_FORMS = ("ttl", "xml", "jsonld", "n3", "rdf")
 
 FORMS = {"dataset_resource.new": ("save", "id"), "dataset_resource.edit": ("save",), "admin.config": ("save",)}
 """CKAN's own forms → what they take for granted of a request, and end in a 500 without."""
+DEEP = "请求中的 JSON 嵌套过深，请改正。/ The JSON of the request is nested too deeply: mend it.\n"
 HALF = "请求中有不完整的字符（\\ud800 一类），请改正。/ The request holds half of a character (\\ud800): mend it.\n"
 NUL = "请求中有 NUL 字符（%00），请去掉。/ The request holds a NUL character (%00): leave it out.\n"
 
@@ -79,6 +82,13 @@ def not_valid(error: toolkit.ValidationError) -> Any:
     told = [str(text) for texts in error.error_dict.values()
             for text in (texts if isinstance(texts, list) else [texts])]
     return current_app.handle_user_exception(BadRequest(" ".join(told)))
+
+
+def not_endless(error: RecursionError) -> Any:
+    """JSON of endless brackets, in an address or a body, is the asker's fault; every other recursion is a program's."""
+    if not unfit.is_endless(error):
+        raise error
+    return Response(DEEP, status=400, mimetype="text/plain")
 
 
 def _wrong_in_json() -> str | None:

@@ -22,8 +22,8 @@ from ckanext.gkopen import away
 
 log = logging.getLogger(__name__)
 
-RAISED = (TypeError, ValueError, LookupError, AttributeError, AssertionError, exc.ArgumentError, exc.DataError,
-          exc.InvalidRequestError, exc.ProgrammingError)
+RAISED = (TypeError, ValueError, LookupError, AttributeError, AssertionError, RecursionError, exc.ArgumentError,
+          exc.DataError, exc.InvalidRequestError, exc.ProgrammingError)
 """What a value of another type, out of range or missing raises; so do faults of the program."""
 _TYPE = re.compile(r":type:?\s+([\w.]+):\s*(.+)")
 _PARAMETER = re.compile(r":param\s+(?:[\w ]+\s)?([\w.]+):")
@@ -68,7 +68,7 @@ def documented(action: Callable[..., Any]) -> dict[str, str]:
 
 def is_callers(error: Exception, known: Mapping[str, str], data_dict: Mapping[str, Any]) -> bool:
     """Whether an error of RAISED comes from what was sent. `known`: parameter → its type in words."""
-    if isinstance(error, exc.DataError):
+    if isinstance(error, exc.DataError) or is_endless(error):
         return True
     if any(not fits(value, known.get(name, "string")) for name, value in data_dict.items()):
         return True
@@ -79,6 +79,11 @@ def is_callers(error: Exception, known: Mapping[str, str], data_dict: Mapping[st
     words = str(error)
     return isinstance(error, (ValueError, LookupError, AssertionError)) and any(
         isinstance(value, str) and _repeats(words, value) for value in data_dict.values())
+
+
+def is_endless(error: BaseException) -> bool:
+    """Whether a text of JSON was nested deeper than Python reads it."""
+    return isinstance(error, RecursionError) and _raised_in(error).partition(".")[0] in ("json", "simplejson")
 
 
 def fits(value: Any, words: str) -> bool:
@@ -109,7 +114,7 @@ def _repeats(words: str, value: str) -> bool:
     return not value or re.search(rf"(?<![^\W_]){re.escape(value)}(?![^\W_])", words, re.IGNORECASE) is not None
 
 
-def _raised_in(error: Exception) -> str:
+def _raised_in(error: BaseException) -> str:
     """The name of the module that raised an error."""
     *_, (frame, _line) = walk_tb(error.__traceback__)
     return frame.f_globals.get("__name__", "")

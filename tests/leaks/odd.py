@@ -15,7 +15,7 @@ from tests.leaks.crawl import REFUSALS, action_names, reads
 PARAMETER = re.compile(r":(?:param|type)\s+(?:[\w ]+\s)?([\w.]+):")
 TYPED: tuple[Any, ...] = (None, True, 10**20, 1.5, [], {}, [1], {"a": 1}, [[]], [None])
 SAID = ("", "x", "-1", "0", "99999999999999999999", "1.5", "[]", "{}", "'", "a:b", "[", "%", "name asc;", "\\", "NaN",
-        "2024-13-99", "公开", '"')
+        "2024-13-99", "公开", '"', "[" * 2000)
 """What an address can say."""
 ALONE: tuple[Any, ...] = ("", "x", [1])
 """Asked also without what the action usually needs."""

@@ -7,8 +7,9 @@ from typing import Any
 
 from ckan.plugins import toolkit
 
+from ckanext.gkopen.datastore.filters import NO_OBJECT, parsed, types_of
 from ckanext.gkopen.datastore.plugin import DATASET
-from ckanext.gkopen.datastore.target import Target, find_dataset
+from ckanext.gkopen.datastore.target import Target, find_dataset, find_table
 
 
 def functions() -> dict[str, Any]:
@@ -24,9 +25,11 @@ def datastore_search(original_action: Any, context: Any, data_dict: dict[str, An
     is exact; for more than 10,000 hits of `q` it is 10,000 with `total_was_estimated`. A `limit` above the site's
     maximum is cut to it, as CKAN does; then `limit_was` is what was asked for.
     """
-    _filters_are_named(data_dict.get("filters"))
+    filters = _named(data_dict.get("filters"))
     wished = data_dict.get("limit")
     resource_id, target = _own(context, data_dict)
+    if asked := target or find_table(resource_id):
+        parsed(filters, {"_id": "int4", **types_of(asked.domain)})
     include_total = data_dict.get("include_total", True)
     if target is None:
         result = original_action(context, data_dict)
@@ -36,9 +39,9 @@ def datastore_search(original_action: Any, context: Any, data_dict: dict[str, An
     # The hook counts by itself and tells CKAN not to; the answer says what was asked for.
     if "include_total" in result and "total" in result:
         result["include_total"] = include_total
-    asked = int(str(wished)) if str(wished).isdigit() else 0
-    if asked > result.get("limit", asked):
-        result["limit_was"] = asked
+    most = int(str(wished)) if str(wished).isdigit() else 0
+    if most > result.get("limit", most):
+        result["limit_was"] = most
     return result
 
 
@@ -57,18 +60,19 @@ def datastore_info(original_action: Any, context: Any, data_dict: dict[str, Any]
     return result
 
 
-def _filters_are_named(filters: Any) -> None:
-    """Raises ValidationError for a text of JSON that is a list, a number or null, which CKAN takes for an object."""
+def _named(filters: Any) -> Any:
+    """`filters` as they came, read where they are a text of JSON. Raises ValidationError for what is a list, a number
+    or null, which CKAN takes for an object."""
     if isinstance(filters, str) and filters.strip():
         try:
             filters = json.loads(filters)
         except (ValueError, RecursionError):
-            return  # said by CKAN's own validator
+            raise toolkit.ValidationError({"filters": [f"不是 JSON / is no JSON; {NO_OBJECT}"]}) from None
         if not isinstance(filters, dict):
             filters = [filters]
     if isinstance(filters, list | int | float):
-        raise toolkit.ValidationError({"filters": [
-            'filters 是 JSON 对象，例如 {"列名": 值} / filters is an object in JSON, such as {"column": value}']})
+        raise toolkit.ValidationError({"filters": [NO_OBJECT]})
+    return filters
 
 
 def _own(context: Any, data_dict: dict[str, Any]) -> tuple[str, Target | None]:

@@ -16,13 +16,13 @@ from ckan.plugins import toolkit
 from ckanext.datastore import blueprint as stock
 from ckanext.datastore.backend import _parse_sort_clause
 from ckanext.datastore.backend.postgres import _where_clauses, get_read_engine
-from ckanext.datastore.filters import parse_query_filters
 from ckanext.datastore.helpers import get_list
 from flask import Blueprint, Response, request
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 
 from ckanext.gkopen import ids
 from ckanext.gkopen.datastore.chinese import BY_INDEX, conditions
+from ckanext.gkopen.datastore.filters import parsed, types_of
 from ckanext.gkopen.datastore.spool import stream_copy
 from ckanext.gkopen.datastore.target import Target, find
 from ckanext.gkopen.publish import behind
@@ -49,19 +49,20 @@ def dump(resource_id: str) -> Any:
     try:
         toolkit.check_access("resource_show", {"user": toolkit.g.user}, {"id": asked})
     except (toolkit.NotAuthorized, toolkit.ObjectNotFound):
-        toolkit.abort(404, "没有这张表 / there is no such table")
+        return _refused(404, "没有这张表 / there is no such table")
     form = request.args.get("format", "csv")
     if form not in DELIMITERS:
-        toolkit.abort(400, f"format={form} 不可用，可用：csv、tsv；JSON 见 /open/ 的 .jsonl 文件 / use csv or tsv;"
-                           " for JSON take the .jsonl file under /open/")
+        return _refused(400, f"format={form} 不可用，可用：csv、tsv；JSON 见 /open/ 的 .jsonl 文件 / use csv or tsv;"
+                             " for JSON take the .jsonl file under /open/")
     data, errors = validate(request.args.to_dict(), stock.dump_schema())
     if errors:
-        toolkit.abort(400, "\n".join(f"{name}: {' '.join(said)}" for name, said in errors.items()))
+        return _refused(400, *(f"{name}: {' '.join(said)}" for name, said in errors.items()))
     try:
         select, params = _select(target, data)
         _try(select, params)
     except toolkit.ValidationError as error:
-        toolkit.abort(400, "\n".join(f"{name}: {said}" for name, said in error.error_summary.items()))
+        told: Any = error.error_dict
+        return _refused(400, *(f"{name}: {' '.join(said)}" for name, said in told.items()))
     options = f"format csv, header, delimiter '{DELIMITERS[form]}'"
     return Response(_content(select, params, options, data["bom"], BY_INDEX if data.get("q") else ""), headers={
         "Content-Type": f"{MEDIA_TYPES[form]}; charset=utf-8",
@@ -69,6 +70,12 @@ def dump(resource_id: str) -> Any:
         "X-Content-Type-Options": "nosniff",
         "Cache-Control": "no-cache",
     })
+
+
+def _refused(status: int, *lines: str) -> Response:
+    """In words for a program's log, not a page."""
+    return Response("\n".join(lines) + "\n", status, content_type="text/plain; charset=utf-8",
+                    headers={"X-Content-Type-Options": "nosniff"})
 
 
 def _try(select: str, params: dict[str, Any]) -> None:
@@ -91,13 +98,13 @@ def _content(select: str, params: dict[str, Any], options: str, bom: bool, setti
 def _select(target: Target, data: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """The SELECT that the request means, in psycopg2's form. Raises ValidationError."""
     table = TableSQL(target.domain)
-    types = {"_id": "int4", **dict.fromkeys(("dataset_id", "part", "publisher"), "text"),
-             **{field.name: field.pg_type for field in target.domain.fields}}
+    types = {"_id": "int4", **types_of(target.domain)}
     own = target.dataset_id is not None
     names = get_list(data.get("fields")) or (table.field_names if own else table.columns)
     unknown = [name for name in names if name not in types]
     if unknown:
-        raise toolkit.ValidationError({"fields": [f"没有这些列 / no such columns: {', '.join(unknown)}"]})
+        raise toolkit.ValidationError({"fields": [
+            f"没有这些列 / no such columns: {', '.join(unknown)}", f"可用的列 / columns: {', '.join(types)}"]})
     where, params = [], {}
     if own:
         where.append("dataset_id = :gk_dataset")
@@ -105,8 +112,7 @@ def _select(target: Target, data: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     if gone := behind.rows_shown():
         where.append(gone[0])
         params |= gone[1]
-    filters = parse_query_filters(data.get("filters"), {"fields": types})
-    for clause, *values in _where_clauses({"filterops": filters}, types):
+    for clause, *values in _where_clauses({"filterops": parsed(data.get("filters"), types)}, types):
         where.append(clause)
         params.update(*values)
     if data.get("q"):
@@ -121,7 +127,9 @@ def _select(target: Target, data: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         statement += " where " + " and ".join(f"({condition})" for condition in where)
     statement += _order(table, data, types)
     for word in ("limit", "offset"):
-        if data.get(word):
+        if (data.get(word) or 0) < 0:
+            raise toolkit.ValidationError({word: [f"{word} 是从 0 起的整数 / {word} is a whole number from 0"]})
+        if data.get(word) is not None:
             statement += f" {word} {int(data[word])}"
     compiled = sa.text(statement).bindparams(**params).compile(dialect=PGDialect_psycopg2())
     return str(compiled), dict(compiled.params)
@@ -140,7 +148,8 @@ def _order(table: TableSQL, data: dict[str, Any], types: dict[str, str]) -> str:
         clauses: list[tuple[str, Any]] = [(clause, _parse_sort_clause(clause, types)) for clause in asked]
         wrong = [clause for clause, parsed in clauses if not parsed]
         if wrong:
-            raise toolkit.ValidationError({"sort": [f"无法按此排序 / cannot sort by: {', '.join(wrong)}"]})
+            raise toolkit.ValidationError({"sort": [
+                f"无法按此排序 / cannot sort by: {', '.join(wrong)}", f"可用的列 / columns: {', '.join(types)}"]})
         listed = [f"{quoted(parsed[0])} {parsed[1]}" for _, parsed in clauses if parsed]
     elif data.get("distinct"):
         return ""

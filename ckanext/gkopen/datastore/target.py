@@ -24,6 +24,12 @@ def domain_of_table(table_id: str) -> Domain | None:
     return next((domain for domain in domains().values() if ids.table_id(domain.name) == table_id), None)
 
 
+def find_table(identifier: str) -> Target | None:
+    """The whole table that a domain's name or a table id means, or None."""
+    domain = domains().get(identifier) or domain_of_table(identifier)
+    return Target(domain) if domain else None
+
+
 def find_dataset(resource_id: str) -> Target | None:
     """The published dataset whose own resource this is; None for every other resource."""
     row = model.one(
@@ -38,5 +44,4 @@ def find_dataset(resource_id: str) -> Target | None:
 
 def find(identifier: str) -> Target | None:
     """What any of the three names means, or None."""
-    domain = domains().get(identifier) or domain_of_table(identifier)
-    return Target(domain) if domain else find_dataset(identifier)
+    return find_table(identifier) or find_dataset(identifier)

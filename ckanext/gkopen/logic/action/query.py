@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from ckan.plugins import toolkit
 
 from ckanext.gkopen.datastore import live
+from ckanext.gkopen.datastore.filters import types_of
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.logic.action.asked import domain_of, json_of, limit_of, money_as_text, names_of
 from ckanext.gkopen.publish.table_sql import SYSTEM_COLUMNS, TableSQL, quoted
@@ -41,7 +42,7 @@ def gkopen_rows(context: Any, data_dict: Any) -> dict[str, Any]:
     """
     toolkit.check_access("gkopen_public", context, {})
     domain, as_text = domain_of(data_dict), money_as_text(data_dict)
-    types, limit = live.types_of(domain), limit_of(data_dict, 100, MOST_ROWS)
+    types, limit = types_of(domain), limit_of(data_dict, 100, MOST_ROWS)
     fields = names_of(data_dict, "fields", types) or list(types)
     order = live.Order.of(domain, _sort(data_dict, types))
     filters, q = json_of(data_dict.get("filters"), "filters"), _words(data_dict)
