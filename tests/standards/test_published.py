@@ -6,9 +6,11 @@ import csv
 import hashlib
 import io
 import json
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from ckan import model as ckan_model
@@ -17,7 +19,7 @@ from ckan.tests.helpers import CKANTestApp
 from werkzeug.datastructures import FileStorage
 
 from ckanext.gkopen import model
-from ckanext.gkopen.publish.standards.bring_up import bring_up
+from ckanext.gkopen.publish.standards.bring_up import bring_up, head, process_address
 from ckanext.gkopen.publish.standards.prefix import accepted
 from tests.people import Cast, call, make_cast
 from tests.standards.samples import generated_file
@@ -80,6 +82,13 @@ def test_packages_whole_and_by_year_and_one_by_its_id(filled: Cast, browser: CKA
                for year in range(2018, 2026)) == 20
     for project in projects:
         assert exact(browser, f"/open/oc4ids/{project['id']}.json")["projects"] == [project]
+
+
+def test_addresses_of_numbers_in_chinese_are_uris(filled: Cast) -> None:
+    number = "采购计划备-[2026]-03296号 1"
+    said = head(f"ocds/x-{number}.json", "1.1", "procurement")["uri"]
+    assert said == process_address(f"x-{number}")
+    assert re.fullmatch(r"[\w/:.%-]+", said, re.ASCII) and unquote(said).endswith(f"/open/ocds/x-{number}.json")
 
 
 def test_amounts_are_digit_equal_in_ocds_oc4ids_and_the_fiscal_package(filled: Cast, browser: CKANTestApp) -> None:
