@@ -12,6 +12,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_datetime, format_timedelta
@@ -135,7 +136,9 @@ def gkopen_site_title() -> str:
 def gkopen_languages() -> list[dict[str, Any]]:
     """This page in each language that is offered: code, browser's code, name, address, whether it is shown now."""
     names = {"zh_Hans_CN": "简体中文", "zh_Hant_TW": "繁體中文", "en": "English"}
-    address = toolkit.request.environ.get("CKAN_CURRENT_URL", "/")
+    # Not CKAN's own current_url, which takes the bytes of a path for letters: of 停车场 it makes another word.
+    query = toolkit.request.query_string.decode("latin-1")
+    address = quote(toolkit.request.path) + (f"?{query}" if query else "")
     return [{"code": locale.short_name, "tag": unix_locale_to_bcp47(locale.short_name),
              "name": names.get(locale.short_name, locale.display_name), "current": locale.short_name == h.lang(),
              "url": h.url_for(address, locale=locale.short_name)} for locale in h.get_available_locales()]

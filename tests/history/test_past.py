@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 from xml.etree import ElementTree
 
 import pytest
@@ -98,6 +101,15 @@ def test_the_list_of_revisions_says_what_and_why(cast: Cast, browser: CKANTestAp
     assert browser.get(f"/open/procurement/{name}@1.csv").status_code == 410
     assert REASON in browser.get(f"/open/procurement/{name}@1.csv").text
     assert browser.get(f"/open/procurement/{name}@3.csv").status_code == 200
+
+
+def test_a_rows_page_leads_to_itself_in_the_other_languages(cast: Cast, browser: CKANTestApp) -> None:
+    key = key_of()
+    assert not key.isascii()
+    page = browser.get(f"/row/procurement/{quote(key)}?dataset={cast.body}-procurement").text
+    links = [html.unescape(link) for link in re.findall(r'<link rel="alternate" hreflang="[^"]+" href="([^"]+)"', page)]
+    assert len(links) == 3 and all(quote(key) in link for link in links)
+    assert all("?dataset=" in link and browser.get(link).status_code == 200 for link in links)
 
 
 def test_a_row_through_time(cast: Cast, browser: CKANTestApp) -> None:
