@@ -107,5 +107,16 @@ def test_other_conditions_of_the_standard(cast: Cast, browser: CKANTestApp) -> N
     assert status(Range="bytes=0-3", If_Range=plain.headers["Last-Modified"]) == 206
     assert status(Range="BYTES=0-3") == 206
     assert status(Range="bytes=0-99999999999") == 206
+    assert status(Range="bytes=0-3", If_None_Match=etag) == 304, "the file is the client's already"
+    assert status(Range="bytes=0-3", If_None_Match='"a"') == 206
+    assert status(Range="bytes=-0") == 416
+    assert status(Range="bytes=-0", If_Range='"a"') == 200
+    assert status(If_Match="*") == status(If_Match=f'"a", {etag}') == 200
+    assert status(If_Match=etag, If_None_Match=etag) == 304
+    assert status(If_Match=f"W/{etag}") == 412, "strong comparison"
+    assert status(If_Unmodified_Since=plain.headers["Last-Modified"]) == 200
+    assert status(If_Unmodified_Since="Mon, 01 Jan 2024 00:00:00 GMT") == 412
+    other = browser.get(address(cast), headers={"If-Match": '"a"'})
+    assert (other.status_code, other.mimetype) == (412, "text/plain") and "no-store" in other.headers["Cache-Control"]
     head = browser.test_client().head(address(cast), headers={"Range": "bytes=0-3"})
     assert (head.status_code, head.headers["Content-Length"]) == (200, str(len(plain.data)))

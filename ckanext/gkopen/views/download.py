@@ -17,6 +17,7 @@ from ckan.lib import files as storages
 from flask import Response, request
 from werkzeug.datastructures import Accept
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
+from werkzeug.http import is_resource_modified
 from werkzeug.wsgi import wrap_file
 
 from ckanext.gkopen import model
@@ -26,7 +27,7 @@ from ckanext.gkopen.publish.forms.streams import GZIP, IDENTITY, ZSTD
 
 CACHE = "public, max-age=60, must-revalidate"
 """Not longer: a withdrawal has to reach every cache within a minute."""
-ONE_RANGE = re.compile(r"\s*bytes\s*=\s*(?:(\d{1,18})-(\d{0,18})|-\d{1,18})\s*", re.IGNORECASE | re.ASCII)
+ONE_RANGE = re.compile(r"\s*bytes\s*=\s*(\d{1,18})?-((?(1)\d{0,18}|\d{1,18}))\s*", re.IGNORECASE | re.ASCII)
 """Of numbers that a file can have: Python refuses to read one of thousands of digits."""
 
 
@@ -68,13 +69,34 @@ def send(row: Mapping[str, Any]) -> Response:
 
 
 def conditional(response: Response, size: int) -> Response:
-    """The whole file, one range of it, 304 or 416, as the request's conditions ask. `size`: of the file, in bytes."""
+    """The whole file, one range of it, 304, 412 or 416, as the request's conditions ask, in the order of RFC 9110,
+    13.2.2. `size`: of the file, in bytes."""
+    if not _as_expected(response):
+        response.close()
+        return _not_now(412, "文件已不是 If-Match、If-Unmodified-Since 所指的版本。",
+                        "The file is not the one that If-Match or If-Unmodified-Since names.")
     try:
-        response.make_conditional(_sensible(request.environ), accept_ranges=True, complete_length=size)
+        response.make_conditional(_sensible(response, size), accept_ranges=True, complete_length=size)
     except RequestedRangeNotSatisfiable:
         response.close()
-        response = said(416, "所请求的范围超出文件大小。", f"The range lies outside the file's {size} bytes.")
+        response = _not_now(416, "所请求的范围超出文件大小。", f"The range lies outside the file's {size} bytes.")
         response.headers["Content-Range"] = f"bytes */{size}"
+    return response
+
+
+def _as_expected(response: Response) -> bool:
+    """Whether If-Match, or else If-Unmodified-Since, lets the request through."""
+    if request.if_match:
+        return request.if_match.star_tag or request.if_match.contains(response.get_etag()[0] or "")
+    since, changed = request.if_unmodified_since, response.last_modified
+    return since is None or changed is None or changed <= since
+
+
+def _not_now(status: int, chinese: str, english: str) -> Response:
+    """What only this request is told: no cache may give it to another."""
+    response = Response(f"{chinese}\n{english}\n", status, {"Cache-Control": "no-store"},
+                        content_type="text/plain; charset=utf-8")
+    protect(response)
     return response
 
 
@@ -96,14 +118,20 @@ def coding_for(accepted: Accept, made: Iterable[str]) -> str:
     return coding if quality > 0 and (not named or quality >= accepted.quality(IDENTITY)) else IDENTITY
 
 
-def _sensible(environ: Mapping[str, Any]) -> dict[str, Any]:
-    """Without a Range that does not count: other unit, several ranges, wrong way round, other method, weak tag."""
-    kept = dict(environ)
+def _sensible(response: Response, size: int) -> dict[str, Any]:
+    """The request without a Range that does not count: other unit, several ranges, wrong way round, other method, weak
+    tag, or a file that the client has. Without If-Match, which was looked at."""
+    kept = dict(request.environ)
+    kept.pop("HTTP_IF_MATCH", None)
     match = ONE_RANGE.fullmatch(kept.get("HTTP_RANGE", ""))
     backwards = match is not None and match[1] and match[2] and int(match[1]) > int(match[2])
     weak = kept.get("HTTP_IF_RANGE", "").lstrip().startswith("W/")
-    if match is None or backwards or weak or kept["REQUEST_METHOD"] != "GET":
+    bare = {name: value for name, value in kept.items() if name not in ("HTTP_RANGE", "HTTP_IF_RANGE")}
+    if match is None or backwards or weak or kept["REQUEST_METHOD"] != "GET" or not is_resource_modified(
+            bare, response.headers.get("ETag"), None, response.last_modified):
         kept.pop("HTTP_RANGE", None)
+    elif match[1] is None and not int(match[2]):
+        kept["HTTP_RANGE"] = f"bytes={size}-"              # the last 0 bytes: as little there as those behind the end
     return kept
 
 
