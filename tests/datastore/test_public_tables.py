@@ -147,6 +147,7 @@ def test_the_dump_takes_filters_words_and_order(cast: Cast, app_again: Any) -> N
 
 
 WRONG_DUMPS = (
+    ("fields=project_no&fields=part", "fields once"),
     ("format=json", "tsv"), ("sort=nothing", "project_no"), ('filters={"award_amount":"x"}', "1234.56"),
     ("limit=x", "limit"), ("limit=-1", "from 0"), ("offset=-1", "from 0"), ('q={"nothing": "停车"}', "nothing"),
     ("fields=nothing", "project_no"), ("filters=[]", "object"), ("filters=" + "[" * 2000, "nested"),

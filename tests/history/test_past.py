@@ -321,11 +321,14 @@ def test_bad_requests_say_what_is_allowed(cast: Cast, browser: CKANTestApp) -> N
     for query, hint in (("since=yesterday", "2026-01-31"), ("domain=nothing", "procurement"), ("cursor=abc", "cursor"),
                         ("cursor=W10=", "cursor"), ("cursor=Wzk5LDEsMiwzLDRd", "cursor"), ("limit=0", "1000000"),
                         ("limit=-1", "1000000"), ("limit=1e3", "1000000"), ("money=gold", "text"),
-                        ("since=9999-12-31T23:59:59-23:59", "2026-01-31")):
+                        ("since=9999-12-31T23:59:59-23:59", "2026-01-31"),
+                        ("domain=procurement&domain=budget", "domain once"), ("limit=1&limit=2", "limit once")):
         for form in ("jsonl", "atom"):
             answer = browser.get(f"/open/changes.{form}?{query}")
             assert answer.status_code == 400, (query, form)
             assert hint in answer.text or "200" in answer.text, (query, answer.text)
+    twice = browser.get(f"/row/procurement/{quote(key_of())}.json?money=text&money=number")
+    assert twice.status_code == 400 and "money once" in twice.text
     for data in ({"since": "x"}, {"cursor": "x"}, {"domain": "x"}, {"domain": ["procurement"]}, {"limit": 1001}):
         with pytest.raises(toolkit.ValidationError):
             call("gkopen_change_list", "", **data)

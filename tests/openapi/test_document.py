@@ -89,7 +89,7 @@ def test_the_examples_are_what_is_answered(described: dict[str, Any], browser: C
     """Each example request is made: the answer fits the schema, as the example does, and has the same members."""
     asked = 0
     for path, operation in operations(described):
-        [(media, content)] = operation["responses"]["200"]["content"].items()
+        media, content = next(iter(operation["responses"]["200"]["content"].items()))
         parameters = {p["name"]: p.get("example") for p in operation["parameters"]}
         needed = [p["name"] for p in operation["parameters"] if p["required"]]
         if any(parameters[name] is None for name in needed):
@@ -114,6 +114,33 @@ def test_the_examples_are_what_is_answered(described: dict[str, Any], browser: C
         else:
             assert answer.text
     assert asked >= 15
+
+
+def test_what_an_answer_is_made_of_is_in_it(described: dict[str, Any], browser: CKANTestApp) -> None:
+    """Every form that an address gives, and what is said instead of an answer: status and media type."""
+    tried = []
+    for path, operation in operations(described):
+        given = {p["name"]: p["example"] for p in operation["parameters"] if "example" in p}
+        for wanted in operation["parameters"]:
+            for form in wanted["schema"].get("enum", []) if wanted["name"] in ("form", "format") else []:
+                tried.append((path, given | {wanted["name"]: form}, 200))
+    tried += [("/api/3/action/gkopen_row_history", {"domain": "procurement", "key": "nothing"}, 404),
+              ("/api/3/action/gkopen_rows", {"domain": "procurement", "limit": "-1"}, 409),
+              ("/api/3/action/gkopen_rows", {"domain": "procurement", "q": "\0"}, 400),
+              ("/open/{domain}.{form}", {"domain": "nothing", "form": "csv"}, 404),
+              ("/row/{domain}/{key}", {"domain": "procurement", "key": "nothing"}, 404),
+              ("/row/{domain}/{key}.json", {"domain": "procurement", "key": "nothing"}, 404),
+              ("/datastore/dump/{resource_id}", {"resource_id": "procurement", "limit": "-1"}, 400),
+              ("/open/changes.jsonl", {"since": "yesterday"}, 400)]
+    assert len(tried) > 15
+    for path, asked, status in tried:
+        rest = dict(asked)
+        address = re.sub(r"{(\w+)}", lambda match: str(rest.pop(match[1])), path)  # noqa: B023
+        answer = browser.get(address, query_string=rest)
+        said = described["paths"][path]["get"]["responses"][str(status)]
+        said = described["components"]["responses"][said["$ref"].rsplit("/", 1)[1]] if "$ref" in said else said
+        assert answer.status_code == status, (path, asked, answer.text[:300])
+        assert answer.mimetype in said["content"] or "*/*" in said["content"], (path, asked, answer.mimetype)
 
 
 def members(value: Any, place: str = "", depth: int = 4) -> set[str]:

@@ -27,6 +27,8 @@ from ckanext.gkopen.datastore.spool import stream_copy
 from ckanext.gkopen.datastore.target import Target, find
 from ckanext.gkopen.publish import behind
 from ckanext.gkopen.publish.table_sql import TableSQL, quoted
+from ckanext.gkopen.views.answers import asked_once, refused
+from ckanext.gkopen.views.download import said
 
 blueprint = Blueprint("gkopen_dump", __name__)
 
@@ -49,20 +51,21 @@ def dump(resource_id: str) -> Any:
     try:
         toolkit.check_access("resource_show", {"user": toolkit.g.user}, {"id": asked})
     except (toolkit.NotAuthorized, toolkit.ObjectNotFound):
-        return _refused(404, "没有这张表 / there is no such table")
-    form = request.args.get("format", "csv")
-    if form not in DELIMITERS:
-        return _refused(400, f"format={form} 不可用，可用：csv、tsv；JSON 见 /open/ 的 .jsonl 文件 / use csv or tsv;"
-                             " for JSON take the .jsonl file under /open/")
-    data, errors = validate(request.args.to_dict(), stock.dump_schema())
-    if errors:
-        return _refused(400, *(f"{name}: {' '.join(said)}" for name, said in errors.items()))
+        return said(404, "没有这张表。", "There is no such table.")
     try:
+        args = asked_once()
+        form = args.get("format", "csv")
+        if form not in DELIMITERS:
+            raise toolkit.ValidationError({"format": [
+                f"{form} 不可用，可用：csv、tsv；JSON 见 /open/ 的 .jsonl 文件 / use csv or tsv; for JSON take the"
+                " .jsonl file under /open/"]})
+        data, errors = validate(dict(args), stock.dump_schema())
+        if errors:
+            raise toolkit.ValidationError(errors)
         select, params = _select(target, data)
         _try(select, params)
     except toolkit.ValidationError as error:
-        told: Any = error.error_dict
-        return _refused(400, *(f"{name}: {' '.join(said)}" for name, said in told.items()))
+        return refused(error)
     options = f"format csv, header, delimiter '{DELIMITERS[form]}'"
     return Response(_content(select, params, options, data["bom"], BY_INDEX if data.get("q") else ""), headers={
         "Content-Type": f"{MEDIA_TYPES[form]}; charset=utf-8",
@@ -70,12 +73,6 @@ def dump(resource_id: str) -> Any:
         "X-Content-Type-Options": "nosniff",
         "Cache-Control": "no-cache",
     })
-
-
-def _refused(status: int, *lines: str) -> Response:
-    """In words for a program's log, not a page."""
-    return Response("\n".join(lines) + "\n", status, content_type="text/plain; charset=utf-8",
-                    headers={"X-Content-Type-Options": "nosniff"})
 
 
 def _try(select: str, params: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from ckanext.gkopen.domains import Domain, domains
 from ckanext.gkopen.history import keys
 from ckanext.gkopen.openapi.rows import DATASET_ID, PUBLISHER, dataset_name, example_part, example_row, with_system
+from ckanext.gkopen.publish.forms.make import FORMS
 
 TEXT, TIME, COUNT = {"type": "string"}, {"type": "string", "format": "date-time"}, {"type": "integer", "minimum": 0}
 NULLABLE_TEXT, NULLABLE_COUNT = {"type": ["string", "null"]}, {"type": ["integer", "null"]}
@@ -19,7 +20,8 @@ AT, REVISION = "2026-01-31T09:00:00+08:00", "0c0f8a0e-7d5d-4a57-9d55-1d7f4a8f4a1
 
 @dataclass(frozen=True)
 class Answer:
-    """`asked`: parameter → value of the example request; `query`: parameter → its description; `needed`: required."""
+    """`asked`: parameter → value of the example request; `query`: parameter → its description; `needed`: required;
+    `others`: media types of the other forms that the address gives."""
 
     words: str
     schema: dict[str, Any]
@@ -28,6 +30,7 @@ class Answer:
     query: dict[str, str] = field(default_factory=dict)
     needed: tuple[str, ...] = ()
     media_type: str = "application/json"
+    others: tuple[str, ...] = ()
     path: str = ""
     title: str = ""
 
@@ -163,18 +166,20 @@ def files() -> dict[str, Answer]:
     key = keys.to_path([row[column] for column in d.key])
     history = actions()["gkopen_row_history"]
     csv, lines = "text/csv", "application/x-ndjson"
+    others = tuple(sorted({media.partition(";")[0] for media in FORMS.values()} - {csv}))
     return {
         "/open/index.json": Answer("所有已发布的表及其文件 / every published table with its files",
                                    _object(site=TEXT, tables=_list({"type": "object"})),
                                    {"site": "https://data.example.gov.cn", "tables": []}),
         "/open/{domain}.{form}": Answer("一个领域全部机构的表 / the table over all bodies", TEXT, None,
-                                        {"domain": d.name, "form": "csv"}, media_type=csv,
+                                        {"domain": d.name, "form": "csv"}, media_type=csv, others=others,
                                         path="/open/{domain}.{form}"),
         "/open/{domain}/{dataset}.{form}": Answer("一个数据集的表 / one dataset's table", TEXT, None, {
-            "domain": d.name, "dataset": name, "form": "csv"}, media_type=csv, path="/open/{domain}/{dataset}.{form}"),
+            "domain": d.name, "dataset": name, "form": "csv"}, media_type=csv, others=others,
+            path="/open/{domain}/{dataset}.{form}"),
         "/open/{domain}/{dataset}@{seq}.{form}": Answer(
             "数据集的历史版本 / a dataset as one publication made it", TEXT, None,
-            {"domain": d.name, "dataset": name, "seq": "1", "form": "csv"}, media_type=csv,
+            {"domain": d.name, "dataset": name, "seq": "1", "form": "csv"}, media_type=csv, others=(lines,),
             path="/open/{domain}/{dataset}@{seq}.{form}"),
         "/open/changes.jsonl": Answer(
             "数据变更，每行一个 JSON 对象 / changes, a JSON object a line", _change(), None, {"domain": d.name},
@@ -192,5 +197,6 @@ def files() -> dict[str, Answer]:
         "/datastore/dump/{resource_id}": Answer(
             "同一时刻的整张表，可筛选 / the whole table, or what filters leave of it, of one moment", TEXT, None,
             {"resource_id": d.name}, {"filters": "JSON, as in gkopen_rows", "q": "words", "fields": "", "sort": "",
-                                      "format": "csv or tsv"}, media_type=csv, path="/datastore/dump/{resource_id}"),
+                                      "format": "csv or tsv"},
+            media_type=csv, others=("text/tab-separated-values",), path="/datastore/dump/{resource_id}"),
     }

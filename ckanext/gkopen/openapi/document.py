@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ckanext.gkopen.datastore.dump import DELIMITERS
 from ckanext.gkopen.domains import domains
 from ckanext.gkopen.history.files import FORMS as REVISION_FORMS
 from ckanext.gkopen.logic import action
@@ -45,18 +46,24 @@ def document(site: str, title: str, routes: Iterable[tuple[str, Any]]) -> dict[s
                        "responses": _RESPONSES}}
 
 
+def _words(zh: str, en: str, *media: str) -> dict[str, Any]:
+    return {"description": f"{zh} / {en}", "content": {one: {"schema": {"type": "string"}} for one in media}}
+
+
+_ERROR = {"application/json": {"schema": {"type": "object", "required": ["success", "error"], "properties": {
+    "success": {"const": False}, "error": {"type": "object"}}}}}
+_PLAIN = ("text/plain", "text/html")
+"""Programs' addresses answer in plain text, those of pages with a page."""
 _RESPONSES = {
-    "BadRequest": {"description": "请求有误，回答说明允许什么 / wrong; the answer says what is allowed",
-                   "content": {"text/plain": {"schema": {"type": "string"}}}},
-    "NotFound": {"description": "从未发布 / never published",
-                 "content": {"text/plain": {"schema": {"type": "string"}}}},
-    "Gone": {"description": "已撤回，附公开理由 / withdrawn, with the public reason",
-             "content": {"text/plain": {"schema": {"type": "string"}}}},
-    "Conflict": {"description": "请求有误，error 说明允许什么 / wrong; `error` says what is allowed", "content": {
-        "application/json": {"schema": {"type": "object", "required": ["success", "error"], "properties": {
-            "success": {"const": False}, "error": {"type": "object"}}}}}},
+    "BadRequest": _words("请求有误，回答说明允许什么", "wrong; the answer says what is allowed", *_PLAIN),
+    "NotFound": _words("从未发布", "never published", *_PLAIN),
+    "Gone": _words("已撤回，附公开理由", "withdrawn, with the public reason", *_PLAIN),
+    "Unreadable": _words("请求无法读取", "the request itself cannot be read", "text/plain", "application/json"),
+    "Unknown": {"description": "没有所指的对象 / what is named is not there", "content": _ERROR},
+    "Conflict": {"description": "请求有误，error 说明允许什么 / wrong; `error` says what is allowed",
+                 "content": _ERROR},
 }
-_ACTION_ERRORS = {"404": "NotFound", "409": "Conflict"}
+_ACTION_ERRORS = {"400": "Unreadable", "404": "Unknown", "409": "Conflict"}
 _DOCUMENTED = re.compile(r":param (\w+):\s*(.*?)(?=\s*:param |\s*:returns|\Z)", re.DOTALL)
 
 
@@ -74,7 +81,8 @@ def _operation(name: str, words: str, answer: Answer, tag: str, errors: Mapping[
         content["example"] = answer.example
     return {"operationId": name, "tags": [tag], "summary": summary.rstrip("."), "description": " ".join(more.split()),
             "parameters": parameters,
-            "responses": {"200": {"description": answer.title or summary, "content": {answer.media_type: content}},
+            "responses": {"200": {"description": answer.title or summary, "content": {
+                answer.media_type: content, **{media: {"schema": {}} for media in answer.others}}},
                           **{status: {"$ref": f"#/components/responses/{ref}"} for status, ref in errors.items()}}}
 
 
@@ -86,6 +94,8 @@ def _parameter(name: str, said: str, place: str, answer: Answer) -> dict[str, An
         schema["enum"] = ["number", "text"]
     elif name in ("limit", "seq"):
         schema = {"type": "integer", "minimum": 1}
+    elif name == "format":
+        schema["enum"] = list(DELIMITERS)
     elif name == "form":
         schema["enum"] = list(REVISION_FORMS if "@" in answer.path else FORMS)
     parameter = {"name": name, "in": place, "schema": schema, "required": place == "path" or name in answer.needed}

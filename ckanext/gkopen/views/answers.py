@@ -6,9 +6,17 @@ from typing import Any
 
 import simplejson
 from ckan.plugins import toolkit
-from flask import Response
+from flask import Response, request
 
 from ckanext.gkopen.views.download import cached
+
+
+def asked_once() -> dict[str, str]:
+    """The parameters of the address. Raises ValidationError where one is given twice: which is meant is not guessed."""
+    twice = sorted(name for name, values in request.args.lists() if len(values) > 1)
+    if twice:
+        raise toolkit.ValidationError({name: [f"{name} 只能写一次 / give {name} once"] for name in twice})
+    return request.args.to_dict()
 
 
 def refused(error: toolkit.ValidationError) -> Response:

@@ -18,7 +18,7 @@ from ckanext.gkopen.logic.action.asked import limit_of
 from ckanext.gkopen.logic.action.change import asked
 from ckanext.gkopen.logic.clock import SHANGHAI
 from ckanext.gkopen.views import atom
-from ckanext.gkopen.views.answers import refused
+from ckanext.gkopen.views.answers import asked_once, refused
 from ckanext.gkopen.views.atom import add
 from ckanext.gkopen.views.download import Cacheable, cached, conditional, protect, said
 
@@ -37,8 +37,8 @@ def change_feed() -> Response:
     Without `limit` it ends with what is public now; with one, after so many lines.
     """
     try:
-        wanted = limit_of(request.args, 0, MOST_LINES)
-        of = asked(request.args)
+        args = asked_once()
+        wanted, of = limit_of(args, 0, MOST_LINES), asked(args)
     except toolkit.ValidationError as error:
         return refused(error)
     until = feed.end()
@@ -69,8 +69,8 @@ def _stream(of: Any, until: feed.Place, wanted: int) -> Iterator[bytes]:
 def publications_feed() -> Response:
     """Publications, newest first, for feed readers. `domain`, `limit`."""
     try:
-        wanted = limit_of(request.args, 50, MOST_ENTRIES)
-        of = asked(request.args)
+        args = asked_once()
+        wanted, of = limit_of(args, 50, MOST_ENTRIES), asked(args)
     except toolkit.ValidationError as error:
         return refused(error)
     rows = model.every(publications.PUBLICATION + " where (cast(:domain as text) is null or d.domain = :domain)"

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request
 
 from ckanext.gkopen.domains import Domain, UnknownDomain, get_domain
 from ckanext.gkopen.history import keys
-from ckanext.gkopen.views.answers import json_of, refused
+from ckanext.gkopen.views.answers import asked_once, json_of, refused
 from ckanext.gkopen.views.download import cached, said
 
 blueprint = Blueprint("gkopen_row", __name__, url_prefix="/row")
@@ -62,6 +62,7 @@ def _history(domain: Domain, path: str, **more: Any) -> dict[str, Any]:
         key = keys.from_path(domain, path)
     except keys.NotAKey as error:
         raise toolkit.ObjectNotFound from error
-    data = {"domain": domain.name, "key": list(key), "dataset": request.args.get("dataset"),
-            "cursor": request.args.get("cursor"), **more}
+    args = asked_once()
+    data = {"domain": domain.name, "key": list(key), "dataset": args.get("dataset"), "cursor": args.get("cursor"),
+            **more}
     return toolkit.get_action("gkopen_row_history")({"user": ""}, data)
