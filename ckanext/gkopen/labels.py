@@ -108,10 +108,13 @@ def split_label(text: str) -> Label:
 
 
 def unit_of_line(text: str) -> str | None:
-    """The unit that a line above a table states: `单位：万元`, `金额单位: 人民币元`; None where it states none."""
+    """The unit that a line above a table states: `单位：万元`, `金额单位: 人民币元`; of several (`单位：万元、%`) the
+    one of money. None where it states none, or two of money."""
     for stated in _UNIT_LINE.findall(narrow(text)):  # 编制单位：江海市教育局 金额单位：万元
-        if is_unit(stated):
-            return tidy_unit(stated)
+        units = [unit for unit in stated.split("、") if is_unit(unit)]
+        money = {tidy_unit(unit) for unit in units if money_power(unit) is not None}
+        if units:
+            return tidy_unit(units[0]) if len(units) == 1 else money.pop() if len(money) == 1 else None
     return None
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
+import openpyxl
 import pytest
 
 from ckanext.gkopen.domains import get_domain
@@ -83,3 +85,46 @@ def test_what_lacks_kind_and_day_is_refused_with_what_to_do(tmp_path):
         look(tmp_path, "项目编号,项目名称,采购单位,中标供应商,中标日期", "P-1,停车平台,某局,甲公司,2024-05-06")
     assert {f.field for f in refused.value.findings} == {"notice_type", "published_at"}
     assert "“公告类型：（值）”" in render(refused.value.findings[0], "zh")["fix"]
+
+
+INTENTIONS = [["某局2024年6月政府采购意向"],
+              ["序号", "采购项目名称", "采购需求概况", "预算金额（万元）", "预计采购时间（填写到月）", "备注"],
+              ["一、货物类"], [1, "彩超", "2台", 1360, "2024年7月", "无"],
+              [2, "平台运维", "一年", 128.5, "2024年6月", "无"]]
+REMARK = "本次公开的采购意向是初步安排，具体情况以采购公告为准。"
+
+
+@pytest.mark.parametrize("below", [
+    [[REMARK], ["某局"], ["2024年5月28日"]], [[REMARK], [""] * 4 + ["某局"], [""] * 4 + ["2024年5月28日"]]])
+def test_remarks_below_and_headings_across_a_table_are_no_notices(tmp_path, below):
+    """Merged cells have their text in every column: a remark would be a project, its buyer and its price."""
+    workbook = openpyxl.Workbook()
+    for row in [*INTENTIONS, *below]:
+        workbook.worksheets[0].append(row)
+    for line in [1, 3, *(6 + place for place, row in enumerate(below) if len(row) == 1)]:
+        workbook.worksheets[0].merge_cells(f"A{line}:F{line}")
+    workbook.save(tmp_path / "表.xlsx")
+    x = examine(get_domain("procurement"), tmp_path / "表.xlsx", filename="表.xlsx",
+                options=Options(constants={"published_at": "2024-05-28", "buyer_name": "某局"}))
+    assert sorted(x.table["project_name"].to_pylist()) == ["平台运维", "彩超"]
+    assert [(f.line, f.code) for f in x.findings if f.severity == "error"] == [(3, "row-across")]
+    assert [note for note in x.notes if "表注" in note and REMARK in note]
+
+
+def test_a_lot_that_failed_has_no_supplier_of_that_name(tmp_path):
+    rows = [ROW.replace("P-1", f"P-{n}").replace("甲公司,120000", cells) for n, cells in enumerate((
+        "流标,", "废标（流标）,/", "乙公司,流标", "供应商不足三家,—", "甲公司,120000"))]
+    x = look(tmp_path, LIST, *rows)
+    found = {(row["project_no"], row["supplier_name"], row["supplier_status"], row["award_amount"])
+             for row in x.table.to_pylist()}
+    assert found == {("P-0", None, "void", None), ("P-1", None, "void", None), ("P-2", "乙公司", "void", None),
+                     ("P-3", None, "void", None), ("P-4", "甲公司", "awarded", Decimal(120000))}
+    said = look(tmp_path, f"{LIST},中标状态", f"{ROW.replace('甲公司,120000', '流标,')},未中标")
+    assert (said.table["supplier_name"][0].as_py(), said.table["supplier_status"][0].as_py()) == (None, "rejected")
+
+
+@pytest.mark.parametrize(("line", "amount"), [
+    ("单位：万元、%", 1200000), ("单位：个、万元", 1200000), ("单位：亿元、万元", None), ("单位：元", 120)])
+def test_a_line_of_several_units(tmp_path, line, amount):
+    lines = [f"{line},,,,,,", LIST.replace("（元）", ""), ROW.replace("120000", "120")]
+    assert look(tmp_path, *lines).table["award_amount"].to_pylist() == ([] if amount is None else [Decimal(amount)])

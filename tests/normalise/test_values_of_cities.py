@@ -9,7 +9,7 @@ import openpyxl
 import pytest
 
 from ckanext.gkopen.domains import get_domain
-from ckanext.gkopen.examine import examine
+from ckanext.gkopen.examine import examine, render
 from ckanext.gkopen.records import Examined, Options, Unreadable
 
 
@@ -158,3 +158,26 @@ def test_milliseconds_of_a_gateway(tmp_path):
              "G-1,合同公告,1714960000000,电梯,市二院,1714924800000")
     row = x.table.to_pylist()[0]
     assert (str(row["published_at"]), str(row["signed_on"])) == ("2024-05-06 09:46:40", "2024-05-06")
+
+
+def test_the_unit_of_counts_stands_in_the_label_or_above(tmp_path):
+    for lines in (("单位：件、%,,", "指标,数值,"), ("单位：件,,", "指标,数值,"), ("指标,数量（件）,",)):
+        x = look(tmp_path, "hotline", *lines, "受理量,12034,", "满意率,98.5%,", period="2024-05")
+        assert {(row["category"], row["value"], row["unit"]) for row in x.table.to_pylist()} == {
+            ("受理量", Decimal(12034), "件"), ("满意率", Decimal("98.5"), "%")}, lines
+    x = look(tmp_path, "hotline", "渠道,本期（件）,占比", "12345电话,120,60%", "微信,80,40%", period="2024-05")
+    assert {(row["channel_code"], row["value"], row["unit"]) for row in x.table.to_pylist()} == {
+        ("hotline", Decimal(120), "件"), ("wechat", Decimal(80), "件")}
+
+
+@pytest.mark.parametrize(("domain", "lines", "labels", "columns"), [
+    ("hotline", ("2024年诉求分类统计表,,,", "单位：件,,,", "诉求类型,1月,2月,一季度合计", "咨询,5,6,11"),
+     ["1月", "2月"], ("统计期间", "数值")),
+    ("budget", ("2021—2023年收入决算表,,", "单位：亿元,,", "项目,2021年,2022年", "税收收入,98.5,91.2"),
+     ["2021年", "2022年"], ("年度", "金额"))])
+def test_times_side_by_side_are_refused_with_what_to_do(tmp_path, domain, lines, labels, columns):
+    with pytest.raises(Unreadable) as refused:
+        look(tmp_path, domain, *lines)
+    [found] = refused.value.findings
+    assert (found.code, found.params["labels"]) == ("times-as-columns", labels)
+    assert all(column in render(found, "zh")["fix"] for column in columns)

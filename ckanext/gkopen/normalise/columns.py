@@ -8,11 +8,16 @@ from dataclasses import dataclass, field
 
 from ckanext.gkopen.checks.catalogue import severity_of
 from ckanext.gkopen.domains import Domain, Field
-from ckanext.gkopen.labels import fold, nearest, split_label
+from ckanext.gkopen.labels import fold, narrow, nearest, split_label
 from ckanext.gkopen.normalise.halves import Half, find_halves, half_titles, own_levels
 from ckanext.gkopen.normalise.headings import by_lowest_heading
 from ckanext.gkopen.normalise.kept import once
+from ckanext.gkopen.normalise.raw import refuse
 from ckanext.gkopen.records import Finding, Options, Unreadable
+
+_TIME = re.compile(r"(?:\d{4}年?)?(?:\d{1,2}月份?|第?[1-4一二三四]季度|[上下]半年|[qQ][1-4])|\d{4}年?度?|"
+                   r"\d{4}[-/.]\d{1,2}")
+"""The heading of a column that is a month, a quarter, half a year or a year."""
 
 
 @dataclass(slots=True)
@@ -174,6 +179,17 @@ def require_columns(domain: Domain, present: set[str], unknown: list[str], optio
             _finding("column-missing", field=every.name, label=every.title.zh,
                      nearest=_proposals(every, unknown), title={"zh": every.title.zh, "en": every.title.en})
             for every in missing))
+
+
+def one_time_a_row(domain: Domain, columns: Columns, unknown: list[str], sheet: str | None) -> None:
+    """Raises Unreadable for a table whose figures stand under months, quarters or years and under nothing else."""
+    times = [label for label in unknown if _TIME.fullmatch(narrow(label))]
+    period = next((every for every in domain.fields if every.type in ("period", "month", "year")), None)
+    figures = [every for every in domain.fields if every.type in ("money", "decimal")]
+    if len(times) > 1 and period and not any(every.name in columns.field_at for every in figures):
+        named = {every.name: {"zh": every.title.zh, "en": every.title.en} for every in (period, *figures[:1])}
+        raise refuse("times-as-columns", sheet=sheet, labels=times[:6], period=named[period.name],
+                     figure=named[figures[0].name])
 
 
 def _proposals(every: Field, unknown: list[str]) -> list[str]:

@@ -63,16 +63,18 @@ def _joined(pieces: str) -> str:
 
 
 def move_codes(domain: Domain, text: dict[str, pa.Array]) -> None:
-    """Codes of one list in the column of another: 30101 under 科目编码 is an economic class, and no functional one."""
+    """Codes of one list in the column of another: 30101 under 科目编码 is an economic class, and no functional one;
+    流标 in place of a supplier is what became of the lot. What the code's own column says stays."""
     for field in domain.fields:
-        if field.elsewhere is None or field.name not in text or field.elsewhere[0] in text:
+        if field.elsewhere is None or field.name not in text:
             continue
         name, pattern = field.elsewhere
         own = text[field.name]
         other = as_mask(pc.match_substring_regex(own, rf"^\s*(?:{pattern})\s*$"))
         if other.any():
             mask = pa.array(other)
-            text[name] = pc.if_else(mask, own, "")
+            said = text.get(name, pa.repeat(pa.scalar("", pa.string()), len(own)))
+            text[name] = pc.if_else(pc.and_(mask, pc.equal(pc.utf8_trim_whitespace(said), "")), own, said)
             text[field.name] = pc.if_else(mask, "", own)
 
 

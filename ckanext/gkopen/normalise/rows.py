@@ -14,7 +14,7 @@ from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.labels import fold
 from ckanext.gkopen.normalise.amounts import Units
 from ckanext.gkopen.normalise.cells import empty, flat, side_by_side
-from ckanext.gkopen.normalise.columns import Columns, contract, ignored_labels, require_columns
+from ckanext.gkopen.normalise.columns import Columns, contract, ignored_labels, one_time_a_row, require_columns
 from ckanext.gkopen.normalise.halves_totals import mark_halves
 from ckanext.gkopen.normalise.head import Head
 from ckanext.gkopen.normalise.one_table import one_table
@@ -24,7 +24,7 @@ from ckanext.gkopen.normalise.raw import Apart, Body, in_columns, refuse
 from ckanext.gkopen.normalise.shapes import Layout, find_layout
 from ckanext.gkopen.normalise.titles import from_title
 from ckanext.gkopen.normalise.totals import take_totals
-from ckanext.gkopen.normalise.trim import trim_body
+from ckanext.gkopen.normalise.trim import lines_across, trim_body
 from ckanext.gkopen.normalise.turning import Long, silent, turn
 from ckanext.gkopen.normalise.years import year_field, year_of_table
 from ckanext.gkopen.records import Finding, Options
@@ -107,6 +107,8 @@ def rows_of(domain: Domain, files: list[Opened]) -> Rows:
         texts, lines, keep = [text.take(pa.array(left)) for text in texts], lines[left], keep[left]
         bounds = np.array([0, len(lines)])
     structure, surplus = _structure(body, keep, len(columns.labels))
+    if domain.sections is None and (across := lines_across(texts)).size:
+        structure["row-across"] = across
     unit_column(domain, columns, texts)
     year = year_of_table(domain, first, texts)
     columns.pieces = frozenset(place for each in cut.values() for place in each)
@@ -145,6 +147,8 @@ def rows_of(domain: Domain, files: list[Opened]) -> Rows:
         rows.text["is_total"] = totals.marks if rows.long is None else totals.marks.take(pa.array(rows.take))
     from_title(domain, rows, options)
     unknown = [label for label, name in columns.header().items() if name is None]
+    if layout is None:
+        one_time_a_row(domain, columns, unknown, first.sheet)
     require_columns(domain, set(rows.text), unknown, options)
     _units(domain, rows, head, options)
     return rows
@@ -252,6 +256,7 @@ def _units(domain: Domain, rows: Rows, head: Head, options: Options) -> None:
             said = options.units.get(every.name) or (options.units.get(label) if label else None)
             rows.units[every.name] = Units(rows.columns.units.get(every.name), head.unit or said)
     if rows.long is None:
+        _units_of_figures(domain, rows, head)
         return
     value = rows.long.layout.value
     if domain.field(value).type == "money":
@@ -259,3 +264,13 @@ def _units(domain: Domain, rows: Rows, head: Head, options: Options) -> None:
         rows.units[value] = Units(None, rows.units[value].fallback)
     elif "unit" in domain.field_names and "unit" not in rows.text:
         rows.text["unit"] = rows.long.unit_of_row
+
+
+def _units_of_figures(domain: Domain, rows: Rows, head: Head) -> None:
+    """The unit of figures that are no money, of `件数（件）` or of a line `单位：件` above the table."""
+    for every in domain.fields:
+        if not every.unit_from or every.type == "money" or every.name not in rows.text or every.unit_from in rows.text:
+            continue
+        if unit := rows.columns.units.get(every.name) or head.unit:
+            rate = pc.match_substring_regex(rows.text[every.name], r"[%％]\s*$")  # says its own unit
+            rows.text[every.unit_from] = pc.if_else(pc.fill_null(rate, False), "", unit)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ckanext.gkopen.labels import clean, narrow, split_label, unit_of_line
-from ckanext.gkopen.normalise.cells import may_hold
+from ckanext.gkopen.normalise.cells import as_mask, may_hold
 from ckanext.gkopen.normalise.head import Head
 from ckanext.gkopen.normalise.raw import Beside, Body, refuse
 
@@ -21,6 +21,12 @@ _FOOTNOTE = re.compile(
     r"联系人|联系电话|打印日期|统计时间|第\s*\d+\s*页)\s*(?:人|单位|日期|时间)?\s*[0-9一二三四五]?\s*[:：、.）)\]]")
 _SIGNED = re.compile(r"^\s*(?:制表|填表|填报|审核|复核|单位负责人|负责人|编制|联系人|联系电话)")
 """Lines that name persons: that they are there is said, not whom they name."""
+_FIGURES = re.compile(r"[-+\d.,%‰/\s]*")
+_SHORT = re.compile(r"[-—–/\\*.]*|暂?无|[是否]|同上|略")
+_DAY = re.compile(r"\s*\d{4}\s*(?:年\s*\d{1,2}\s*月\s*\d{1,2}\s*日|[-/.]\d{1,2}[-/.]\d{1,2})\s*")
+_SENTENCE = re.compile(r".*[。；;].*|.{30,}", re.DOTALL)
+_ALONE = 3
+"""Columns that a table has at least where a text across all of them is known from a row of data."""
 _NUMBERS = frozenset(["栏次", "行次", "列次", "栏目"])
 _SURELY = 8
 """Columns of which nobody has a row of data that reads 1, 2, 3 …"""
@@ -147,17 +153,54 @@ def _cells(body: Body, index: int) -> list[str]:
 
 def _footnotes(body: Body, start: int, end: int, drop: np.ndarray) -> Iterator[Beside]:
     """From the end of a file upwards; each one is dropped."""
+    signed = False
     for index in range(end - 1, max(start - 1, end - _TAIL), -1):
         if drop[index]:
             continue
-        if index in body.broken or not _FOOTNOTE.match(_first_text(body, index)):
+        if index in body.broken or not (_FOOTNOTE.match(_first_text(body, index)) or _closes(body, index, signed)):
             return
         filled = [text for text in dict.fromkeys(clean(column[index].as_py()) for column in body.columns) if text]
         filled += [text for text in map(clean, body.surplus.get(index, [])) if text]
         drop[index] = True
         line, said = int(body.lines[index]), " ".join(filled)
+        signed = _DAY.fullmatch(said) is not None
         shown = "制表、审核等署名" if _SIGNED.match(said) else said[:300]
         yield Beside("footnote", said, line, f"第{line}行表注 / line {line}, footnote: {shown}")
+
+
+def _closes(body: Body, index: int, signed: bool) -> bool:
+    """Is it a line of text below the table: merged over all columns, or a sentence or a day alone in one cell, or the
+    body's name above that day (`signed`)?"""
+    text, times, width = "", 0, len(body.columns)
+    for cell in (clean(column[index].as_py()) for column in body.columns):
+        if cell and text and cell != text:
+            return False
+        text, times = cell or text, times + bool(cell)
+    if not text or width < _ALONE or index in body.surplus:
+        return False
+    if times == width:
+        return one_text(text)
+    return times == 1 and (_DAY.fullmatch(text) is not None or _SENTENCE.fullmatch(text) is not None
+                           or (signed and not _FIGURES.fullmatch(text)))
+
+
+def lines_across(texts: list[pa.Array]) -> np.ndarray:
+    """Rows of a table that are one text over all its columns (一、货物类, merged over the whole width)."""
+    if len(texts) < _ALONE:
+        return np.empty(0, np.int64)
+    rows = np.arange(len(texts[0]))
+    for column in texts[1:]:
+        some = pa.array(rows)
+        rows = rows[as_mask(pc.equal(texts[0].take(some), column.take(some)))] if len(rows) != len(column) else (
+            np.flatnonzero(as_mask(pc.equal(texts[0], column))))
+        if not len(rows):
+            break
+    return np.array([row for row in rows.tolist() if one_text(clean(texts[0][row].as_py()))], np.int64)
+
+
+def one_text(text: str) -> bool:
+    """Whether the text of a row that has it in every column is a line across the table: no figure, and not 无 or —."""
+    return not _FIGURES.fullmatch(text) and not _SHORT.fullmatch(text)
 
 
 def _first_text(body: Body, index: int) -> str:
