@@ -181,3 +181,17 @@ def test_times_side_by_side_are_refused_with_what_to_do(tmp_path, domain, lines,
     [found] = refused.value.findings
     assert (found.code, found.params["labels"]) == ("times-as-columns", labels)
     assert all(column in render(found, "zh")["fix"] for column in columns)
+
+
+def test_categories_in_lines_and_measures_in_columns(tmp_path):
+    """Each figure keeps its category; rates are not added up, counts are, measure by measure."""
+    x = look(tmp_path, "hotline", "诉求类别,受理量,办结量,满意率", "城市管理,3012,3000,98.5%", "住建,2980,2900,97%",
+             "合计,5992,5901,97.9%", period="2024-05")
+    assert {(row["category"], row["measure"], row["value"]) for row in x.table.to_pylist()} == {
+        (name, measure, Decimal(figure)) for name, *figures in (
+            ("城市管理", 3012, 3000, "98.5"), ("住建", 2980, 2900, 97), ("合计", 5992, 5901, "97.9"))
+        for measure, figure in zip(("accepted", "closed", "satisfaction_rate"), figures, strict=True)}
+    assert [(f.code, f.params["sum"]) for f in x.findings if f.code in ("sum-differs", "total-twice")] == [
+        ("sum-differs", "5900")]
+    x = look(tmp_path, "hotline", "排名,热点诉求,受理量", "1,物业管理,120", "2,违停,80", period="2024-05")
+    assert x.table["category"].to_pylist() == ["物业管理", "违停"] and x.rows_quarantined == 0

@@ -29,16 +29,19 @@ def sums(rule: Rule, context: Context) -> None:
     """Parts of a group against its total. Signs: rows named by `subtract` enter with a minus.
 
     Lines named 其中…, and kinds that are `nested` in another, are parts of a part: the sum may hold without them.
+    Rates of parts do not add up to that of the whole.
     """
     value, total = rule.params["value"], rule.params["total"]
     if not context.has(value, total):
         return
+    unit = context.domain.field(value).unit_from
+    rates = is_one_of(context.made.strings(unit), ["%"]) if unit else np.zeros(context.made.rows, bool)
     subtract = rule.params.get("subtract")
     minus = (is_one_of(context.made.strings(subtract["field"]), subtract["values"]) if subtract
              else np.zeros(context.made.rows, bool))
     marked = as_mask(context.values(total)) & context.good
     inner = _inner(rule, context)
-    for group in groups(context, rule.params["group"], [value, total], context.where(rule.params), marked):
+    for group in groups(context, rule.params["group"], [value, total], context.where(rule.params) & ~rates, marked):
         figures = list(zip(group.rows, group.columns[value], group.columns[total], strict=True))
         totals = {figure for _, figure, mark in figures if mark and figure is not None}
         signed = [(row, -figure if minus[row] else figure) for row, figure, mark in figures

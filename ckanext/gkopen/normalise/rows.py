@@ -116,6 +116,9 @@ def rows_of(domain: Domain, files: list[Opened]) -> Rows:
     if layout is not None:
         if len(files) > 1:
             raise Apart(range(len(files)))
+        own = {name for index, name in enumerate(columns.field_at) if index not in layout.turned}
+        if domain.halves is None and layout.label in own:
+            layout.label = None  # 诉求类别 beside 受理量, 办结量: the column says it, and not the figures' labels
         for index in layout.rows:
             columns.field_at[index] = layout.value
         if domain.halves is not None and layout.label is not None and domain.halves.name not in columns.field_at:
