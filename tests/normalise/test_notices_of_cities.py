@@ -128,3 +128,22 @@ def test_a_lot_that_failed_has_no_supplier_of_that_name(tmp_path):
 def test_a_line_of_several_units(tmp_path, line, amount):
     lines = [f"{line},,,,,,", LIST.replace("（元）", ""), ROW.replace("120000", "120")]
     assert look(tmp_path, *lines).table["award_amount"].to_pylist() == ([] if amount is None else [Decimal(amount)])
+
+
+def test_without_a_column_of_kinds_each_notices_own_title_names_it(tmp_path):
+    """And not the file's name, which speaks for those whose title says nothing."""
+    header = "公告标题,发布日期,采购人,中标供应商,中标金额（元）"
+    lines = [header, "食堂设备采购项目公开招标公告,2024-05-06,某校,,",
+             "食堂设备采购项目中标结果公告,2024-05-26,某校,甲公司,5768", "食堂设备采购项目,2024-05-07,某校,,"]
+    path = tmp_path / "采购公告.csv"
+    path.write_text("\n".join(lines))
+    x = examine(get_domain("procurement"), path, filename=path.name, options=Options())
+    assert {(row["source_title"], row["notice_type"]) for row in x.table.to_pylist()} == {
+        ("食堂设备采购项目公开招标公告", "tender"), ("食堂设备采购项目中标结果公告", "award"),
+        ("食堂设备采购项目", "tender")}
+    assert x.counts()["taken-from-column"] == x.counts()["taken-from-file"] == 1
+    alone = look(tmp_path, *lines)  # 表.csv says nothing
+    assert (alone.rows_ok, alone.rows_quarantined, alone.counts()["value-missing"]) == (2, 1, 1)
+    with pytest.raises(Unreadable) as refused:
+        look(tmp_path, header.replace("公告标题", "项目名称"), lines[3])
+    assert "notice_type" in {found.field for found in refused.value.findings}

@@ -165,7 +165,7 @@ def _may_be_derived(domain: Domain, every: Field, present: Collection[str]) -> b
     """Where nothing is there of which it could be made, the table as a whole lacks it: that is said once."""
     way, _, operands = (every.derived or "").partition(":")
     if way not in ("id_of", "column_of"):
-        return way != "label_of"
+        return way not in ("label_of", "named_in")
     return any(all(name in present or domain.field(name).required for name in names.split("+"))
                for names in operands.split(","))
 

@@ -24,7 +24,7 @@ _PART_OF_YEAR = re.compile(r"月|季度|半年|截[至止]")
 _LABELLED = re.compile(r"(?:^|\s)([^\s：:]{2,12})[：:]\s*(.+?)(?=\s+[^\s：:]{2,12}[：:](?!\d)|$)")
 _GENERIC = frozenset(map(fold, ("日期", "时间", "单位", "项目", "类型", "来源", "标题", "名称")))
 """Labels that mean something else before a colon above a table: 日期：2024年5月6日 is when it was made."""
-_TITLE = 60
+TITLE = 60
 """Characters of a line that is a title; a longer one explains something."""
 
 
@@ -76,7 +76,7 @@ def codes_in(field: Field, texts: Iterable[str]) -> set[str]:
     """The codes whose words (`in_title` of their list) a title has."""
     assert field.codes is not None
     words = {code.code: code.extra["in_title"] for code in field.codes.codes if code.extra.get("in_title")}
-    short = [text for text in texts if len(text) <= _TITLE]
+    short = [text for text in texts if len(text) <= TITLE]
     return {code for code, pattern in words.items() if any(re.search(pattern, text) for text in short)}
 
 

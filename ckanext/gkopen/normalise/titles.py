@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from ckanext.gkopen.checks.catalogue import severity_of
 from ckanext.gkopen.checks.personal import PERSON_NAME, judge
+from ckanext.gkopen.dates import numerals
 from ckanext.gkopen.domains import Domain, Field
 from ckanext.gkopen.labels import split_label
 from ckanext.gkopen.normalise import said
@@ -125,14 +126,37 @@ def _code_of_title(rows: Rows, field: Field) -> None:
     found = next(((codes, place) for place, texts in said.levels(file.beside, file.around)
                   if year is None or year[0] in (said.years_in(texts) or year)
                   for codes in [said.codes_in(field, texts)] if codes), None)
+    own = _named_in_rows(rows, field)
     if found is None or len(found[0]) != 1:
         return
     code, place = found[0].pop(), found[1]
-    own = codes_of_rows(rows, field, sources(field) if field.derived else [])
+    if own is None:
+        own = codes_of_rows(rows, field, sources(field) if field.derived else [])
     text = pc.if_else(pc.is_null(own), code, "")
     title = field.codes.get(code)
     if pc.any(pc.not_equal(text, "")).as_py():
         _fill(rows, field, text, title.title.zh if title else code, place)
+
+
+def _named_in_rows(rows: Rows, field: Field) -> pa.Array | None:
+    """The code that words at the end of each row's own title name (`named_in`), which is taken; null of other rows."""
+    way, _, name = (field.derived or "").partition(":")
+    if way != "named_in" or name not in rows.text:
+        return None
+
+    def named(cell: str) -> str | None:
+        found = said.codes_in(field, [numerals(cell)[-said.TITLE:]])
+        return found.pop() if len(found) == 1 else None
+
+    own = by_distinct(rows.text[name], named, pa.string())
+    if own.null_count < len(own):
+        rows.text[field.name] = pc.fill_null(own, "")
+        label = rows.columns.label_of(name) or name
+        for file in rows.files:
+            file.findings.append(Finding("taken-from-column", severity_of("taken-from-column"), field=field.name,
+                                         label=label, params={"title": {"zh": field.title.zh, "en": field.title.en},
+                                                              "count": len(own) - own.null_count}))
+    return own
 
 
 def codes_of_rows(rows: Rows, field: Field, names: list[str]) -> pa.Array:
