@@ -134,6 +134,16 @@ def test_sangong_spending_side_by_side(tmp_path, phases):
                                 "vehicle_operation": 180_000, "reception": 40_000}
 
 
+def test_a_phase_over_the_whole_width_is_that_of_the_table(tmp_path):
+    rows: Rows = [["“三公”经费支出表"], ["单位：万元"], ["2024年预算数"],
+                  ["合计", "因公出国（境）费", "公务用车购置及运行费", "公务接待费"], [30, 5, 20, 5]]
+    x = look(tmp_path, rows, "A3:D3", without=("phase",))
+    assert {*cells(x, "phase", "sangong_kind")} == {("budget", kind) for kind in (
+        "total", "abroad", "vehicles", "reception")}
+    rows[0] = ["“三公”经费支出决算表"]  # which of the two it is is not guessed
+    assert look(tmp_path, rows, "A3:D3", without=("phase",)).rows_ok == 0
+
+
 def test_pages_that_repeat_title_unit_and_header(tmp_path):
     rows: Rows = [*NATURES[:5], *NATURES[:3], *NATURES[5:]]
     x = look(tmp_path, rows)

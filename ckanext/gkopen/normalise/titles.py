@@ -16,6 +16,7 @@ from ckanext.gkopen.labels import split_label
 from ckanext.gkopen.normalise import said
 from ckanext.gkopen.normalise.cells import by_distinct
 from ckanext.gkopen.normalise.derived import sources
+from ckanext.gkopen.normalise.raw import Apart
 from ckanext.gkopen.records import Finding, Options
 
 if TYPE_CHECKING:
@@ -139,10 +140,15 @@ def _code_of_title(rows: Rows, field: Field) -> None:
 
 
 def _named_in_rows(rows: Rows, field: Field) -> pa.Array | None:
-    """The code that words at the end of each row's own title name (`named_in`), which is taken; null of other rows."""
+    """The code that words at the end of each row's own title name (`named_in`), which is taken; null of other rows.
+
+    Raises Apart for several files: how many rows say it, and whether any is left for a name, is a matter of each.
+    """
     way, _, name = (field.derived or "").partition(":")
     if way != "named_in" or name not in rows.text:
         return None
+    if len(rows.files) > 1:
+        raise Apart(range(len(rows.files)))
 
     def named(cell: str) -> str | None:
         found = said.codes_in(field, [numerals(cell)[-said.TITLE:]])
