@@ -147,3 +147,9 @@ def test_without_a_column_of_kinds_each_notices_own_title_names_it(tmp_path):
     with pytest.raises(Unreadable) as refused:
         look(tmp_path, header.replace("公告标题", "项目名称"), lines[3])
     assert "notice_type" in {found.field for found in refused.value.findings}
+
+
+@pytest.mark.parametrize("printed", ["/", "无", "—", "******"])
+def test_a_sign_in_place_of_a_name_is_no_body(tmp_path, printed):
+    x = look(tmp_path, f"{LIST},代理机构", f"{ROW},{printed}", f"{ROW.replace('P-1', 'P-2')},自行采购")
+    assert x.table["agency_name"].to_pylist() == [None, "自行采购"] and x.counts()["not-stated"] == 1

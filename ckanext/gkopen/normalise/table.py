@@ -158,7 +158,8 @@ def _typed(field: Field, made: Made, findings: Findings, labels: dict[str, str],
         values, wrong = excel_days(field, text, values, wrong, findings, labels)
     if field.type == "period" and wrong.any():
         values, wrong = without_remark(field, text, values, wrong, year, findings, labels)
-    if field.type in _TEXT_TYPES and (field.pattern or (field.type == "string" and (field.required or field.expected))):
+    if field.type in _TEXT_TYPES and (field.pattern or (field.type == "string" and (
+            field.required or field.expected or field.privacy == "organisation"))):
         values = null_where_silent(field, text, values, findings, labels)
     if field.codes is not None and wrong.any() and any("months" in code.extra for code in field.codes.codes):
         values, wrong = months_of_year(made, field, text, values, wrong)
