@@ -73,3 +73,10 @@ def test_economic_classes_under_a_label_that_says_only_codes(tmp_path):
         ("30101", "department", "personnel", Decimal(1_000_000), None),
         ("302", "department", "public_use", Decimal(300_000), False),
         (None, None, "personnel", Decimal(1_000_000), True), (None, None, "public_use", Decimal(300_000), True)]
+
+
+def test_an_economic_class_in_the_column_of_functions_is_not_lost_beside_another(tmp_path):
+    rows: Rows = [["2024年支出预算表"], ["单位：万元"], ["功能科目编码", "经济科目编码", "项目（科目）名称", "预算数"],
+                  ["30101", "", "基本工资", 10], ["30101", "30201", "办公费", 5], ["2010101", "30201", "办公费", 5]]
+    found = cells(look(tmp_path, rows, without=("phase", "fiscal_year")), "func_code", "econ_code")
+    assert {*found} == {(None, "30101"), ("30101", "30201"), ("2010101", "30201")}

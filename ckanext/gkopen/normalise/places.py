@@ -64,7 +64,8 @@ def _joined(pieces: str) -> str:
 
 def move_codes(domain: Domain, text: dict[str, pa.Array]) -> None:
     """Codes of one list in the column of another: 30101 under 科目编码 is an economic class, and no functional one;
-    流标 in place of a supplier is what became of the lot. What the code's own column says stays."""
+    流标 in place of a supplier is what became of the lot. What the code's own column says stays; a code beside it stays
+    where it is, for the check of codes, and a word is no name."""
     for field in domain.fields:
         if field.elsewhere is None or field.name not in text:
             continue
@@ -74,8 +75,9 @@ def move_codes(domain: Domain, text: dict[str, pa.Array]) -> None:
         if other.any():
             mask = pa.array(other)
             said = text.get(name, pa.repeat(pa.scalar("", pa.string()), len(own)))
-            text[name] = pc.if_else(pc.and_(mask, pc.equal(pc.utf8_trim_whitespace(said), "")), own, said)
-            text[field.name] = pc.if_else(mask, "", own)
+            moved = pc.and_(mask, pc.equal(pc.utf8_trim_whitespace(said), ""))
+            text[name] = pc.if_else(moved, own, said)
+            text[field.name] = pc.if_else(moved if field.pattern else mask, "", own)
 
 
 def unit_column(domain: Domain, columns: Columns, texts: Sequence[pa.Array]) -> None:
