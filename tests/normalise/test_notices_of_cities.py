@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from pathlib import Path
 
@@ -109,6 +110,15 @@ def test_remarks_below_and_headings_across_a_table_are_no_notices(tmp_path, belo
     assert sorted(x.table["project_name"].to_pylist()) == ["平台运维", "彩超"]
     assert [(f.line, f.code) for f in x.findings if f.severity == "error"] == [(3, "row-across")]
     assert [note for note in x.notes if "表注" in note and REMARK in note]
+
+
+def test_a_record_of_nothing_but_a_sentence_is_set_apart(tmp_path):
+    """Not a remark below a table: a gateway's record is never left out."""
+    record = dict(zip(LIST.split(","), ROW.split(","), strict=True))
+    path = tmp_path / "表.json"
+    path.write_text(json.dumps([record, dict.fromkeys(record, "") | {"项目名称": REMARK}], ensure_ascii=False))
+    x = examine(get_domain("procurement"), path, filename=path.name, options=Options())
+    assert (x.rows_in, x.rows_ok, x.rows_quarantined) == (2, 1, 1)
 
 
 def test_a_lot_that_failed_has_no_supplier_of_that_name(tmp_path):

@@ -44,8 +44,8 @@ class Opened:
     def alike(self) -> tuple[object, ...]:
         """What two files have in common whose rows may be read together: the same columns, meant in the same way."""
         said = self.options
-        return (tuple(self.head.labels), tuple(self.head.duplicates), self.head.unit, self.sheet, self.around,
-                tuple(item.text for item in self.head.above),
+        return (self.head.line > 0, tuple(self.head.labels), tuple(self.head.duplicates), self.head.unit, self.sheet,
+                self.around, tuple(item.text for item in self.head.above),
                 *(tuple(sorted(each.items())) for each in (said.mapping, said.units, said.constants)))
 
 

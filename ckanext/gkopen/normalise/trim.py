@@ -79,7 +79,7 @@ def trim_body(body: Body, head: Head, bounds: np.ndarray) -> Trimmed:
                 drop[index] = True
                 notes[int(np.searchsorted(bounds, index, side="right")) - 1].append(note.format(body.lines[index]))
         for file, (start, end) in enumerate(itertools.pairwise(bounds.tolist())):
-            footnotes[file] = list(_footnotes(body, start, end, drop))
+            footnotes[file] = list(_footnotes(body, start, end, drop, printed=head.line > 0))
     return Trimmed(np.flatnonzero(~drop), notes, footnotes, doubtful, repeated)
 
 
@@ -151,13 +151,15 @@ def _cells(body: Body, index: int) -> list[str]:
     return [re.sub(r"\s", "", narrow(column[index].as_py())) for column in body.columns]
 
 
-def _footnotes(body: Body, start: int, end: int, drop: np.ndarray) -> Iterator[Beside]:
-    """From the end of a file upwards; each one is dropped."""
+def _footnotes(body: Body, start: int, end: int, drop: np.ndarray, *, printed: bool) -> Iterator[Beside]:
+    """From the end of a file upwards; each one is dropped. `printed`: the table has a line of labels, and may have
+    lines of text below; records of JSON have none."""
     signed = False
     for index in range(end - 1, max(start - 1, end - _TAIL), -1):
         if drop[index]:
             continue
-        if index in body.broken or not (_FOOTNOTE.match(_first_text(body, index)) or _closes(body, index, signed)):
+        if index in body.broken or not (_FOOTNOTE.match(_first_text(body, index)) or (
+                printed and _closes(body, index, signed))):
             return
         filled = [text for text in dict.fromkeys(clean(column[index].as_py()) for column in body.columns) if text]
         filled += [text for text in map(clean, body.surplus.get(index, [])) if text]
