@@ -168,6 +168,25 @@ def test_who_pages_through_a_change_does_not_have_it_compared_for_every_page(
     assert {line["op"] for line in told} == {"withdrawn"}, "what is kept is not shown when it was sealed"
 
 
+def test_small_new_parts_are_told_together_as_each_alone(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [crew.row(number, f"{number}000.00", f"{1 + number % 9:02}") for number in range(1, 31)]
+    crew.approve(cast.office, crew.submit(cast.officer, cast.body, rows))
+    ckan_model.Session.commit()
+
+    def told(most: int) -> bytes:
+        batches = list(feed.lines(feed.Place(0), most=most))
+        assert max(map(len, batches)) <= most
+        return b"".join(line for batch in batches for line in batch)
+
+    monkeypatch.setattr(feed, "FEW", -1)
+    alone = told(feed.BATCH)
+    monkeypatch.undo()
+    assert [told(most) for most in (1, 2, 7)] == [alone] * 3
+    monkeypatch.setattr(feed, "difference", None)
+    assert told(feed.BATCH) == alone, "nothing is read part by part"
+    assert alone.count(b"\n") == 30
+
+
 def test_what_is_kept_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     table = pa.table({"a": ["x" * 1000] * 10})
     found = Difference(table, table.slice(0, 2), table.slice(0, 0), table.slice(0, 0))

@@ -10,21 +10,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from ckanext.gkopen import blobs, cursors, model
 from ckanext.gkopen.domains import Domain, domains
 from ckanext.gkopen.history import kept
-from ckanext.gkopen.history.difference import Difference, difference, objects
+from ckanext.gkopen.history.difference import Difference, difference, objects, text_rows_of
 from ckanext.gkopen.history.publications import PUBLICATION, kind_of, withdrawal_of
 from ckanext.gkopen.logic.clock import SHANGHAI
 from ckanext.gkopen.review import sealing
 
 BATCH = 2000
 """Lines that are made at once, at the most."""
+FEW = 1 << 16
+"""Bytes of a part that is drawn together with others."""
 WITHDRAWN, REMOVED, ADDED, CHANGED, DONE = range(5)
 OPS = ("withdrawn", "removed", "added", "changed")
 
@@ -100,11 +103,14 @@ def lines(place: Place, *, domain: str | None = None, until: Place | None = None
 
 @dataclass(frozen=True, slots=True)
 class _Content:
-    """What happened to one part. `forget`: why all that a reader holds of it is to go, before rows are added."""
+    """What happened to one part. `rows`, `size`: of the new content, size in bytes. `forget`: why all that a reader
+    holds of it is to go, before rows are added."""
 
     part: str
     old: str | None
     new: str | None
+    rows: int = 0
+    size: int = 0
     forget: str | None = None
 
     def may_have(self, step: int) -> bool:
@@ -116,12 +122,12 @@ class _Content:
     def difference(self, domain: Domain, dataset_id: str, keep: bool) -> Difference:
         """`keep`: for the pages that follow. Raises blobs.Sealed for what was withdrawn since it was listed."""
         name = domain.version, self.old, self.new
+        contents = [sha256 for sha256 in (self.old, self.new) if sha256]
         if found := kept.get(name):
-            for sha256 in filter(None, (self.old, self.new)):
-                sealing.check(dataset_id, sha256)
+            sealing.check(dataset_id, contents)
             return found
-        old, new = (None if sha is None else sealing.read(dataset_id, sha) for sha in (self.old, self.new))
-        found = difference(domain, old, new)
+        data = dict(zip(contents, sealing.read(dataset_id, contents), strict=True))
+        found = difference(domain, data.get(self.old or ""), data.get(self.new or ""))
         if keep:
             kept.put(name, found)
         return found
@@ -129,18 +135,20 @@ class _Content:
 
 def _contents(row: Mapping[str, Any]) -> list[_Content]:
     changed = model.every(
-        "select part, base_sha256 as old, new_sha256 as new, gkopen.is_sealed(:d, base_sha256) as old_sealed,"
-        " gkopen.is_sealed(:d, new_sha256) as new_sealed from gkopen.revision_part"
+        "select part, base_sha256 as old, new_sha256 as new, p.rows, b.size,"
+        " gkopen.is_sealed(:d, base_sha256) as old_sealed, gkopen.is_sealed(:d, new_sha256) as new_sealed"
+        " from gkopen.revision_part p left join gkopen.blob b on b.sha256 = p.new_sha256"
         " where revision_id = :id and part <> '~metadata' order by part collate \"C\"", id=row["revision"],
         d=row["dataset_id"])
     contents = []
     for part in changed:
         name, taken_back = part["part"], row["decision"] == "withdraw"
         if not (taken_back or part["old_sealed"] or part["new_sealed"]):
-            contents.append(_Content(name, part["old"], part["new"]))
+            contents.append(_Content(name, part["old"], part["new"], part["rows"] or 0, part["size"] or 0))
             continue
         why = row["reason"] if taken_back else withdrawal_of(row["dataset_id"], [part["old"], part["new"]]).reason
-        contents.append(_Content(name, None, None if part["new_sealed"] else part["new"], forget=why))
+        shown = (None, 0, 0) if part["new_sealed"] else (part["new"], part["rows"] or 0, part["size"] or 0)
+        contents.append(_Content(name, None, *shown, forget=why))
     return contents
 
 
@@ -157,27 +165,59 @@ def _lines_of(row: Mapping[str, Any], start: Place, money_as_text: bool, most: i
     if start.version not in ("", version):
         start = Place(row["position"], WITHDRAWN)
     at_hand: dict[str, Difference] = {}
-    for step in range(start.step, DONE):
-        for content in contents:
-            if step == start.step and content.part < start.part:
-                continue
-            at = Place(row["position"], step, content.part, 0, version)
-            first = start.line if (step, content.part) == (start.step, start.part) else 0
-            if step == WITHDRAWN:
-                if content.forget is not None and not first:
-                    yield _spelt(row, at, [""], reason=content.forget)
-                continue
-            if not content.may_have(step):
-                continue
-            if content.part not in at_hand:
-                at_hand.clear()  # one part at a time is in memory
-                try:
-                    # Who comes back in the midst of a part pages through it, and will come again.
-                    at_hand[content.part] = content.difference(domain, row["dataset_id"], keep=first > 0)
-                except blobs.Sealed:  # just now: what is told of this publication has changed
-                    yield from _lines_of(row, Place(row["position"], WITHDRAWN), money_as_text, most)
-                    return
-            yield from _rows(row, domain, at_hand[content.part], at, first, money_as_text, most)
+    try:
+        for step in range(start.step, DONE):
+            left = [content for content in contents if step > start.step or content.part >= start.part]
+            inside = step == start.step and start.line > 0 and left[:1] and left[0].part == start.part
+            for run in _runs(left, step, 1 if inside else 0, most):
+                content = run[0]
+                at = Place(row["position"], step, content.part, 0, version)
+                first = start.line if inside and content is left[0] else 0
+                if len(run) > 1:
+                    yield _new_parts(row, domain, run, at, money_as_text)
+                elif step == WITHDRAWN:
+                    if content.forget is not None and not first:
+                        yield _spelt(row, at, [""], reason=content.forget)
+                elif content.may_have(step):
+                    if content.part not in at_hand:
+                        at_hand.clear()  # one part at a time is in memory
+                        # Who comes back in the midst of a part pages through it, and will come again.
+                        at_hand[content.part] = content.difference(domain, row["dataset_id"], keep=first > 0)
+                    yield from _rows(row, domain, at_hand[content.part], at, first, money_as_text, most)
+    except blobs.Sealed:  # just now: what is told of this publication has changed
+        yield from _lines_of(row, Place(row["position"], WITHDRAWN), money_as_text, most)
+
+
+def _runs(contents: Sequence[_Content], step: int, alone: int, most: int) -> Iterator[list[_Content]]:
+    """Each content by itself; small ones that are new together, as many as make `most` lines. `alone`: the first ones
+    that stay by themselves."""
+    run: list[_Content] = []
+    for number, content in enumerate(contents):
+        small = step == ADDED and number >= alone and content.old is None and content.rows > 0 and content.size <= FEW
+        if run and not (small and sum(each.rows for each in run) + content.rows <= most):
+            yield run
+            run = []
+        if small:
+            run.append(content)
+        else:
+            yield [content]
+    if run:
+        yield run
+
+
+def _new_parts(row: Mapping[str, Any], domain: Domain, run: Sequence[_Content], at: Place,
+               money_as_text: bool) -> list[bytes]:
+    """All lines of new parts: drawn at once, since a part costs more than a row."""
+    table = text_rows_of(domain, sealing.read(row["dataset_id"], [content.new or "" for content in run]))
+    if table.num_rows != sum(content.rows for content in run):
+        raise ValueError(f"revision {row['revision']} says {[content.rows for content in run]} rows, its contents have"
+                         f" {table.num_rows}")
+    found: list[bytes] = []
+    texts = iter([f',"key":{key},"after":{after}' for key, after in zip(
+        objects(domain, table, domain.key), objects(domain, table, money_as_text=money_as_text), strict=True)])
+    for content in run:
+        found += _spelt(row, replace(at, part=content.part), list(islice(texts, content.rows)))
+    return found
 
 
 def _rows(row: Mapping[str, Any], domain: Domain, found: Difference, at: Place, first: int,

@@ -39,7 +39,7 @@ def change_of(dataset: Mapping[str, Any], part: str, base: str | None, new: str 
     """The change of one part between two stored contents. Raises Refused for one that was withdrawn, or in which the
     privacy gate of today finds something: it was published under the rules of its time."""
     try:
-        contents = [sealing.read(dataset["id"], sha256) if sha256 else None for sha256 in (base, new)]
+        contents = [sealing.read(dataset["id"], [sha256])[0] if sha256 else None for sha256 in (base, new)]
     except blobs.Sealed as error:
         raise Refused("This content was withdrawn and is sealed: if it may be public after all, submit it anew."
                       ) from error

@@ -7,7 +7,7 @@ that withdrew them are gone all the same (`gkopen.sealed`, `gkopen.is_sealed`).
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -44,16 +44,18 @@ def seal(domain: Domain, dataset_id: str, gone: Collection[str], revision_id: st
         " and not exists (select 1 from gkopen.public_part p where p.sha256 = blob.sha256)", shas=sorted(taken))
 
 
-def read(dataset_id: Any, sha256: str) -> bytes:
-    """A content as a dataset may show it. Raises blobs.Sealed, blobs.Missing."""
-    check(dataset_id, sha256)
-    return blobs.read(sha256)
+def read(dataset_id: Any, sha256s: Sequence[str]) -> list[bytes]:
+    """Contents as a dataset may show them. Raises blobs.Sealed, blobs.Missing."""
+    check(dataset_id, sha256s)
+    return list(map(blobs.reader(sha256s), sha256s))
 
 
-def check(dataset_id: Any, sha256: str) -> None:
-    """Raises blobs.Sealed where a dataset may not show a content."""
-    if model.value("select gkopen.is_sealed(cast(:d as uuid), :sha)", d=str(dataset_id), sha=sha256):
-        raise blobs.Sealed(sha256)
+def check(dataset_id: Any, sha256s: Sequence[str]) -> None:
+    """Raises blobs.Sealed where a dataset may not show one of the contents."""
+    if sealed := model.value("select sha256 from unnest(cast(:shas as text[])) as asked (sha256)"
+                             " where gkopen.is_sealed(cast(:d as uuid), sha256) limit 1", d=str(dataset_id),
+                             shas=list(sha256s)):
+        raise blobs.Sealed(sealed)
 
 
 def brings_back(domain: Domain, dataset_id: Any, changes: Iterable[Mapping[str, Any]]) -> bool:

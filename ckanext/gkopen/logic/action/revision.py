@@ -242,8 +242,8 @@ def _contents(row: dict[str, Any], change: dict[str, Any]) -> tuple[bytes | None
     held = row["state"] == "held"
     base, new = change["base_sha256"], change["new_sha256"]
     try:
-        after = None if not new else blobs.read(new, sealed=True) if held else sealing.read(row["dataset_id"], new)
-        before = sealing.read(row["dataset_id"], base) if base else None
+        after = None if not new else blobs.read(new, sealed=True) if held else sealing.read(row["dataset_id"], [new])[0]
+        before = sealing.read(row["dataset_id"], [base])[0] if base else None
     except blobs.Sealed:
         return (None, after) if held else None
     return before, after
