@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from operator import eq
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import psycopg2
 import pysolr
@@ -210,7 +210,7 @@ def test_an_empty_machine_has_everything_again(boxes: tuple[Machine, Machine], s
     with web(new, tmp_path / "web.log") as connection:
         for path, endpoint in addresses.items():
             status, headers, body = ask(connection, path)
-            seen.look(path, headers + crawl.text_of(body), path, world.secrets)
+            seen.look(path, headers + crawl.text_of(body), unquote(path), world.secrets)
             same = (before[path].status_code, before[path].get_data() if endpoint in ("file", "interface") else body)
             compared += endpoint in ("file", "interface")
             if same != (status, body):
