@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ckanext.gkopen.domains import get_domain
-from ckanext.gkopen.labels import INVISIBLE, clean
-from ckanext.gkopen.normalise import cells
+from ckanext.gkopen.labels import INVISIBLE, clean, narrow
+from ckanext.gkopen.normalise import cells, second_look
 from ckanext.gkopen.normalise.kept import once
 
 SIGNS = st.sampled_from([*"ab,\"\n\r \t%#0（护照通行证计", "\u3000",
@@ -106,3 +106,14 @@ def test_once_for_each_domain_object():
     ("一" + " " * 2_000_000 + "二", "一" + " " * 2_000_000 + "二")])
 def test_lines_that_are_kept_lose_their_last_blanks(text: str, clean: str):
     assert cells._clean_lines(text) == clean
+
+
+def test_what_may_begin_with_a_sign_is_not_passed_over():
+    """A first look at bytes finds every cell that says that nothing is stated, and few others."""
+    silent = ["无", " 无", "　暂无", "****", "＊＊", "／", "-", "—", "–", "Ｎ／Ａ", "n/a", "NaN", "单位不需填列",
+              "\u200b/", "\ufeff无", "\u00a0-", ".", "\\", "不详", "未公布", "待定", "null"]
+    stated = ["南通市第一中学", "北京路小学", "2024-001", "A/B", "市政府", "", None, "采购"]
+    column = pa.array(["前", *silent, *stated])[1:]
+    assert all(second_look.NOT_STATED.match(narrow(text)) for text in silent)
+    assert {*cells.may_begin(column, second_look.NOT_STATED_BEGINS)} == {*range(len(silent))}
+    assert cells.may_begin(pa.array([], pa.string()), "无").size == 0

@@ -121,6 +121,31 @@ def text_bytes(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     return np.frombuffer(data, np.uint8)[start:end], bounds - start
 
 
+def may_begin(column: pa.Array, characters: str) -> np.ndarray:
+    """Rows whose text may begin with one of these characters, ASCII or Chinese, once it is narrowed: those that begin
+    with a space, a sign that nobody sees or a wide form are among them."""
+    data, bounds = text_bytes(column)
+    at = bounds[:-1].astype(np.int64)
+    rows = np.flatnonzero(bounds[1:] > at)
+    first = data[at[rows]]
+    surely, perhaps = np.zeros(256, bool), np.zeros(256, bool)
+    surely[[*range(0x21), *_UNSEEN]] = True
+    codes = set()
+    for encoded in (character.encode() for character in characters):
+        (surely if len(encoded) == 1 else perhaps)[encoded[0]] = True
+        codes.add(int.from_bytes(encoded))
+    found = surely[first]
+    third = np.flatnonzero(perhaps[first] & ~found)
+    place = at[rows[third]]
+    code = data[place].astype(np.int32) << 16 | data[place + 1].astype(np.int32) << 8 | data[place + 2]
+    found[third] = np.isin(code, [*codes])
+    return rows[found]
+
+
+_UNSEEN = (0x7F, 0xC2, 0xE2, 0xE3, 0xEF)
+"""First bytes of odd spaces, marks without width, dashes, radicals, full-width and compatible forms in UTF-8."""
+
+
 def any_byte(column: pa.Array, signs: bytes) -> bool:
     """Does any of these bytes stand anywhere in the column? For a first look before any cell is compared."""
     data, _ = text_bytes(column)

@@ -34,7 +34,9 @@ def _headers(domain: Domain, body: Body, keep: np.ndarray) -> list[int]:
     labelled = np.zeros(len(body.lines), bool)
     for column in body.columns[:_LOOK_IN]:
         labelled |= pc.is_in(column, value_set=spelt).to_numpy()
-    rows = np.intersect1d(np.flatnonzero(labelled), keep)
+    data = np.zeros(len(labelled), bool)
+    data[keep] = True
+    rows = np.flatnonzero(labelled & data)
     for column in body.columns:  # a long table may have labels in every row, and has a figure beside them
         if len(rows):
             cells = column.take(pa.array(rows))

@@ -16,11 +16,12 @@ from ckanext.gkopen.dates import parse_period
 from ckanext.gkopen.domains import Field
 from ckanext.gkopen.labels import narrow
 from ckanext.gkopen.normalise import typed
-from ckanext.gkopen.normalise.cells import as_mask, by_distinct, empty, has_text
+from ckanext.gkopen.normalise.cells import as_mask, by_distinct, empty, has_text, may_begin
 from ckanext.gkopen.normalise.derived import Made
 
 NOT_STATED = re.compile(r"^(?:[-—–/\\*.]+|无|暂无|未提供|未公布|不详|未知|待定|n/?a|null|none|nan|nil|"
                          r"单位?不?需填列|单位不需填列)$", re.I)
+NOT_STATED_BEGINS = r"-—–/\*.无暂未不待nN单"
 _SINCE = re.compile(r"累计(?:数)?$")
 _BRACKETS = re.compile(r"[()\[\]【】〔〕]")
 _REMARK = re.compile(r"^(?P<period>.*\S)\s*[(\[【〔](?P<remark>[^()\[\]【】〔〕]*)[)\]】〕]$")
@@ -122,9 +123,12 @@ def months_of_year(made: Made, field: Field, text: pa.Array, values: pa.Array,
 def null_where_silent(field: Field, text: pa.Array, values: pa.Array, findings: Findings,
                       labels: dict[str, str]) -> pa.Array:
     """****, / and the like say that the source does not state it: no project's number, and no supplier's name."""
-    silent = by_distinct(text, lambda cell: bool(NOT_STATED.match(narrow(cell))), pa.bool_())
-    if not pc.any(silent).as_py():
+    rows = may_begin(text, NOT_STATED_BEGINS)
+    said = by_distinct(text.take(pa.array(rows)), lambda cell: bool(NOT_STATED.match(narrow(cell))), pa.bool_())
+    if not pc.any(said).as_py():
         return values
+    silent = np.zeros(len(text), bool)
+    silent[rows] = as_mask(said)
     label = labels.get(field.name) or field.title.zh
-    findings.of_column("not-stated", as_mask(silent), field=field.name, label=label, params={}, counted="count")
-    return pc.if_else(silent, pa.scalar(None, pa.string()), values)
+    findings.of_column("not-stated", silent, field=field.name, label=label, params={}, counted="count")
+    return pc.if_else(pa.array(silent), pa.scalar(None, pa.string()), values)
