@@ -97,9 +97,9 @@ def written(site: Site) -> dict[str, int]:
 
 
 def settled(site: Site) -> dict[str, int]:
-    """The counters, once all sessions that ended have told theirs: the same for three seconds."""
+    """The counters, once every session has told its own, which one that is idle does after ten seconds."""
     pause, last, same = threading.Event(), written(site), 0
-    while same < 30:
+    while same < 120:
         pause.wait(0.1)
         now = written(site)
         same, last = same + 1 if now == last else 0, now
