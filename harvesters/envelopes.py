@@ -41,6 +41,10 @@ MOST_VALUES = 2_000_000
 """Values in an answer: of the smallest, so many take half a gigabyte once they are read."""
 CHINA = timezone(timedelta(hours=8))
 CHINESE = ("gbk", "gb2312", "gb18030", "cp936", "x-gbk")
+WHOLE_TO_BROKEN = 50
+"""Of so many Chinese characters one may be broken, and the answer is in UTF-8 still: of another encoding hardly any is
+whole."""
+_BEYOND_ASCII = re.compile("[^\x00-\x7f]")
 _PLAIN = frozenset((str, type(None)))
 NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 """What JSON can say and no text can hold: NUL, and half of a surrogate pair, which is no character."""
@@ -62,9 +66,10 @@ def decode(raw: bytes, charset: str = "") -> dict[str, Any]:
     """An answer's body as a dict; every number is the text that was printed. `charset` is what the source file or the
     answer's header says.
 
-    Floats would turn 90071992547409.93 into …94, so no number is ever parsed. Half of a surrogate pair stays as it is:
-    the row it stands in is judged, not the whole answer. Raises BadAnswer: another encoding, HTML, cut JSON, a key
-    given twice, NaN, nesting without end, anything but an object; and AnswerTooLarge, before it is taken apart.
+    Floats would turn 90071992547409.93 into …94, so no number is ever parsed. Half of a surrogate pair and NaN stay as
+    they are, single broken bytes become U+FFFD: the row they stand in is judged, not the whole answer. Raises
+    BadAnswer: another encoding, HTML, cut JSON, a key given twice, nesting without end, anything but an object; and
+    AnswerTooLarge, before it is taken apart.
     """
     page = raw.removeprefix(BOM_UTF8).lstrip()[:1] == b"<"
     text = "" if page else _text_of(raw, charset)
@@ -96,7 +101,7 @@ def decode(raw: bytes, charset: str = "") -> dict[str, Any]:
 
 def _parsed(text: str) -> Any:
     """Raises json.JSONDecodeError, RecursionError, BadAnswer."""
-    return json.loads(text, parse_float=_Number, parse_int=_Number, parse_constant=_no_number, object_pairs_hook=_once)
+    return json.loads(text, parse_float=_Number, parse_int=_Number, parse_constant=str, object_pairs_hook=_once)
 
 
 def _text_of(raw: bytes, charset: str) -> str:
@@ -113,6 +118,10 @@ def _text_of(raw: bytes, charset: str) -> str:
             wrong = exc
     if wrong.reason in ("unexpected end of data", "incomplete multibyte sequence"):
         raise _cut(len(raw)) from None
+    if charset.lower() not in CHINESE:
+        text = raw.decode("utf-8-sig", "replace")
+        if text.count("\ufffd") * WHOLE_TO_BROKEN < len(_BEYOND_ASCII.findall(text)):
+            return text
     named = f"，写明的编码为 {_short(charset)}" if charset else ""
     raise BadAnswer(
         f"应答不是 UTF-8 编码（第 {wrong.start} 字节{named}）。请平台运维单位改为 UTF-8，或在应答头写明 charset=GBK；"
@@ -329,13 +338,6 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             f"an object of the answer has the key {_short(twice)!r} twice, so its value is unknown; ask the department",
         )
     return result
-
-
-def _no_number(name: str) -> Any:
-    raise BadAnswer(
-        f"应答中有 {name}，不是有效的数值。请联系数据提供部门。",
-        f"the answer holds {name}, which is no number in JSON; ask the department",
-    )
 
 
 def _short(text: str) -> str:

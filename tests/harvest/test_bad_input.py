@@ -104,6 +104,24 @@ def test_what_no_text_can_hold_sets_its_row_aside_and_not_the_run(town: City, mo
     assert (row["state"], row["error"], row["counts"]["findings"]) == ("partly", None, {"label-broken": 1})
 
 
+def test_a_broken_byte_and_what_is_no_number_set_their_rows_aside_and_not_the_page(
+        town: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = answers.word_rows
+    monkeypatch.setattr(answers, "word_rows", lambda *args: words(*args).replace('"〇非〇"', "NaN").encode().replace(
+        "〇坏〇".encode(), b"\xe6\xb5"))
+    lines = town.lines()
+    rows = [line.split(",") for line in lines[1:41]]
+    rows[3][3], rows[5][4] = f"{rows[3][3]}〇坏〇", "〇非〇"
+    town.write([lines[0], *map(",".join, rows)])
+    row = harvest()
+    assert (row["state"], row["error"]) == ("partly", None)
+    apart = {entry["line"]: entry["codes"] for entry in call("gkopen_run_quarantine", "office", id=str(row["id"]))[
+        "results"]}
+    assert (apart.pop(4), apart.pop(6)) == (["replacement-character"], ["type-wrong"])
+    assert len(apart) == 1, "the demo's own: a number in words"
+    assert (row["counts"]["rows_in"], row["counts"]["rows_ok"]) == (40, 37)
+
+
 def test_a_row_of_tomorrow_moves_no_watermark(town: City) -> None:
     """What was asked for since is told by our own clock and runs, never by a date in the data."""
     model.execute("update gkopen.source set config = config || cast(:change as jsonb) where name = :s", s=SOURCE,

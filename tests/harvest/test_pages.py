@@ -49,6 +49,18 @@ def test_one_page_says_what_would_change_and_has_two_buttons(public: City, offic
     assert "officer 已放弃" in office(f"/office/runs/{run['id']}").body
 
 
+def test_a_held_run_is_told_after_its_domain_was_taken_out_of_the_settings(public: City, office: Any) -> None:
+    public.write(public.lines()[:-10])
+    run = harvest()
+    model.execute("update gkopen.source set domain = 'gone' where name = :name", name=SOURCE)
+    ckan_model.Session.commit()
+    assert "10 行在来源中消失" in office(f"/office/runs/{run['id']}").body
+    page = office(f"/office/runs/{run['id']}/hold").body
+    assert "10 行在来源中消失" in page and 'value="discard"' in page
+    office(f"/office/runs/{run['id']}/hold", do="discard")
+    assert run_of(run["id"])["decision"] == "discarded"
+
+
 def test_a_source_without_rows_is_told_so_and_nobody_is_sent_to_let_it_through(
         public: City, office: Any, cli: CKANCliRunner) -> None:
     public.fault("empty")

@@ -77,6 +77,23 @@ def test_an_answer_in_the_chinese_encoding_that_its_header_names_is_read(charset
     assert rows_of(decode(GBK, charset), PLAIN) == [{"单位": "江海市交通运输局"}]
 
 
+@pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
+def test_what_is_no_number_stays_as_it_was_printed_for_its_row_to_be_judged(constant):
+    assert row(f'{{"额": {constant}, "表": [{constant}]}}') == {"额": constant, "表": f'["{constant}"]'}
+    with pytest.raises(BadAnswer, match="no number of rows"):
+        total_of(decode(f'{{"rows": [], "total": {constant}}}'.encode()), PLAIN)
+
+
+def test_single_broken_bytes_leave_the_rest_of_an_answer_in_utf_8():
+    good = "江海市城市停车管理中心" * 10
+    whole = f'{{"rows": [{{"单位": "{good}"}}, {{"单位": "江〇市"}}], "total": 2}}'
+    raw = whole.encode().replace("〇".encode(), b"\xe6")
+    for charset in ("", "UTF-8"):
+        assert rows_of(decode(raw, charset), PLAIN) == [{"单位": good}, {"单位": "江\ufffd市"}]
+    with pytest.raises(BadAnswer, match="UTF-8"):
+        decode(raw.replace(good.encode(), b""))          # of so few characters nobody knows which encoding it is
+
+
 def test_a_header_that_names_an_encoding_which_is_not_sent_does_no_harm():
     """UTF-8 read as GBK gives other characters, and no error."""
     assert decode('{"单位": "江海市"}'.encode(), "GBK") == {"单位": "江海市"}
@@ -153,8 +170,8 @@ REFUSED = [
     ('{"a": "b"}'.encode("utf-16"), "UTF-8"),
     (b'{"a": 1, "a": 2}', "twice"),
     (b'{"rows": [{"a": 1, "b": 2, "a": 1}]}', "twice"),
-    (b'{"a": NaN}', "NaN"),
-    (b'{"a": -Infinity}', "Infinity"),
+    (("联" * 40 + "通").encode()[:-1] + b'"', "UTF-8"),
+    ('{"code": 0, "rows": ["a", "\xb5"]}'.encode("latin-1"), "UTF-8"),
     (b"[1]", "object"),
     (b'"text"', "object"),
     (b'{"a":' + b"[" * 200_000, "nested"),

@@ -118,11 +118,14 @@ def test_projects_conform(projects: list[Object]) -> None:
 
 def test_the_fiscal_data_package_conforms(tmp_path: Path) -> None:
     domain = get_domain("budget")
+    source = tmp_path / "source"
+    source.mkdir()
     table = fiscal.Table(domain, tmp_path / "budget.csv")
-    with gather("budget", *everything("budget", tmp_path, 720)) as rows:
+    with gather("budget", *everything("budget", source, 720)) as rows:
         for _, own in rows.by("fiscal_year"):
             table.add(own)
     made = table.close()
+    assert made.file.at_path() == tmp_path / "budget.csv"     # a small one was in memory
     about = {"title": "财政预决算", "licenses": [{"name": "CC-BY-4.0"}], "created": AT}
     described = fiscal.descriptor(domain, "budget.csv", made, about)
     (tmp_path / "datapackage.json").write_text(dumps(described), "utf-8")

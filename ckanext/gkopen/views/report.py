@@ -11,7 +11,7 @@ from ckan.lib.helpers import helper_functions as h
 
 from ckanext.gkopen import bodies
 from ckanext.gkopen.checks.catalogue import catalogue, render
-from ckanext.gkopen.domains import get_domain
+from ckanext.gkopen.domains import domains
 from ckanext.gkopen.harvest import contract
 from ckanext.gkopen.harvest.report import NAMED, unknown_bodies
 from ckanext.gkopen.oversight import words
@@ -23,9 +23,9 @@ def of(run: Mapping[str, Any]) -> dict[str, Any]:
     """What the page shows of a run as `gkopen_run_show` answers it.
 
     `outcomes`: body and its title, state, revision's id; `rules`: code, severity, title, number, the worst first;
-    `held`: the first frozen tables with their alarms; `closed`: the source says that the data are not open any more;
-    `revisions`: the ids of those that there are; `seconds`: of work, None while it goes on; `advice`: what to do, the
-    most urgent first.
+    `held`: the first frozen tables with their alarms, and their domain if the settings still have it; `closed`: the
+    source says that the data are not open any more; `revisions`: the ids of those that there are; `seconds`: of work,
+    None while it goes on; `advice`: what to do, the most urgent first.
     """
     counts = run["counts"] or {}
     outcomes = [{**outcome, "title": title(outcome["body"])} for outcome in counts.get("outcomes", [])]
@@ -34,7 +34,7 @@ def of(run: Mapping[str, Any]) -> dict[str, Any]:
             "stopped": [{**table, "title": title(table["body"]), "said": _drifts(table["drift"])}
                         for table in counts.get("stopped", [])],
             "buried": [{**table, "title": title(table["body"])} for table in counts.get("tombstones", [])],
-            "held": [{"title": title(table["body"]), "alarms": table["alarms"], "domain": get_domain(run["domain"])}
+            "held": [{"title": title(table["body"]), "alarms": table["alarms"], "domain": domains().get(run["domain"])}
                      for table in counts.get("held", [])[:NAMED]],
             "closed": any(alarm["kind"] == "not_open" for table in counts.get("held", []) for alarm in table["alarms"]),
             "unknown": unknown_bodies(counts), "seconds": _seconds(run),

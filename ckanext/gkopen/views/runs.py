@@ -9,7 +9,7 @@ from ckan.plugins import toolkit
 from flask import Blueprint
 
 from ckanext.gkopen import changesets
-from ckanext.gkopen.domains import get_domain
+from ckanext.gkopen.domains import domains
 from ckanext.gkopen.views import report
 from ckanext.gkopen.views.session import act, signed_in, telling, words
 
@@ -62,11 +62,12 @@ def accept(id: str) -> Any:
 
 
 def _table(run: dict[str, Any], entry: dict[str, Any]) -> dict[str, Any]:
-    """One frozen table: its body's title, alarms, and, where the run made a revision, the difference of its parts."""
-    domain = get_domain(run["domain"])
+    """One frozen table: its body's title, alarms, and, where the run made a revision, the difference of its parts;
+    without that where the domain was taken out of the settings since."""
+    domain = domains().get(run["domain"])
     shown: dict[str, Any] = {"title": report.title(entry["body"]), "alarms": entry["alarms"], "domain": domain,
                              "revision": None, "parts": []}
-    if entry["revision"]:
+    if entry["revision"] and domain:
         shown["revision"] = act("gkopen_revision_show", {"id": entry["revision"]})
         for part in shown["revision"]["parts"]:
             if part["part"] != changesets.METADATA:
