@@ -85,7 +85,7 @@ def site() -> Path:
         databases.drop()
         databases.create()
         settings = {
-            "use": "egg:ckan", "debug": "false", "ckan.plugins": "harvest", "ckan.site_id": "stock",
+            "use": "egg:ckan", "debug": "false", "ckan.plugins": "activity harvest", "ckan.site_id": "stock",
             "ckan.site_url": "http://127.0.0.1:5999", "SECRET_KEY": "stock", "WTF_CSRF_SECRET_KEY": "stock",
             "sqlalchemy.url": databases.ckan_url, "solr_url": servers.solr_url, "ckan.redis.url": servers.redis_url,
             "ckan.storage_path": str(make_folder(home / "storage")), "ckan.auth.create_unowned_dataset": "true",
@@ -93,7 +93,8 @@ def site() -> Path:
         }
         ini = home / "stock.ini"
         ini.write_text("[app:main]\n" + "".join(f"{key} = {value}\n" for key, value in settings.items()), "utf-8")
-        for arguments in (("db", "upgrade"), ("db", "upgrade", "-p", "harvest")):
+        for arguments in (("db", "upgrade"), ("db", "upgrade", "-p", "activity"),
+                          ("db", "upgrade", "-p", "harvest")):
             subprocess.run([ckan_program(), "-c", ini, *arguments], check=True, capture_output=True,
                            env={**os.environ, **environment()})
     return ini

@@ -6,6 +6,7 @@ import hashlib
 import io
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any, cast
 
 import sqlalchemy as sa
 from ckan import model as ckan_model
@@ -15,6 +16,8 @@ from ckanext.datastore.backend.postgres import get_read_engine
 from ckanext.gkopen import blobs, changesets, ids, model
 from ckanext.gkopen.domains import Domain, UnknownDomain, domains, get_domain
 from ckanext.gkopen.history.difference import difference, text_rows
+from ckanext.gkopen.publish import store
+from ckanext.gkopen.publish.forms.streams import IDENTITY
 from ckanext.gkopen.publish.table_sql import TableSQL, literal, quoted
 from ckanext.gkopen.review import audit
 
@@ -99,15 +102,14 @@ def _csv(domain: Domain, dataset_id: str, part: str) -> bytes:
 
 
 def _files() -> Iterator[str]:
-    storage = files.get_storage("gkopen_public")
     for row in model.every("select address, sha256, size from gkopen.file where sha256 is not null order by address"):
-        place = storage.prepare_location(blobs.location(row["sha256"]))
         try:
-            data = storage.content(files.FileData(place, size=row["size"]))
+            with store.open_file(row["sha256"], IDENTITY, row["size"]) as file:
+                found = hashlib.file_digest(cast(Any, file), "sha256").hexdigest()
         except files.exc.MissingFileError:
             yield f"/open/{row['address']} is missing from the public storage"
             continue
-        if hashlib.sha256(data).hexdigest() != row["sha256"]:
+        if found != row["sha256"]:
             yield f"/open/{row['address']} was changed: it no longer has its sha256"
 
 

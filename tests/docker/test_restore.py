@@ -203,7 +203,7 @@ def test_an_empty_machine_has_everything_again(boxes: tuple[Machine, Machine], s
     assert more <= {"ckan/licences/licenses.json"}, "which every start of CKAN writes"
     assert (new.folder / "docker/.env").read_bytes() == (old.folder / "docker/.env").read_bytes()
     assert (new.folder / "private").stat().st_mode & 0o777 == 0o700
-    served = [path for path in (new.folder / "public/served/versions").rglob("*") if path.is_file()]
+    served = [path for path in (new.folder / "public/served/of").rglob("*") if path.is_file()]
     assert served and all(path.stat().st_nlink > 1 for path in served), "links to the storage, not copies"
 
     seen, different, compared = Seen(), {}, 0

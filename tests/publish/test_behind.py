@@ -144,7 +144,7 @@ def folder(site: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def served_texts(folder: Path) -> list[str]:
-    return [path.read_text("utf-8-sig") for path in (folder / "at").rglob("*.csv/identity.csv")]
+    return [path.read_text("utf-8-sig") for path in (folder / "at").rglob("*.csv")]
 
 
 def test_a_maker_that_began_before_a_withdrawal_puts_no_file_back(folder: Path, cast: Cast,

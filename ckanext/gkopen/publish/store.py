@@ -18,7 +18,6 @@ from typing import Any, BinaryIO, cast
 from ckan.lib import files as storages
 from ckan.lib.files.default import FsStorage
 
-from ckanext.gkopen import blobs
 from ckanext.gkopen.publish.forms.spool import Spool
 from ckanext.gkopen.publish.forms.streams import IDENTITY, SUFFIX
 
@@ -35,7 +34,8 @@ def local_folder() -> Path | None:
 
 
 def location(sha256: str, coding: str = IDENTITY) -> str:
-    return blobs.location(sha256) + SUFFIX[coding]
+    """In one of 256 folders: one of their own for some files each would take as long to make as the files."""
+    return f"{sha256[:2]}/{sha256}{SUFFIX[coding]}"
 
 
 @contextmanager
@@ -70,8 +70,8 @@ def put(made: Spool, sha256: str, coding: str, media_type: str) -> None:
     """Takes the file over. Bytes that are there whole are left alone: somebody may be reading them."""
     storage, size = storages.get_storage(STORAGE), made.size
     place = storage.prepare_location(location(sha256, coding))
-    if (folder := local_folder()) is not None:
-        _put_locally(made, folder / place, size)
+    if isinstance(storage, FsStorage):
+        _put_locally(made, Path(storage.settings.path, place), size)
         return
     if storage.exists(storages.FileData(place, size=size)) and storage.size(place) == size:
         return
