@@ -36,6 +36,7 @@ def empty_site(screen: Screen) -> Iterator[Path]:
     require_libmagic()
     home = bench_home()
     os.environ[SECRET_ENV] = "of-the-benchmark"
+    os.environ["_JAVA_OPTIONS"] = "-XX:TieredStopAtLevel=4"   # Solr is compiled as in production, not for a quick start
     with Servers(home, tell=screen.tell) as servers:
         site = describe_site(servers, home, "demo")
         site.databases.drop()

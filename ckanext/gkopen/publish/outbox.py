@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 SINKS = ("datastore", "files", "solr", "bulk", "standards")
 OF_ALL_BODIES = ("bulk", "standards")
 """Exits that hold all bodies of a domain together: made at most once an interval."""
-TOGETHER = {"datastore": 100, "files": 100, "solr": 100}
+TOGETHER = {"datastore": 100, "files": 100, "solr": 300}
 """Exit → datasets of one domain that are brought up in one transaction, at most. A withdrawal waits for no more."""
 FEW_ROWS = {"datastore": 1_000, "files": 1_000}
 """Exit → rows of a table beyond which it is brought there alone: a million take a quarter of a minute."""

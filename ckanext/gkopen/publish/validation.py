@@ -15,6 +15,8 @@ from typing import Any
 
 from ckan.lib import plugins as lib_plugins
 from ckan.lib.navl import dictization_functions as navl
+from ckan.lib.navl.validators import unicode_safe
+from ckan.logic.converters import convert_to_extras
 
 Path = tuple[str, ...]
 """Of a list of validators in a schema: `('resources', 'url')`."""
@@ -83,10 +85,13 @@ def _checked(data: Flat, schema: dict[str, Any], context: Any) -> tuple[Flat, di
     shape = _shape(frozenset(flat), frozenset(data))
     converted = _augmented(data, shape)
     errors: dict[Key, list[str]] = {key: [] for key in shape.keys}
+    extras = _Extras(converted)
     for key, path in shape.runs:
         for validator in flat[path]:
             try:
                 match _arguments(validator):
+                    case 4 if validator.__code__ is convert_to_extras.__code__:
+                        extras.add(key)
                     case 4:
                         validator(key, converted, errors, context)
                     case 1:
@@ -105,6 +110,22 @@ def _checked(data: Flat, schema: dict[str, Any], context: Any) -> tuple[Flat, di
 
 def _converted(data: Flat, schema: dict[str, Any], context: Any) -> tuple[Flat, dict[Key, list[str]]]:
     return _checked(data, schema, context)[0], {}
+
+
+class _Extras:
+    """CKAN's convert_to_extras for one dictionary: it looks for the last extra among all keys, each time anew."""
+
+    def __init__(self, data: Flat) -> None:
+        self.data = data
+        self.last: int | None = None
+
+    def add(self, key: Key) -> None:
+        last = self.last
+        if last is None or ("extras", last, "key") not in self.data or ("extras", last + 1, "key") in self.data:
+            last = max((at[1] for at in self.data if len(at) > 1 and at[0] == "extras"), default=-1)
+        self.last = last + 1
+        self.data["extras", self.last, "key"] = key[-1]
+        self.data["extras", self.last, "value"] = unicode_safe(self.data[key])
 
 
 def _arguments(validator: Any) -> int | None:
