@@ -30,7 +30,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from bench.measure import Figure, Wrong, as_table, load, rows_of
-from bench.running import bench_home, empty_site
+from bench.running import bench_home, clear, empty_site
 from ckanext.gkopen.embedded.places import StartError
 from ckanext.gkopen.embedded.screen import Screen
 
@@ -60,6 +60,8 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print("\n已停止 / stopped")
         return 1
+    finally:
+        clear()
     rows = rows_of(figures)
     print(f"\n{as_table(rows)}\n\n{began} at the start, {load()} at the end")
     path = write(rows, began, given.quick, given.rows)

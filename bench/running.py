@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from ckanext.gkopen.embedded.servers import Servers
 from ckanext.gkopen.embedded.site import describe_site, make_site
 
 DOMAINS = Path(__file__).with_name("domains")
+TRASH = "trash"
 SECRET_ENV = "GKOPEN_SECRET_BENCH"
 
 
@@ -40,9 +42,7 @@ def empty_site(screen: Screen) -> Iterator[Path]:
     with Servers(home, tell=screen.tell) as servers:
         site = describe_site(servers, home, "demo")
         site.databases.drop()
-        # Out of the way, and deleted at the end: for half a minute ext4 passes over what was deleted, entry by entry.
-        shutil.rmtree(home / "last", ignore_errors=True)
-        last = site.storage.rename(home / "last")
+        site.storage.rename(make_folder(home / TRASH) / str(time.time_ns()))
         pysolr.Solr(servers.solr_url).delete(q="*:*", commit=True)  # else CKAN finds datasets of the last run by name
         ini = make_site(servers, home, profile="demo", extra={
             "ckanext.gkopen.domains_dir": str(DOMAINS),
@@ -52,7 +52,12 @@ def empty_site(screen: Screen) -> Iterator[Path]:
         os.environ["CKAN_INI"] = str(ini)
         with loaded(ini):
             yield ini
-        shutil.rmtree(last)
+
+
+def clear() -> None:
+    """Deletes what earlier sites stored. At the end: for some minutes ext4 passes over each deleted entry before it
+    makes a new one nearby, which took ten times as long."""
+    shutil.rmtree(bench_home() / TRASH, ignore_errors=True)
 
 
 @contextmanager
