@@ -257,7 +257,7 @@ _directory: Path | None = None
 
 
 def configure(directory: str | Path | None) -> None:
-    """Set the folder of a city's own domains (the setting `ckanext.gkopen.domains_dir`)."""
+    """Set the folder of a city's own domains and code lists (the setting `ckanext.gkopen.domains_dir`)."""
     global _directory  # noqa: PLW0603 one process serves one site
     _directory = Path(directory).resolve() if directory else None
 
@@ -290,10 +290,8 @@ def get_domain(name: str) -> Domain:
 def _load(directory: Path | None) -> Mapping[str, Domain]:
     from ckanext.gkopen.derive.reader import read_domains  # the reader needs the classes of this module
 
-    if directory is None:
-        return MappingProxyType(read_domains())
-    own = _load(None)
-    return MappingProxyType({**own, **read_domains(directory, own)})
+    own = read_domains(city=directory)
+    return MappingProxyType({**own, **(read_domains(directory, own, directory) if directory else {})})
 
 
 def lint(directory: str | Path | None = None) -> list[Problem]:

@@ -72,6 +72,36 @@ def test_a_city_adds_a_domain_as_a_file_without_any_python(tmp_path: Path) -> No
     assert lint(tmp_path) == []
 
 
+def test_a_city_adds_codes_and_aliases_to_the_lists_of_gkopen(tmp_path: Path) -> None:
+    place = folder(tmp_path)
+    (place / "codes" / "region.csv").write_text(
+        "code,zh,en,aliases\n330100,杭州市,Hangzhou,杭州\n350102,鼓楼区,Gulou,福州市鼓楼区\n"
+        "320102,玄武区,Xuanwu District,玄武\n", "utf-8")
+    assert lint(place) == []
+    before, regions = get_domain("budget"), domains(place)["budget"].code_lists["region"]
+    for label, code in (("杭州", "330100"), ("鼓楼区", "350102"), ("玄武", "320102"), ("南京市玄武区", "320102"),
+                        ("江苏", "320000")):
+        assert (found := regions.find(label)) is not None and found.code == code
+    xuanwu = regions.get("320102")
+    assert xuanwu is not None and (xuanwu.title.en, xuanwu.extra["parent"]) == ("Xuanwu District", "320100")
+    assert domains(place)["budget"].version != before.version == get_domain("budget").version
+    assert domains(place)["parking"].version == get_domain("parking").version
+
+
+@pytest.mark.parametrize(("name", "row", "said"), [
+    ("region", "330100,南京市,Hangzhou,", "region.csv:2: unique: 南京市 already means 320100 南京市"),
+    ("notice_type", "other,其他公告,Other notice,", "notice_type.csv:2: columns: gkopen's list says more of a code"),
+    ("region", "330100,杭州市,Hangzhou", "region.csv:2: columns"),
+])
+def test_what_a_city_may_not_add_is_refused_once(tmp_path: Path, name: str, row: str, said: str) -> None:
+    place = folder(tmp_path)
+    (place / "codes" / f"{name}.csv").write_text(f"code,zh,en,aliases\n{row}\n", "utf-8")
+    with pytest.raises(SchemaError) as caught:
+        domains(place)
+    assert str(caught.value).count(said) == 1
+    assert [said in str(problem) for problem in lint(place)].count(True) == 1
+
+
 @pytest.fixture
 def own_folder():
     yield

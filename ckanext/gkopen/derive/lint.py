@@ -22,9 +22,9 @@ def lint_files(directory: Path | None = None) -> list[Problem]:
         return error.problems
     for path in paths:
         try:
-            domain = read_domain(path)
+            domain = read_domain(path, directory)
         except SchemaError as error:
-            problems += error.problems
+            problems += (problem for problem in error.problems if problem not in problems)
             continue
         other = owners.setdefault(domain.name, path)
         if other != path:

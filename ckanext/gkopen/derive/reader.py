@@ -21,8 +21,9 @@ from ckanext.gkopen.shapes import PrintedRate
 BUILT_IN = ROOT / "domains"
 
 
-def read_domains(folder: Path = BUILT_IN, taken: Iterable[str] = ()) -> dict[str, Domain]:
-    """The domains of a folder by name, in the order of their file names. `taken`: names that are in use.
+def read_domains(folder: Path = BUILT_IN, taken: Iterable[str] = (), city: Path | None = None) -> dict[str, Domain]:
+    """The domains of a folder by name, in the order of their file names. `taken`: names that are in use; `city`: the
+    folder of the city, whose code lists add to gkopen's.
 
     :raises SchemaError: with every problem of every file
     """
@@ -30,7 +31,7 @@ def read_domains(folder: Path = BUILT_IN, taken: Iterable[str] = ()) -> dict[str
     problems: list[Problem] = []
     for path in domain_files(folder):
         try:
-            domain = read_domain(path)
+            domain = read_domain(path, city)
         except SchemaError as error:
             problems += error.problems
             continue
@@ -40,7 +41,7 @@ def read_domains(folder: Path = BUILT_IN, taken: Iterable[str] = ()) -> dict[str
             )
         read[domain.name] = domain
     if problems:
-        raise SchemaError(problems)
+        raise SchemaError(dict.fromkeys(problems))
     return read
 
 
@@ -52,8 +53,9 @@ def domain_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.yaml"))
 
 
-def read_domain(path: Path) -> Domain:
-    """One file. Its code lists are looked for in `codes/` beside it, then in gkopen's own.
+def read_domain(path: Path, city: Path | None = None) -> Domain:
+    """One file. Its code lists are gkopen's, those in `codes/` of the city's folder, or gkopen's with what the city's
+    list of the same name adds to it: further codes, further aliases, other titles.
 
     :raises SchemaError: with every problem of this file
     """
@@ -61,7 +63,7 @@ def read_domain(path: Path) -> Domain:
     problems = schema_problems(source)
     if problems:
         raise SchemaError(problems)
-    lists = _Lists(path)
+    lists = _Lists(path, city)
     domain = _domain(source, lists)
     problems = [*lists.problems, *reference_problems(source, domain)]
     if problems:
@@ -72,44 +74,70 @@ def read_domain(path: Path) -> Domain:
 class _Lists:
     """The code lists that a domain file names; remembers their bytes for the version, and what is missing."""
 
-    def __init__(self, path: Path):
-        self.folders = [path.parent / "codes", ROOT / "codes"]
+    def __init__(self, path: Path, city: Path | None):
+        self.folders = [folder / "codes" for folder in (ROOT, city) if folder]
         self.read: dict[str, CodeList] = {}
         self.digest = hashlib.sha256(path.read_bytes())
         self.problems: list[Problem] = []
 
     def get(self, name: str, source: Source, where: Sequence[str | int]) -> CodeList:
         if name not in self.read:
-            path = next((f / f"{name}.csv" for f in self.folders if (f / f"{name}.csv").is_file()), None)
-            if path is None:
+            paths = [path for folder in self.folders if (path := folder / f"{name}.csv").is_file()]
+            if not paths:
                 self.problems.append(
                     source.problem(
                         where,
                         "codes",
                         f"there is no code list {name}.csv",
-                        f"write it into {self.folders[0]}",
+                        f"write it into {self.folders[-1]}",
                     )
                 )
                 return CodeList(name, ())
-            self.digest.update(path.read_bytes())
-            self.read[name] = _code_list(name, path)
+            for path in paths:
+                self.digest.update(path.read_bytes())
+            codes = _codes(*read_codes(paths[0]))
+            if len(paths) > 1:
+                codes = _added(codes, _codes(*read_codes(paths[1])), paths[1], self.problems)
+            self.read[name] = CodeList(name, codes)
         return self.read[name]
 
 
-def _code_list(name: str, path: Path) -> CodeList:
-    columns, rows = read_codes(path)
-    return CodeList(
-        name,
-        tuple(
-            Code(
-                row["code"],
-                Text(row["zh"], row["en"]),
-                tuple(a for a in row["aliases"].split("|") if a),
-                MappingProxyType({column: row[column] for column in columns[4:]}),
-            )
-            for row in rows
-        ),
+def _codes(columns: list[str], rows: list[dict[str, str]]) -> tuple[Code, ...]:
+    return tuple(
+        Code(
+            row["code"],
+            Text(row["zh"], row["en"]),
+            tuple(a for a in row["aliases"].split("|") if a),
+            MappingProxyType({column: row[column] for column in columns[4:]}),
+        )
+        for row in rows
     )
+
+
+def _added(own: tuple[Code, ...], citys: tuple[Code, ...], path: Path, problems: list[Problem]) -> tuple[Code, ...]:
+    """gkopen's codes with those of the city: a code that both have gets the city's titles and the aliases of both."""
+    codes = {code.code: code for code in own}
+    columns = own[0].extra.keys()
+    obligatory = [name for name in columns if all(code.extra[name] for code in own)]
+    for line, code in enumerate(citys, 2):
+        known = codes.get(code.code)
+        if missing := [name for name in obligatory if known is None and not code.extra.get(name)]:
+            problems.append(Problem(path, line, "columns", f"gkopen's list says more of a code: {', '.join(missing)}",
+                                    "add these columns, and fill them as schemas/codes does"))
+        if wrong := code.extra.keys() - columns:
+            problems.append(Problem(path, line, "columns", f"gkopen's list has no column {', '.join(wrong)}",
+                                    "remove it, or give the list another name"))
+        for label in code.labels:
+            meant = next((other for other in codes.values() if other.code != code.code
+                          and fold(label) in map(fold, other.labels)), None)
+            if meant is not None:
+                problems.append(Problem(path, line, "unique", f"{label} already means {meant.code} {meant.title.zh}",
+                                        "take it out, or add the row's words to that code"))
+        aliases, extra = (known.aliases, known.extra) if known else ((), dict.fromkeys(columns, ""))
+        codes[code.code] = Code(
+            code.code, code.title, tuple(dict.fromkeys((*aliases, *code.aliases))),
+            MappingProxyType({name: code.extra.get(name) or value for name, value in extra.items()}))
+    return tuple(codes.values())
 
 
 def _domain(source: Source, lists: _Lists) -> Domain:
