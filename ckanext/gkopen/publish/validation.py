@@ -17,6 +17,7 @@ from ckan.lib import plugins as lib_plugins
 from ckan.lib.navl import dictization_functions as navl
 from ckan.lib.navl.validators import unicode_safe
 from ckan.logic.converters import convert_to_extras
+from ckan.logic.validators import duplicate_extras_key
 
 Path = tuple[str, ...]
 """Of a list of validators in a schema: `('resources', 'url')`."""
@@ -92,6 +93,9 @@ def _checked(data: Flat, schema: dict[str, Any], context: Any) -> tuple[Flat, di
                 match _arguments(validator):
                     case 4 if validator.__code__ is convert_to_extras.__code__:
                         extras.add(key)
+                    case 4 if validator.__code__ is duplicate_extras_key.__code__:   # looks at them alone
+                        validator(key, {at: value for at, value in converted.items() if at[0] == "extras"}, errors,
+                                  context)
                     case 4:
                         validator(key, converted, errors, context)
                     case 1:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
-import simplejson
+import msgspec
 
 Row = Mapping[str, "str | None"]
 """Field name → canonical text; None where the cell is empty."""
@@ -56,8 +56,14 @@ def filled(**fields: Any) -> Object:
     return {name: value for name, value in fields.items() if value is not None and value != [] and value != {}}
 
 
-_ENCODER = simplejson.JSONEncoder(ensure_ascii=False, use_decimal=True, separators=(",", ":"))
+def _digits(value: Any) -> msgspec.Raw:
+    if isinstance(value, Exact):
+        return msgspec.Raw(str(value).encode())
+    raise TypeError(f"{type(value).__name__} is no value of a document")
+
+
+_encode = msgspec.json.Encoder(enc_hook=_digits, decimal_format="number").encode
 
 
 def dumps(data: Any) -> str:
-    return _ENCODER.encode(data)
+    return _encode(data).decode()
