@@ -26,6 +26,8 @@ _TIME = re.compile(
     r"^(?P<day>.+?\d[日号]?)[\sT,]*(?P<half>上午|下午|中午|早上|晚上|am|pm)?\s*"
     r"(?P<h>\d{1,2})\s*(?::|时|点)\s*(?:(?P<m>\d{1,2})\s*(?:[:分])?\s*(?:(?P<s>\d{1,2})(?:\.(?P<f>\d+))?\s*秒?)?)?\s*"
     r"(?P<zone>Z|[+-]\d{2}:?\d{2})?$", re.I)
+_POSTGRESQL = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?[+-]\d\d")
+"""A timestamptz as PostgreSQL prints it: the zone's hours alone, which elsewhere may be the end of a span (9:00-17)."""
 _MONTH = re.compile(r"^(\d{4})\s*(?:年|[-/.])\s*(\d{1,2})\s*月?份?$")
 _COMPACT_MONTH = re.compile(r"^((?:19|20|21)\d{2})(0[1-9]|1[0-2])$")
 _YEAR = re.compile(r"^(\d{4})\s*(?:年度?)?(?:全年)?$")
@@ -95,6 +97,8 @@ def parse_datetime(text: str) -> datetime | None:
         return (datetime(1970, 1, 1) + timedelta(milliseconds=int(flat), hours=8)).replace(microsecond=0)
     if re.fullmatch(r"\d{14}", flat):
         flat = f"{flat[:8]} {flat[8:10]}:{flat[10:12]}:{flat[12:]}"
+    if _POSTGRESQL.fullmatch(flat):
+        flat += ":00"
     match = _TIME.match(flat)
     if match is None:
         return None
