@@ -267,6 +267,9 @@ def test_json_that_is_no_table(tmp_path):
     assert refused(put(tmp_path, '[{"区": NaN}]', "a.json"))[0] == "json-broken"
     assert refused(put(tmp_path, "[1, 2]", "a.json"))[0] == "json-shape"
     assert refused(put(tmp_path, "[" * 100_000, "a.json"))[0] == "json-broken"
+    twice = f'"rows": {json.dumps([record()])}, "rows": {json.dumps([record()])}'
+    for text in (f"{{{twice}}}", f'{{"data": {{{twice}}}}}'):
+        assert refused(put(tmp_path, text, "a.json"))[0] == "json-broken", "only one of two lists would be read"
     nested = rows_of(put(tmp_path, json.dumps([record(地址={"路": "一路"}), record()]), "a.json"))
     assert nested.structure["cell-nested"].tolist() == [0]
 

@@ -24,7 +24,7 @@ from ckanext.gkopen.publish import outbox
 from ckanext.gkopen.push import queue
 from tests.leaks.world import HEADER, row
 from tests.people import call, make_cast
-from tests.push.system import ROW, XLSX, System, rows, submissions, work
+from tests.push.system import DOOR, ROW, XLSX, System, rows, submissions, work
 
 
 def test_a_push_is_queued_checked_held_approved_and_published(system: System) -> None:
@@ -145,6 +145,9 @@ UNACCEPTABLE = [
     (b'{"rows": [{"a": "\\ud800"}]}', "application/json", "malformed"),
     (b'{"rows": [{"a": "1"}], "\\ud800": 1}', "application/json", "malformed"),
     (b'{"rows": [{"a": "1"}], "units": {"a": "\\u0000"}}', "application/json", "malformed"),
+    (b'{"rows": [{"a": "1"}], "rows": [{"a": "2"}]}', "application/json", "malformed"),
+    (b'{"rows": [{"a": "1"}], "scope": "complete", "scope": "changes"}', "application/json", "malformed"),
+    (b'{"rows": [{"a": "1"}], "units": {"a": "x", "a": "y"}}', "application/json", "malformed"),
     (b'{"rows": []}', "application/json", "not-acceptable"),
     (b"\xff\xfe\x00garbage\x81", "text/csv", "not-acceptable"),
     (b"not a workbook", XLSX, "not-acceptable"),
@@ -340,6 +343,15 @@ def test_a_cell_with_a_nul_character_does_no_harm(system: System) -> None:
     work()
     if answer.status_code == 202:
         assert system.ask(answer.headers["Location"]).json["state"] in ("held", "returned")
+
+
+@pytest.mark.parametrize("address", ["?scop=changes", "?scope=changes&scope=complete", "?mapping=x"])
+def test_a_slip_of_the_pen_in_the_address_is_refused(system: System, address: str) -> None:
+    """Else a table of changes is read as a whole one, and what it leaves out as gone."""
+    body = "\r\n".join((HEADER, row(1, "采购一"), "")).encode()
+    refused = system.push(body, media="text/csv", address=DOOR + address)
+    assert (refused.status_code, refused.json["error"]["code"]) == (422, "malformed")
+    assert "scope、columns" in refused.json["error"]["zh"]
 
 
 @pytest.fixture

@@ -141,6 +141,9 @@ def _rows_of(value: Any) -> list[Any]:
         return value
     found: list[list[Any]] = []
     if isinstance(value, dict):
+        if any(isinstance(level, _Twice) for level in (value, *value.values())):
+            reason = {"zh": "最外层有一个键出现两次，只能读到其中一个", "en": "a key stands twice in the envelope"}
+            raise refuse("json-broken", line=1, reason=reason)
         for inner in value.values():
             levels = inner.values() if isinstance(inner, dict) else [inner]
             found += [v for v in levels if isinstance(v, list) and all(isinstance(item, dict) for item in v)]

@@ -91,17 +91,30 @@ def drift(domain: Domain, dataset_id: str, path: Path, filename: str,
     return now, contract.compare(contract.accepted([dataset_id], None)[dataset_id], now, options.mapping)
 
 
+class _Twice(dict[str, Any]):
+    """An object that names one key twice. In a row it is set aside by whoever reads the rows."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    return found if len(found) == len(pairs) else _Twice(found)
+
+
 def _envelope(path: Path) -> dict[str, Any]:
     try:
         # Numbers stay texts here too: nothing of this is kept, but a float of 400 digits is an error.
         text = path.read_bytes().decode("utf-8-sig")
-        told = json.loads(text, parse_float=str, parse_int=str)
+        told = json.loads(text, parse_float=str, parse_int=str, object_pairs_hook=_object)
         if any(begins in text for begins in SURROGATES):
             json.dumps(told, ensure_ascii=False).encode()             # half of a pair is no character
     except (ValueError, RecursionError):
         raise Malformed("正文不是有效的 UTF-8 JSON", "the body is not valid JSON in UTF-8") from None
     if not isinstance(told, dict) or not isinstance(told.get("rows"), list):
         raise Malformed('正文应为 {"rows": [...]}', 'the body is an object with a list: {"rows": [...]}')
+    if any(isinstance(each, _Twice) for each in (told, *map(told.get, OPTIONS))):
+        raise Malformed("正文或其中的 mapping、units、constants 有一个键出现两次，只能读到其中一个；请合并后重发",
+                        "a key stands twice in the body or its mapping, units or constants, and only one of the two can"
+                        " be read: put them together")
     unknown = sorted(set(told) - set(KEYS))
     if unknown:
         raise Malformed(f"不认识的键 {unknown[0][:50]}；可用：{'、'.join(KEYS)}",

@@ -32,6 +32,7 @@ csrf.exempt(blueprint)
 
 KEY = r"[\x21-\x7e]{1,200}"
 BLOCK = 1 << 16
+IN_ADDRESS = ("scope", "columns")
 STATUS_SHARE = 10
 """Asking for a state is allowed so many times as often as pushing."""
 TOKENS = {
@@ -111,7 +112,7 @@ def push(domain: str) -> Answer:
         path, filename = Path(folder) / "body", f"{token['name']}.{kind}"
         raw_sha256 = _save(path)
         try:
-            said = contents.read_said(path, kind, request.args.get("scope"), request.args.get("columns"))
+            said = contents.read_said(path, kind, **_said_in_address())
         except contents.Malformed as wrong:
             raise Refused(422, "malformed", wrong.zh, wrong.en) from None
         mark = queue.fingerprint(raw_sha256, kind, said)
@@ -180,6 +181,17 @@ def _key() -> str:
         raise Refused(400, "key-missing", "请在 Idempotency-Key 请求头中给出 1–200 个可打印 ASCII 字符，每批数据一个",
                       "give the header Idempotency-Key: 1 to 200 printable ASCII characters, one for each batch")
     return key
+
+
+def _said_in_address() -> dict[str, str | None]:
+    """A slip of the pen would else be `parts`, for which rows that were not sent are gone."""
+    given = request.args.to_dict(flat=False)
+    for name, values in given.items():
+        if name not in IN_ADDRESS or len(values) > 1:
+            raise contents.Malformed(
+                f"地址参数 {name[:50]} 不认识或出现两次；可用：{'、'.join(IN_ADDRESS)}",
+                f"the address's parameter {name[:50]} is not known or stands twice; there are: {', '.join(IN_ADDRESS)}")
+    return {name: request.args.get(name) for name in IN_ADDRESS}
 
 
 def _kind() -> str:
