@@ -9,14 +9,15 @@ Folder and files are opened one step at a time without following links, so that 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import re
 import stat
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import closing
-from dataclasses import dataclass, field
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -30,10 +31,11 @@ KINDS = (".csv", ".xlsx", ".xls", ".json", ".jsonl")
 UNFINISHED = (".tmp", ".part", ".filepart", ".swp")
 SETTLED_SECONDS = 60
 MANIFEST_BYTES = 1 << 20
-MOST_FILES = 500
-"""Files taken in one run; further ones wait for the next. What is left where it is does not count, else 500 strange
-files would keep every newer one out for ever."""
 BLOCK = 1 << 20
+NO_FOLDER = (errno.ELOOP, errno.ENOTDIR)
+"""How the system says that a name is a link or no folder. Anything else (a dead mount, no right) may be over soon."""
+NOT_NOW = (errno.ENOENT, errno.EAGAIN, errno.ELOOP)
+"""How it says that a file was moved, is held by who writes to it (Samba), or was replaced by a link meanwhile."""
 NO_NAME = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 """Characters that a file's name does not have and a database does not keep."""
 
@@ -60,11 +62,49 @@ class LeftThere:
 
 
 @dataclass(frozen=True)
-class Known:
-    """What was taken before: SHA-256 → name, and (name, size, modified_ns), by which a file need not be read again."""
+class Taken:
+    """A content that was taken before. `waits`: nobody has decided yet what becomes of it; `nothing`: nothing of it
+    became public; `reread`: it could not be read, and would be read otherwise now."""
 
-    contents: Mapping[str, str]
+    name: str
+    modified_ns: int
+    waits: bool = False
+    nothing: bool = False
+    reread: bool = False
+
+
+@dataclass(frozen=True)
+class Known:
+    """What was taken before: by SHA-256, and (name, size, modified_ns), by which a file need not be read again."""
+
+    contents: Mapping[str, Taken]
     looks: Collection[tuple[str, int, int]]
+
+
+class _Contents:
+    """What was taken before and in this run. A department that sends an earlier content later than another one means it
+    again, as it does one of which nothing became public."""
+
+    def __init__(self, known: Known):
+        self._known = dict(known.contents)
+        self._last = max(self._known, key=lambda sha256: self._known[sha256].modified_ns, default="")
+
+    def name(self, file: Dropped) -> str | None:
+        """Under which name a file's content was taken before, or None for one that is to be taken."""
+        before = self._known.get(file.sha256)
+        if before is None:
+            return None
+        if before.nothing:
+            again = before.reread or file.modified_ns > before.modified_ns
+        else:
+            newest = self._known[self._last].modified_ns
+            again = not before.waits and file.sha256 != self._last and file.modified_ns > newest
+        return None if again else before.name
+
+    def add(self, file: Dropped) -> None:
+        self._known[file.sha256] = Taken(file.name, file.modified_ns)
+        if file.modified_ns >= self._known[self._last or file.sha256].modified_ns:
+            self._last = file.sha256
 
 
 class _Declared:
@@ -106,18 +146,19 @@ class FileDrop:
     def files(self, into: Path, known: Known) -> Iterator[Dropped | LeftThere]:
         """Every new file, the oldest first, and every one that is left where it is with the reason.
 
-        Raises SourceUnreachable and SourceRefused where the folder itself cannot be read.
+        Raises SourceUnreachable and SourceRefused where the folder itself cannot be read, and OSError where there is no
+        room for the copy.
         """
         with _Folder(self._root, self._source.folder) as folder:
             names = folder.names()
             declared = self._declared(folder, names)
             yield from declared.problems
-            broken = {problem.name for problem in declared.problems}
+            broken = {problem.name.lower() for problem in declared.problems}
             for name in sorted(set(declared.files) - set(names)):
                 yield LeftThere("drop-file-missing", name)
             fresh = []
             for name, raw in names.items():
-                if name.startswith(".") or name.lower().endswith((SUFFIX, *UNFINISHED)) or name == MANIFEST:
+                if name.startswith(".") or name.lower().endswith(UNFINISHED) or _is_manifest(name):
                     continue
                 look = folder.look(raw)
                 if look is None or stat.S_ISDIR(look.st_mode):
@@ -126,27 +167,28 @@ class FileDrop:
                     yield LeftThere("drop-not-plain", name)
                 elif (name, look.st_size, look.st_mtime_ns) not in known.looks:
                     fresh.append((look.st_mtime_ns, name, raw, look.st_size))
-            contents, taken = dict(known.contents), 0
+            contents = _Contents(known)
             for modified, name, raw, size in sorted(fresh):
                 told = declared.files.get(name)
-                if MANIFEST in broken or f"{name}{SUFFIX}" in broken:
+                if broken & {MANIFEST, f"{name}{SUFFIX}".lower()}:
                     continue
                 found = self._judge(name, size, modified, told) or self._take(
                     folder, raw, Dropped(name, into / "dropped", size, "", modified, (told or {}).get("rows")),
                     told, contents)  # fmt: skip
                 yield found
                 if isinstance(found, Dropped):
-                    contents[found.sha256], taken = name, taken + 1
-                    if taken == MOST_FILES:
-                        return
+                    contents.add(found)
 
     def _declared(self, folder: _Folder, names: Mapping[str, bytes]) -> _Declared:
         declared = _Declared()
         for name, raw in sorted(names.items()):
-            if name == MANIFEST or name.lower().endswith(SUFFIX):
-                content = folder.read(raw, MANIFEST_BYTES)
+            if _is_manifest(name):
+                try:
+                    content, reason = folder.read(raw, MANIFEST_BYTES), f"> {MANIFEST_BYTES}"
+                except (_Changed, _Unreadable) as exc:
+                    content, reason = None, str(exc)
                 if content is None:
-                    declared.problems.append(LeftThere("drop-manifest-broken", name, {"reason": f"> {MANIFEST_BYTES}"}))
+                    declared.problems.append(LeftThere("drop-manifest-broken", name, {"reason": reason}))
                 else:
                     declared.read(name, content)
         return declared
@@ -161,20 +203,39 @@ class FileDrop:
             return LeftThere("drop-manifest-missing", name, {"manifest": f"{name}{SUFFIX}"})
         if told is not None and told["size"] != size:
             return LeftThere("drop-differs", name, {"what": "size", "told": told["size"], "found": size})
-        if told is None and self._now.timestamp() - modified / 1e9 < SETTLED_SECONDS:
+        age = self._now.timestamp() - modified / 1e9
+        if told is None and age < -SETTLED_SECONDS:
+            return LeftThere("drop-from-the-future", name)
+        if told is None and age < SETTLED_SECONDS:
             return LeftThere("drop-unsettled", name, {"seconds": SETTLED_SECONDS})
         return None
 
     def _take(self, folder: _Folder, raw: bytes, file: Dropped, told: Mapping[str, Any] | None,
-              known: Mapping[str, str]) -> Dropped | LeftThere:  # fmt: skip
-        sha256 = folder.copy(raw, file)
+              known: _Contents) -> Dropped | LeftThere:  # fmt: skip
+        try:
+            sha256 = folder.copy(raw, file)
+        except _Unreadable as exc:
+            return LeftThere("drop-unreadable", file.name, {"reason": str(exc)})
         if sha256 is None:
             return LeftThere("drop-unsettled", file.name, {"seconds": SETTLED_SECONDS})
         if told is not None and told["sha256"] != sha256:
             return LeftThere("drop-differs", file.name, {"what": "sha256", "told": told["sha256"], "found": sha256})
-        if sha256 in known:
-            return LeftThere("drop-taken-before", file.name, {"earlier": known[sha256]})
-        return Dropped(file.name, file.path, file.size, sha256, file.modified_ns, file.rows)
+        whole = replace(file, sha256=sha256)
+        earlier = known.name(whole)
+        return whole if earlier is None else LeftThere("drop-taken-before", file.name, {"earlier": earlier})
+
+
+def _is_manifest(name: str) -> bool:
+    """Windows cares for no capitals in a name."""
+    return name.lower() == MANIFEST or name.lower().endswith(SUFFIX)
+
+
+class _Changed(Exception):
+    """It is not the file any more that was looked at."""
+
+
+class _Unreadable(Exception):
+    """The system refuses to give a file's content, and says why."""
 
 
 class _Folder:
@@ -193,15 +254,16 @@ class _Folder:
                 below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=self._fd)
                 os.close(self._fd)
                 self._fd = below
-        except (FileNotFoundError, PermissionError):
+            self._names = os.listdir(self._fd)  # noqa: PTH208 - pathlib lists no open folder
+        except OSError as exc:
             self.close()
-            raise SourceUnreachable(
-                f"目录 {folder} 不存在或没有读取权限。请检查 SFTP 目录是否已挂载，以及 folder 与 drop_root。",
-                f"the folder {folder} is not there or may not be read; check that the drop is mounted, folder in the "
-                "source file, and drop_root",
-            ) from None
-        except OSError:
-            self.close()
+            if exc.errno not in NO_FOLDER:
+                raise SourceUnreachable(
+                    f"目录 {folder} 不存在或无法读取（{exc.strerror}）。请检查 SFTP 目录是否已挂载、有无读取权限，"
+                    "以及 folder 与 drop_root。",
+                    f"the folder {folder} is not there or cannot be read ({exc.strerror}); check that the drop is "
+                    "mounted and may be read, folder in the source file, and drop_root",
+                ) from None
             raise SourceRefused(
                 f"{folder} 不是普通目录（符号链接不予跟随）。请在 folder 中写实际目录。",
                 f"{folder} is not a plain folder (links are not followed); name the real folder in folder",
@@ -221,7 +283,7 @@ class _Folder:
     def names(self) -> dict[str, bytes]:
         """Name as a text → name as its bytes: departments' Windows machines send names in GB18030."""
         found = {}
-        for raw in map(os.fsencode, os.listdir(self._fd)):  # noqa: PTH208 - pathlib lists no open folder
+        for raw in map(os.fsencode, self._names):
             try:
                 name = raw.decode("utf-8")
             except UnicodeDecodeError:
@@ -236,16 +298,16 @@ class _Folder:
             return None
 
     def read(self, raw: bytes, most: int) -> bytes | None:
-        """A small plain file whole; None for anything else."""
-        try:
-            with closing(_Plain(self._fd, raw)) as file:
-                content = file.read(most + 1)
-        except OSError:
-            return None
+        """A small plain file whole; None for a larger one. Raises _Changed, _Unreadable."""
+        with closing(_Plain(self._fd, raw)) as file:
+            content = file.read(most + 1)
         return content if len(content) <= most else None
 
     def copy(self, raw: bytes, file: Dropped) -> str | None:
-        """Copy and hash; None when it is not the file any more that was looked at, or was written to meanwhile."""
+        """Copy and hash; None when it is not the file any more that was looked at, or was written to meanwhile.
+
+        Raises _Unreadable where the file cannot be read, OSError where there is no room for the copy.
+        """
         digest, size = hashlib.sha256(), 0
         try:
             with closing(_Plain(self._fd, raw)) as source, file.path.open("wb") as target:
@@ -254,7 +316,7 @@ class _Folder:
                     target.write(block)
                     size += len(block)
                 after = source.look()
-        except OSError:
+        except _Changed:
             return None
         same = (after.st_size, after.st_mtime_ns) == (file.size, file.modified_ns) and size == file.size
         return digest.hexdigest() if same else None
@@ -264,16 +326,27 @@ class _Plain:
     """A plain file opened without following a link and without waiting (a pipe would never answer)."""
 
     def __init__(self, folder: int, raw: bytes):
-        self._fd = os.open(raw, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+        with _told():
+            self._fd = os.open(raw, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
         if not stat.S_ISREG(self.look().st_mode):
             self.close()
-            raise OSError("not a plain file")
+            raise _Changed("not a plain file")
 
     def look(self) -> os.stat_result:
         return os.fstat(self._fd)
 
     def read(self, most: int) -> bytes:
-        return os.read(self._fd, most)
+        with _told():
+            return os.read(self._fd, most)
 
     def close(self) -> None:
         os.close(self._fd)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What the system says of a file in the drop; what it says of the copy is another thing."""
+    try:
+        yield
+    except OSError as exc:
+        raise (_Changed if exc.errno in NOT_NOW else _Unreadable)(exc.strerror) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ckan import model as ckan_model
 from ckan.plugins import toolkit
 
 from ckanext.gkopen import blobs, model
-from ckanext.gkopen.harvest import contract
-from ckanext.gkopen.harvesters import SourceRefused, SourceUnreachable, filedrop, load_source
-from ckanext.gkopen.harvesters.filedrop import Dropped, FileDrop, Known
+from ckanext.gkopen.harvest import contract, ledger
+from ckanext.gkopen.harvesters import SourceRefused, SourceUnreachable, load_source
+from ckanext.gkopen.harvesters.filedrop import Dropped, FileDrop, Known, Taken
+from ckanext.gkopen.publish import outbox
 from tests.harvest import city
 from tests.leaks.world import HEADER, row
 from tests.people import call, make_cast
@@ -118,7 +121,8 @@ def test_known_contents_and_known_looks(drop: Drop, tmp_path: Path) -> None:
     path = drop.put("a.csv", b"same", rows=1)
     drop.put("b.csv", b"same", rows=1)
     look = path.stat()
-    known = Known({hashlib.sha256(b"same").hexdigest(): "a.csv"}, {("a.csv", look.st_size, look.st_mtime_ns)})
+    known = Known({hashlib.sha256(b"same").hexdigest(): Taken("a.csv", look.st_mtime_ns)},
+                  {("a.csv", look.st_size, look.st_mtime_ns)})
     assert drop.look(tmp_path, known) == {"b.csv": "drop-taken-before"}
 
 
@@ -128,14 +132,70 @@ def test_equal_files_in_one_drop_are_taken_once(drop: Drop, tmp_path: Path) -> N
     assert drop.look(tmp_path) == {"a.csv": "taken", "b.csv": "drop-taken-before"}
 
 
-def test_strange_files_keep_no_newer_one_out(drop: Drop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(filedrop, "MOST_FILES", 2)
-    for number in range(3):
-        drop.put(f"{number}.exe", b"x")
-        drop.put(f"new-{number}.csv", f"x,y\n{number},2\n".encode(), rows=1)
-    found = drop.look(tmp_path)
-    assert [name for name, state in found.items() if state == "taken"] == ["new-0.csv", "new-1.csv"]
-    assert {found[f"{number}.exe"] for number in range(3)} == {"drop-kind-unknown"}
+def test_a_content_that_comes_back_after_another_is_taken_again(drop: Drop, tmp_path: Path) -> None:
+    for number, content in enumerate((b"one", b"two", b"one", b"one", b"two")):
+        path = drop.put(f"{number}.csv", content, rows=1)
+        os.utime(path, (1_700_000_000 + number, 1_700_000_000 + number))
+    taken = "taken"
+    assert drop.look(tmp_path) == {"0.csv": taken, "1.csv": taken, "2.csv": taken, "3.csv": "drop-taken-before",
+                                   "4.csv": taken}  # fmt: skip
+
+
+def test_an_old_file_under_another_name_is_none_that_comes_back(drop: Drop, tmp_path: Path) -> None:
+    one, two = (hashlib.sha256(content).hexdigest() for content in (b"one", b"two"))
+    drop.put("copy.csv", b"one", rows=1)                   # older than the last one that was taken
+    last = Taken("two.csv", 1_800_000_000 * 10**9)
+    assert drop.look(tmp_path, Known({one: Taken("one.csv", 1), two: last}, ())) == {"copy.csv": "drop-taken-before"}
+
+
+def test_a_file_of_another_time_is_told_by_what_is_wrong_with_its_clock(drop: Drop, tmp_path: Path) -> None:
+    path = drop.put("a.csv", b"a")
+    os.utime(path, (4_000_000_000, 4_000_000_000))
+    assert drop.look(tmp_path, manifest="optional") == {"a.csv": "drop-from-the-future"}
+    drop.put("a.csv", b"a", old=False, rows=1)
+    os.utime(path, (4_000_000_000, 4_000_000_000))
+    assert drop.look(tmp_path, manifest="optional") == {"a.csv": "taken"}, "its manifest says that it is whole"
+
+
+def test_thousands_of_files_are_one_run(drop: Drop, tmp_path: Path) -> None:
+    """Those that wait for the next run wait for a whole cycle, which may be a year."""
+    for number in range(1200):
+        drop.put(f"{number}.csv", b"%d" % number)
+    assert set(drop.look(tmp_path, manifest="optional").values()) == {"taken"}
+
+
+def test_a_manifest_in_capitals_is_one(drop: Drop, tmp_path: Path) -> None:
+    drop.put("a.csv", b"a")
+    told = {"file": "a.csv", "size": 1, "sha256": hashlib.sha256(b"a").hexdigest()}
+    drop.put("Manifest.JSON", json.dumps(told).encode())
+    assert drop.look(tmp_path, manifest="optional") == {"a.csv": "taken"}
+    drop.put("Manifest.JSON", b"{")
+    assert drop.look(tmp_path, manifest="optional") == {"Manifest.JSON": "drop-manifest-broken"}
+
+
+def test_a_file_that_may_not_be_read_is_no_file_that_is_still_being_sent() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        shut = Drop(Path(folder))
+        shut.folder.mkdir(parents=True)
+        shut.put("a.csv", b"a", rows=1).chmod(0)
+        into = Path(folder, "into")
+        into.mkdir()
+        for path in (Path(folder), into):
+            path.chmod(0o777)
+        who = os.geteuid()
+        if who == 0:
+            os.seteuid(65534)                              # nobody: root may read everything
+        try:
+            assert shut.look(into) == {"a.csv": "drop-unreadable"}
+        finally:
+            os.seteuid(who)
+
+
+def test_no_room_for_the_copy_is_no_fault_of_the_file(drop: Drop, tmp_path: Path) -> None:
+    drop.put("a.csv", b"a" * (1 << 20), rows=1)
+    (tmp_path / "dropped").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        drop.look(tmp_path)
 
 
 def test_a_manifest_with_a_name_that_is_none_is_broken(drop: Drop, tmp_path: Path) -> None:
@@ -165,6 +225,9 @@ def test_a_folder_that_is_a_link_or_missing_is_named(drop: Drop, tmp_path: Path)
     drop.folder.symlink_to(elsewhere)
     with pytest.raises(SourceRefused, match="links are not followed"):
         drop.look(tmp_path)
+    long = load_source(FILE.format(manifest="required").replace("采购", "购" * 100))
+    with pytest.raises(SourceUnreachable, match="File name too long"):      # what the system says, as of a dead mount
+        list(FileDrop(long, str(drop.root), limit=1, now=datetime.now(UTC)).files(tmp_path, NOTHING))
     with pytest.raises(SourceRefused, match="drop_root"):
         list(FileDrop(load_source(FILE.format(manifest="required")), "", limit=1, now=datetime.now(UTC)).files(
             tmp_path, NOTHING))
@@ -271,6 +334,72 @@ def kept_of(told: dict[str, Any]) -> dict[str, list[str]]:
     assert [row["drift"] for row in profiles] == [entry["drift"] for entry in entries]
     assert codes == [contract.CODES[drift["kind"]] for entry in entries for drift in entry["drift"]]
     return {entry["file"]: [contract.CODES[drift["kind"]] for drift in entry["drift"]] for entry in entries}
+
+
+def send(drop: Drop, name: str, content: bytes, second: int) -> None:
+    path = drop.put(name, content, rows=1)
+    os.utime(path, (1_700_000_000 + second, 1_700_000_000 + second))
+
+
+def decide(action: str, **data: Any) -> None:
+    [held] = call("gkopen_revision_list", "li-officer", state="held")["results"]
+    call(f"gkopen_revision_{action}", "wang-reviewer", id=held["id"], **data or {"digest": held["digest"]})
+
+
+def test_a_file_that_could_not_be_read_is_read_once_the_source_says_how(harvested: Drop) -> None:
+    other = csv(row(1, "采购一")).replace("项目名称".encode("gb18030"), "标的叫法".encode("gb18030"))
+    send(harvested, "1.csv", other, 1)
+    assert harvest()["counts"]["findings"]["column-missing"] == 1
+    assert harvest()["counts"]["pages"] == 0, "nothing has changed"
+    source = FILE.format(manifest="required") + "mapping: {标的叫法: project_name}\n"
+    ledger.save_source(load_source(source), "portal-admin", replace=True)
+    ckan_model.Session.commit()
+    told = harvest()
+    assert (told["state"], told["counts"]["rows_ok"]) == ("done", 1)
+    decide("approve")
+    assert harvest()["counts"]["pages"] == 0, "taken once"
+
+
+def test_a_file_that_was_returned_and_is_sent_again_is_taken_again(harvested: Drop) -> None:
+    content = csv(row(1, "采购一"))
+    send(harvested, "1.csv", content, 1)
+    harvest()
+    send(harvested, "again.csv", content, 2)
+    assert harvest()["counts"]["findings"] == {"drop-taken-before": 1}, "it waits"
+    decide("return", reason="请核实")
+    told = harvest()
+    assert (told["state"], told["counts"]["rows_ok"]) == ("done", 1)
+    assert harvest()["counts"]["rows_ok"] == 0
+
+
+def test_a_table_that_is_again_as_it_was_becomes_public_so(harvested: Drop) -> None:
+    first, second = csv(row(1, "采购甲")), csv(row(1, "采购乙"))
+    for number, content in enumerate((first, second, first)):
+        send(harvested, "now.csv", content, number)
+        assert harvest()["counts"]["rows_ok"] == 1
+        decide("approve")
+    assert all(outbox.drain())
+    [shown] = call("datastore_search", "", resource_id="procurement")["records"]
+    assert shown["project_name"] == "采购甲"
+    assert harvest()["counts"]["pages"] == 0
+
+
+def test_a_file_that_fails_keeps_none_of_the_others_out(harvested: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in (1, 2, 3):
+        send(harvested, f"{number}.csv", csv(row(number, f"采购{number}", month=number)), number)
+    real = contract.rows_of_file
+
+    def fails(domain: Any, path: Path, filename: str, options: Any) -> Any:
+        if filename == "1.csv":
+            raise ZeroDivisionError
+        return real(domain, path, filename, options)
+
+    monkeypatch.setattr(contract, "rows_of_file", fails)
+    told = harvest()
+    assert (told["state"], told["error"]["kind"], told["counts"]["rows_ok"]) == ("failed", "ZeroDivisionError", 2)
+    monkeypatch.undo()
+    monkeypatch.setitem(toolkit.config, "ckanext.gkopen.harvest.drop_root", str(harvested.root))
+    assert harvest()["counts"]["rows_ok"] == 1
 
 
 def test_files_that_change_nothing_keep_their_findings_beside_each_other(harvested: Drop) -> None:

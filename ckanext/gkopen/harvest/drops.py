@@ -5,6 +5,7 @@ The ledger `gkopen.dropped` says which contents were taken; a file and its line 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,34 +14,50 @@ from typing import Any
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import bodies, ids, model, pipeline, reports
+from ckanext.gkopen import bodies, changesets, ids, model, pipeline, reports
 from ckanext.gkopen.checks.catalogue import severity_of
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.harvest import contract, ledger, progress, tables
 from ckanext.gkopen.harvest.report import Report
-from ckanext.gkopen.harvesters.filedrop import Dropped, FileDrop, Known, LeftThere
+from ckanext.gkopen.harvesters.filedrop import Dropped, FileDrop, Known, LeftThere, Taken
 from ckanext.gkopen.harvesters.source import Source
 from ckanext.gkopen.records import Finding
+
+log = logging.getLogger(__name__)
+
+WAITING = ("held", "frozen", "approved")
+NOTHING = ("returned", "recalled", "discarded")
+"""States of a revision that nobody has decided, and of one of which nothing became public."""
 
 
 def take(run: dict[str, Any], source: Source, folder: Path, report: Report,
          tell: Callable[[str, int, int | None], None]) -> None:
-    """Submit every new file. What is left in the folder is told by findings of the run. Raises HarvestError."""
+    """Submit every new file. What is left in the folder is told by findings of the run. Raises HarvestError, and what a
+    file raised that could not be taken in, after the others were."""
     body = bodies.find(source.organization)
     most = toolkit.config["ckanext.gkopen.submission_max_size"] * 1024 * 1024
     drop = FileDrop(source, toolkit.config["ckanext.gkopen.harvest.drop_root"], limit=most, now=datetime.now(UTC))
     end = ckan_model.Session.rollback if run["dry_run"] else ckan_model.Session.commit
     told: list[Finding] = []
+    failed: list[Exception] = []
     ledger.check_epoch(run)
     contract.forget(run, [ids.dataset_id(source.domain, body["id"])])
     end()
-    for item in drop.files(folder, _known(run)):
+    for item in drop.files(folder, _known(run, source)):
         ledger.check_epoch(run)
         if isinstance(item, LeftThere):
             told.append(Finding(item.code, severity_of(item.code), params={"name": item.name, **item.params}))
             continue
-        outcome = _table(run, source, body, item, report)
-        end()
+        try:
+            outcome = _table(run, source, body, item, report)
+            end()
+        except (ledger.Fenced, ledger.Cancelled, *ledger.LOST):
+            raise
+        except Exception as error:
+            ckan_model.Session.rollback()
+            log.exception("%s of %s cannot be taken in; the files after it are", item.name, source.name)
+            failed.append(error)
+            continue
         if outcome is None:
             report.pages += 1
             report.rows_fetched += item.rows or 0
@@ -58,6 +75,8 @@ def take(run: dict[str, Any], source: Source, folder: Path, report: Report,
     ledger.check_epoch(run)
     _tell(run, told, report)
     end()
+    if failed:
+        raise failed[0]
 
 
 def _note(run: dict[str, Any], report: Report) -> None:
@@ -65,10 +84,23 @@ def _note(run: dict[str, Any], report: Report) -> None:
     ckan_model.Session.commit()
 
 
-def _known(run: dict[str, Any]) -> Known:
-    rows = model.every("select * from gkopen.dropped where source_id = :id", id=run["source_id"])
-    return Known({row["sha256"]: row["name"] for row in rows},
-                 {(row["name"], row["size"], row["modified_ns"]) for row in rows})
+def _known(run: dict[str, Any], source: Source) -> Known:
+    """What was taken before. A file that nobody could read is read again once it would be read otherwise (a mapping was
+    added, say), unless one that came after it could be read."""
+    rows = model.every(
+        "select p.*, s.options ->> 'read_by' as read_by, v.state,"
+        " coalesce(v.state = 'returned' and v.decided_by = :system, false) as failed"
+        " from gkopen.dropped p join gkopen.submission s on s.id = p.submission_id left join lateral (select state,"
+        "  decided_by from gkopen.revision r where r.submission_id = s.id order by created_at desc limit 1) v on true"
+        " where p.source_id = :id", id=run["source_id"], system=changesets.SYSTEM)
+    now = pipeline.read_by(get_domain(source.domain), tables.options(source), tables.scope_of_files(source))
+    readable = max((row["taken_at"] for row in rows if not row["failed"]), default=None)
+    contents = {row["sha256"]: Taken(
+        row["name"], row["modified_ns"], waits=row["state"] in WAITING, nothing=row["state"] in NOTHING,
+        reread=row["failed"] and row["read_by"] != now and (readable is None or row["taken_at"] > readable))
+        for row in rows}
+    return Known(contents, {(row["name"], row["size"], row["modified_ns"]) for row in rows
+                            if not contents[row["sha256"]].reread})
 
 
 def _table(run: dict[str, Any], source: Source, body: dict[str, Any], file: Dropped,
@@ -95,10 +127,12 @@ def _table(run: dict[str, Any], source: Source, body: dict[str, Any], file: Drop
 def _submit(run: dict[str, Any], source: Source, body: dict[str, Any], file: Dropped) -> pipeline.Outcome:
     outcome = pipeline.submit(pipeline.Submission(
         domain=source.domain, body=body, path=file.path, filename=file.name, source=f"source:{source.name}",
-        submitted_by=f"source:{source.name}", run_id=run["id"], idempotency_key=f"drop/{file.sha256}",
-        options=tables.options(source), scope="complete" if source.complete else "parts"))
+        submitted_by=f"source:{source.name}", run_id=run["id"], options=tables.options(source),
+        idempotency_key=f"drop/{file.sha256}/{run['id']}/{file.modified_ns}", scope=tables.scope_of_files(source)))
     model.execute("insert into gkopen.dropped (source_id, sha256, name, size, modified_ns, run_id, submission_id)"
-                  " values (:source, :sha256, :name, :size, :modified, :run, :submission)",
+                  " values (:source, :sha256, :name, :size, :modified, :run, :submission)"
+                  " on conflict (source_id, sha256) do update set name = excluded.name, run_id = excluded.run_id,"
+                  "  modified_ns = excluded.modified_ns, submission_id = excluded.submission_id, taken_at = now()",
                   source=run["source_id"], sha256=file.sha256, name=file.name, size=file.size,
                   modified=file.modified_ns, run=run["id"], submission=outcome.submission_id)
     return outcome

@@ -79,6 +79,10 @@ def scope(source: Source) -> changesets.Scope:
     return "complete" if source.complete else "changes"
 
 
+def scope_of_files(source: Source) -> changesets.Scope:
+    return "complete" if source.complete else "parts"
+
+
 def carry_out(run: dict[str, Any], source: Source, domain: Domain, tables: Sequence[Table],
               catalogue: Mapping[str, Any] | None, report: Report, end: Callable[[], object]) -> None:
     """Take tables in and commit (`end`). Raises what one of them raised alone, after the others were taken in."""
