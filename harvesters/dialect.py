@@ -22,7 +22,8 @@ CHINA = timezone(timedelta(hours=8))
 GRACE = 5.0
 """Seconds that a server has to end a statement by itself before the connection is cut."""
 
-Kind = Literal["date", "time", "text", "number", "other"]
+Kind = Literal["date", "time", "text", "number", "printed", "other"]
+Form = Literal["text", "bits", "money", "bytes"]
 
 
 @dataclass(frozen=True)
@@ -40,15 +41,19 @@ class Address:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the table; `kind` says how it is compared, `form` what it is: a text, bits, or other bytes."""
+    """A column of the table; `kind` says how it is compared (`printed`: as the text that it prints, since its own order
+    is another), `form` what it is: a text, bits, money, or other bytes."""
 
     name: str
     kind: Kind
-    form: Literal["text", "bits", "bytes"] = "text"
+    form: Form = "text"
 
 
 Mark = tuple[Column, datetime] | None
-"""The watermark column and the moment from which rows are wanted. A row without a watermark is always wanted."""
+"""The watermark column and the moment from which rows are wanted. A row without a watermark is always wanted, as is one
+whose watermark is no time of these days."""
+NO_TIME = "1900-01-01"
+"""Before it: an empty text, 0000-00-00, 0001-01-01, seconds as a text: nothing that says when a row changed."""
 
 
 class Dialect(Protocol):
@@ -116,6 +121,26 @@ def too_slow(address: Address, seconds: float) -> SourceUnreachable:
         f"数据库 {address.host} 在 {seconds:.0f} 秒内没有答完一次查询。请为 key 和 watermark 列建索引。",
         f"the database {address.host} did not answer a query within {seconds:.0f} s; "
         "put an index on the columns key and watermark",
+    )
+
+
+def emptied(address: Address) -> SourceUnreachable:
+    return SourceUnreachable(
+        f"数据库 {address.host} 的表在读取期间被清空重灌或改了结构，没有读到一致的内容。"
+        "请稍后重试，或避开换数的时间。",
+        f"the table in the database {address.host} was emptied or altered while it was read, so that there is no one "
+        "content of it; harvest again later, or at another time of day than it is filled",
+    )
+
+
+def broken_text(address: Address, said: str) -> SourceRefused:
+    return SourceRefused(
+        f"数据库 {address.database} 中有文字不符合该库自己的编码，服务器不能转换为 UTF-8（{said[:200]}）。"
+        "请库的管理员修正这些文字；SQL_ASCII 的库请建视图写明编码："
+        "convert_from(convert(convert_to(列, 'SQL_ASCII'), 'GBK', 'UTF8'), 'SQL_ASCII')。",
+        f"the database {address.database} holds text that is not in its own encoding and that the server cannot turn "
+        f"into UTF-8 ({said[:200]}); let its operator mend the text, or, where the encoding is SQL_ASCII, make a view "
+        "that names the real one: convert_from(convert(convert_to(column, 'SQL_ASCII'), 'GBK', 'UTF8'), 'SQL_ASCII')",
     )
 
 

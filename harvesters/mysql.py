@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
 import certifi
 import pymysql
@@ -16,17 +16,23 @@ from pymysql.constants import CR, ER
 
 from ckanext.gkopen.harvesters import dialect
 from ckanext.gkopen.harvesters.base import Limits
-from ckanext.gkopen.harvesters.dialect import Address, Column, Kind, Mark
+from ckanext.gkopen.harvesters.dialect import Address, Column, Form, Kind, Mark
 from ckanext.gkopen.harvesters.errors import HarvestError
 
 TEXTS = ("char", "varchar", "tinytext", "text", "mediumtext", "longtext")
 NUMBERS = ("tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "year")
+PRINTED = ("enum", "set", "bit", "float")
+"""An enum is ordered as its list is, but compared with a text as a text; a float is not the number that it prints."""
 KINDS: Mapping[str, Kind] = {
-    "date": "date", "datetime": "time", "timestamp": "time",
+    "date": "date", "datetime": "time", "timestamp": "time", **dict.fromkeys(PRINTED, "printed"),
     **dict.fromkeys(TEXTS, "text"), **dict.fromkeys(NUMBERS, "number"),
 }  # fmt: skip
-BYTES = frozenset(("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "geometry"))
+BYTES = frozenset((
+    "binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "vector", "geometry", "point", "linestring",
+    "polygon", "multipoint", "multilinestring", "multipolygon", "geometrycollection", "geomcollection",
+))  # fmt: skip
 TOO_SLOW = (ER.STATEMENT_TIMEOUT, ER.QUERY_TIMEOUT, ER.QUERY_INTERRUPTED)   # MariaDB's, MySQL's, either's
+EMPTIED = (ER.TABLE_DEF_CHANGED, ER.LOCK_WAIT_TIMEOUT, ER.LOCK_DEADLOCK)
 FORBIDDEN = (ER.TABLEACCESS_DENIED_ERROR, ER.COLUMNACCESS_DENIED_ERROR)
 GONE = (CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST, CR.CR_SERVER_LOST_EXTENDED, CR.CR_CONN_HOST_ERROR,
         ER.CON_COUNT_ERROR, ER.SERVER_SHUTDOWN)  # fmt: skip
@@ -52,7 +58,8 @@ class MySQL:
         if "mariadb" in self._connection.get_server_info().lower():
             self._ask(f"set session max_statement_time = {limits.attempt:.3f}")
         else:
-            self._ask(f"set session max_execution_time = {round(limits.attempt * 1000)}")
+            # The /*! … */ is read by MySQL 5.7.8 and newer only; an older one is bounded by the cut of the connection.
+            self._ask(f"/*!50708 set session max_execution_time = {round(limits.attempt * 1000)} */")
         self._ask("set session time_zone = '+08:00'")
         self._ask("set session transaction isolation level repeatable read")
         self._ask("start transaction with consistent snapshot, read only")
@@ -80,8 +87,8 @@ class MySQL:
         after: Sequence[str] | None, limit: int,
     ) -> list[list[str | None]]:  # fmt: skip
         where, values = _where(key, mark, after)
-        names = ", ".join(f"{_quoted(column.name)}{' + 0' if column.form == 'bits' else ''}" for column in wanted)
-        order = ", ".join(_quoted(column.name) for column in key)
+        names = ", ".join(map(_printed, wanted))
+        order = ", ".join(map(_compared, key))
         sql = f"select {names} from {_table(table)}{where} order by {order} limit {limit}"
         return [list(row) for row in self._ask(sql, values)]
 
@@ -130,6 +137,8 @@ class MySQL:
             return dialect.no_table(address, said)
         if code in FORBIDDEN:
             return dialect.no_permission(address, said)
+        if code in EMPTIED:
+            return dialect.emptied(address)
         if code in TOO_SLOW:
             return dialect.too_slow(address, self._limits.attempt)
         return dialect.refused(address, said or type(exc).__name__)
@@ -146,7 +155,7 @@ def _tls(mode: str) -> ssl.SSLContext | None:
     return context
 
 
-def _form(type_name: str) -> Literal["text", "bits", "bytes"]:
+def _form(type_name: str) -> Form:
     if type_name.lower() == "bit":
         return "bits"
     return "bytes" if type_name.lower() in BYTES else "text"
@@ -155,6 +164,14 @@ def _form(type_name: str) -> Literal["text", "bits", "bytes"]:
 def _quoted(name: str) -> str:
     """An identifier; a % is doubled because PyMySQL fills in values by it."""
     return "`" + name.replace("`", "``").replace("%", "%%") + "`"
+
+
+def _printed(column: Column) -> str:
+    return f"{_quoted(column.name)}{' + 0' if column.form == 'bits' else ''}"
+
+
+def _compared(column: Column) -> str:
+    return f"concat({_printed(column)}, '')" if column.kind == "printed" else _quoted(column.name)
 
 
 def _table(table: str) -> str:
@@ -170,7 +187,7 @@ def _where(key: Sequence[Column], mark: Mark, after: Sequence[str] | None) -> tu
     values: list[Any] = []
     if after is not None:
         given = [Decimal(text) if column.kind == "number" else text for column, text in zip(key, after, strict=True)]
-        names = [_quoted(column.name) for column in key]
+        names = list(map(_compared, key))
         steps = []
         for place in range(len(key)):
             equal = [f"{name} = %s" for name in names[:place]]
@@ -182,6 +199,6 @@ def _where(key: Sequence[Column], mark: Mark, after: Sequence[str] | None) -> tu
             values.append(given[0])
     if mark is not None:
         name = _quoted(mark[0].name)
-        tests.append(f"({name} >= %s or {name} is null)")
-        values.append(dialect.mark_text(mark[0].kind, mark[1]))
+        tests.append(f"({name} >= %s or {name} is null or {name} < %s)")
+        values += (dialect.mark_text(mark[0].kind, mark[1]), dialect.NO_TIME)
     return (" where " + " and ".join(tests) if tests else ""), values

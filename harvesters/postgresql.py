@@ -12,12 +12,15 @@ from psycopg2 import errorcodes
 
 from ckanext.gkopen.harvesters import dialect
 from ckanext.gkopen.harvesters.base import Limits
-from ckanext.gkopen.harvesters.dialect import Address, Column, Kind, Mark
-from ckanext.gkopen.harvesters.errors import HarvestError
+from ckanext.gkopen.harvesters.dialect import Address, Column, Form, Kind, Mark
+from ckanext.gkopen.harvesters.errors import HarvestError, SourceRefused
 
 KINDS: Mapping[int, Kind] = {1082: "date", 1114: "time", 1184: "time", 25: "text", 1043: "text", 1042: "text"}
 """Type oid (date, timestamp, timestamptz; text, varchar, char) → how it is compared."""
-BYTEA = 17
+FORMS: Mapping[int, Form] = {17: "bytes", 790: "money"}
+TEXT: Mapping[Form, str] = {"money": "::numeric::text"}
+"""Type oid (bytea, money) → what it is; how it becomes a text, where that is not `::text`: money is printed with the
+sign and the commas of the server's language."""
 SESSION = (
     "set local statement_timeout = {milliseconds}; set local datestyle = 'ISO, YMD';"
     " set local timezone = 'Asia/Shanghai'; set local extra_float_digits = 3"
@@ -51,9 +54,10 @@ class PostgreSQL:
 
     def columns(self, table: str) -> list[Column]:
         with self._connection.cursor() as cursor:
+            self._lock(cursor, table)
             self._run(cursor, f"select * from {_table(table)} limit 0")
             return [
-                Column(part.name, KINDS.get(part.type_code, "other"), "bytes" if part.type_code == BYTEA else "text")
+                Column(part.name, KINDS.get(part.type_code, "other"), FORMS.get(part.type_code, "text"))
                 for part in cursor.description or ()
             ]
 
@@ -66,11 +70,22 @@ class PostgreSQL:
         after: Sequence[str] | None, limit: int,
     ) -> list[list[str | None]]:  # fmt: skip
         where, values = _where(key, mark, after)
-        names = ", ".join(f"{_quoted(column.name)}::text" for column in wanted)
+        names = ", ".join(f"{_quoted(column.name)}{TEXT.get(column.form, '::text')}" for column in wanted)
         # Without its table's name, a name in "order by" would mean the text that is selected under it.
         order = ", ".join(f"front.{_quoted(column.name)}" for column in key)
         sql = f"select {names} from {_table(table)} as front{where} order by {order} limit {limit}"
         return [list(row) for row in self._ask(sql, values)]
+
+    def _lock(self, cursor: Any, table: str) -> None:
+        """The snapshot is taken after who empties and fills the table (TRUNCATE) is done: else it would be seen empty.
+
+        The lock is the one that every query takes. What cannot be locked (a materialized view) is read without it.
+        """
+        self._run(cursor, "savepoint before_lock")
+        try:
+            self._run(cursor, f"lock table {_table(table)} in access share mode")
+        except SourceRefused:
+            self._run(cursor, "rollback to savepoint before_lock")
 
     def _ask(self, sql: str, values: Sequence[str] = ()) -> list[tuple[Any, ...]]:
         with self._connection.cursor() as cursor:
@@ -90,6 +105,8 @@ class PostgreSQL:
             return dialect.no_table(self._address, said)
         if code == errorcodes.INSUFFICIENT_PRIVILEGE:
             return dialect.no_permission(self._address, said)
+        if code in (errorcodes.CHARACTER_NOT_IN_REPERTOIRE, errorcodes.UNTRANSLATABLE_CHARACTER):
+            return dialect.broken_text(self._address, said)
         if code == errorcodes.QUERY_CANCELED:
             return dialect.too_slow(self._address, self._limits.attempt)
         # No code: the connection is gone. 40: a standby ended the snapshot; 53 and 57: resources, shut-down.
@@ -131,6 +148,6 @@ def _where(key: Sequence[Column], mark: Mark, after: Sequence[str] | None) -> tu
         name = _quoted(mark[0].name)
         # A language's order may pass over the marks between digits; that of the bytes does not.
         compared = f'{name} collate "C"' if mark[0].kind == "text" else name
-        tests.append(f"({compared} >= %s or {name} is null)")
-        values.append(dialect.mark_text(mark[0].kind, mark[1]))
+        tests.append(f"({compared} >= %s or {name} is null or {compared} < %s)")
+        values += (dialect.mark_text(mark[0].kind, mark[1]), dialect.NO_TIME)
     return (" where " + " and ".join(tests) if tests else ""), values

@@ -72,6 +72,24 @@ def postgresql(server: str) -> Iterator[Front]:
 
 
 @contextmanager
+def postgresql_in(encoding: str, server: str) -> Iterator[Front]:
+    """A further database in another encoding, beside `postgresql`, whose account it shares."""
+    name = "gkopen_front_encoded"
+    with _owner(server) as cursor:
+        cursor.execute(f"drop database if exists {name} with (force)")
+        cursor.execute(f"create database {name} encoding '{encoding}' locale 'C' template template0")
+    parts = urlsplit(server)
+    owner = psycopg2.connect(parts._replace(path=f"/{name}").geturl(), client_encoding=encoding)
+    owner.autocommit = True
+    try:
+        yield Front("postgresql", str(parts.hostname), int(parts.port or 5432), name, owner)
+    finally:
+        owner.close()
+        with _owner(server) as cursor:
+            cursor.execute(f"drop database {name} with (force)")
+
+
+@contextmanager
 def _owner(server: str) -> Iterator[Any]:
     connection = psycopg2.connect(server)
     connection.autocommit = True

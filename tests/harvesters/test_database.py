@@ -27,6 +27,8 @@ from ckanext.gkopen.harvesters import (
     open_transport,
 )
 from ckanext.gkopen.harvesters.database import DatabaseTransport
+from ckanext.gkopen.harvesters.dialect import Column
+from ckanext.gkopen.harvesters.mysql import MySQL
 from tests.harvesters import fronts
 from tests.harvesters.fronts import Front
 
@@ -175,6 +177,131 @@ def test_only_what_changed_since_with_an_overlap(front, connect, column):
     (page,) = transport.pages(since)
     assert [row["id"] for row in page.rows] == ["2", "3", "9"]
     assert page.total == 3
+
+
+NO_TIMES = ["", " ", "-", "0000-00-00 00:00:00", "1777700000", "1777700000000", "无"]
+
+
+def test_a_row_whose_watermark_is_no_time_is_always_read(front, connect):
+    front.run("alter table notice add stamp_text varchar(30)")
+    stamps = [*NO_TIMES, "2026-05-02 09:00:00", "2026/05/02", "2025-01-01 00:00:00"]
+    front.fill("insert into notice (id, stamp_text) values (%s, %s)", list(enumerate(stamps, 1)))
+    (page,) = connect(front, watermark="stamp_text", complete="false").pages(datetime(2026, 5, 2, tzinfo=UTC))
+    assert [row["stamp_text"] for row in page.rows] == stamps[:-1]
+    assert page.total == len(stamps) - 1
+
+
+@pytest.mark.parametrize("column", ["updated", "open_on"])
+def test_a_row_of_no_day_of_the_calendar_is_always_read(front, connect, column):
+    never = "-infinity" if front.kind == "postgresql" else "0000-00-00"
+    if front.kind == "mysql":
+        front.run("set sql_mode = ''")
+    front.fill(f"insert into notice (id, {column}) values (%s, %s)", [(1, never), (2, "0001-01-01"), (3, "2025-01-01")])
+    (page,) = connect(front, watermark=column, complete="false").pages(STAMP)
+    assert [row["id"] for row in page.rows] == ["1", "2"]
+
+
+MYSQL, POSTGRESQL = (pytest.mark.parametrize("front", [kind], indirect=True) for kind in ("mysql", "postgresql"))
+
+
+def odd(front: Front, columns: str, *values: str) -> None:
+    reader = fronts.USER if front.kind == "postgresql" else f"{fronts.USER}@'127.0.0.1'"
+    front.run("drop table notice", f"create table notice ({columns})", f"grant select on notice to {reader}")
+    for value in values:
+        front.run(f"insert into notice values ({value})")
+
+
+@MYSQL
+@pytest.mark.parametrize(("type_name", "values"), [
+    ("enum('z', 'a', 'm', 'b')", ["'z'", "'a'", "'m'", "'b'"]), ("set('z', 'a')", ["'z'", "'a'", "'z,a'"]),
+    ("bit(16)", ["1", "2", "30", "300"]), ("float", ["0.1", "0.2", "0.3", "0.4", "0.5"]),
+])  # fmt: skip
+def test_keys_whose_own_order_is_not_that_of_their_text(front, connect, type_name, values):
+    odd(front, f"part {type_name} not null, id int not null, primary key (part, id)",
+        *(f"{value}, {number}" for value in values for number in (1, 2, 3)))  # fmt: skip
+    rows = rows_of(list(connect(front, key="[part, id]", page_size="2").pages()))
+    assert sorted((row["part"], row["id"]) for row in rows) == sorted(
+        (value.strip("'"), str(number)) for value in values for number in (1, 2, 3))
+    assert len(rows) == 3 * len(values)
+
+
+@MYSQL
+@pytest.mark.parametrize("type_name", ["point", "linestring", "polygon", "multipoint", "geometrycollection"])
+def test_a_place_on_a_map_is_refused_as_other_bytes_are(front, connect, type_name):
+    odd(front, f"id int primary key, place {type_name}")
+    with pytest.raises(SourceRefused, match="place"):
+        list(connect(front).pages())
+
+
+@MYSQL
+def test_a_server_older_than_its_limit_of_time_is_read(front, connect, monkeypatch):
+    """MariaDB knows MySQL's variable as little as MySQL 5.6 does."""
+    monkeypatch.setattr(pymysql.Connection, "get_server_info", lambda _self: "5.6.51-log")
+    fill(front, 3)
+    assert len(rows_of(list(connect(front).pages()))) == 3
+
+
+@MYSQL
+def test_a_table_that_was_emptied_after_the_snapshot_is_read_later(front, connect, monkeypatch):
+    fill(front, 3)
+    real = MySQL.columns
+
+    def columns(self: MySQL, table: str) -> list[Column]:
+        front.run("truncate table notice")
+        return real(self, table)
+
+    monkeypatch.setattr(MySQL, "columns", columns)
+    with pytest.raises(SourceUnreachable, match="emptied"):
+        list(connect(front).pages())
+
+
+@POSTGRESQL
+def test_a_table_that_is_being_filled_anew_is_read_when_that_is_done(front, connect):
+    """PostgreSQL shows a table as empty to a snapshot that is older than the end of its TRUNCATE."""
+    fill(front, 3)
+    front.owner.autocommit = False
+    found: list[Page] = []
+    try:
+        front.run("truncate notice")
+        fill(front, 5)
+        reading = threading.Thread(target=lambda: found.extend(connect(front).pages()))
+        reading.start()
+        waiting = "select count(*) from pg_locks where not granted"
+        with psycopg2.connect(front.owner.dsn, password=front.owner.info.password) as look, look.cursor() as cursor:
+            while reading.is_alive() and cursor.execute(waiting) is None and cursor.fetchone() == (0,):
+                pass
+    finally:
+        front.owner.commit()
+        front.owner.autocommit = True
+    reading.join(20)
+    assert len(rows_of(found)) == 5
+
+
+@POSTGRESQL
+def test_a_materialized_view_and_money(front, connect):
+    odd(front, "id int primary key, paid money", "1, '1234567.50'", "2, '-0.10'", "3, null")
+    front.run("create materialized view shown as select * from notice", f"grant select on shown to {fronts.USER}")
+    transport = connect(front, table="shown")
+    try:
+        rows = rows_of(list(transport.pages()))
+    finally:
+        transport.close()
+        front.run("drop materialized view shown")
+    assert [row["paid"] for row in rows] == ["1234567.50", "-0.10", None]
+
+
+@POSTGRESQL
+def test_text_that_is_not_in_the_encoding_of_its_database_is_named(servers, front, connect):
+    with fronts.postgresql_in("SQL_ASCII", servers.postgres_url) as old:
+        old.run("create table notice (id int primary key, name text)", f"grant select on notice to {fronts.USER}")
+        with old.owner.cursor() as cursor:
+            cursor.execute(b"insert into notice values (1, '" + "停车场".encode("gbk") + b"')")
+        real = "convert_from(convert(convert_to(name, 'SQL_ASCII'), 'GBK', 'UTF8'), 'SQL_ASCII')"
+        old.run(f"create view named as select id, {real} as name from notice",
+                f"grant select on named to {fronts.USER}")  # fmt: skip
+        with pytest.raises(SourceRefused, match="convert_from"):
+            list(connect(old).pages())
+        assert rows_of(list(connect(old, table="named").pages())) == [{"id": "1", "name": "停车场"}]
 
 
 def test_only_the_columns_that_are_named_are_read(front, connect):
