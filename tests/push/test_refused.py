@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import zipfile
 from typing import Any
 
@@ -15,7 +16,7 @@ from werkzeug.test import create_environ, run_wsgi_app
 from ckanext.gkopen import model
 from ckanext.gkopen.push import limits
 from tests.people import call
-from tests.push.system import DOOR, XLSX, System, rows, submissions, work
+from tests.push.system import DOOR, ROW, XLSX, System, rows, submissions, work
 
 REFUSED_HEADERS = [
     ({"Authorization": ""}, 401, "token-missing"),
@@ -97,6 +98,23 @@ def test_a_body_that_is_too_large_is_refused_before_and_while_it_is_read(
         _, status, _ = run_wsgi_app(system.web, environ)
         assert status.startswith("413")
         assert endless.read_bytes < 3 << 20
+
+
+@pytest.mark.parametrize("media", ["text/csv", "application/json"])
+def test_a_body_whose_connection_broke_off_is_none(system: System, media: str) -> None:
+    """Two of three rows are a table too, and the third would be gone; the same key is free for the whole of it."""
+    lines = [",".join(ROW), *(",".join(each.values()) for each in rows(3))]
+    whole = "\r\n".join((*lines, "")).encode() if media == "text/csv" else json.dumps({"rows": rows(3)}).encode() + b" "
+    came = whole[: whole.rindex(lines[3].encode())] if media == "text/csv" else whole[:-1]
+    environ = create_environ(DOOR, method="POST", headers=system.headers(media=media))
+    environ |= {"wsgi.input": io.BytesIO(came), "wsgi.input_terminated": True, "CONTENT_LENGTH": str(len(whole))}
+    body, status, _ = run_wsgi_app(system.web, environ)
+    assert status.startswith("400")
+    assert json.loads(b"".join(body))["error"]["code"] == "request-broken"
+    answer = system.push(whole, media=media)
+    assert answer.status_code == 202
+    work()
+    assert system.ask(answer.headers["Location"]).json["rows_ok"] == 3
 
 
 def test_bombs_are_refused_without_being_unpacked(system: System) -> None:

@@ -68,6 +68,10 @@ class Refused(Exception):
             self.told["findings"] = found
 
 
+def _broken() -> Refused:
+    return Refused(400, "request-broken", "请求不完整，请重发", "the request is not whole: send it again")
+
+
 def _answer(told: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
     return Answer(json.dumps(told, ensure_ascii=False), status=status, headers=dict(headers or {}),
                   mimetype="application/json")
@@ -85,8 +89,7 @@ def _speaking(view: Callable[..., Answer]) -> Callable[..., Answer]:
             return _answer(refused.told, refused.status, refused.headers)
         except HTTPException as error:                    # the client went away in the middle of the body
             ckan_model.Session.rollback()
-            return _answer({"error": {"code": "request-broken", "zh": "请求不完整，请重发",
-                                      "en": "the request is not whole: send it again"}}, error.code or 400)
+            return _answer(_broken().told, error.code or 400)
 
     return answer
 
@@ -208,7 +211,10 @@ def _kind() -> str:
 
 
 def _save(path: Path) -> str:
-    """The body into a file; its SHA-256. The limit holds for what is announced and for what comes."""
+    """The body into a file; its SHA-256. The limit holds for what is announced and for what comes.
+
+    gunicorn ends a body where the connection ends: of a table that was cut, what came may well be read.
+    """
     size_limit = toolkit.config["ckanext.gkopen.push.max_size"]
     most = size_limit * 1024 * 1024
     too_large = Refused(413, "too-large", f"正文超过 {size_limit} MB，请分批推送",
@@ -223,6 +229,8 @@ def _save(path: Path) -> str:
                 raise too_large
             digest.update(block)
             target.write(block)
+    if size < (request.content_length or 0):
+        raise _broken()
     return digest.hexdigest()
 
 
