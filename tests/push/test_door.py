@@ -345,6 +345,15 @@ def test_a_cell_with_a_nul_character_does_no_harm(system: System) -> None:
         assert system.ask(answer.headers["Location"]).json["state"] in ("held", "returned")
 
 
+@pytest.mark.parametrize("name", ["supplier_nam", "中标供应商"])
+def test_a_constant_for_no_field_is_refused(system: System, name: str) -> None:
+    """Else the column stays empty and nobody is told."""
+    table = [{label: value for label, value in each.items() if label != "中标供应商"} for each in rows(1)]
+    refused = system.push({"rows": table, "constants": {name: "南通某某科技有限公司"}})
+    assert (refused.status_code, refused.json["findings"][0]["code"]) == (422, "mapping-unknown-field")
+    assert name in refused.json["findings"][0]["message"]["zh"]
+
+
 @pytest.mark.parametrize("address", ["?scop=changes", "?scope=changes&scope=complete", "?mapping=x"])
 def test_a_slip_of_the_pen_in_the_address_is_refused(system: System, address: str) -> None:
     """Else a table of changes is read as a whole one, and what it leaves out as gone."""

@@ -86,7 +86,8 @@ def match_columns(domain: Domain, labels: list[str], duplicates: list[str], opti
 
     Whether a required column is missing is known only after wide tables were turned: see `require_columns`.
     """
-    bad = [name for name in options.mapping.values() if name not in domain.field_names]
+    named = (*options.mapping.values(), *options.constants)
+    bad = [name for name in named if name not in domain.field_names]
     if bad:
         raise Unreadable(*(_finding("mapping-unknown-field", label=name, domain=domain.name) for name in bad))
     known = known_labels(domain, options.mapping)
