@@ -49,7 +49,7 @@ def make_city(folder: Path, platform: str, accounts: Accounts) -> None:
                   region_code=str(body["region"]))
     for role, name, title, body in PEOPLE:
         account = accounts.ensure(role, name, title)
-        make_user(name, title, account.password, administrator=role == "administrator")
+        make_user(name, title.partition(" / ")[0], account.password, administrator=role == "administrator")
         members = [entry["id"] for entry in city["bodies"]] if body == "*" else [body] if body else []
         for organization in members:
             act("organization_member_create", id=organization, username=name, role=CAPACITY[role])

@@ -71,6 +71,7 @@ __all__ = [
     "gkopen_time",
     "gkopen_title",
     "gkopen_totals",
+    "gkopen_who",
     "unix_locale_to_bcp47",
 ]
 
@@ -318,6 +319,14 @@ def gkopen_door(source: str) -> str:
              "metadata": toolkit._("Metadata form"), "nil": toolkit._("Nil report"),
              "decision": toolkit._("Decision of a reviewer or officer")}
     return words.get(source.partition(":")[0], source)
+
+
+def gkopen_who(name: str) -> str:
+    """Who sent or asked for something, in words: a person's account, or in place of `source:<name>` and `cli` what they
+    stand for."""
+    if name == "cli":
+        return toolkit._("Command line")
+    return gkopen_door(name) if name.startswith("source:") else name
 
 
 def gkopen_license(package: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from ckan.plugins import toolkit
 
 from ckanext.gkopen.domains import Domain, Field
+from ckanext.gkopen.views.change import key_name
 from ckanext.gkopen.views.preview import cell, unit
 
 __all__ = ["gkopen_publications", "gkopen_row_cell", "gkopen_row_title"]
@@ -30,8 +31,8 @@ def gkopen_row_title(domain: Domain, told: Mapping[str, Any]) -> str:
         for row in told["results"]:
             named = [str(value) for field in domain.search_fields if (value := (row["current"] or {}).get(field.name))]
             if named:
-                return " · ".join(dict.fromkeys(named[:2]))
-    return " · ".join(str(value) for value in told["key"].values() if value)
+                return " · ".join(list(dict.fromkeys(named))[:3])
+    return key_name(domain, told["key"])
 
 
 def gkopen_row_cell(field: Field, value: Any) -> str:

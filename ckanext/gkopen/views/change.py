@@ -9,7 +9,7 @@ from typing import Any
 
 from ckan.lib.helpers import helper_functions as h
 
-from ckanext.gkopen.domains import Domain
+from ckanext.gkopen.domains import Domain, Field
 from ckanext.gkopen.views.preview import cell, column, number, unit
 
 
@@ -48,9 +48,27 @@ def cells(domain: Domain, row: Mapping[str, Any]) -> list[Change]:
 
 
 def row_name(domain: Domain, row: Mapping[str, Any]) -> str:
-    """What a reviewer knows a row by: its key, in the words of the page."""
-    shown = (cell(domain.field(name), str(row.get(name) or "")) for name in domain.key)
-    return " · ".join(text for text in shown if text)
+    """What people know a row by: its key, in the words of the page. In place of a key that the portal puts together
+    stands what it is put together from."""
+    shown = [cell(field, str(row.get(field.name) or "")) for name in domain.key
+             for field in _made_of(domain, domain.field(name))]
+    return " · ".join(dict.fromkeys(text for text in shown if text)) or " · ".join(
+        str(row[name]) for name in domain.key if row.get(name))
+
+
+def key_name(domain: Domain, key: Mapping[str, Any]) -> str:
+    """The same of a row of which only the key is known: what a key joins is taken apart again."""
+    row = dict(key)
+    for name in domain.key:
+        fields, texts = _made_of(domain, domain.field(name)), str(key.get(name) or "").split("|")
+        if len(texts) <= len(fields):                     # empty ones at the end are not kept
+            row |= {field.name: text for field, text in zip(fields, texts, strict=False)}
+    return row_name(domain, row)
+
+
+def _made_of(domain: Domain, field: Field) -> list[Field]:
+    kind, _, names = (field.derived or "").partition(":")
+    return [domain.field(name) for name in names.split(",")] if kind in ("join", "else_join") else [field]
 
 
 def metadata(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:

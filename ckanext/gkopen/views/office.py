@@ -134,9 +134,10 @@ def _owed() -> list[dict[str, Any]]:
 def _sources(**more: Any) -> str:
     told = words("messages")
     messages = act("gkopen_message_list", {"limit": MESSAGES, **({"cursor": told["messages"]} if told else {})})
+    listed = _by_urgency()
     return toolkit.render("gkopen/office/sources.html", {
-        "sources": _by_urgency(), "messages": messages["results"],
-        "cursor": messages["cursor"], **more})
+        "sources": listed, "titles": {source["name"]: h.gkopen_text(source["config"]["title"]) for source in listed},
+        "messages": messages["results"], "cursor": messages["cursor"], **more})
 
 
 def _by_urgency() -> list[dict[str, Any]]:

@@ -39,7 +39,8 @@ def run_rows(id: str) -> str:
     """Rows of a run, whatever became of its tables, filtered by rule."""
     run = act("gkopen_run_show", {"id": id})
     counts = run["counts"] or {}
-    return _page("gkopen_run_quarantine", id, run["source"], counts, back=h.url_for("gkopen_office.run", id=id),
+    title = h.gkopen_text(run["source_title"]) or run["source"]
+    return _page("gkopen_run_quarantine", id, title, counts, back=h.url_for("gkopen_office.run", id=id),
                  kind="run", numbers={name: counts.get(name, 0) for name in ("rows_quarantined", "rows_duplicate")})
 
 

@@ -11,11 +11,12 @@ from ckan.lib.helpers import helper_functions as h
 
 from ckanext.gkopen import bodies
 from ckanext.gkopen.checks.catalogue import catalogue, render
-from ckanext.gkopen.domains import domains
+from ckanext.gkopen.domains import Domain, domains
 from ckanext.gkopen.harvest import contract
 from ckanext.gkopen.harvest.report import NAMED, unknown_bodies
 from ckanext.gkopen.oversight import words
 from ckanext.gkopen.records import Finding, Severity
+from ckanext.gkopen.views.change import key_name
 from ckanext.gkopen.views.findings import RANKS
 
 
@@ -33,12 +34,21 @@ def of(run: Mapping[str, Any]) -> dict[str, Any]:
             "revisions": [outcome["revision"] for outcome in outcomes if outcome["revision"]],
             "stopped": [{**table, "title": title(table["body"]), "said": _drifts(table["drift"])}
                         for table in counts.get("stopped", [])],
-            "buried": [{**table, "title": title(table["body"])} for table in counts.get("tombstones", [])],
+            "buried": [_buried(table, domains().get(run["domain"])) for table in counts.get("tombstones", [])],
             "held": [{"title": title(table["body"]), "alarms": table["alarms"], "domain": domains().get(run["domain"])}
                      for table in counts.get("held", [])[:NAMED]],
             "closed": any(alarm["kind"] == "not_open" for table in counts.get("held", []) for alarm in table["alarms"]),
             "unknown": unknown_bodies(counts), "seconds": _seconds(run),
             "advice": words.run_advice(run)}
+
+
+def _buried(table: Mapping[str, Any], domain: Domain | None) -> dict[str, Any]:
+    """A table with rows that are gone, and what those that are named are called."""
+    def name(key: list[str]) -> str:
+        return key_name(domain, dict(zip(domain.key, key, strict=False))) if domain else " · ".join(filter(None, key))
+
+    return {**table, "title": title(table["body"]),
+            "named": [{"name": name(row["key"]), "due": row["due"]} for row in table["named"]]}
 
 
 def rules(numbers: Mapping[str, int]) -> list[dict[str, Any]]:

@@ -26,6 +26,12 @@ FINDING_COUNTS = (
 """A column of a query over `gkopen.revision r`: severity → number of its findings."""
 
 
+STATE_WORDS = {"held": "waiting for review", "recalled": "taken back", "superseded": "replaced by a newer one",
+               "stale": "overtaken", "frozen": "held for a decision", "stopped": "stopped: columns changed",
+               "partly": "partly set aside"}
+"""States whose word is not their code. Msgids of templates/gkopen/parts/state.html."""
+
+
 def need(data_dict: Mapping[str, Any], *names: str) -> None:
     """Raise ValidationError that names all missing values at once."""
     missing: ErrorDict = {name: [toolkit._("Missing value")] for name in names if data_dict.get(name) in (None, "")}
@@ -86,7 +92,12 @@ def said(error: Exception) -> str:
 
 
 def _say(error: decide.Refused) -> str:
-    return toolkit._(error.message).format(**error.values)
+    return toolkit._(error.message).format(**error.values | state_named(error.values.get("state")))
+
+
+def state_named(state: str | None) -> dict[str, str]:
+    """`{state}` of a sentence: the word that pages have for the state of a revision or run."""
+    return {"state": toolkit._(STATE_WORDS.get(state, state))} if state else {}
 
 
 def domain_of(data_dict: Mapping[str, Any]) -> Domain:
@@ -127,6 +138,7 @@ def visible_run(context: Any, data_dict: Mapping[str, Any], name: str = "id") ->
         "There is no run {id} that you may see: gkopen_run_list (gkopen run list) names them all.").format(
             id=data_dict.get(name)))
     row = model.one("select r.*, s.name as source, s.organization, s.domain,"
+                    " s.config->'title' as source_title,"
                     " s.config->>'organization_column' as organization_column from gkopen.run r join gkopen.source s"
                     " on s.id = r.source_id where r.id = :id", id=uuid_of(data_dict, missing, name))
     names = visible_names(context)

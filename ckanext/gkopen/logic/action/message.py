@@ -21,7 +21,8 @@ def gkopen_message_list(context: Any, data_dict: Any) -> dict[str, Any]:
     """Changes of state, newest first: sources that fail or are good again, what waits, what is overdue.
 
     :param cursor: :param limit:
-    :returns: each with kind, organization, at, subject and advice (zh, en), path of the page to look at
+    :returns: each with kind, source if it is about one, organization, at, subject and advice (zh, en), path of the
+        page to look at
     """
     toolkit.check_access("gkopen_desk", context, {})
     user = user_of(context)
@@ -30,8 +31,8 @@ def gkopen_message_list(context: Any, data_dict: Any) -> dict[str, Any]:
 
     def shown(row: dict[str, Any]) -> dict[str, Any]:
         subject, advice, path = words.said(row["kind"], row["params"])
-        return {"id": row["id"], "kind": row["kind"], "at": clock.told(row["at"]), "path": path,
-                "organization": titles.get(row["body_id"] or "", ""),
+        return {"id": row["id"], "kind": row["kind"], "source": row["params"].get("source"),
+                "at": clock.told(row["at"]), "path": path, "organization": titles.get(row["body_id"] or "", ""),
                 "subject": {"zh": subject.zh, "en": subject.en}, "advice": {"zh": advice.zh, "en": advice.en}}
 
     return paging.listed(

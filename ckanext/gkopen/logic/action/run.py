@@ -9,7 +9,7 @@ from ckan.plugins import toolkit
 
 from ckanext.gkopen import bodies
 from ckanext.gkopen.harvest import holding, ledger
-from ckanext.gkopen.logic.action.common import speaking, user_of, visible_run
+from ckanext.gkopen.logic.action.common import speaking, state_named, user_of, visible_run
 
 
 def gkopen_run_cancel(context: Any, data_dict: Any) -> dict[str, Any]:
@@ -19,8 +19,9 @@ def gkopen_run_cancel(context: Any, data_dict: Any) -> dict[str, Any]:
         try:
             ended = ledger.cancel(run, user_of(context))
         except ledger.NotOpen as error:
+            state = state_named("frozen" if error.state == "held" else error.state)
             raise toolkit.ValidationError({"id": [toolkit._(
-                "This run has ended already: it is {state}.").format(state=error.state)]}) from error
+                "This run has ended already: it is {state}.").format(**state)]}) from error
         ckan_model.Session.commit()
     return {"id": run, "state": "cancelled" if ended else "running", "cancelled": ended}
 

@@ -86,7 +86,7 @@ def gkopen_run_list(context: Any, data_dict: Any) -> dict[str, Any]:
     names = visible_names(context)
     return _listed(
         context, data_dict,
-        "select r.*, s.name as source, s.organization, s.domain from gkopen.run r"
+        "select r.*, s.name as source, s.config->'title' as source_title, s.organization, s.domain from gkopen.run r"
         " join gkopen.source s on s.id = r.source_id"
         " where (:all or s.organization = any(:names))"
         " and (cast(:source as text) is null or :source in (s.name, cast(s.id as text)))"
@@ -188,8 +188,9 @@ def _source(row: dict[str, Any], names: set[str] | None = None) -> dict[str, Any
 
 
 def _run(row: dict[str, Any], names: set[str] | None) -> dict[str, Any]:
-    result = {key: row[key] for key in ("source", "organization", "domain", "state", "trigger", "requested_by",
-                                        "dry_run", "stages", "error", "cancel_by", "decision", "decided_by")}
+    result = {key: row[key] for key in ("source", "source_title", "organization", "domain", "state", "trigger",
+                                        "requested_by", "dry_run", "stages", "error", "cancel_by", "decision",
+                                        "decided_by")}
     result |= {"id": str(row["id"]), "counts": report.seen_by(row["counts"], names)}
     for key in ("queued_at", "started_at", "finished_at", "decided_at"):
         result[key] = clock.told(row[key])
