@@ -32,6 +32,7 @@ def test_pages_fit_their_window(published: Portal, visit: Callable[..., Any]) ->
             page.goto(pages["row"])
             assert page.get_by_text("812,345.67").count() >= 2
             after = changed["after"]
-            assert page.locator("h1").inner_text() == f"{after['project_name']} · {after['buyer_name']}"
+            assert page.locator("h1").inner_text() == " · ".join(
+                after[name] for name in ("project_name", "buyer_name", "supplier_name"))
             page.goto(pages["dataset"])
             assert page.locator("#revisions tbody tr").count() == 2

@@ -25,6 +25,7 @@ from tests.people import call
 
 CITY = files("ckanext.gkopen") / "simulator" / "city"
 SOURCE = "jianghai-jyj-procurement"
+TITLE = "江海市教育局教育采购公告"
 SECRET = "only-for-tests"
 
 
@@ -116,7 +117,7 @@ def test_harvest_now_leads_to_a_report_that_adds_up(source: str, portal: Portal,
     with visit(portal.cast.officer) as page:
         page.goto("/office/sources")
         page.click("button:text-is('立即采集')")
-        expect(page.locator("h1")).to_contain_text(source)
+        expect(page.locator("h1")).to_have_text(f"采集报告：{TITLE}")
         expect(page.locator(".gk-title .gk-tag")).to_have_text("排队中")
         carry_out(page.url.rpartition("/")[2])
         page.reload()

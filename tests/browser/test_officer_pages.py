@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.chromium import NARROW, OUTLINE
-from tests.browser.conftest import HEADER, ROWS, Portal
+from tests.browser.conftest import HEADER, PASSWORD, ROWS, Portal
 from tests.people import call
 
 BAD = ("NT-2024-099,中标（成交）结果公告,2024年2月30日,NTCG-2024-099,坏日期,南通市城市管理局,公开招标,货物,84.6,"
@@ -148,3 +148,47 @@ def test_officers_pages_fit(published: Portal, visit: Callable[..., Any], size: 
             page.goto(path)
             assert page.evaluate("document.scrollingElement.scrollWidth - innerWidth") <= 0, path
             assert page.evaluate(OUTLINE) == [[], []], path
+
+
+def test_a_form_that_was_sent_too_late_says_so_and_leads_back(portal: Portal, visit: Callable[..., Any]) -> None:
+    with visit(portal.cast.officer, expected="the server responded") as page:
+        page.goto("/office/submit")
+        page.context.clear_cookies()
+        page.select_option("#gk-domain", "procurement")
+        page.set_input_files("#gk-upload", {"name": "采购公告.csv", "mimeType": "text/csv", "buffer": HEADER.encode()})
+        page.click("button:text-is('检查文件')")
+        expect(page.locator("main h1")).to_have_text("登录已失效，或页面停留时间过长")
+        assert "CSRF" not in page.locator("main").inner_text()
+        page.click("main a:text-is('登录')")
+        page.fill("#field-login", portal.cast.officer)
+        page.fill("#field-password", PASSWORD)
+        page.click("main button[type=submit]")
+        page.wait_for_url("**/office/submit")
+
+
+def test_a_changed_row_is_named_in_words(published: Portal, visit: Callable[..., Any]) -> None:
+    revision = held(published, ROWS[0].replace("800001.50", "900001.50"), *ROWS[1:])
+    with visit(published.cast.reviewer, viewport=NARROW) as page:
+        page.goto(f"/review/{revision}")
+        name = page.locator("#difference th[scope=rowgroup]")
+        expect(name).to_have_text("NT-2024-001 · 停车场收费系统采购1 · 1 · 南通示例科技有限公司 · 中标（成交）")
+        assert name.evaluate("e => getComputedStyle(e).display") == "block", "a card on a phone, like the other cells"
+
+
+def test_who_comes_second_reads_the_state_in_words(portal: Portal, visit: Callable[..., Any]) -> None:
+    revision = held(portal, *ROWS)
+    with visit(portal.cast.reviewer) as page:
+        page.goto(f"/review/{revision}")
+        call("gkopen_revision_recall", portal.cast.officer, id=revision)
+        page.click("button:text-is('核准并发布')")
+        expect(page.locator("[role=status]")).to_contain_text("当前为 已收回")
+
+
+def test_a_change_of_metadata_alone_shows_no_counts_of_rows(published: Portal, visit: Callable[..., Any]) -> None:
+    with visit(published.cast.officer) as page:
+        page.goto("/office/metadata/nantong-czj-procurement")
+        page.fill("#field-title", "南通市财政局采购公告（2024年）")
+        page.click("button:text-is('提交审核')")
+        expect(page.locator("#metadata")).to_contain_text("南通市财政局采购公告（2024年）")
+        expect(page.locator(".gk-sum")).to_have_count(0)
+        expect(page.locator("#difference")).to_have_count(0)

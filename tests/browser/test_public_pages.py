@@ -198,3 +198,40 @@ def test_on_a_phone_results_come_first_and_the_filters_unfold(published: Portal,
         page.goto("/dataset/")
         expect(page.locator("#filters nav a").first).to_be_visible()
         expect(page.locator("#filters summary")).to_be_hidden()
+
+
+def test_what_was_refused_is_told_on_its_own_page_only(published: Portal, visit: Callable[..., Any]) -> None:
+    with visit(expected="the server responded") as page:
+        for path, said in (("/ckan-admin/", "您无权查看此页面"), ("/domain/nothing", "本平台没有这个数据领域"),
+                           ("/oversight?cursor=x", "游标无效")):
+            page.goto(path)
+            expect(page.locator("main")).to_contain_text(said)
+        page.fill("main input[name=q]", "采购")
+        page.press("main input[name=q]", "Enter")
+        expect(page.locator(".gk-result").first).to_be_visible()
+        expect(page.locator(".gk-notice")).to_have_count(0)
+
+
+@pytest.mark.parametrize("path", ["/dataset/?q=采购", f"{DATASET}?q=停车", "/domain/procurement?q="])
+def test_behind_the_last_page_leads_back(published: Portal, visit: Callable[..., Any], path: str) -> None:
+    with visit() as page:
+        page.goto(f"{path}&page=90")
+        expect(page.locator("main .gk-empty")).to_contain_text("没有这一页")
+        page.click("main .gk-empty a")
+        expect(page.locator(".gk-result, table.gk-rows tbody tr").first).to_be_visible()
+
+
+def test_paper_loses_nothing(published: Portal, visit: Callable[..., Any]) -> None:
+    with visit(viewport={"width": 1040, "height": 700}) as page:      # A4 on its side
+        page.goto(DATASET)
+        page.emulate_media(media="print")
+        cut = page.evaluate("""() => [...document.querySelectorAll('.gk-table-frame')].filter(
+            frame => frame.scrollHeight > frame.clientHeight + 1 || frame.scrollWidth > frame.clientWidth + 1).length""")
+        assert cut == 0
+        white = page.locator(".gk-downloads .gk-first b").evaluate("e => getComputedStyle(e).color")
+        assert white != "rgb(255, 255, 255)", "backgrounds are not printed"
+        amounts = page.locator("table.gk-rows td.gk-right").evaluate_all(
+            "cells => cells.filter(cell => cell.getClientRects().length && cell.innerText.trim())"
+            ".map(cell => { const text = document.createRange(); text.selectNodeContents(cell);"
+            " return text.getClientRects().length; })")
+        assert set(amounts) == {1}, "an amount stands on one line"
