@@ -22,7 +22,7 @@ from ckan.lib.helpers import helper_functions as h
 from ckan.plugins import toolkit
 from flask import has_request_context
 
-from ckanext.gkopen import bodies, caching, ids
+from ckanext.gkopen import bodies, caching, changesets, ids
 from ckanext.gkopen.domains import Domain, UnknownDomain, get_domain
 from ckanext.gkopen.metadata.codes import meta_codes
 from ckanext.gkopen.model import every
@@ -322,10 +322,12 @@ def gkopen_door(source: str) -> str:
 
 
 def gkopen_who(name: str) -> str:
-    """Who sent or asked for something, in words: a person's account, or in place of `source:<name>` and `cli` what they
-    stand for."""
+    """Who sent or asked for something: a person's account, or what `source:<name>`, `cli` and changesets.SYSTEM stand
+    for, in words."""
     if name == "cli":
         return toolkit._("Command line")
+    if name == changesets.SYSTEM:
+        return toolkit._("The portal itself")
     return gkopen_door(name) if name.startswith("source:") else name
 
 

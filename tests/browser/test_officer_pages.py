@@ -192,3 +192,6 @@ def test_a_change_of_metadata_alone_shows_no_counts_of_rows(published: Portal, v
         expect(page.locator("#metadata")).to_contain_text("南通市财政局采购公告（2024年）")
         expect(page.locator(".gk-sum")).to_have_count(0)
         expect(page.locator("#difference")).to_have_count(0)
+        page.goto("/office")
+        expect(page.locator("tbody tr").first.locator("td[data-name=变化]")).to_have_text("元数据")
+        expect(page.locator("tbody tr").nth(1).locator("td[data-name=变化]")).to_have_text("+15")

@@ -225,8 +225,9 @@ def test_paper_loses_nothing(published: Portal, visit: Callable[..., Any]) -> No
     with visit(viewport={"width": 1040, "height": 700}) as page:      # A4 on its side
         page.goto(DATASET)
         page.emulate_media(media="print")
-        cut = page.evaluate("""() => [...document.querySelectorAll('.gk-table-frame')].filter(
-            frame => frame.scrollHeight > frame.clientHeight + 1 || frame.scrollWidth > frame.clientWidth + 1).length""")
+        cut = page.locator(".gk-table-frame").evaluate_all(
+            "frames => frames.filter(frame => frame.scrollHeight > frame.clientHeight + 1"
+            " || frame.scrollWidth > frame.clientWidth + 1).length")
         assert cut == 0
         white = page.locator(".gk-downloads .gk-first b").evaluate("e => getComputedStyle(e).color")
         assert white != "rgb(255, 255, 255)", "backgrounds are not printed"
@@ -235,3 +236,13 @@ def test_paper_loses_nothing(published: Portal, visit: Callable[..., Any]) -> No
             ".map(cell => { const text = document.createRange(); text.selectNodeContents(cell);"
             " return text.getClientRects().length; })")
         assert set(amounts) == {1}, "an amount stands on one line"
+
+
+def test_what_serves_programs_comes_last(published: Portal, visit: Callable[..., Any]) -> None:
+    with visit() as page:
+        page.goto(f"{DATASET}?columns=all")
+        heads = page.locator("table.gk-rows thead th").all_inner_texts()
+        assert heads.index("公告类型") == 0 < heads.index("项目名称") < heads.index("行标识")
+        page.locator("table.gk-rows tbody a").first.click()
+        names = page.locator("main dl.gk-facts dt").all_inner_texts()
+        assert names[0] == "公告类型" and "行标识" in names[-8:]

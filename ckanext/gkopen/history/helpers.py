@@ -9,9 +9,9 @@ from ckan.plugins import toolkit
 
 from ckanext.gkopen.domains import Domain, Field
 from ckanext.gkopen.views.change import key_name
-from ckanext.gkopen.views.preview import cell, unit
+from ckanext.gkopen.views.preview import cell, technical, unit
 
-__all__ = ["gkopen_publications", "gkopen_row_cell", "gkopen_row_title"]
+__all__ = ["gkopen_publications", "gkopen_row_cell", "gkopen_row_fields", "gkopen_row_title"]
 
 SHOWN = 20
 """Revisions on a dataset's page; `gkopen_publication_list` gives all of them."""
@@ -33,6 +33,11 @@ def gkopen_row_title(domain: Domain, told: Mapping[str, Any]) -> str:
             if named:
                 return " · ".join(list(dict.fromkeys(named))[:3])
     return key_name(domain, told["key"])
+
+
+def gkopen_row_fields(domain: Domain) -> list[Field]:
+    """The fields in the order of a row's page: what serves programs and auditors comes last."""
+    return sorted(domain.fields, key=technical)
 
 
 def gkopen_row_cell(field: Field, value: Any) -> str:

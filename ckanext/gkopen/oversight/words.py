@@ -35,7 +35,7 @@ MESSAGES: Mapping[str, Words] = {
     "source_returned": Words(
         Text("来源的整张表没有采用：{source}", "A whole table was not taken over: {source}"),
         Text("已公开的数据保持原样，不会更新。请打开运行报告查看原因，请来源改正，"
-             "或由门户管理员补充来源文件的 mapping。",
+             "或由门户管理员在来源设置中补充列名对应（mapping）。",
              "What is public stays as it was and is not brought up to date. Open the run's report for the cause; have"
              " the source mended, or the administrator completes mapping in the source file."),
         "/office/runs?source={source}"),
@@ -90,7 +90,8 @@ RUN_ADVICE: Mapping[str, Text] = {
     "corrections": Text("请下载待改正表，在来源系统中更正被隔离的行；下一次采集时自动通过，无需重新提交。",
                         "Download the workbook of corrections and mend the rows at the source: they come through with"
                         " the next run by themselves."),
-    "returned": Text("整张表没有采用，公开数据不变。请按下面的问题项请来源改正，或由门户管理员补充来源文件的 mapping。",
+    "returned": Text("整张表没有采用，公开数据不变。请按下面的问题项请来源改正，或由门户管理员在来源设置中补充列名对应"
+                     "（mapping）。",
                      "A whole table was not taken over; what is public stays. Have the source mend what the findings"
                      " below say, or the administrator completes mapping in the source file."),
     "findings": Text("请按下面的问题项处理。", "Do what the findings below say."),

@@ -83,7 +83,7 @@ def preview(domain: Domain, resource_id: str, args: Mapping[str, str], per_page:
     return _shown(domain, names, records, found, page, per_page, q, args.get("columns") == "all")
 
 
-def _technical(field: Field | None) -> bool:
+def technical(field: Field | None) -> bool:
     return field is not None and (field.type == "url" or (field.derived or "").startswith(TECHNICAL))
 
 
@@ -98,8 +98,9 @@ def _shown(domain: Domain, names: list[str], records: list[list[str]], found: Ma
         places.remove(names.index("publisher"))
     fields = {field.name: field for field in domain.fields}
     telling = [place for place in places if any(record[place] for record in records)
-               and not _technical(fields.get(names[place]))]
-    shown = places if all_columns or not telling else telling
+               and not technical(fields.get(names[place]))]
+    whole = sorted(places, key=lambda place: technical(fields.get(names[place])))
+    shown = whole if all_columns or not telling else telling
     total = int(found.get("total") or 0)
     return Preview(
         columns=[column(names[place], fields.get(names[place])) for place in shown],
@@ -167,6 +168,6 @@ class Table:
 def table(domain: Domain, records: Sequence[Mapping[str, Any]]) -> Table:
     """Rows that an action gave as dictionaries of texts, in the domain's order of columns."""
     fields = [field for field in domain.fields
-              if any(record.get(field.name) for record in records) and not _technical(field)]
+              if any(record.get(field.name) for record in records) and not technical(field)]
     return Table([column(field.name, field) for field in fields],
                  [[cell(field, record.get(field.name) or "") for field in fields] for record in records])

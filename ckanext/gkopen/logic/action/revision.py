@@ -36,8 +36,8 @@ MOST_AT_ONCE = 100
 
 @toolkit.side_effect_free
 def gkopen_revision_list(context: Any, data_dict: Any) -> dict[str, Any]:
-    """Revisions that the caller may see, newest first. :param state: :param organization: :param domain:
-    :param dataset: :param cursor: :param limit:"""
+    """Revisions that the caller may see, newest first; `metadata`: whether it proposes some. :param state:
+    :param organization: :param domain: :param dataset: :param cursor: :param limit:"""
     toolkit.check_access("gkopen_desk", context, {})
     with speaking():
         visible = roles.visible_bodies(user_of(context))
@@ -45,7 +45,8 @@ def gkopen_revision_list(context: Any, data_dict: Any) -> dict[str, Any]:
         body = bodies.find(str(data_dict["organization"]))["id"] if data_dict.get("organization") else None
         return paging.listed(
             data_dict,
-            f"select r.*, d.name, d.domain, d.body_id, {FINDING_COUNTS} from gkopen.revision r"
+            f"select r.*, d.name, d.domain, d.body_id, {FINDING_COUNTS}, exists (select 1 from gkopen.revision_part p"
+            " where p.revision_id = r.id and p.part = :metadata) as metadata from gkopen.revision r"
             " join gkopen.dataset d on d.id = r.dataset_id"
             " where (cast(:state as text) is null or r.state = :state)"
             " and (cast(:domain as text) is null or d.domain = :domain)"
@@ -55,7 +56,8 @@ def gkopen_revision_list(context: Any, data_dict: Any) -> dict[str, Any]:
             " and (cast(:after_created_at as timestamptz) is null"
             " or (r.created_at, r.id) < (cast(:after_created_at as timestamptz), cast(:after_id as uuid)))"
             " order by r.created_at desc, r.id desc limit :limit",
-            {"created_at": paging.moment, "id": UUID}, lambda row: _plain(row, titles),
+            {"created_at": paging.moment, "id": UUID},
+            lambda row: _plain(row, titles) | {"metadata": row["metadata"]}, metadata=changesets.METADATA,
             state=data_dict.get("state"), domain=data_dict.get("domain"), body=body, dataset=data_dict.get("dataset"),
             all=visible is None, visible=sorted(visible or ()))
 
