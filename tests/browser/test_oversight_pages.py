@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from ckan import model as ckan_model
+from playwright.sync_api import expect
 
 from ckanext.gkopen.harvest import ledger
 from ckanext.gkopen.harvesters.source import load_source
@@ -93,3 +94,44 @@ def test_a_standing_approval_is_granted_and_revoked(published: Portal, visit: Ca
         assert "生效中" in page.inner_text("main") and "每日例行推送" in page.inner_text("main")
         page.click("text=立即撤销")
         assert page.locator("#gk-why").count() == 1
+
+
+def test_messages_and_runs_name_a_source_by_its_title(filled: dict[str, str], published: Portal,
+                                                      visit: Callable[..., Any]) -> None:
+    with visit(published.cast.officer) as page:
+        page.goto("/office/sources")
+        expect(page.locator("#messages a[href*=source]").first).to_have_text("采集失败：南通市政府采购公告")
+        page.click("#messages a[href*=source]")
+        assert page.url.endswith("/office/runs?source=czj-notices")
+        expect(page.locator("h1")).to_have_text("采集记录: 南通市政府采购公告")
+        expect(page.locator("tbody th")).to_have_text("南通市政府采购公告")
+        page.goto("/en/office/sources")
+        expect(page.locator("#messages a[href*=source]").first).to_have_text("Harvest failing: Procurement notices")
+
+
+def test_many_unknown_bodies_are_one_notice(filled: dict[str, str], published: Portal,
+                                            visit: Callable[..., Any]) -> None:
+    run = ledger.enqueue(ledger.find_source("czj-notices"), "schedule", "worker")
+    ckan_model.Session.commit()
+    claim = ledger.claim(run)
+    assert claim is not None
+    unknown = {f"第{n}街道办事处": n for n in range(1, 24)}
+    counts = {"pages": 1, "rows_in": 276, "rows_quarantined": 276, "unknown_bodies": unknown}
+    ledger.finish(claim.run, "partly", counts, {"fetch": 1.0})
+    claim.release()
+    with visit(published.cast.officer) as page:
+        page.goto(f"/office/runs/{run}")
+        expect(page.locator("#unknown")).to_contain_text("276 行的责任主体（共 23 个名称）")
+        expect(page.locator("#unknown li").first).to_be_hidden()
+        page.click("#unknown summary")
+        expect(page.locator("#unknown li")).to_have_count(20)
+        expect(page.locator("#unknown li").first).to_have_text("第23街道办事处 – 23 行")
+        expect(page.locator(".gk-notice-warn")).to_have_count(2)
+
+
+def test_a_row_set_aside_tells_first_why(portal: Portal, visit: Callable[..., Any]) -> None:
+    remark = ROWS[2].replace("800003.50", "约八十万元").replace("NT-2024-003", "NT-2024-903")
+    revision = portal.submit(*ROWS, remark.replace("2024-05-04 09:00", "昨天"))["revision_id"]
+    with visit(portal.cast.officer) as page:
+        page.goto(f"/review/{revision}/rows")
+        expect(page.locator(".gk-quarantined summary").first).to_contain_text("“昨天”不是")
