@@ -63,7 +63,8 @@ def test_a_penalty_on_a_person_is_not_published_and_its_finding_names_nobody(tmp
 
 
 @pytest.mark.parametrize(("kind", "party", "code"), [
-    ("自然人", "覃小明", "personal-party"), ("自然人", "王小明", "personal-name"), ("个人", "ABDUL", "personal-party"),
+    ("自然人", "覃小明", "personal-name"), ("自然人", "阿依古丽", "personal-party"), ("自然人", "王小明", "personal-name"),
+    ("个人", "ABDUL", "personal-party"),
     ("个体工商户", "王小明", "personal-name"), ("个体工商户", "覃记面馆", None), ("法人及非法人组织", "王小明", None),
     ("法人及非法人组织", "石化", None), ("", "王小明", "personal-name"), ("外星人", "王小明", "code-unknown")])
 def test_the_kind_of_party_decides_whether_a_name_is_a_persons(tmp_path, kind, party, code):
@@ -78,6 +79,31 @@ def test_the_kind_of_party_decides_whether_a_name_is_a_persons(tmp_path, kind, p
     stored = {**x.table.to_pylist()[0], "party_name": party, "party_kind": known.code if known else None}
     again = privacy.scan_content(PENALTY, pa.Table.from_pylist([stored], schema=PENALTY.arrow_schema))
     assert again == ({PENALTY.field("party_name").title.zh: 1} if code else {})
+
+
+@pytest.mark.parametrize("party", [
+    "孙燕", "孙  燕", "覃小明", "严某", "李明（某加工点经营者）", "王某等3人", "张伟、李强", "买买提·吐尔逊", "司机：王强",
+    "司徒雷", "老王烧烤店（经营者：王大锤）", "老王烧烤店(负责人 王大锤)"])
+def test_a_party_of_two_characters_or_with_remarks_is_a_person(tmp_path, party):
+    x = look(tmp_path, "\n".join([HEADER, line(1), line(2, party=party)]))
+    assert counts(x) == (2, 1, 1, 0) and codes(x)["personal-name"] == 1
+    assert not any(party in str(finding) for finding in x.findings)
+    stored = pa.Table.from_pylist([{**x.table.to_pylist()[0], "party_name": party}], schema=PENALTY.arrow_schema)
+    assert privacy.scan_content(PENALTY, stored)
+
+
+@pytest.mark.parametrize("party", [
+    "安达（北京）有限公司", "高新区某厂（普通合伙）", "和平饭店", "江南布衣", "老王烧烤店", "老王烧烤店（经营者：王某）", "美团",
+    "金龙鱼粮油店等5家", "中铁四局、中铁五局", "文旅", "张裕公司"])
+def test_the_full_name_of_a_body_is_no_person(tmp_path, party):
+    assert codes(look(tmp_path, "\n".join([HEADER, line(1, party=f'"{party}"')])))["personal-name"] == 0
+
+
+def test_the_plate_of_a_vehicle_is_told_and_its_row_stays(tmp_path):
+    x = look(tmp_path, "\n".join([HEADER, line(1).replace("占道经营", "苏DX1234货车占道"), line(2)]))
+    assert counts(x) == (2, 2, 0, 0)
+    assert [(f.line, f.severity, f.value) for f in x.findings if f.code == "personal-plate"] == [(2, "warning", None)]
+    assert privacy.scan_content(PENALTY, x.table) == {}
 
 
 def test_a_person_is_set_apart_whatever_else_is_said_of_the_name(tmp_path):

@@ -57,6 +57,16 @@ def test_numbers_of_things(text, label):
     assert kinds(text, label, "none") == set()
 
 
+@pytest.mark.parametrize(("text", "label", "kind"), [
+    ("苏D88K66小型客车停在人行道", "违法事实", "plate"), ("京A·12345", "备注", "plate"), ("粤B D12345号车", "备注", "plate"),
+    ("渝AF12345货车超限", "备注", "plate"),
+    ("某花园3幢乙单元101室", "违法事实", "home"), ("12号楼2单元1501", "备注", "home"),
+    ("苏D88K66", "公告编号", None), ("苏E3205830311003012", "备注", None), ("京ICP备12345号", "备注", None),
+    ("浙ABCDEF会议", "备注", None), ("每单元120户，共3单元120户", "建设规模", None), ("国际大厦A座1501室", "地址", None)])
+def test_plates_and_homes_are_told(text, label, kind):
+    assert kinds(text, label) == ({kind} if kind else set())
+
+
 def test_false_alarms_among_generated_numbers_stay_under_one_percent():
     draw = random.Random(7)
     orders = [f"{draw.randrange(10**9, 10**10)}{draw.randrange(10**7, 10**8)}" for _ in range(20_000)]

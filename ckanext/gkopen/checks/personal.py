@@ -29,6 +29,29 @@ PERSON_NAME = (rf"^\s*(?:[{_SURNAMES}]\s*[\x{{4e00}}-\x{{9fff}}]\s*[^\x00-\x{{4d
                r"|[\x{4e00}-\x{9fff}](?:某{1,2}|[*＊×]{1,2}|[*＊×某][\x{4e00}-\x{9fff}]))\s*$")
 """A text that is the name of a person and of no body, masked or not (RE2): for columns that hold bodies only.
 Two characters alone say nothing: departments are called 文旅 and 石化."""
+_MORE_SURNAMES = ("严温颜牛柳洪倪霍安耿鲁葛申毕聂关焦岳齐梅庄辛管祝左涂谷祁时舒牟卜路詹苗凌费纪靳盛童欧甄项曲成游阳裴席卫查屈鲍位"
+                  "商滕甘景党宫向解冉蒲房兰符单包柏宁柯阮桂闵强丛岑米巫边卓占楚苟翟尤俞于施华覃莫骆褚佘池晏隋练肖闫付仇代"
+                  "冷苑喻郁尚鞠麦阎银车樊明季井初母乐仲全邢祖敖保应花邰阚瞿窦邬娄湛揭古鄢邝麻")
+_ANY_SURNAME = f"[{_SURNAMES}{_MORE_SURNAMES}]"
+_COMPOUND = "(?:欧阳|上官|司马|诸葛|皇甫|尉迟|慕容|令狐|司徒|夏侯|公孙|东方|端木|南宫)"
+_HAN = r"[\x{4e00}-\x{9fff}]"
+_NO_END = rf"[^\x00-\x{{4dff}}\x{{a000}}-\x{{10ffff}}{_BODIES}旅]"
+_OPERATOR = "经营者|业主|负责人|法定代表人|法人代表|投资人|户主"
+PARTY_NAME = (rf"{PERSON_NAME}|^\s*(?:(?:当事人|{_OPERATOR}|驾驶员|司机|车主)\s*[:：]?\s*)?"
+              rf"(?:{_ANY_SURNAME}\s*{_HAN}?\s*{_NO_END}|{_COMPOUND}{_HAN}{{1,2}}|{_HAN}{{2,8}}[·•・]{_HAN}{{1,8}}{_NO_END}"
+              rf"|{_HAN}(?:某{{1,2}}|[*＊×]{{1,2}}|[*＊×某]{_HAN}))"
+              r"\s*(?:[（(].*[)）]|等\s*[0-9０-９一二三四五六七八九十两]*\s*人?|[、，,;；/].*)?\s*$"
+              rf"|[（(，,、\s](?:{_OPERATOR})\s*[:：]?\s*{_ANY_SURNAME}[^\x00-\x{{4dff}}\x{{a000}}-\x{{10ffff}}某]{{1,2}}\s*[)）]?\s*$")
+"""A party that is a person, or names one (RE2): as PERSON_NAME, with names of two characters, more surnames, what
+stands behind a name (李明（某店经营者）, 王某等3人), and who runs a shop (某店（经营者：张伟）). For columns of parties, in
+which bodies stand under their full names."""
+_PROVINCES = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
+PLATE_SIGN = rf"[{_PROVINCES}][A-HJ-NP-Z][ \-·•.]?[A-HJ-NP-Z0-9]{{5}}"
+_PLATE = re.compile(rf"{PLATE_SIGN}[A-HJ-NP-Z0-9]?(?![0-9A-Za-z\-])")
+HOME_SIGN = r"[0-9一二三四五六七八九十甲乙丙丁]\s*单元\s*[0-9]{3,4}"
+_HOME = re.compile(rf"{HOME_SIGN}(?![\d户套个平㎡])")
+TOLD = frozenset({"plate", "home"})
+"""Kinds that may be a body's as well as a person's: the reviewer is told, and the row stays."""
 _NUMBER_LABEL = re.compile(r"编号|编码|代码|标识|文号|单号|流水|批次|序列|条码|信用|url|网址|"
                            r"链接|地址栏|_id$|_no$|code|金额|价|"
                            r"预算|数量|面积|日期|时间")
@@ -79,6 +102,10 @@ def judge(text: str, context: Context = Context()) -> set[str]:
         alone = match.group().strip() == whole
         if not context.number or (not alone and not re.search(r"[-_/]", rest[max(0, match.start() - 1)])):
             kinds.add("mobile")
+    if not context.number and any(re.search("[0-9]", found) for found in _PLATE.findall(rest)):
+        kinds.add("plate")
+    if _HOME.search(flat):
+        kinds.add("home")
     if (context.person or _PASSPORT_CONTEXT.search(flat)) and _PASSPORT.search(flat):
         kinds.add("passport")
     return kinds
@@ -125,6 +152,8 @@ _NAMES = {
     "bank_card": {"zh": "银行卡号", "en": "a bank card number"},
     "email": {"zh": "电子邮箱", "en": "an e-mail address"},
     "passport": {"zh": "护照或通行证号码", "en": "a passport or permit number"},
+    "plate": {"zh": "车牌号", "en": "the plate of a vehicle"},
+    "home": {"zh": "住宅门牌", "en": "the address of a home"},
     "contact": {"zh": "联系人等个人信息", "en": "the name of a person"},
 }
 

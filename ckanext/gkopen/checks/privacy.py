@@ -2,8 +2,8 @@
 
 Looked for: resident ID numbers (date and check digit; the region is not checked, genuine numbers fail that), mobile
 numbers, bank cards (issuer prefix, length, Luhn), e-mail addresses, passports and other permits, names in columns
-that are known to hold persons, and names of persons in columns of bodies (a penalty on a person). A finding says where,
-never what. Organisations' own data, order, project and credit codes are no personal data: a digit run counts only where
+that are known to hold persons, and names of persons in columns of bodies (a penalty on a person). Plates of vehicles
+and addresses of homes are told only: they may be a body's. A finding says where, never what. Organisations' own data, order, project and credit codes are no personal data: a digit run counts only where
 it stands alone, and column context decides for weak signs.
 """
 
@@ -22,9 +22,13 @@ from ckanext.gkopen.checks.collect import Findings
 from ckanext.gkopen.checks.fields import is_one_of
 from ckanext.gkopen.checks.personal import (
     DASHES,
+    HOME_SIGN,
+    PARTY_NAME,
     PASSPORT_SAID,
     PERSON_LABEL,
     PERSON_NAME,
+    PLATE_SIGN,
+    TOLD,
     context_of,
     judge,
     named,
@@ -47,7 +51,7 @@ _CANDIDATE = "|".join((
     rf"{_START}(?:62[0-9]{{2}}|4[0-9]{{3}}|5[1-5][0-9]{{2}}|35[0-9]{{2}}|60[0-9]{{2}}|9[0-9]55){_GAP}(?:[0-9]{_GAP}){{11,14}}[0-9]{_END}",
     r"(?:^|[^0-9A-Za-z.\-])(?:\(?(?:\+|00)?86\)?[ \-]?)?1[3-9][0-9][ \-.]?[0-9]{4}[ \-.]?[0-9]{4}(?:$|[^0-9A-Za-z\-])",
     r"[@＠]", r"[0-9０-９][０-９]", rf"[0-9][{INVISIBLE}{DASHES}{_ODD}]+[0-9]",
-    r"[零〇一二三四五六七八九]{11}",
+    r"[零〇一二三四五六七八九]{11}", PLATE_SIGN, HOME_SIGN,
 ))
 _PERMIT_CANDIDATE = r"[EeGgPpSsDdHhMm][A-Za-z]?[0-9]{7}"
 PATIENCE = 600.0
@@ -105,7 +109,8 @@ def scan_content(domain: Domain, table: pa.Table) -> dict[str, int]:
         for field in domain.fields:
             if field.type not in _READ_TYPES:
                 column = flat(table[field.name]).cast(pa.string()).fill_null("")
-                hits = _scanned(((field.title.zh, field, column), None))
+                hits = {kind: hit for kind, hit in _scanned(((field.title.zh, field, column), None)).items()
+                        if kind not in TOLD}
                 if field.person_by:
                     hits = _of_parties(domain, field.person_by, flat(table[field.person_by]), hits)
                 if hits and (number := np.count_nonzero(np.logical_or.reduce([*hits.values()]))):
@@ -154,7 +159,7 @@ def _scanned(item: tuple[tuple[str, Field | None, pa.Array], np.ndarray | None])
     (label, field, column), look = item
     found = scan(column, label, field.privacy if field else "none", look)
     if field is not None and field.privacy == "organisation":
-        names = as_mask(pc.match_substring_regex(column, PERSON_NAME))
+        names = as_mask(pc.match_substring_regex(column, PARTY_NAME if field.person_by else PERSON_NAME))
         if names.any():
             found["name"] = names
     return found
