@@ -19,7 +19,7 @@ LONGEST = 500
 """Characters of a text that may name a day or a period: what the patterns cost grows with the square of them."""
 
 _CHINESE = str.maketrans("〇○零一二三四五六七八九", "000123456789")
-_WEEKDAY = re.compile(r"\s*\(?(?:星期|周)[一二三四五六日天]\)?")
+_ASIDE = re.compile(r"\s*\(?(?:星期|周)[一二三四五六日天]\)?|\s*整?\s*\(?北京时间\)?\s*[,:]?|\s*整$")
 _DAY = re.compile(r"^(\d{4})\s*(?:年|[-/.])\s*(\d{1,2})\s*(?:月|[-/.])\s*(\d{1,2})\s*[日号]?$")
 _COMPACT = re.compile(r"^(\d{4})(\d{2})(\d{2})$")
 _TIME = re.compile(
@@ -78,7 +78,7 @@ def _date(year: int, month: int, day: int) -> date | None:
 
 def parse_date(text: str) -> date | None:
     """A day; a time of day behind it is left out."""
-    flat = _WEEKDAY.sub("", numerals(text))
+    flat = _ASIDE.sub("", numerals(text))
     match = _DAY.match(flat) or _COMPACT.match(flat)
     if match:
         return _date(*map(int, match.groups()))
@@ -88,7 +88,7 @@ def parse_date(text: str) -> date | None:
 
 def parse_datetime(text: str) -> datetime | None:
     """Wall-clock time in Asia/Shanghai, without tzinfo. A bare date is its midnight."""
-    flat = _WEEKDAY.sub("", numerals(text))
+    flat = _ASIDE.sub("", numerals(text))
     match = _DAY.match(flat) or _COMPACT.match(flat)
     if match:
         day = _date(*map(int, match.groups()))
