@@ -29,7 +29,8 @@ def sums(rule: Rule, context: Context) -> None:
     """Parts of a group against its total. Signs: rows named by `subtract` enter with a minus.
 
     Lines named 其中…, and kinds that are `nested` in another, are parts of a part: the sum may hold without them.
-    Rates of parts do not add up to that of the whole.
+    Rates of parts do not add up to that of the whole. A total that says nothing of the fields `unless_silent` is
+    that of parts which may differ in them (合计 of 满意 and 不满意, each a measure of its own).
     """
     value, total = rule.params["value"], rule.params["total"]
     if not context.has(value, total):
@@ -41,7 +42,16 @@ def sums(rule: Rule, context: Context) -> None:
              else np.zeros(context.made.rows, bool))
     marked = as_mask(context.values(total)) & context.good
     inner = _inner(rule, context)
-    for group in groups(context, rule.params["group"], [value, total], context.where(rule.params) & ~rates, marked):
+    wide = list(rule.params.get("unless_silent", ()))
+    silent = marked & np.logical_and.reduce([as_mask(pc.is_null(context.made.strings(name))) for name in wide]) if (
+        wide) else np.zeros(context.made.rows, bool)
+    among = context.where(rule.params) & ~rates
+    by = rule.params["group"]
+    found = [*groups(context, by, [value, total], among & ~silent, marked & ~silent)]
+    if silent.any():
+        found += groups(context, [name for name in by if name not in wide], [value, total],
+                        among & (silent | ~marked), silent)
+    for group in found:
         figures = list(zip(group.rows, group.columns[value], group.columns[total], strict=True))
         totals = {figure for _, figure, mark in figures if mark and figure is not None}
         signed = [(row, -figure if minus[row] else figure) for row, figure, mark in figures

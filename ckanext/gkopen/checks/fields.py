@@ -44,11 +44,13 @@ def check_fields(domain: Domain, made: Made, findings: Findings, labels: dict[st
 def _missing(field: Field, missing: np.ndarray, made: Made, findings: Findings, label: str, in_source: bool) -> None:
     if field.required or field.required_if:
         wanted = missing & holds_all(field.required_if, made)
+        if field.derived and not in_source:
+            wanted &= ~findings.bad  # what it is derived from is what has to be mended
         findings.rows("value-missing", wanted & ~findings.bad_cells(field.name), field=field.name, label=label)
     if field.expected or field.expected_if:
         wanted = missing & holds_all(field.expected_if, made) & ~findings.bad_cells(field.name)
         if field.derived and not in_source:
-            wanted &= ~findings.bad  # what it is derived from is what has to be mended
+            wanted &= ~findings.bad
         if not in_source:
             title = {"zh": field.title.zh, "en": field.title.en}
             number = findings.of_files(wanted)

@@ -3,8 +3,9 @@
 Looked for: resident ID numbers (date and check digit; the region is not checked, genuine numbers fail that), mobile
 numbers, bank cards (issuer prefix, length, Luhn), e-mail addresses, passports and other permits, names in columns
 that are known to hold persons, and names of persons in columns of bodies (a penalty on a person). Plates of vehicles
-and addresses of homes are told only: they may be a body's. A finding says where, never what. Organisations' own data, order, project and credit codes are no personal data: a digit run counts only where
-it stands alone, and column context decides for weak signs.
+and addresses of homes are told only: they may be a body's. A finding says where, never what. Organisations' own
+data, order, project and credit codes are no personal data: a digit run counts only where it stands alone, and column
+context decides for weak signs.
 """
 
 from __future__ import annotations

@@ -18,6 +18,8 @@ from ckanext.gkopen.records import Finding, Options, Unreadable
 _TIME = re.compile(r"(?:\d{4}年?)?(?:\d{1,2}月份?|第?[1-4一二三四]季度|[上下]半年|[qQ][1-4])|\d{4}年?度?|"
                    r"\d{4}[-/.]\d{1,2}")
 """The heading of a column that is a month, a quarter, half a year or a year."""
+_OTHER_SCALES = {"平方米": frozenset({"亩", "公顷", "万平方米", "平方公里"}), "个": frozenset({"万个"})}
+"""Unit of a field that is no money → units of which its figures would have to be multiplied."""
 
 
 @dataclass(slots=True)
@@ -25,7 +27,8 @@ class Columns:
     """`field_at[i]`: field of column i or None; `levels[i]`: its headings, without one that only names its half;
     `units`: field → unit that its label states; `halves`: of a table of two halves;
     `twice`: labels that stand twice, and outside of halves, as they were made distinct; `second`: column → label of the
-    column that says the same field better; `pieces`: columns that hold parts of a code.
+    column that says the same field better; `pieces`: columns that hold parts of a code;
+    `scales`: columns that are in another unit than their field, and both units.
     """
 
     labels: list[str]
@@ -37,6 +40,7 @@ class Columns:
     twice: frozenset[str] = frozenset()
     second: dict[int, str] = field(default_factory=dict)
     pieces: frozenset[int] = frozenset()
+    scales: dict[int, tuple[str, str]] = field(default_factory=dict)
 
     def header(self) -> dict[str, str | None]:
         return dict(zip(self.labels, self.field_at, strict=True))
@@ -105,10 +109,15 @@ def match_columns(domain: Domain, labels: list[str], duplicates: list[str], opti
             columns.field_at[index] = name
     halved = {index for half in columns.halves for index in half.columns()}
     _one_column_a_field(domain, columns, options.mapping, halved)
-    for text, name in zip(labels, columns.field_at, strict=True):
+    for index, (text, name) in enumerate(zip(labels, [*columns.field_at], strict=True)):
         unit = split_label(text).unit
         if name is not None and unit:
-            columns.units[name] = unit
+            own = domain.field(name).unit
+            if own and unit in _OTHER_SCALES.get(own, ()):
+                columns.field_at[index] = None
+                columns.scales[index] = unit, own
+            else:
+                columns.units[name] = unit
     columns.twice = frozenset(label for index, label in enumerate(labels) if index not in halved
                               and _as_printed(label) in duplicates)
     for text in duplicates:
@@ -120,7 +129,7 @@ def match_columns(domain: Domain, labels: list[str], duplicates: list[str], opti
 
 def _one_column_a_field(domain: Domain, columns: Columns, mapped: Mapping[str, str], halved: Collection[int]) -> None:
     """A column under a field's own name or title wins over one under an alias, that over one which says it only where
-    no other does; two equals are refused, not guessed.
+    no other does, of which the one wins that the domain names first; two equals are refused, not guessed.
 
     `halved`: columns of two halves, each of which brings its own.
     """
@@ -134,11 +143,13 @@ def _one_column_a_field(domain: Domain, columns: Columns, mapped: Mapping[str, s
             continue
         every = domain.field(name)
         own = {fold(every.name), fold(every.title.zh), fold(every.title.en)}
-        instead = {fold(label) for label in every.instead}
+        instead = [fold(label) for label in every.instead]
         spelt = {i: {label.folded, label.folded_name} for i in found
                  for label in [split_label(_as_printed(columns.labels[i]))]}
         best = [i for i in found if columns.labels[i] in mapped] or [i for i in found if spelt[i] & own] or [
-            i for i in found if not spelt[i] & instead]
+            i for i in found if not spelt[i] & {*instead}]
+        first = next((label for label in instead if any(label in spelt[i] for i in found)), "")
+        best = best or [i for i in found if first in spelt[i]]
         if len(best) != 1:
             labels = [columns.labels[i] for i in found]
             problems.append(_finding("header-duplicate", field=name, label=labels[0], labels=labels))

@@ -1,8 +1,8 @@
 """Fields that are made from others where the source gives nothing, by the ways that `docs/domains.md` lists.
 
     join:a,b        values joined by "|"                       id_of:a,b+c  "g-" and a digest of a, else of b and c
-    label_of:a,b, column_of:a, named_in:a    what a label, another column or words in it say where there is no such
-                    column (see `titles`)
+    label_of:a,b, column_of:a,b, named_in:a, amount_in:a    what a label, another column, words or an amount in it say
+                    where there is no such column (see `titles`)
     first_of:a,b    the first that is there                    printed:a    the cell as the source prints it
     value_of:a      its figure as printed; its rate, where this field is a percent
     unit_of:a       its unit as printed or stated              basis_of:a   in which form it is priced
@@ -210,7 +210,8 @@ def _read(field: Field, text: pa.Array) -> pa.Array:
 
 _PERCENT = Field("rate", None, "percent")  # type: ignore[arg-type]
 _WAYS: dict[str, Callable[[Made, Field, str], pa.Array]] = {
-    **dict.fromkeys(("label_of", "column_of", "named_in"), lambda made, field, argument: made.nothing(pa.string())),
+    **dict.fromkeys(("label_of", "column_of", "named_in", "amount_in"),
+                    lambda made, field, argument: made.nothing(field.arrow_type)),
     "join": _join, "first_of": _first_of, "id_of": _id_of, "printed": _printed, "value_of": _value_of,
     "unit_of": _unit_of, "basis_of": _basis_of, "code_of": _code_of, "extra_of": _extra_of,
     "begins_of": _begins_of,

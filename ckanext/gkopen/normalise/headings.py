@@ -14,6 +14,7 @@ _UNTIL = re.compile(r"^(?:截[至止][^,、]*(?:年|月|日|底|末|季度)|(?:1
 """截至5月底累计完成投资: which column it is does not hang on the day."""
 _IN = re.compile(r"^(?:19|20)\d{2}\s*年度?(?=[^\d度底末]\D{2})")
 """2024年计划投资 is 年度计划投资; 2024年完成投资 is what was done in that year, and not 完成投资, which is all."""
+_WHOLE = frozenset(map(fold, ("合计", "小计", "总计", "总额", "金额")))
 _TEXTS = frozenset({"string", "text"})
 
 
@@ -22,7 +23,8 @@ def by_lowest_heading(domain: Domain, field_at: list[str | None], levels: Sequen
     """Gives columns their field that are still without one, where no other column claims it.
 
     `项目` over `功能分类科目编码` is the code. A lowest heading that stands twice says too little, and one that names a
-    column of figures needs the heading above it (上年 over 决算数).
+    column of figures needs the heading above it (上年 over 决算数). 合计 beside the parts of 总投资 is 总投资, where no
+    figures of several columns become rows.
     """
     claims: dict[str, list[int]] = {}
     turned = _turned(domain)
@@ -36,6 +38,9 @@ def by_lowest_heading(domain: Domain, field_at: list[str | None], levels: Sequen
             label = narrow(" ".join(each))
             bare = label if timed else _IN.sub("年度", _UNTIL.sub("", label))
             name = known.get(split_label(bare).folded_name) if bare != label else None
+        if name is None and len(each) > 1 and not domain.shapes and last.folded_name in _WHOLE:
+            above = split_label(each[-2])
+            name = known.get(above.folded) or known.get(above.folded_name)
         if name is not None:
             claims.setdefault(name, []).append(index)
     for name, found in claims.items():

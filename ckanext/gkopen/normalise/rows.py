@@ -226,10 +226,13 @@ def _unknown(domain: Domain, columns: Columns, texts: list[pa.Array], bounds: np
         code = "header-empty" if label == f"第{index + 1}列" else "column-unknown"
         if layout is not None and index in layout.other_year:
             code = "column-other-year"
-        params = {"used": columns.second[index]} if index in columns.second else {}
+        params: dict[str, str] = {}
+        if index in columns.second:
+            code, params = "column-second", {"used": columns.second[index]}
+        if index in columns.scales:
+            code, params = "column-other-unit", dict(zip(("found", "unit"), columns.scales[index], strict=True))
         for file in np.flatnonzero(_counted(np.flatnonzero(~empty(texts[index])), bounds)):
-            findings[file].append(Finding("column-second" if params else code, severity_of(code), label=label,
-                                          params=params))
+            findings[file].append(Finding(code, severity_of(code), label=label, params=params))
     return findings
 
 

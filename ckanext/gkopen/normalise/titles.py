@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ckanext.gkopen import money
 from ckanext.gkopen.checks.catalogue import severity_of
 from ckanext.gkopen.checks.personal import PERSON_NAME, judge
 from ckanext.gkopen.dates import numerals
 from ckanext.gkopen.domains import Domain, Field
-from ckanext.gkopen.labels import split_label
+from ckanext.gkopen.labels import narrow, split_label
 from ckanext.gkopen.normalise import said
 from ckanext.gkopen.normalise.cells import by_distinct
 from ckanext.gkopen.normalise.derived import sources
@@ -23,10 +24,13 @@ if TYPE_CHECKING:
     from ckanext.gkopen.normalise.opened import Opened
     from ckanext.gkopen.normalise.rows import Rows
 
-_NO_YEAR = r"^\s*(?:\d{1,2}\s*月份?|第?[1-4一二三四]\s*季度|[上下]半年)\s*$"
+_NO_YEAR = (r"^\s*(?:(?:\d{1,2}\s*月?\s*[-~—–至到]\s*)?\d{1,2}\s*月份?|第?[1-4一二三四]\s*季度|[上下]半年|前三季度"
+            r"|全年)\s*$")
 _PLACES = {"sheet": {"zh": "工作表名称", "en": "the name of the sheet"},
            "other-sheet": {"zh": "其他工作表的标题", "en": "the titles of other sheets"},
            "file": {"zh": "文件名", "en": "the name of the file"}}
+_SUM = (r"[¥￥]?\s*\d[\d,]*(?:\.\d+)?\s*[亿万]?元|"
+        r"[零〇一二三四五六七八九十百千万亿壹贰叁肆伍陆柒捌玖拾佰仟两]+[元圆](?:[零壹贰叁肆伍陆柒捌玖一二三四五六七八九]+[角分])*整?")
 _FIGURES = frozenset({"money", "decimal", "integer", "percent"})
 _CUMULATIVE, _OF_MONTH, _SO_FAR = "累计|累积", "当月|本月", "累计|累积|完成|执行"
 
@@ -83,8 +87,12 @@ def _from_lines(domain: Domain, rows: Rows) -> None:
     for field in domain.fields:
         if field.name in rows.text:
             continue
-        if (field.derived or "").startswith("column_of:") and sources(field)[0] in rows.text:
-            rows.text[field.name] = rows.text[sources(field)[0]]
+        way = (field.derived or "").partition(":")[0]
+        other = next((name for name in sources(field) if name in rows.text), None) if way == "column_of" else None
+        if other is not None:
+            rows.text[field.name] = _titled(domain.field(other), rows.text[other])
+            continue
+        if way == "amount_in" and _amount_in(rows, field):
             continue
         if (field.derived or "").startswith("label_of:") and _code_of_label(domain, rows, field):
             continue
@@ -99,6 +107,12 @@ def _from_lines(domain: Domain, rows: Rows) -> None:
             _fill(rows, field, pa.repeat(pa.scalar(value), len(rows.take)), value)
         elif not found and field.codes is not None:
             _code_of_title(rows, field)
+
+
+def _titled(field: Field, cells: pa.Array) -> pa.Array:
+    """Cells as printed; the title of a code that was put there from elsewhere."""
+    return cells if field.codes is None else by_distinct(cells, lambda cell: code.title.zh if (
+        code := field.codes and field.codes.get(cell)) else cell, pa.string())
 
 
 def _code_of_label(domain: Domain, rows: Rows, field: Field) -> bool:
@@ -156,13 +170,43 @@ def _named_in_rows(rows: Rows, field: Field) -> pa.Array | None:
 
     own = by_distinct(rows.text[name], named, pa.string())
     if own.null_count < len(own):
-        rows.text[field.name] = pc.fill_null(own, "")
-        label = rows.columns.label_of(name) or name
-        for file in rows.files:
-            file.findings.append(Finding("taken-from-column", severity_of("taken-from-column"), field=field.name,
-                                         label=label, params={"title": {"zh": field.title.zh, "en": field.title.en},
-                                                              "count": len(own) - own.null_count}))
+        _from_column(rows, field, name, own)
     return own
+
+
+def _amount_in(rows: Rows, field: Field) -> bool:
+    """The one amount that stands in another column behind a label of this field: 警告，并处罚款2000元.
+
+    Raises Apart for several files, as `_named_in_rows`.
+    """
+    name = sources(field)[0]
+    if name not in rows.text:
+        return False
+    if len(rows.files) > 1:
+        raise Apart(range(len(rows.files)))
+    labels = "|".join(sorted({re.escape(split_label(label).name) for label in field.labels}, key=len, reverse=True))
+    pattern = re.compile(rf"(?:{labels})(?:人民币|共计|合计|计|为|共|金额|[:\s])*({_SUM})")
+
+    def amount(cell: str) -> str | None:
+        found = {text: money.parse(text) for text in pattern.findall(narrow(cell)[:money.LONGEST])}
+        yuan = {one.yuan for one in found.values() if isinstance(one, money.Amount)}
+        return next(iter(found)) if len(yuan) == 1 and len(found) == 1 else None
+
+    own = by_distinct(rows.text[name], amount, pa.string())
+    if own.null_count == len(own):
+        return False
+    _from_column(rows, field, name, own)
+    return True
+
+
+def _from_column(rows: Rows, field: Field, name: str, own: pa.Array) -> None:
+    """Takes what another column says, and says for how many rows it does."""
+    rows.text[field.name] = pc.fill_null(own, "")
+    label = rows.columns.label_of(name) or name
+    for file in rows.files:
+        file.findings.append(Finding("taken-from-column", severity_of("taken-from-column"), field=field.name,
+                                     label=label, params={"title": {"zh": field.title.zh, "en": field.title.en},
+                                                          "count": len(own) - own.null_count}))
 
 
 def codes_of_rows(rows: Rows, field: Field, names: list[str]) -> pa.Array:

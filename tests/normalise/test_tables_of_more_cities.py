@@ -1,0 +1,195 @@
+"""Notices, projects, hotlines, penalties and car parks as further cities head and word them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pytest
+
+from ckanext.gkopen.dates import parse_datetime
+from ckanext.gkopen.domains import get_domain
+from ckanext.gkopen.examine import examine
+from ckanext.gkopen.records import Examined, Options
+
+
+def look(folder: Path, domain: str, *lines: str, filename: str = "表.csv", **constants: str) -> Examined:
+    path = folder / filename
+    path.write_text("\n".join(lines))
+    return counted(examine(get_domain(domain), path, filename=filename, options=Options(constants=constants)))
+
+
+def book(folder: Path, domain: str, rows: list[list[Any]], *merged: str, **constants: str) -> Examined:
+    workbook = openpyxl.Workbook()
+    for row in rows:
+        workbook.worksheets[0].append(row)
+    for place in merged:
+        workbook.worksheets[0].merge_cells(place)
+    path = folder / "表.xlsx"
+    workbook.save(path)
+    return counted(examine(get_domain(domain), path, filename=path.name, options=Options(constants=constants)))
+
+
+def counted(x: Examined) -> Examined:
+    assert x.rows_in == x.rows_ok + x.rows_quarantined + x.rows_duplicate
+    return x
+
+
+def said(x: Examined, *codes: str) -> list[tuple[str, str | None]]:
+    return [(f.code, f.label) for f in x.findings if f.code in codes]
+
+
+@pytest.mark.parametrize("printed", [
+    "2024年06月03日 14:30（北京时间）", "2024年6月3日下午2时30分(北京时间)", "北京时间2024年6月3日 14:30",
+    "2024年6月3日（星期一）14:30"])
+def test_times_as_notices_print_them(printed):
+    assert str(parse_datetime(printed)) == "2024-06-03 14:30:00"
+
+
+def test_the_full_hour():
+    assert str(parse_datetime("2024年6月3日9时整（北京时间）")) == "2024-06-03 09:00:00"
+
+
+def test_a_correction_with_its_matter_and_its_content(tmp_path):
+    """更正事项 says which document, 更正内容 what is changed: of two that stand in for the reason the best is taken."""
+    x = look(tmp_path, "procurement", "项目编号,项目名称,公告类型,首次公告日期,更正日期,更正事项,更正内容,采购人",
+             "HF-1,图书采购,更正公告,2024-05-06,2024-05-10,采购文件,开标时间改为6月3日,合肥市图书馆")
+    [row] = x.table.to_pylist()
+    assert (row["reason"], str(row["published_at"])) == ("开标时间改为6月3日", "2024-05-10 00:00:00")
+    assert said(x, "column-second") == [("column-second", "更正事项")]
+
+
+def test_a_single_source_notice_under_the_headings_of_its_form(tmp_path):
+    x = look(tmp_path, "procurement", "采购人,项目名称,拟采购的货物或服务的说明,拟采购的货物或服务的预算金额,"
+             "采用单一来源采购方式的原因及说明,拟定供应商名称,公示时间",
+             "昆明市气象局,雷达运维,维护雷达,960000元,专利,北京雷达有限公司,2024-05-10", notice_type="单一来源公示")
+    [row] = x.table.to_pylist()
+    assert (row["requirement"], row["budget_amount"], row["reason"], row["supplier_name"]) == (
+        "维护雷达", Decimal(960000), "专利", "北京雷达有限公司")
+
+
+def test_contracts_without_a_project_and_with_changes(tmp_path):
+    x = look(tmp_path, "procurement", "合同编号,合同名称,采购人（甲方）,供应商（乙方）,合同金额（元）,合同公告日期",
+             "QD-1,垃圾清运合同,青岛市市北区城管局,青岛洁神有限公司,6800000,2024-05-08", notice_type="合同公告")
+    assert x.table["project_name"].to_pylist() == ["垃圾清运合同"]
+    x = look(tmp_path, "procurement", "原合同编号,项目名称,采购人,供应商,变更后合同金额（万元）,变更原因,发布日期",
+             "CQ-1,道路维护,渝中区城管局,重庆市政有限公司,478.5,新增面积,2024/3/20", notice_type="合同变更公告")
+    assert x.table.select(["contract_no", "contract_amount"]).to_pylist() == [
+        {"contract_no": "CQ-1", "contract_amount": Decimal(4785000)}]
+
+
+def test_services_that_a_government_buys(tmp_path):
+    x = look(tmp_path, "procurement", "购买主体,项目名称,服务内容,承接主体,合同金额（万元）,购买方式,发布日期",
+             "思明区民政局,养老服务,助餐,厦门某养老服务中心,120,公开招标,2024-03-10", notice_type="合同公告")
+    [row] = x.table.to_pylist()
+    assert [row[name] for name in ("buyer_name", "requirement", "supplier_name", "method", "contract_amount")] == [
+        "思明区民政局", "助餐", "厦门某养老服务中心", "open", Decimal(1200000)]
+
+
+def test_a_day_that_cannot_be_read_is_one_finding_and_not_two(tmp_path):
+    x = look(tmp_path, "procurement", "项目编号,项目名称,招标人,公示时间",
+             "SY-1,桥梁,沈阳市城建局,2024.05.07至2024.05.10", notice_type="中标结果公示")
+    assert [f.code for f in x.findings if f.severity == "error"] == ["date-wrong"] and x.rows_quarantined == 1
+
+
+def test_the_whole_of_a_heading_over_its_parts(tmp_path):
+    rows = [["2024年一季度概算审批情况"],
+            ["项目名称", "概算总投资（万元）", None, None, "批复日期"], [None, "合计", "建安费", "预备费"],
+            ["某幼儿园", 3562.12, 3392.12, 170, "2024.2.5"]]
+    x = book(tmp_path, "project", rows, "A2:A3", "B2:D2", "E2:E3")
+    assert x.table["total_investment"].to_pylist() == [Decimal(35621200)]
+    assert said(x, "column-unknown") == [("column-unknown", "概算总投资（万元） 建安费"),
+                                         ("column-unknown", "概算总投资（万元） 预备费")]
+
+
+def test_final_accounts_of_projects_and_two_estimates(tmp_path):
+    x = look(tmp_path, "project", "项目名称,投资估算（万元）,概算投资（万元）,送审决算（万元）,审定决算（万元）",
+             "沙区快速路,13000,12500,12100.35,11856.2")
+    assert x.table.select(["total_investment", "final_amount"]).to_pylist() == [
+        {"total_investment": Decimal(125000000), "final_amount": Decimal(118562000)}]
+    assert said(x, "column-second") == [("column-second", "投资估算（万元）")]
+
+
+CODE = "2401-330782-04-01-100200"
+
+
+@pytest.mark.parametrize(("event", "item"), [
+    ("建筑工程施工许可证核发", "approval_result"), ("初步设计批复", "approval_result"), ("施工招标公告", "bidding"),
+    ("中标结果公示", "bidding"), ("征收土地公告", "land"), ("重大设计变更批复", "design_change"), ("开工报告", "works"),
+    ("竣工验收备案", "completion"), ("行政处罚决定书", "penalty"), ("质量监督报告", "supervision"), ("其他事项", None)])
+def test_what_an_event_is_called_tells_its_kind(tmp_path, event, item):
+    x = look(tmp_path, "project_event", "项目代码,项目名称,审批事项,审批时间,审批部门",
+             f"{CODE},城北路小学,{event},2024年4月9日,义乌市住建局",
+             f"{CODE},城北路小学,可研批复,2024-04-10,义乌市住建局")
+    found = {row["event"]: row["item"] for row in x.table.to_pylist()}
+    assert found == {"可研批复": "approval_result"} | ({event: item} if item else {})
+    assert x.rows_quarantined == (item is None)
+
+
+def test_an_event_that_has_a_kind_and_no_name(tmp_path):
+    x = look(tmp_path, "project_event", "项目代码,信息类别,变更内容,变更原因,批准日期",
+             f"{CODE},重大设计变更,桩基改为预制桩,地质条件,2024-03-08")
+    assert [(row["item"], row["event"], row["result"]) for row in x.table.to_pylist()] == [
+        ("design_change", "重大设计变更", "桩基改为预制桩")]
+    x = look(tmp_path, "project_event", "项目代码,发证日期,施工许可证编号,施工单位,监理单位,设计单位,建筑面积",
+             f"{CODE},2024-05-08,460200202405080101,海南建工,海南监理公司,海南设计院,8200", item="approval_result")
+    assert [(row["event"], row["document_no"], row["party_name"]) for row in x.table.to_pylist()] == [
+        ("批准结果信息", "460200202405080101", "海南建工")]
+
+
+@pytest.mark.parametrize(("label", "area"), [
+    ("征收土地面积（平方米）", Decimal(8200)), ("征收土地面积(㎡)", Decimal(8200)), ("征收土地面积", Decimal(8200)),
+    ("征收土地面积（公顷）", None), ("征收土地面积（亩）", None)])
+def test_an_area_in_another_unit_is_not_published_as_square_metres(tmp_path, label, area):
+    x = look(tmp_path, "project_event", f"项目代码,信息类别,事项名称,{label},公告日期",
+             f"{CODE},征收土地信息,征收土地公告,8200,2024-05-15")
+    assert x.table["area"].to_pylist() == [area]
+    assert said(x, "column-other-unit", "column-unknown") == ([] if area else [("column-other-unit", label)])
+
+
+PENALTY = "决定书文号,当事人,违法事实,处罚依据,处罚种类,处罚内容,处罚机关,处罚日期"
+
+
+@pytest.mark.parametrize(("content", "fine"), [
+    ("罚款500元", 500), ("警告，并处罚款人民币伍仟元整", 5000), ("处合同价款1%罚款计53,200.50元", "53200.5"),
+    ("没收违法所得120.5元；罚款0.5万元。", 5000), ("罚款人民币贰仟元整（￥2000.00）", 2000),
+    ("罚款500元，罚款300元", None), ("没收违法所得120.5元", None), ("罚款若干", None)])
+def test_a_fine_that_only_the_penalty_states(tmp_path, content, fine):
+    x = look(tmp_path, "penalty", PENALTY,
+             f'罚〔2024〕1号,常州某公司,占道,条例,罚款,"{content}",常州市城管局,2024-05-06',
+             "罚〔2024〕2号,常州某公司,占道,条例,罚款,罚款100元,常州市城管局,2024-05-06")
+    fines = {row["decision_no"]: row["fine_amount"] for row in x.table.to_pylist()}
+    assert fines == {"罚〔2024〕2号": Decimal(100)} | ({"罚〔2024〕1号": Decimal(fine)} if fine else {})
+    assert said(x, "taken-from-column", "value-missing") == [("taken-from-column", "处罚内容")] + (
+        [] if fine else [("value-missing", "罚款金额")])
+
+
+def test_satisfaction_adds_up_over_its_measures(tmp_path):
+    lines = ["2024年5月满意度测评情况,,", "满意度评价,数量,占比", "非常满意,3012,60.2%", "满意,1500,30.0%",
+             "基本满意,300,6.0%", "不满意,190,3.8%"]
+    assert said(look(tmp_path, "hotline", *lines, "总计,5002,100%"), "sum-differs") == []
+    x = look(tmp_path, "hotline", *lines, "总计,5003,100%")
+    assert [f.params["sum"] for f in x.findings if f.code == "sum-differs"] == ["5002"]
+
+
+def test_measures_in_lines_with_this_month_and_others(tmp_path):
+    x = look(tmp_path, "hotline", "指标名称,计量单位,本月,上月,环比增减(%)", "来电总量,个,45210,43001,5.1",
+             "办结率,%,99.1,99,0.1", region_name="绵阳市", period="2024-05")
+    assert {(row["dimension"], row["measure"], row["value"], row["unit"]) for row in x.table.to_pylist()} == {
+        ("indicator", "calls_in", Decimal(45210), "个"), ("indicator", "closing_rate", Decimal("99.1"), "%")}
+
+
+def test_the_whole_year_below_its_months(tmp_path):
+    x = look(tmp_path, "hotline", "赣州市12345热线2023年受理情况统计表,", "月份,受理量（件）", "1月,28001",
+             "2-3月,22001", "全年,361002", region_name="赣州市")
+    assert {row["period"]: row["value"] for row in x.table.to_pylist()} == {
+        "2023": Decimal(361002), "2023-01": Decimal(28001), "2023-02/2023-03": Decimal(22001)}
+
+
+def test_street_parking_by_its_section(tmp_path):
+    x = look(tmp_path, "parking", "路段名称,区域,起止点,泊位数（个）,停车场性质,收费标准,收费时段",
+             "中山路,南湖区,禾兴路至建国路,45,路内停车泊位,一类区域,8:00-20:00")
+    assert x.table.select(["address", "type", "spaces", "open_hours"]).to_pylist() == [
+        {"address": "禾兴路至建国路", "type": "street", "spaces": 45, "open_hours": "8:00-20:00"}]
