@@ -12,7 +12,7 @@ import pytest
 from ckanext.gkopen.dates import parse_datetime
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.examine import examine
-from ckanext.gkopen.records import Examined, Options
+from ckanext.gkopen.records import Examined, Options, Unreadable
 
 
 def look(folder: Path, domain: str, *lines: str, filename: str = "表.csv", **constants: str) -> Examined:
@@ -193,3 +193,58 @@ def test_street_parking_by_its_section(tmp_path):
              "中山路,南湖区,禾兴路至建国路,45,路内停车泊位,一类区域,8:00-20:00")
     assert x.table.select(["address", "type", "spaces", "open_hours"]).to_pylist() == [
         {"address": "禾兴路至建国路", "type": "street", "spaces": 45, "open_hours": "8:00-20:00"}]
+
+
+@pytest.mark.parametrize(("title", "period"), [
+    ("一周运行情况（2024年5月6日-5月12日）", "2024-W19"), ("2024年5月6日至12日热线周报", "2024-W19"),
+    ("2024年5月1日—5月10日通报", "2024-05-01/2024-05-10"), ("通报（2024年5月6日）", None)])
+def test_days_that_a_title_names(tmp_path, title, period):
+    x = look(tmp_path, "hotline", f"{title},", "诉求类型,受理量（件）", "咨询,8562", "投诉,4201", region_name="合肥市")
+    assert {*x.table["period"].to_pylist()} == ({period} if period else set())
+
+
+def test_the_label_over_categories_tells_their_dimension_beside_measures_too(tmp_path):
+    x = look(tmp_path, "hotline", "诉求类型,受理量（件）,占比", "咨询,8562,67.1%", "投诉,4201,32.9%", "合计,12763,100%",
+             region_name="合肥市", period="2024-05")
+    assert {*zip(*(x.table[name].to_pylist() for name in ("dimension", "adds_up", "measure")), strict=True)} == {
+        ("request_type", True, "accepted")}
+    assert said(x, "sum-differs", "share-differs") == []
+    x = look(tmp_path, "hotline", "区县,受理量（件）,办结量", "蜀山区,8562,8500", period="2024-05")
+    assert {*x.table["dimension"].to_pylist()} == {"indicator"}
+
+
+def test_columns_of_two_kinds_of_statistics_in_one_file(tmp_path):
+    x = look(tmp_path, "hotline", "统计时间,区县,咨询,投诉,求助,办结率,联系方式", "2024年5月,惠城区,52,23,21,99.2%,无")
+    assert {*x.table["category"].to_pylist()} == {"咨询", "投诉", "求助"}
+    assert said(x, "column-other-shape", "column-unknown") == [("column-other-shape", "办结率"),
+                                                               ("column-unknown", "联系方式")]
+
+
+def test_records_of_single_requests_are_no_statistics(tmp_path):
+    lines = ["工单编号,诉求类型,区县,满意度", "YZ001,投诉,三茅街道,满意", "YZ002,咨询,新坝镇,不满意"]
+    with pytest.raises(Unreadable) as refused:
+        look(tmp_path, "hotline", *lines, period="2024-05")
+    assert [(f.code, f.params["labels"]) for f in refused.value.findings] == [("columns-of-words", ["满意度"])]
+    x = look(tmp_path, "hotline", "区县,满意率,办结率", "三茅街道,—,未统计", "新坝镇,98%,—", period="2024-05")
+    assert x.table["value"].drop_null().to_pylist() == [98]
+
+
+@pytest.mark.parametrize("label", ["作出处罚决定的机关名称", "处罚机关全称", "作出处罚的机关"])
+def test_labels_that_are_nearly_known(tmp_path, label):
+    x = look(tmp_path, "penalty", PENALTY.replace("处罚机关", label),
+             "罚〔2024〕2号,常州某公司,占道,条例,罚款,罚款100元,常州市城管局,2024-05-06")
+    assert x.table["body_name"].to_pylist() == ["常州市城管局"]
+
+
+def test_what_was_invested_until_a_day(tmp_path):
+    x = look(tmp_path, "project", "项目名称,县(市、区),总投资(万元),至4月底累计完成投资(万元)",
+             "衢州二小,柯城区,12000,3500")
+    assert x.table.select(["location", "cumulative_invested"]).to_pylist() == [
+        {"location": "柯城区", "cumulative_invested": Decimal(35000000)}]
+
+
+def test_services_in_a_budget(tmp_path):
+    x = look(tmp_path, "budget", "2024年政府购买服务支出预算表,,", "部门：泰州市民政局,,单位：万元",
+             "购买项目名称,购买方式,预算数", "养老评估,公开招标,80", "社工服务,竞争性磋商,60")
+    assert {*zip(x.table["project"].to_pylist(), x.table["amount"].to_pylist(), strict=True)} == {
+        ("养老评估", Decimal(800000)), ("社工服务", Decimal(600000))}

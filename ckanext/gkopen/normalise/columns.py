@@ -98,7 +98,8 @@ def match_columns(domain: Domain, labels: list[str], duplicates: list[str], opti
     columns = Columns(labels, [None] * len(labels), [*(levels or [(_as_printed(label),) for label in labels])])
     for index, text in enumerate(labels):
         label = split_label(_as_printed(text) if text not in options.mapping else text)
-        columns.field_at[index] = known.get(label.folded) or known.get(label.folded_name)
+        columns.field_at[index] = known.get(label.folded) or known.get(label.folded_name) or _nearly(
+            domain, known, label.folded_name)
     by_lowest_heading(domain, columns.field_at, columns.levels, known)
     columns.halves = find_halves(domain, columns.levels, known)
     for half in columns.halves:
@@ -125,6 +126,14 @@ def match_columns(domain: Domain, labels: list[str], duplicates: list[str], opti
             same = [text, f"{text} (2)"]
             columns.findings.append(_finding("header-duplicate", severity="warning", label=text, labels=same))
     return columns
+
+
+def _nearly(domain: Domain, known: Mapping[str, str], label: str) -> str | None:
+    """作出处罚决定的机关名称 is 作出处罚决定机关: a label without 的, and of a body without 名称."""
+    bare = label.replace("的", "")
+    name = known.get(bare)
+    body = known.get(re.sub("(?:名称|全称)$", "", bare))
+    return name or (body if body and domain.field(body).privacy == "organisation" else None)
 
 
 def _one_column_a_field(domain: Domain, columns: Columns, mapped: Mapping[str, str], halved: Collection[int]) -> None:

@@ -10,8 +10,9 @@ from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.labels import fold, narrow, split_label
 from ckanext.gkopen.normalise.kept import once
 
-_UNTIL = re.compile(r"^(?:截[至止][^,、]*(?:年|月|日|底|末|季度)|(?:19|20)\d{2}\s*年[底末])(?=\D{3})")
-"""截至5月底累计完成投资: which column it is does not hang on the day."""
+_UNTIL = re.compile(r"^(?:(?:截[至止]到?|[至到])[^,、]*(?:年|月|日|底|末|季度|目前|今)|"
+                    r"(?:19|20)\d{2}\s*年[底末])(?=\D{3})")
+"""截至5月底累计完成投资, 至4月底累计完成投资: which column it is does not hang on the day."""
 _IN = re.compile(r"^(?:19|20)\d{2}\s*年度?(?=[^\d度底末]\D{2})")
 """2024年计划投资 is 年度计划投资; 2024年完成投资 is what was done in that year, and not 完成投资, which is all."""
 _WHOLE = frozenset(map(fold, ("合计", "小计", "总计", "总额", "金额")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ckanext.gkopen.checks.catalogue import severity_of
+from ckanext.gkopen.codes import fold as fold_code
 from ckanext.gkopen.domains import Domain
-from ckanext.gkopen.labels import fold
+from ckanext.gkopen.labels import fold, narrow, split_label
 from ckanext.gkopen.normalise.amounts import Units
 from ckanext.gkopen.normalise.cells import empty, flat, side_by_side
 from ckanext.gkopen.normalise.columns import Columns, contract, ignored_labels, one_time_a_row, require_columns
@@ -21,7 +23,8 @@ from ckanext.gkopen.normalise.one_table import one_table
 from ckanext.gkopen.normalise.opened import Opened, open_rows
 from ckanext.gkopen.normalise.places import cut_codes, move_codes, unit_column, whole_codes
 from ckanext.gkopen.normalise.raw import Apart, Body, in_columns, refuse
-from ckanext.gkopen.normalise.shapes import Layout, find_layout
+from ckanext.gkopen.normalise.second_look import NOT_STATED
+from ckanext.gkopen.normalise.shapes import Layout, find_layout, labels_beside
 from ckanext.gkopen.normalise.titles import from_title
 from ckanext.gkopen.normalise.totals import take_totals
 from ckanext.gkopen.normalise.trim import lines_across, trim_body
@@ -30,6 +33,7 @@ from ckanext.gkopen.normalise.years import year_field, year_of_table
 from ckanext.gkopen.records import Finding, Options
 
 _NAMED = 5
+_A_FIGURE = "[0-9０-９零〇一二三四五六七八九十壹贰叁肆伍陆柒捌玖拾佰仟]"
 
 
 @dataclass(slots=True)
@@ -118,7 +122,7 @@ def rows_of(domain: Domain, files: list[Opened]) -> Rows:
             raise Apart(range(len(files)))
         own = {name for index, name in enumerate(columns.field_at) if index not in layout.turned}
         if domain.halves is None and layout.label in own:
-            layout.label = None  # 诉求类别 beside 受理量, 办结量: the column says it, and not the figures' labels
+            _told_by_column(domain, columns, layout)
         for index in layout.rows:
             columns.field_at[index] = layout.value
         if domain.halves is not None and layout.label is not None and domain.halves.name not in columns.field_at:
@@ -134,6 +138,7 @@ def rows_of(domain: Domain, files: list[Opened]) -> Rows:
                 files, bounds)
     if layout is not None:
         whole_rows = np.unique(np.concatenate(list(structure.values()))) if structure else np.empty(0, np.int64)
+        _figures_in_columns(columns, texts, layout)
         rows.long = turn(layout, columns, texts, whole_rows, None if year else year_field(domain))
         first.findings += _dashes(layout, columns, texts, lines)
         rows.take = rows.long.take
@@ -215,6 +220,7 @@ def _unknown(domain: Domain, columns: Columns, texts: list[pa.Array], bounds: np
              layout: Layout | None) -> list[list[Finding]]:
     """Columns that no field claims are kept out and said, file by file; a nameless empty one is a trailing comma."""
     ignored = ignored_labels(domain)
+    others = labels_beside(domain, layout) if layout is not None else frozenset()
     findings: list[list[Finding]] = [[] for _ in bounds[1:]]
     for index, (label, name) in enumerate(zip(columns.labels, columns.field_at, strict=True)):
         if name is not None or index in columns.pieces:
@@ -229,11 +235,34 @@ def _unknown(domain: Domain, columns: Columns, texts: list[pa.Array], bounds: np
         params: dict[str, str] = {}
         if index in columns.second:
             code, params = "column-second", {"used": columns.second[index]}
+        if layout is not None and fold_code(split_label(label).name) in others:
+            code, params = "column-other-shape", {"taken": columns.labels[min(layout.rows)]}
         if index in columns.scales:
             code, params = "column-other-unit", dict(zip(("found", "unit"), columns.scales[index], strict=True))
         for file in np.flatnonzero(_counted(np.flatnonzero(~empty(texts[index])), bounds)):
             findings[file].append(Finding(code, severity_of(code), label=label, params=params))
     return findings
+
+
+def _told_by_column(domain: Domain, columns: Columns, layout: Layout) -> None:
+    """诉求类别 beside 受理量, 办结量: the column says what each row is of, and not the figures' labels; its own label
+    says what kind of things they are."""
+    label = split_label(columns.label_of(layout.label or "") or "").name
+    for every in domain.fields:
+        code = every.codes.find(label) if every.codes and (every.derived or "").startswith("label_of:") else None
+        if code is not None and every.name in layout.constants:
+            layout.constants = {**layout.constants, every.name: code.code}
+    layout.label = None
+
+
+def _figures_in_columns(columns: Columns, texts: list[pa.Array], layout: Layout) -> None:
+    """Raises Unreadable for columns of figures that hold words only: 满意 under 满意度 is a request, no statistics."""
+    taken = [texts[index] for index in layout.rows]
+    if any(pc.any(pc.match_substring_regex(column, _A_FIGURE)).as_py() for column in taken):
+        return
+    words = {word for column in taken for word in pc.unique(column).to_pylist()}
+    if any(re.search("[一-鿿]", word) and not NOT_STATED.match(narrow(word)) for word in words):
+        raise refuse("columns-of-words", labels=[columns.labels[index] for index in layout.rows][:6])
 
 
 def _under_fields(domain: Domain, rows: Rows, options: Options) -> None:

@@ -20,6 +20,8 @@ _YEAR = re.compile(r"(?<!\d)((?:19|20|21)\d{2})\s*年")
 _PERIOD = re.compile(r"(?<!\d)(?:19|20|21)\d{2}\s*年度?\s*((?:\d{1,2}\s*[-—–~至到]\s*)?\d{1,2}\s*月|"
                      r"第?[1-4一二三四]\s*季度|[上下]半年|前三季度)")
 _UNTIL = re.compile(r"截[至止]")
+_DAYS = re.compile(r"(?<!\d)(?:19|20)\d{2}\s*年\s*\d{1,2}\s*月\s*\d{1,2}\s*日?\s*[-—–~至到]+\s*"
+                   r"(?:(?:19|20)\d{2}\s*年\s*)?(?:\d{1,2}\s*月\s*)?\d{1,2}\s*日")
 _PART_OF_YEAR = re.compile(r"月|季度|半年|截[至止]")
 _LABELLED = re.compile(r"(?:^|\s)([^\s：:]{2,12})[：:]\s*(.+?)(?=\s+[^\s：:]{2,12}[：:](?!\d)|$)")
 _GENERIC = frozenset(map(fold, ("日期", "时间", "单位", "项目", "类型", "来源", "标题", "名称")))
@@ -65,6 +67,11 @@ def years_in(texts: Iterable[str]) -> set[str]:
 def spans_in(texts: Iterable[str]) -> set[str]:
     """1-6月, 上半年 behind a year."""
     return {re.sub(r"\s", "", span) for text in texts for span in _PERIOD.findall(text)}
+
+
+def days_in(beside: Iterable[Beside]) -> set[str]:
+    """2024年5月6日-5月12日 in the lines above a table."""
+    return {span for item in beside if item.place == "title" for span in _DAYS.findall(numerals(item.text))}
 
 
 def names_an_end(texts: Iterable[str]) -> bool:

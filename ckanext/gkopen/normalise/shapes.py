@@ -115,6 +115,14 @@ def _families(domain: Domain) -> list[list[Shape]]:
     return list(families.values())
 
 
+def labels_beside(domain: Domain, layout: Layout) -> frozenset[str]:
+    """Folded labels of the columns of the other families: one file is turned in one way."""
+    turned = {name for each in layout.turned.values() for name in each.codes}
+    return frozenset(fold_code(label) for family in _families(domain)
+                     if not any(shape.code in turned for shape in family)
+                     for shape in family for code in shape.codes.codes for label in code.labels)
+
+
 def _layout(domain: Domain, columns: Columns, shapes: Sequence[Shape]) -> Layout | None:
     value = shapes[0].value
     taken = set(columns.field_at) - {None, value}

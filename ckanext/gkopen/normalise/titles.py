@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from ckanext.gkopen import money
 from ckanext.gkopen.checks.catalogue import severity_of
 from ckanext.gkopen.checks.personal import PERSON_NAME, judge
-from ckanext.gkopen.dates import numerals
+from ckanext.gkopen.dates import numerals, period_code
 from ckanext.gkopen.domains import Domain, Field
 from ckanext.gkopen.labels import narrow, split_label
 from ckanext.gkopen.normalise import said
@@ -49,6 +49,7 @@ def from_title(domain: Domain, rows: Rows, options: Options) -> None:
     name exactly one."""
     file = rows.files[0]
     _from_lines(domain, rows)
+    _days_of_title(domain, rows)
     found = year_of_title(file)
     if found is None:
         return
@@ -73,6 +74,17 @@ def from_title(domain: Domain, rows: Rows, options: Options) -> None:
                 _period_of_columns(rows, field, span, place)
             elif not said.names_part_of_year([*_everything(file), *file.head.labels]):
                 _whole_year(domain, rows, field, year)
+
+
+def _days_of_title(domain: Domain, rows: Rows) -> None:
+    """`一周运行情况（2024年5月6日-5月12日）`: the period of rows that have none of their own."""
+    field = next((field for field in domain.fields if field.type == "period" and field.required), None)
+    if field is None or field.name in rows.text or any(name in rows.text for name in _made_of(domain, field)):
+        return
+    found = {period for days in said.days_in(rows.files[0].beside) if (period := period_code(days))}
+    if len(found) == 1:
+        period = found.pop()
+        _fill(rows, field, pa.repeat(pa.scalar(period), len(rows.take)), period)
 
 
 def _everything(file: Opened) -> list[str]:
