@@ -11,7 +11,7 @@ import pytest
 
 from ckanext.gkopen.dates import parse_datetime
 from ckanext.gkopen.domains import get_domain
-from ckanext.gkopen.examine import examine
+from ckanext.gkopen.examine import examine, render
 from ckanext.gkopen.records import Examined, Options, Unreadable
 
 
@@ -248,3 +248,37 @@ def test_services_in_a_budget(tmp_path):
              "购买项目名称,购买方式,预算数", "养老评估,公开招标,80", "社工服务,竞争性磋商,60")
     assert {*zip(x.table["project"].to_pylist(), x.table["amount"].to_pylist(), strict=True)} == {
         ("养老评估", Decimal(800000)), ("社工服务", Decimal(600000))}
+
+
+def test_candidates_side_by_side_are_refused_with_what_to_do(tmp_path):
+    header = "标段编号,项目名称,招标人,公示时间,第一中标候选人,第一候选人报价（元）,第二中标候选人,第二候选人报价（元）"
+    with pytest.raises(Unreadable) as refused:
+        look(tmp_path, "procurement", header, "JDZ-1,某学校,景德镇教育局,2024-05-06,江西建工,100,江西二建,200",
+             notice_type="candidates")
+    [found] = refused.value.findings
+    assert (found.code, len(found.params["labels"])) == ("ranks-as-columns", 4)
+    assert "排名" in render(found, "zh")["fix"]
+
+
+def test_a_plan_of_tenders(tmp_path):
+    x = look(tmp_path, "procurement", "招标人,项目名称,估算投资（万元）,招标内容,拟招标方式,预计招标时间,发布日期",
+             "十堰市水务局,管网改造,5600,施工,公开招标,2024年7月,2024-05-06", filename="招标计划.csv")
+    [row] = x.table.to_pylist()
+    assert [row[name] for name in ("notice_type", "budget_amount", "requirement", "method", "planned_for")] == [
+        "intention", Decimal(56000000), "施工", "open", "2024年7月"]
+
+
+def test_what_is_made_public_of_an_event(tmp_path):
+    x = look(tmp_path, "project_event", "项目代码,公开类别,公开内容,公开时间",
+             f"{CODE},批准结果信息,可研报告批复结果,2024-02-05", f"{CODE},征收土地信息,征地补偿方案,2024-03-15")
+    assert {(row["item"], row["event"]) for row in x.table.to_pylist()} == {
+        ("approval_result", "可研报告批复结果"), ("land", "征地补偿方案")}
+    x = look(tmp_path, "project_event", "项目代码,公开内容,公开时间", f"{CODE},批准结果信息,2024-02-05",
+             f"{CODE},批准服务信息,2024-03-15")
+    assert {row["item"] for row in x.table.to_pylist()} == {"approval_result", "approval_service"}
+
+
+def test_a_total_with_its_word_before_it(tmp_path):
+    x = look(tmp_path, "project", "项目名称,总投资", "武黄高速,总投资12.5亿元", "市民之家,估算总投资约3.2亿元")
+    assert {row["title"]: row["total_investment"] for row in x.table.to_pylist()} == {
+        "武黄高速": Decimal(1250000000), "市民之家": None}

@@ -38,7 +38,7 @@ _COMPOUND = "(?:欧阳|上官|司马|诸葛|皇甫|尉迟|慕容|令狐|司徒|�
 _HAN = r"[\x{4e00}-\x{9fff}]"
 _NO_END = rf"[^\x00-\x{{4dff}}\x{{a000}}-\x{{10ffff}}{_BODIES}旅]"
 _OPERATOR = "经营者|业主|负责人|法定代表人|法人代表|投资人|户主"
-PARTY_NAME = (rf"{PERSON_NAME}|^\s*(?:(?:当事人|{_OPERATOR}|驾驶员|司机|车主)\s*[:：]?\s*)?"
+PARTY_NAME = (rf"{PERSON_NAME}|(?:^|[、，,;；/\s])\s*(?:(?:当事人|{_OPERATOR}|驾驶员|司机|车主)\s*[:：]?\s*)?"
               rf"(?:{_ANY_SURNAME}\s*{_HAN}?\s*{_NO_END}|{_COMPOUND}{_HAN}{{1,2}}"
               rf"|{_HAN}{{2,8}}[·•・]{_HAN}{{1,8}}{_NO_END}"
               rf"|{_HAN}(?:某{{1,2}}|[*＊×]{{1,2}}|[*＊×某]{_HAN}))"
@@ -46,8 +46,8 @@ PARTY_NAME = (rf"{PERSON_NAME}|^\s*(?:(?:当事人|{_OPERATOR}|驾驶员|司机|
               rf"|[（(，,、\s](?:{_OPERATOR})\s*[:：]?\s*{_ANY_SURNAME}"
               r"[^\x00-\x{4dff}\x{a000}-\x{10ffff}某]{1,2}\s*[)）]?\s*$")
 """A party that is a person, or names one (RE2): as PERSON_NAME, with names of two characters, more surnames, what
-stands behind a name (李明（某店经营者）, 王某等3人), and who runs a shop (某店（经营者：张伟）). For columns of
-parties, in which bodies stand under their full names."""
+stands behind or before a name (李明（某店经营者）, 王某等3人, 某公司、王小明), and who runs a shop.
+For columns of parties, in which bodies stand under their full names."""
 _PROVINCES = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
 PLATE_SIGN = rf"[{_PROVINCES}][A-HJ-NP-Z][ \-·•.]?[A-HJ-NP-Z0-9]{{5}}"
 _PLATE = re.compile(rf"{PLATE_SIGN}[A-HJ-NP-Z0-9]?(?![0-9A-Za-z\-])")

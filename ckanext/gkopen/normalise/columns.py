@@ -18,6 +18,9 @@ from ckanext.gkopen.records import Finding, Options, Unreadable
 _TIME = re.compile(r"(?:\d{4}年?)?(?:\d{1,2}月份?|第?[1-4一二三四]季度|[上下]半年|[qQ][1-4])|\d{4}年?度?|"
                    r"\d{4}[-/.]\d{1,2}")
 """The heading of a column that is a month, a quarter, half a year or a year."""
+_RANK = re.compile(r"第\s*([一二三四五1-5])\s*(?:名|位)?\s*(?:预?中标|成交|中选|推荐)?\s*"
+                   r"(?:候选|单位|供应商|投标人|名|$)")
+"""The heading of a column of one of several candidates."""
 _OTHER_SCALES = {"平方米": frozenset({"亩", "公顷", "万平方米", "平方公里"}), "个": frozenset({"万个"})}
 """Unit of a field that is no money → units of which its figures would have to be multiplied."""
 
@@ -211,6 +214,13 @@ def one_time_a_row(domain: Domain, columns: Columns, unknown: list[str], sheet: 
         named = {every.name: {"zh": every.title.zh, "en": every.title.en} for every in (period, *figures[:1])}
         raise refuse("times-as-columns", sheet=sheet, labels=times[:6], period=named[period.name],
                      figure=named[figures[0].name])
+
+
+def one_rank_a_row(unknown: list[str], sheet: str | None) -> None:
+    """Raises Unreadable for a table of 第一中标候选人, 第二中标候选人 … side by side: each is a row of its own."""
+    ranked = {label: match[1] for label in unknown for match in [_RANK.match(narrow(label))] if match}
+    if len({*ranked.values()}) > 1:
+        raise refuse("ranks-as-columns", sheet=sheet, labels=[*ranked][:6])
 
 
 def _proposals(every: Field, unknown: list[str]) -> list[str]:

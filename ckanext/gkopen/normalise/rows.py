@@ -16,7 +16,14 @@ from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.labels import fold, narrow, split_label
 from ckanext.gkopen.normalise.amounts import Units
 from ckanext.gkopen.normalise.cells import empty, flat, side_by_side
-from ckanext.gkopen.normalise.columns import Columns, contract, ignored_labels, one_time_a_row, require_columns
+from ckanext.gkopen.normalise.columns import (
+    Columns,
+    contract,
+    ignored_labels,
+    one_rank_a_row,
+    one_time_a_row,
+    require_columns,
+)
 from ckanext.gkopen.normalise.halves_totals import mark_halves
 from ckanext.gkopen.normalise.head import Head
 from ckanext.gkopen.normalise.one_table import one_table
@@ -157,6 +164,7 @@ def rows_of(domain: Domain, files: list[Opened]) -> Rows:
     unknown = [label for label, name in columns.header().items() if name is None]
     if layout is None:
         one_time_a_row(domain, columns, unknown, first.sheet)
+        one_rank_a_row(unknown, first.sheet)
     require_columns(domain, set(rows.text), unknown, options)
     _units(domain, rows, head, options)
     return rows
@@ -238,7 +246,7 @@ def _unknown(domain: Domain, columns: Columns, texts: list[pa.Array], bounds: np
         if layout is not None and fold_code(split_label(label).name) in others:
             code, params = "column-other-shape", {"taken": columns.labels[min(layout.rows)]}
         if index in columns.scales:
-            code, params = "column-other-unit", dict(zip(("found", "unit"), columns.scales[index], strict=True))
+            code, params = "column-other-unit", {"found": columns.scales[index][0], "unit": columns.scales[index][1]}
         for file in np.flatnonzero(_counted(np.flatnonzero(~empty(texts[index])), bounds)):
             findings[file].append(Finding(code, severity_of(code), label=label, params=params))
     return findings
