@@ -72,7 +72,7 @@ _PLAIN = re.compile(
     re.I,
 )
 _WRAPPED = re.compile(r"^(?:投资额|(?:项目|概算|估算|计划)?总投资额?|概算投资|估算投资|预算金额|预算|金额|"
-                      r"总价|合计|报价|总报价|投标总报价|投标报价|投标总价为?|"
+                      r"最终报价|最后报价|(?:中标|成交|合同)总?(?:价|金额)|总价|总金额|合计|报价|总报价|投标总报价|投标报价|投标总价为?|"
                       r"中标价|成交价|中标金额|成交金额|小写|含税|合同金额)\s*[::]?\s*\(?(?P<inner>.*?)\)?$")
 _RATE = re.compile(r"^[^\d]{0,12}?[-+]?\d+(?:\.\d+)?\s*[%‰]\s*(?:\([^\d()]{1,10}\))?$")
 _FACTOR = re.compile(  # 8.5折, 九折, 折扣系数：0.85, 0.85（折扣系数）
@@ -87,6 +87,8 @@ _UNIT_PRICE = re.compile(r"元\s*/\s*\S|每(?:平方米|延米|吨|人|年|月|�
 _FOREIGN = re.compile(r"美元|欧元|港元|港币|日元|英镑|usd|eur|hkd|[$€£]", re.I)
 _WORD_CHARACTERS = "零〇一二三四五六七八九十百千万亿壹贰叁肆伍陆柒捌玖拾佰仟萬億两貳參陸圆元角分整正 "
 _BEFORE_WORDS = re.compile(r" ?[(=,;]? ?(?:大写)?:? ?(?:人民币)?$")
+_BOTH = re.compile(r"[(]?\s*(?:人民币)?\s*(?:大写|小写)\s*(?:金额)?\s*[)]?\s*[::]?")
+_BOTH_TRIM = re.compile(r"^[\s,;。(:]*(?:人民币|金额)?[\s:]*|[\s,;。(]*$")
 _PART_SPLIT = re.compile(rf"({_NUMBER})\s*({_UNIT})?")
 _DIGIT = re.compile(r"\d")
 
@@ -253,6 +255,11 @@ def _words_amount(flat: str) -> Amount | Other | None:
     alone = capital_amount(flat)
     if alone is not None and re.search(r"[元圆万亿整]", flat):
         return Amount(alone, flat, "元")
+    twice = [part for each in _BOTH.split(flat) for part in [_BOTH_TRIM.sub("", each)] if part] if (
+        "大写" in flat and "小写" in flat) else []
+    if len(twice) == 2:  # 大写：伍拾万元整 小写：￥500000.00
+        words, figures = sorted(twice, key=lambda part: bool(_DIGIT.search(part)))
+        return _spoken_and_written(words, figures, flat)
     closed = flat.removesuffix(")")
     before = closed.rstrip(_WORD_CHARACTERS)
     words, figures = closed[len(before):], _BEFORE_WORDS.sub("", before)
@@ -260,6 +267,10 @@ def _words_amount(flat: str) -> Amount | Other | None:
         words, _, figures = closed.partition("(")
     if len(words) < 3 or not _DIGIT.search(figures):
         return None
+    return _spoken_and_written(words, figures, flat)
+
+
+def _spoken_and_written(words: str, figures: str, flat: str) -> Amount | Other | None:
     spoken, written = capital_amount(words), _PLAIN.match(figures.strip("(=,;: "))
     if spoken is None or written is None:
         return None
