@@ -282,3 +282,33 @@ def test_a_total_with_its_word_before_it(tmp_path):
     x = look(tmp_path, "project", "项目名称,总投资", "武黄高速,总投资12.5亿元", "市民之家,估算总投资约3.2亿元")
     assert {row["title"]: row["total_investment"] for row in x.table.to_pylist()} == {
         "武黄高速": Decimal(1250000000), "市民之家": None}
+
+
+@pytest.mark.parametrize(("printed", "unit", "value", "stated"), [
+    ("3211件", "", 3211, "件"), ("3,211 件", "", 3211, "件"), ("1.2万件", "", 12000, "件"),
+    ("3211件", "件", 3211, "件"), ("3211件", "个", None, "个"), ("3211", "", 3211, ""), ("约3211件", "", None, ""), ("３２１１件", "", 3211, "件")])
+def test_counts_that_say_their_own_unit(tmp_path, printed, unit, value, stated):
+    x = look(tmp_path, "hotline", "类别,数量,计量单位", f'咨询类,"{printed}",{unit}', "投诉类,110,",
+             period="2024-03", region_name="文山州")
+    [row] = [row for row in x.table.to_pylist() if row["category"] == "咨询类"]
+    assert (row["value"], row["unit"] or "", row["value_text"]) == (value, stated, printed)
+    assert row["dimension"] == "request_type"  # all that stands under 类别 is a type of request
+
+
+def test_finer_categories_beside_coarse_ones(tmp_path):
+    x = look(tmp_path, "hotline", "一级分类,二级分类,工单量（件）,占比", "城乡建设,物业管理,1203,12%",
+             "城乡建设,供水,802,8%", period="2024-05", region_name="昭通市")
+    assert {(row["dimension"], row["category"]) for row in x.table.to_pylist()} == {
+        ("topic", "物业管理"), ("topic", "供水")}
+    assert said(x, "column-second") == [("column-second", "一级分类")]
+
+
+def test_counts_among_the_amounts_of_three_public_expenses(tmp_path):
+    """公务用车保有量（辆） 5 in a table in 万元 is no 50,000 yuan."""
+    lines = ["2023年度三公经费支出情况表,,", "单位：湛江市审计局,,金额单位：万元", "项目,年初预算数,决算数",
+             "1．公务用车购置及运行维护费,15,12.1", "2．公务接待费,5,3.22", "3．公务用车保有量（辆）,—,5",
+             "4．国内公务接待批次,—,32", "5．国内公务接待人次(人次),—,210", "6．公务用车购置费（其中：新能源）,0,0"]
+    x = look(tmp_path, "budget", *lines)
+    assert {row["line_name"][0] for row in x.table.to_pylist()} == {"1", "2", "6"}
+    found = [f for f in x.findings if f.code == "rule-pattern"]
+    assert [f.line for f in found] == [6, 7, 8] and "不是金额" in render(found[0], "zh")["message"]

@@ -22,6 +22,8 @@ from ckanext.gkopen.normalise.derived import Made
 NOT_STATED = re.compile(r"^(?:[-—–/\\*.]+|无|暂无|未提供|未公布|不详|未知|待定|n/?a|null|none|nan|nil|"
                          r"单位?不?需填列|单位不需填列)$", re.I)
 NOT_STATED_BEGINS = r"-—–/\*.无暂未不待nN单"
+_OWN_UNIT = r"^\s*[0-9０-９][0-9０-９,，.]*\s*[万亿]?(?:件次|件|个|人次|次|人|批次|批|宗|户|项)\s*$"
+"""A count with its unit."""
 _SINCE = re.compile(r"累计(?:数)?$")
 _BRACKETS = re.compile(r"[()\[\]【】〔〕]")
 _REMARK = re.compile(r"^(?P<period>.*\S)\s*[(\[【〔](?P<remark>[^()\[\]【】〔〕]*)[)\]】〕]$")
@@ -29,9 +31,9 @@ _MANY = re.compile(r"(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)(万|亿)")
 
 
 def bare_figures(field: Field, made: Made) -> pa.Array:
-    """`98.5%` beside the unit % is the figure 98.5, `1.2万件` beside 件 is 12000. Beside no unit 98.5% says its own:
-    the row's unit becomes %."""
-    text = made.text[field.name]
+    """`98.5%` beside the unit % is the figure 98.5, `1.2万件` beside 件 is 12000. Beside no unit 98.5% and 3211件 say
+    their own: the row's unit becomes % or 件."""
+    text = _without_own_unit(field, made)
     if field.unit_from in made.text and (has_text(text, "万") or has_text(text, "亿")):
         beside = pc.binary_join_element_wise(text, made.text[field.unit_from], "|")
         text = pc.coalesce(by_distinct(beside, _counted, pa.string()), text)
@@ -46,6 +48,18 @@ def bare_figures(field: Field, made: Made) -> pa.Array:
     if silent.any():
         made.text[field.unit_from] = pc.if_else(pa.array(silent), "%", stated)
     return pc.if_else(pa.array(percent & (silent | as_mask(pc.equal(units, "%")))), bare, text)
+
+
+def _without_own_unit(field: Field, made: Made) -> pa.Array:
+    text = made.text[field.name]
+    own = as_mask(pc.match_substring_regex(text, _OWN_UNIT))
+    if not own.any() or field.unit_from is None:
+        return text
+    stated = made.text.get(field.unit_from, pa.repeat(pa.scalar("", pa.string()), len(text)))
+    units = by_distinct(text, lambda cell: re.sub(r"^[\d,.万亿\s]+", "", narrow(cell)), pa.string())
+    own &= empty(stated) | as_mask(pc.equal(by_distinct(stated, narrow, pa.string()), units))
+    made.text[field.unit_from] = pc.if_else(pa.array(own & empty(stated)), units, stated)
+    return pc.if_else(pa.array(own), pc.replace_substring_regex(text, r"[^0-9０-９万亿]+$", ""), text)
 
 
 def _counted(cell_and_unit: str) -> str | None:

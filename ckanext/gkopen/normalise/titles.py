@@ -18,6 +18,7 @@ from ckanext.gkopen.normalise import said
 from ckanext.gkopen.normalise.cells import by_distinct
 from ckanext.gkopen.normalise.derived import sources
 from ckanext.gkopen.normalise.raw import Apart
+from ckanext.gkopen.normalise.totals import TOTAL
 from ckanext.gkopen.records import Finding, Options
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ _NO_YEAR = (r"^\s*(?:(?:\d{1,2}\s*月?\s*[-~—–至到]\s*)?\d{1,2}\s*月份?|
             r"|全年)\s*$")
 _PLACES = {"sheet": {"zh": "工作表名称", "en": "the name of the sheet"},
            "other-sheet": {"zh": "其他工作表的标题", "en": "the titles of other sheets"},
-           "file": {"zh": "文件名", "en": "the name of the file"}}
+           "file": {"zh": "文件名", "en": "the name of the file"},
+           "values": {"zh": "各行的内容", "en": "what its rows hold"}}
 _SUM = (r"[¥￥]?\s*\d[\d,]*(?:\.\d+)?\s*[亿万]?元|"
         r"[零〇一二三四五六七八九十百千万亿壹贰叁肆伍陆柒捌玖拾佰仟两]+[元圆](?:[零壹贰叁肆伍陆柒捌玖一二三四五六七八九]+[角分])*整?")
 _FIGURES = frozenset({"money", "decimal", "integer", "percent"})
@@ -140,6 +142,23 @@ def _code_of_label(domain: Domain, rows: Rows, field: Field) -> bool:
         if code is not None and name in rows.text:
             rows.text[field.name] = pa.repeat(pa.scalar(code.code, pa.string()), len(rows.take))
             rows.text.setdefault(first, rows.text[name])
+            return True
+    return _code_of_values(domain, rows, field, first)
+
+
+def _code_of_values(domain: Domain, rows: Rows, field: Field, name: str) -> bool:
+    """咨询类, 投诉类, 求决类 under 类别: the codes that a wide table has as columns stand in lines, and are what they
+    are there."""
+    if name in rows.text and len(rows.files) > 1:
+        raise Apart(range(len(rows.files)))
+    words = [word for word in pc.unique(rows.text[name]).to_pylist() if word] if name in rows.text else []
+    words = [word for word in words if not re.search(TOTAL, word)]
+    for shape in domain.shapes:
+        if field.name in shape.constants and len(words) > 1 and all(shape.codes.find(word) for word in words):
+            value = shape.constants[field.name]
+            code = field.codes.get(value) if field.codes else None
+            _fill(rows, field, pa.repeat(pa.scalar(value, pa.string()), len(rows.take)),
+                  code.title.zh if code else value, "values")
             return True
     return False
 

@@ -21,7 +21,7 @@ from ckanext.gkopen.normalise.sections import compare, find_sections
 from ckanext.gkopen.records import Finding
 
 _COUNT = r"\s*(?:[(（]?\s*共?\s*[0-9０-９]+\s*(?:个|项|件|宗)\s*(?:项目)?\s*[)）]?)?"
-_TOTAL = (r"^\s*[(（]?(?:[一二三四五六七八九十]+、)?\s*(?:合\s*计|总\s*计|共\s*计|"
+TOTAL = (r"^\s*[(（]?(?:[一二三四五六七八九十]+、)?\s*(?:合\s*计|总\s*计|共\s*计|"
           r"全市合计|本页合计|本表合计|合计数|总合计)\s*[)）]?" + _COUNT + r"[:：]?\s*$")
 _SUBTOTAL = r"^\s*[(（]?小\s*计\s*[)）]?" + _COUNT + r"[:：]?\s*$"
 _LOOK_IN = 4
@@ -48,7 +48,7 @@ def take_totals(domain: Domain, columns: Columns, texts: list[pa.Array], lines: 
     none = Totals(np.empty(0, np.int64))
     if "is_total" in columns.field_at or not len(lines) or columns.halves:
         return none
-    total, subtotal = _lines(domain, columns, texts, _TOTAL), _lines(domain, columns, texts, _SUBTOTAL)
+    total, subtotal = _lines(domain, columns, texts, TOTAL), _lines(domain, columns, texts, _SUBTOTAL)
     sections = find_sections(domain, columns, texts, total | subtotal)
     heads = np.zeros(len(lines), bool) if sections is None else sections.rows()
     if not total.any() and not subtotal.any() and not heads.any():
@@ -57,7 +57,7 @@ def take_totals(domain: Domain, columns: Columns, texts: list[pa.Array], lines: 
         found = np.flatnonzero(total | subtotal | heads)
         raise Apart(np.unique(np.searchsorted(bounds, found, side="right") - 1).tolist())
     if "is_total" in domain.field_names:
-        alien = _lines(domain, columns, texts, f"(?:{_TOTAL})|(?:{_SUBTOTAL})", names=False)
+        alien = _lines(domain, columns, texts, f"(?:{TOTAL})|(?:{_SUBTOTAL})", names=False)
         if alien.any():  # 合计 under 月份: no period of its own, and so no row that could be told from others
             notes += [f"第{line}行是合计行，不计入数据 / line {line} is a total, not a row" for line in lines[alien]]
             left = Totals(np.flatnonzero(alien))
@@ -99,7 +99,7 @@ def _names(domain: Domain, columns: Columns, texts: list[pa.Array]) -> dict[str,
     for index, every in fields:
         if every.pattern is None or not may_hold(texts[index], "计"):
             continue
-        word = pc.match_substring_regex(texts[index], f"(?:{_TOTAL})|(?:{_SUBTOTAL})")
+        word = pc.match_substring_regex(texts[index], f"(?:{TOTAL})|(?:{_SUBTOTAL})")
         if not pc.any(word).as_py():
             continue
         found[every.name] = pc.if_else(word, "", texts[index])
