@@ -286,7 +286,8 @@ def test_a_total_with_its_word_before_it(tmp_path):
 
 @pytest.mark.parametrize(("printed", "unit", "value", "stated"), [
     ("3211件", "", 3211, "件"), ("3,211 件", "", 3211, "件"), ("1.2万件", "", 12000, "件"),
-    ("3211件", "件", 3211, "件"), ("3211件", "个", None, "个"), ("3211", "", 3211, ""), ("约3211件", "", None, ""), ("３２１１件", "", 3211, "件")])
+    ("3211件", "件", 3211, "件"), ("3211件", "个", None, "个"), ("3211", "", 3211, ""),
+    ("约3211件", "", None, ""), ("３２１１件", "", 3211, "件")])
 def test_counts_that_say_their_own_unit(tmp_path, printed, unit, value, stated):
     x = look(tmp_path, "hotline", "类别,数量,计量单位", f'咨询类,"{printed}",{unit}', "投诉类,110,",
              period="2024-03", region_name="文山州")
@@ -312,3 +313,27 @@ def test_counts_among_the_amounts_of_three_public_expenses(tmp_path):
     assert {row["line_name"][0] for row in x.table.to_pylist()} == {"1", "2", "6"}
     found = [f for f in x.findings if f.code == "rule-pattern"]
     assert [f.line for f in found] == [6, 7, 8] and "不是金额" in render(found[0], "zh")["message"]
+
+
+def test_a_notice_on_its_side_is_refused_with_what_to_do(tmp_path):
+    rows = [["行政处罚决定书文号", "阳市监处罚〔2024〕1号"], ["二、当事人", "阳泉某公司"],
+            ["违法事实", "未明码标价"], ["处罚依据", "价格法"], ["处罚内容", "罚款1000元"],
+            ["处罚机关", "阳泉市市场监管局"], ["处罚日期", "2024-05-06"]]
+    with pytest.raises(Unreadable) as refused:
+        book(tmp_path, "penalty", rows)
+    [found] = refused.value.findings
+    assert (found.code, found.params["labels"][:2]) == ("table-sideways", ["二、当事人", "违法事实"])
+    with pytest.raises(Unreadable) as refused:  # cells that are no labels
+        look(tmp_path, "penalty", "决定书文号,当事人", "罚1号,甲公司", "罚2号,乙公司", "罚3号,丙公司")
+    assert {f.code for f in refused.value.findings} == {"column-missing"}
+
+
+def test_channels_over_measures_are_refused_with_what_to_do(tmp_path):
+    rows = [["2024年5月热线分渠道办理情况表"], ["区县", "电话", None, "网络", None],
+            [None, "受理量", "办结量", "受理量", "办结量"],
+            ["端州区", 1200, 1180, 300, 300], ["鼎湖区", 800, 790, 150, 149]]
+    with pytest.raises(Unreadable) as refused:
+        book(tmp_path, "hotline", rows, "A2:A3", "B2:C2", "D2:E2")
+    [found] = refused.value.findings
+    assert (found.code, found.params["labels"], found.params["measures"]) == (
+        "headings-over-measures", ["电话", "网络"], ["受理量", "办结量"])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ckanext.gkopen.checks.catalogue import severity_of
+from ckanext.gkopen.codes import fold as fold_code
 from ckanext.gkopen.domains import Domain, Field
 from ckanext.gkopen.labels import fold, narrow, nearest, split_label
 from ckanext.gkopen.normalise.halves import Half, find_halves, half_titles, own_levels
@@ -21,6 +22,8 @@ _TIME = re.compile(r"(?:\d{4}年?)?(?:\d{1,2}月份?|第?[1-4一二三四]季度
 _RANK = re.compile(r"第\s*([一二三四五1-5])\s*(?:名|位)?\s*(?:预?中标|成交|中选|推荐)?\s*"
                    r"(?:候选|单位|供应商|投标人|名|$)")
 """The heading of a column of one of several candidates."""
+_SIDEWAYS = 3
+"""Labels in the first column of a table that lies on its side, at least."""
 _OTHER_SCALES = {"平方米": frozenset({"亩", "公顷", "万平方米", "平方公里"}), "个": frozenset({"万个"})}
 """Unit of a field that is no money → units of which its figures would have to be multiplied."""
 
@@ -194,11 +197,19 @@ def _may_be_derived(domain: Domain, every: Field, present: Collection[str]) -> b
                for names in operands.split(","))
 
 
-def require_columns(domain: Domain, present: set[str], unknown: list[str], options: Options) -> None:
-    """Raises Unreadable with one finding for each required column that is not there, the nearest labels proposed."""
+def require_columns(domain: Domain, present: set[str], unknown: list[str], options: Options,
+                    first: Sequence[str] = ()) -> None:
+    """Raises Unreadable with one finding for each required column that is not there, the nearest labels proposed.
+
+    `first`: the first cells of the first column: where labels stand there, the table lies on its side.
+    """
     present = present | set(options.constants)
     missing = [every for every in domain.fields if is_expected(domain, every, present) and every.name not in present]
     if missing:
+        known = known_labels(domain, options.mapping)
+        sideways = [cell for cell in first if fold(cell) in known or fold(split_label(cell).name) in known]
+        if len(sideways) >= _SIDEWAYS and len(sideways) * 2 > len(first):
+            raise refuse("table-sideways", labels=sideways[:6])
         raise Unreadable(*(
             _finding("column-missing", field=every.name, label=every.title.zh,
                      nearest=_proposals(every, unknown), title={"zh": every.title.zh, "en": every.title.en})
@@ -214,6 +225,19 @@ def one_time_a_row(domain: Domain, columns: Columns, unknown: list[str], sheet: 
         named = {every.name: {"zh": every.title.zh, "en": every.title.en} for every in (period, *figures[:1])}
         raise refuse("times-as-columns", sheet=sheet, labels=times[:6], period=named[period.name],
                      figure=named[figures[0].name])
+
+
+def one_heading_a_row(domain: Domain, columns: Columns, sheet: str | None) -> None:
+    """Raises Unreadable for measures that stand again below each of several headings (受理量 below 电话 and 网络): what
+    the headings name is a column of its own."""
+    measures = {fold_code(label) for shape in domain.shapes for code in shape.codes.codes for label in code.labels}
+    below: dict[str, list[str]] = {}
+    for name, levels in zip(columns.field_at, columns.levels, strict=True):
+        if name is None and len(levels) > 1 and fold_code(split_label(levels[-1]).name) in measures:
+            below.setdefault(levels[-1], []).append(" ".join(levels[:-1]))
+    tops = [top for tops in below.values() if len(tops) > 1 for top in tops]
+    if tops and not domain.halves:
+        raise refuse("headings-over-measures", sheet=sheet, labels=[*dict.fromkeys(tops)][:6], measures=[*below][:6])
 
 
 def one_rank_a_row(unknown: list[str], sheet: str | None) -> None:

@@ -20,6 +20,7 @@ from ckanext.gkopen.normalise.columns import (
     Columns,
     contract,
     ignored_labels,
+    one_heading_a_row,
     one_rank_a_row,
     one_time_a_row,
     require_columns,
@@ -40,6 +41,7 @@ from ckanext.gkopen.normalise.years import year_field, year_of_table
 from ckanext.gkopen.records import Finding, Options
 
 _NAMED = 5
+_LOOK = 12
 _A_FIGURE = "[0-9０-９零〇一二三四五六七八九十壹贰叁肆伍陆柒捌玖拾佰仟]"
 
 
@@ -165,7 +167,8 @@ def rows_of(domain: Domain, files: list[Opened]) -> Rows:
     if layout is None:
         one_time_a_row(domain, columns, unknown, first.sheet)
         one_rank_a_row(unknown, first.sheet)
-    require_columns(domain, set(rows.text), unknown, options)
+        one_heading_a_row(domain, columns, first.sheet)
+    require_columns(domain, set(rows.text), unknown, options, texts[0].slice(0, _LOOK).to_pylist() if texts else [])
     _units(domain, rows, head, options)
     return rows
 
