@@ -84,7 +84,8 @@ def test_the_kind_of_party_decides_whether_a_name_is_a_persons(tmp_path, kind, p
 @pytest.mark.parametrize("party", [
     "孙燕", "孙  燕", "覃小明", "严某", "李明（某加工点经营者）", "王某等3人", "张伟、李强",
     "买买提·吐尔逊", "司机：王强", "司徒雷", "老王烧烤店（经营者：王大锤）", "老王烧烤店(负责人 王大锤)",
-    "湖北某建筑公司、王建军", "湖北某建筑公司 王建军", "湖北某建筑公司；王某某；湖北某监理公司"])
+    "湖北某建筑公司、王建军", "湖北某建筑公司 王建军", "湖北某建筑公司；王某某；湖北某监理公司",
+    "神木某煤业有限公司法定代表人高某", "唐山某公司安全总监张志强", "JOHN SMITH"])
 def test_a_party_of_two_characters_or_with_remarks_is_a_person(tmp_path, party):
     x = look(tmp_path, "\n".join([HEADER, line(1), line(2, party=party)]))
     assert counts(x) == (2, 1, 1, 0) and codes(x)["personal-name"] == 1
@@ -96,7 +97,8 @@ def test_a_party_of_two_characters_or_with_remarks_is_a_person(tmp_path, party):
 @pytest.mark.parametrize("party", [
     "安达（北京）有限公司", "高新区某厂（普通合伙）", "和平饭店", "江南布衣", "老王烧烤店",
     "老王烧烤店（经营者：王某）", "美团", "金龙鱼粮油店等5家", "中铁四局、中铁五局", "文旅", "张裕公司",
-    "湖北某建筑公司、中建三局", "湖北某建筑公司 黄石分公司"])
+    "湖北某建筑公司、中建三局", "湖北某建筑公司 黄石分公司",
+    "某经理人协会", "某股东会"])
 def test_the_full_name_of_a_body_is_no_person(tmp_path, party):
     assert codes(look(tmp_path, "\n".join([HEADER, line(1, party=f'"{party}"')])))["personal-name"] == 0
 

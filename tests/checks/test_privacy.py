@@ -70,6 +70,16 @@ def test_plates_and_homes_are_told(text, label, kind):
     assert kinds(text, label) == ({kind} if kind else set())
 
 
+@pytest.mark.parametrize(("text", "kind"), [
+    ("身份证612401198001011234", "id_number"), ("户主：王某 612523196501012345", "id_number"),
+    ("流水612401198001011234", None), ("被征收人张三、李四，补偿款5万元", "said"),
+    ("联系人：李四（0915-3212345）", "said"),
+    ("当事人张三丰未办理许可", None), ("评委：王五、赵六", "said"), ("联系人：李某", None), ("联系人：市住建局", None),
+    ("当事人：常州某商贸有限公司", None), ("联系人及电话", None), ("户主要求", None)])
+def test_persons_that_a_text_names(text, kind):
+    assert kinds(text) == ({kind} if kind else set())
+
+
 def test_false_alarms_among_generated_numbers_stay_under_one_percent():
     draw = random.Random(7)
     orders = [f"{draw.randrange(10**9, 10**10)}{draw.randrange(10**7, 10**8)}" for _ in range(20_000)]

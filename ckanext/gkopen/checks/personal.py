@@ -16,6 +16,7 @@ _EMAIL = re.compile(r"[A-Za-z0-9._%+\-]{1,64}@[A-Za-z0-9\-]+(?:\.[A-Za-z0-9\-]+)
 _PASSPORT = re.compile(r"(?<![0-9A-Za-z])(?:[EeGgPpSsDd][A-HJ-NP-Za-hj-np-z]?\d{7,8}|[HhMm]\d{8,10})(?![0-9A-Za-z])")
 PASSPORT_SAID = ("护照", "通行证", "港澳", "证件", "passport", "Passport", "PASSPORT")
 """One of these words stands beside the number of a passport or permit."""
+_ID_SAID = re.compile(r"身份证|证件号|户主|公民身份")
 _PASSPORT_CONTEXT = re.compile("|".join(PASSPORT_SAID))
 PERSON_LABEL = re.compile(r"姓名|联系人|经办人|法定代表人|负责人|身份证|证件号|手机|电话|"
                            r"电子邮箱|邮箱|住址|家庭|银行卡|账号|开户|"
@@ -44,7 +45,9 @@ PARTY_NAME = (rf"{PERSON_NAME}|(?:^|[、，,;；/\s])\s*(?:(?:当事人|{_OPERAT
               rf"|{_HAN}(?:某{{1,2}}|[*＊×]{{1,2}}|[*＊×某]{_HAN}))"
               r"\s*(?:[（(].*[)）]|等\s*[0-9０-９一二三四五六七八九十两]*\s*人?|[、，,;；/].*)?\s*$"
               rf"|[（(，,、\s](?:{_OPERATOR})\s*[:：]?\s*{_ANY_SURNAME}"
-              r"[^\x00-\x{4dff}\x{a000}-\x{10ffff}某]{1,2}\s*[)）]?\s*$")
+              r"[^\x00-\x{4dff}\x{a000}-\x{10ffff}某]{1,2}\s*[)）]?\s*$"
+              rf"|(?:{_OPERATOR}|经理|董事长|总监|股东|驾驶员)\s*{_ANY_SURNAME}(?:某{{1,2}}|{_HAN}?{_NO_END})\s*$"
+              r"|^\s*[A-Za-z]+(?:[ ·.'\-]+[A-Za-z]+){1,3}\s*$")
 """A party that is a person, or names one (RE2): as PERSON_NAME, with names of two characters, more surnames, what
 stands behind or before a name (李明（某店经营者）, 王某等3人, 某公司、王小明), and who runs a shop.
 For columns of parties, in which bodies stand under their full names."""
@@ -53,7 +56,12 @@ PLATE_SIGN = rf"[{_PROVINCES}][A-HJ-NP-Z][ \-·•.]?[A-HJ-NP-Z0-9]{{5}}"
 _PLATE = re.compile(rf"{PLATE_SIGN}[A-HJ-NP-Z0-9]?(?![0-9A-Za-z\-])")
 HOME_SIGN = r"[0-9一二三四五六七八九十甲乙丙丁]\s*单元\s*[0-9]{3,4}"
 _HOME = re.compile(rf"{HOME_SIGN}(?![\d户套个平㎡])")
-TOLD = frozenset({"plate", "home"})
+PERSON_SAID = (r"(?:联系人|经办人|户主|被征收人|投诉人|举报人|当事人|驾驶员|司机|车主|评委|专家|姓名)\s*[:：]?\s*"
+               + _ANY_SURNAME)
+_PERSON_SAID = re.compile(rf"(?:(?:联系人|经办人|投诉人|举报人|司机|车主|评委|专家|姓名)\s*:|"
+                          rf"(?:户主|被征收人|当事人|驾驶员)\s*:?)\s*{_ANY_SURNAME}(?![某])[\u4e00-\u9fff]{{1,2}}"
+                          r"(?<![某局院校会厅委办部处所站司厂店社队馆村镇乡县市])(?=[\s,、;。(\d]|$)")
+TOLD = frozenset({"plate", "home", "said"})
 """Kinds that may be a body's as well as a person's: the reviewer is told, and the row stays."""
 _NUMBER_LABEL = re.compile(r"编号|编码|代码|标识|文号|单号|流水|批次|序列|条码|信用|url|网址|"
                            r"链接|地址栏|_id$|_no$|code|金额|价|"
@@ -92,11 +100,12 @@ def judge(text: str, context: Context = Context()) -> set[str]:
     if re.search(r"[零〇一二三四五六七八九]{11}", flat):
         flat = re.sub(r"[零〇一二三四五六七八九]{11,}", lambda m: m.group().translate(_CHINESE_DIGITS), flat)
     kinds: set[str] = set()
+    said = context.person or bool(_ID_SAID.search(flat))
     if _EMAIL.search(flat):
         kinds.add("email")
 
     def blank(match: re.Match[str]) -> str:
-        kind = _long_number(re.sub(r"[^0-9Xx]", "", match.group()), match.group(), context)
+        kind = _long_number(re.sub(r"[^0-9Xx]", "", match.group()), match.group(), context, said)
         if kind is None:
             return match.group()
         kinds.add(kind)
@@ -112,12 +121,16 @@ def judge(text: str, context: Context = Context()) -> set[str]:
         kinds.add("plate")
     if _HOME.search(flat):
         kinds.add("home")
+    if _PERSON_SAID.search(flat):
+        kinds.add("said")
     if (context.person or _PASSPORT_CONTEXT.search(flat)) and _PASSPORT.search(flat):
         kinds.add("passport")
     return kinds
 
 
-def _long_number(digits: str, printed: str, context: Context) -> str | None:
+def _long_number(digits: str, printed: str, context: Context, said: bool) -> str | None:
+    if said and re.fullmatch(r"[1-8]\d{16}[\dXx]", digits) and _is_day(digits[6:14]):
+        return "id_number"  # one digit wrong, or made up: it says itself what it is
     if len(digits) == 18 and is_resident_id(digits) and not (context.number and digits[6:10] >= _PERMITS):
         return "id_number"
     if len(digits) == 15 and digits.isdigit() and context.person and _is_day("19" + digits[6:12]):
@@ -160,6 +173,7 @@ _NAMES = {
     "passport": {"zh": "护照或通行证号码", "en": "a passport or permit number"},
     "plate": {"zh": "车牌号", "en": "the plate of a vehicle"},
     "home": {"zh": "住宅门牌", "en": "the address of a home"},
+    "said": {"zh": "个人姓名", "en": "the name of a person"},
     "contact": {"zh": "联系人等个人信息", "en": "the name of a person"},
 }
 

@@ -2,10 +2,10 @@
 
 Looked for: resident ID numbers (date and check digit; the region is not checked, genuine numbers fail that), mobile
 numbers, bank cards (issuer prefix, length, Luhn), e-mail addresses, passports and other permits, names in columns
-that are known to hold persons, and names of persons in columns of bodies (a penalty on a person). Plates of vehicles
-and addresses of homes are told only: they may be a body's. A finding says where, never what. Organisations' own
-data, order, project and credit codes are no personal data: a digit run counts only where it stands alone, and column
-context decides for weak signs.
+that are known to hold persons, and names of persons in columns of bodies (a penalty on a person). Plates of vehicles,
+addresses of homes and names in free text are told only: they may be a body's, or may be published. A finding says
+where, never what. Organisations' own data, order, project and credit codes are no personal data: a digit run counts
+only where it stands alone, and column context decides for weak signs.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from ckanext.gkopen.checks.personal import (
     PASSPORT_SAID,
     PERSON_LABEL,
     PERSON_NAME,
+    PERSON_SAID,
     PLATE_SIGN,
     TOLD,
     context_of,
@@ -52,7 +53,7 @@ _CANDIDATE = "|".join((
     rf"{_START}(?:62[0-9]{{2}}|4[0-9]{{3}}|5[1-5][0-9]{{2}}|35[0-9]{{2}}|60[0-9]{{2}}|9[0-9]55){_GAP}(?:[0-9]{_GAP}){{11,14}}[0-9]{_END}",
     r"(?:^|[^0-9A-Za-z.\-])(?:\(?(?:\+|00)?86\)?[ \-]?)?1[3-9][0-9][ \-.]?[0-9]{4}[ \-.]?[0-9]{4}(?:$|[^0-9A-Za-z\-])",
     r"[@＠]", r"[0-9０-９][０-９]", rf"[0-9][{INVISIBLE}{DASHES}{_ODD}]+[0-9]",
-    r"[零〇一二三四五六七八九]{11}", PLATE_SIGN, HOME_SIGN,
+    r"[零〇一二三四五六七八九]{11}", PLATE_SIGN, HOME_SIGN, PERSON_SAID,
 ))
 _PERMIT_CANDIDATE = r"[EeGgPpSsDdHhMm][A-Za-z]?[0-9]{7}"
 PATIENCE = 600.0
