@@ -337,3 +337,24 @@ def test_channels_over_measures_are_refused_with_what_to_do(tmp_path):
     [found] = refused.value.findings
     assert (found.code, found.params["labels"], found.params["measures"]) == (
         "headings-over-measures", ["电话", "网络"], ["受理量", "办结量"])
+
+
+def test_what_would_do_in_place_of_a_number_is_said(tmp_path):
+    with pytest.raises(Unreadable) as refused:
+        look(tmp_path, "procurement", "武汉市教育局2024年5月政府采购意向,,",
+             "采购项目名称,预算金额（万元）,预计采购时间", "智慧教室,380.5,2024年6月")
+    made, missing = refused.value.findings
+    assert (made.code, missing.code, missing.field) == ("column-missing-made", "column-missing", "published_at")
+    assert "“来源网址”、“来源标题”、“项目编号”、“采购单位”" in render(made, "zh")["fix"]
+    x = look(tmp_path, "procurement", "2024年5月政府采购意向,,", "采购单位：武汉市教育局,,发布时间：2024-05-08",
+             "采购项目名称,预算金额（万元）,预计采购时间", "智慧教室,380.5,2024年6月")
+    assert x.rows_ok == 1
+
+
+def test_numbers_of_lines_that_are_merged_with_them(tmp_path):
+    rows = [["2024年8月政府采购意向"], ["序号", "采购单位", "采购项目名称", "预算金额（万元）", "预计采购时间"],
+            [1, "大庆市教育局", "校服", 50, "2024年8月"], [None, None, "课桌", None, "2024年8月"]]
+    x = book(tmp_path, "procurement", rows, "A3:A4", "B3:B4", published_at="2024-07-20")
+    assert x.table["buyer_name"].to_pylist() == ["大庆市教育局"] and said(x, "merged-number") == []
+    x = book(tmp_path, "procurement", rows, "A3:A4", "B3:B4", "D3:D4", published_at="2024-07-20")
+    assert [f.params["column"] for f in x.findings if f.code == "merged-number"] == [4]

@@ -210,10 +210,20 @@ def require_columns(domain: Domain, present: set[str], unknown: list[str], optio
         sideways = [cell for cell in first if fold(cell) in known or fold(split_label(cell).name) in known]
         if len(sideways) >= _SIDEWAYS and len(sideways) * 2 > len(first):
             raise refuse("table-sideways", labels=sideways[:6])
-        raise Unreadable(*(
-            _finding("column-missing", field=every.name, label=every.title.zh,
-                     nearest=_proposals(every, unknown), title={"zh": every.title.zh, "en": every.title.en})
-            for every in missing))
+        raise Unreadable(*(_missing(domain, every, present, unknown) for every in missing))
+
+
+def _missing(domain: Domain, every: Field, present: Collection[str], unknown: list[str]) -> Finding:
+    title = {"zh": every.title.zh, "en": every.title.en}
+    nearest = _proposals(every, unknown)
+    way, _, operands = (every.derived or "").partition(":")
+    if way != "id_of":
+        return _finding("column-missing", field=every.name, label=every.title.zh, nearest=nearest, title=title)
+    absent = [[domain.field(name).title for name in names.split("+")
+               if name not in present and not domain.field(name).required] for names in operands.split(",")]
+    return _finding("column-missing-made", field=every.name, label=every.title.zh, nearest=nearest, title=title,
+                    ways={"zh": "、".join("和".join(f"“{each.zh}”" for each in each_way) for each_way in absent),
+                          "en": ", ".join(" and ".join(f"“{each.en}”" for each in each_way) for each_way in absent)})
 
 
 def one_time_a_row(domain: Domain, columns: Columns, unknown: list[str], sheet: str | None) -> None:

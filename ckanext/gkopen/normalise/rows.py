@@ -88,6 +88,7 @@ def rows_of(domain: Domain, files: list[Opened]) -> Rows:
     keep = trimmed.keep
     one_table(domain, body, head, trimmed.repeated, keep)
     for number, file in enumerate(files):
+        file.findings[:] = [each for each in file.findings if not _of_numbers(domain, columns, each)]
         file.notes += trimmed.notes[number]
         file.beside += trimmed.footnotes[number]
         if number in trimmed.doubtful:
@@ -171,6 +172,13 @@ def rows_of(domain: Domain, files: list[Opened]) -> Rows:
     require_columns(domain, set(rows.text), unknown, options, texts[0].slice(0, _LOOK).to_pylist() if texts else [])
     _units(domain, rows, head, options)
     return rows
+
+
+def _of_numbers(domain: Domain, columns: Columns, finding: Finding) -> bool:
+    """Is it about merged figures of a column that is left out without a word? 序号 is merged with its lines."""
+    place = finding.params.get("column")
+    return finding.code == "merged-number" and isinstance(place, int) and place <= len(columns.labels) and (
+        fold(columns.labels[place - 1]) in ignored_labels(domain))
 
 
 def labelled_rows(domain: Domain, path: Path, filename: str, options: Options, most: int) -> list[dict[str, str]]:
