@@ -18,6 +18,8 @@ _PUNCTUATION = re.compile(r"[\s_\-—–·・:：,，、.。;；\"'“”‘’�
 # "一、", "（二）", "1.", "其中:" in front of a label say where it stands in the table, not what it is.
 _ORDINAL = re.compile(r"^(?:其中[::]?)?(?:\(?[一二三四五六七八九十]+[、.)]|\(?\d{1,2}(?:[、)]|\.(?!\d)))\s*")
 _BRACKET = re.compile(r"[(\[【〔]([^()\[\]【】〔〕]*)[)\]】〕]")
+_ASIDE = re.compile(r"不?含税|小写|人民币(?=[ ,、;:])")
+"""What stands beside a unit in the brackets of a label."""
 _UNIT_WORD = re.compile(r"^(?:计量)?(?:单位|金额单位)\s*[::]?\s*")
 _UNIT_LINE = re.compile(r"(?:计量|金额|货币|数量)?单位\s*[::]\s*(?:人民币)?\s*([^\s,;,;。)(\]]{1,8})")
 
@@ -97,7 +99,7 @@ def split_label(text: str) -> Label:
     kept = clean(text)
     flat = narrow(text)
     for match in _BRACKET.finditer(flat):
-        inside = _UNIT_WORD.sub("", match.group(1).strip())
+        inside = _UNIT_WORD.sub("", _ASIDE.sub("", match.group(1)).strip(" ,、;"))
         if is_unit(inside):
             return Label(kept, (flat[: match.start()] + flat[match.end():]).strip(), tidy_unit(inside))
     if len(flat) > 1 and flat.endswith("%"):

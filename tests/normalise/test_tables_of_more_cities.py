@@ -358,3 +358,19 @@ def test_numbers_of_lines_that_are_merged_with_them(tmp_path):
     assert x.table["buyer_name"].to_pylist() == ["大庆市教育局"] and said(x, "merged-number") == []
     x = book(tmp_path, "procurement", rows, "A3:A4", "B3:B4", "D3:D4", published_at="2024-07-20")
     assert [f.params["column"] for f in x.findings if f.code == "merged-number"] == [4]
+
+
+def test_a_count_beside_measures_is_not_lost_without_a_word(tmp_path):
+    x = look(tmp_path, "hotline", "单位,诉求件数,按时办结率,群众满意率", "鼓楼区,5123,99.98%,98.21%", period="2024-05")
+    assert {(row["measure"], row["value"]) for row in x.table.to_pylist()} == {
+        ("accepted", Decimal(5123)), ("on_time_rate", Decimal("99.98")), ("satisfaction_rate", Decimal("98.21"))}
+    x = look(tmp_path, "hotline", "单位,指标值,按时办结率,群众满意率", "鼓楼区,5123,99.98%,98.21%", period="2024-05")
+    assert x.rows_ok == 2 and said(x, "column-unknown") == [("column-unknown", "指标值")]
+
+
+@pytest.mark.parametrize("label", [
+    "投标报价(含税 万元)", "投标报价（人民币、万元）", "投标报价（单位：万元，含税）", "投标报价（万元）"])
+def test_a_unit_with_more_in_its_brackets(tmp_path, label):
+    x = look(tmp_path, "procurement", f'标段编号,项目名称,招标人,中标候选人名称,排名,"{label}",公示开始时间',
+             "LY-1,新罗区路,新罗区住建局,福建A公司,第一名,3512.11,2024-05-06", notice_type="candidates")
+    assert x.table["award_amount"].to_pylist() == [Decimal(35121100)]

@@ -133,6 +133,8 @@ def rows_of(domain: Domain, files: list[Opened]) -> Rows:
         own = {name for index, name in enumerate(columns.field_at) if index not in layout.turned}
         if domain.halves is None and layout.label in own:
             _told_by_column(domain, columns, layout)
+        columns.field_at = [None if name == layout.value and index not in layout.turned else name
+                            for index, name in enumerate(columns.field_at)]  # its figures are no measure: said
         for index in layout.rows:
             columns.field_at[index] = layout.value
         if domain.halves is not None and layout.label is not None and domain.halves.name not in columns.field_at:
