@@ -98,7 +98,7 @@ def test_a_party_of_two_characters_or_with_remarks_is_a_person(tmp_path, party):
     "安达（北京）有限公司", "高新区某厂（普通合伙）", "和平饭店", "江南布衣", "老王烧烤店",
     "老王烧烤店（经营者：王某）", "美团", "金龙鱼粮油店等5家", "中铁四局、中铁五局", "文旅", "张裕公司",
     "湖北某建筑公司、中建三局", "湖北某建筑公司 黄石分公司",
-    "某经理人协会", "某股东会"])
+    "某经理人协会", "某股东会", "XYZ Trading Co Ltd", "Acme Inc."])
 def test_the_full_name_of_a_body_is_no_person(tmp_path, party):
     assert codes(look(tmp_path, "\n".join([HEADER, line(1, party=f'"{party}"')])))["personal-name"] == 0
 

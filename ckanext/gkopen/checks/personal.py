@@ -46,11 +46,13 @@ PARTY_NAME = (rf"{PERSON_NAME}|(?:^|[、，,;；/\s])\s*(?:(?:当事人|{_OPERAT
               r"\s*(?:[（(].*[)）]|等\s*[0-9０-９一二三四五六七八九十两]*\s*人?|[、，,;；/].*)?\s*$"
               rf"|[（(，,、\s](?:{_OPERATOR})\s*[:：]?\s*{_ANY_SURNAME}"
               r"[^\x00-\x{4dff}\x{a000}-\x{10ffff}某]{1,2}\s*[)）]?\s*$"
-              rf"|(?:{_OPERATOR}|经理|董事长|总监|股东|驾驶员)\s*{_ANY_SURNAME}(?:某{{1,2}}|{_HAN}?{_NO_END})\s*$"
-              r"|^\s*[A-Za-z]+(?:[ ·.'\-]+[A-Za-z]+){1,3}\s*$")
+              rf"|(?:{_OPERATOR}|经理|董事长|总监|股东|驾驶员)\s*{_ANY_SURNAME}(?:某{{1,2}}|{_HAN}?{_NO_END})\s*$")
 """A party that is a person, or names one (RE2): as PERSON_NAME, with names of two characters, more surnames, what
 stands behind or before a name (李明（某店经营者）, 王某等3人, 某公司、王小明), and who runs a shop.
 For columns of parties, in which bodies stand under their full names."""
+LATIN_NAME = r"^\s*[A-Za-z]+(?:[ ·.'\-]+[A-Za-z]+){1,3}\s*$"
+LATIN_BODY = r"(?i)\b(?:co|ltd|inc|llc|corp|corporation|company|limited|gmbh|group|bank)\b"
+"""A party in Latin letters: a person, unless it says that it is a company (RE2)."""
 _PROVINCES = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
 PLATE_SIGN = rf"[{_PROVINCES}][A-HJ-NP-Z][ \-·•.]?[A-HJ-NP-Z0-9]{{5}}"
 _PLATE = re.compile(rf"{PLATE_SIGN}[A-HJ-NP-Z0-9]?(?![0-9A-Za-z\-])")

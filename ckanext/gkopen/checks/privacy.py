@@ -24,6 +24,8 @@ from ckanext.gkopen.checks.fields import is_one_of
 from ckanext.gkopen.checks.personal import (
     DASHES,
     HOME_SIGN,
+    LATIN_BODY,
+    LATIN_NAME,
     PARTY_NAME,
     PASSPORT_SAID,
     PERSON_LABEL,
@@ -162,6 +164,9 @@ def _scanned(item: tuple[tuple[str, Field | None, pa.Array], np.ndarray | None])
     found = scan(column, label, field.privacy if field else "none", look)
     if field is not None and field.privacy == "organisation":
         names = as_mask(pc.match_substring_regex(column, PARTY_NAME if field.person_by else PERSON_NAME))
+        if field.person_by:
+            latin = as_mask(pc.match_substring_regex(column, LATIN_NAME))
+            names |= latin & ~as_mask(pc.match_substring_regex(column, LATIN_BODY))
         if names.any():
             found["name"] = names
     return found
