@@ -171,6 +171,26 @@ class Deadline:
     when: tuple[Condition, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class SmallCells:
+    """Figures that are not published where they are less than `below` and not nought (checks/small_cells.py).
+
+    `value`: the figure; `printed`: what says so in its place; `also`: what would tell it too. `across`: the two fields
+    that single people out; `within`: what figures have in common that are added up; `total`: which rows are sums;
+    `when`, `unless`: values of fields, for which rows this holds.
+    """
+
+    value: str
+    printed: str
+    also: tuple[str, ...]
+    below: int
+    across: tuple[str, ...]
+    within: tuple[str, ...]
+    total: str
+    when: Mapping[str, tuple[str, ...]]
+    unless: Mapping[str, tuple[str, ...]]
+
+
 @dataclass(frozen=True)
 class Domain:
     name: str
@@ -191,6 +211,7 @@ class Domain:
     version: str
     halves: Halves | None = None
     sections: str | None = None
+    small_cells: SmallCells | None = None
 
     @cached_property
     def _by_name(self) -> dict[str, Field]:

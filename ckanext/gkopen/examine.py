@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from ckanext.gkopen.checks import privacy, rules
+from ckanext.gkopen.checks import privacy, rules, small_cells
 from ckanext.gkopen.checks.catalogue import render
 from ckanext.gkopen.checks.collect import Findings
 from ckanext.gkopen.checks.contents import check_contents
@@ -134,6 +134,7 @@ def _together(domain: Domain, files: list[Opened]) -> list[Examined]:
     privacy.gate(domain, rows, made, findings)
     keys = check_keys(domain, made.values, findings)
     rules.apply_between(domain, made, findings, ~findings.bad & ~keys.duplicates, labels)
+    small_cells.withhold(domain, made, findings, ~findings.bad & ~keys.duplicates, labels)
     return _results(domain, made.values, rows, findings, keys)
 
 

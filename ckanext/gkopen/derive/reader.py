@@ -13,7 +13,19 @@ from typing import Any
 
 from ckanext.gkopen.codes import Code, fold
 from ckanext.gkopen.derive.references import reference_problems
-from ckanext.gkopen.domains import CodeList, Condition, Deadline, Domain, Field, Halves, Part, Rule, Shape, Text
+from ckanext.gkopen.domains import (
+    CodeList,
+    Condition,
+    Deadline,
+    Domain,
+    Field,
+    Halves,
+    Part,
+    Rule,
+    Shape,
+    SmallCells,
+    Text,
+)
 from ckanext.gkopen.labels import split_label
 from ckanext.gkopen.schemas import ROOT, Problem, SchemaError, Source, read_codes, schema_problems
 from ckanext.gkopen.shapes import PrintedRate
@@ -161,6 +173,7 @@ def _domain(source: Source, lists: _Lists) -> Domain:
         shapes=shapes,
         halves=_halves(data.get("halves")),
         sections=data.get("sections"),
+        small_cells=_small_cells(data.get("small_cells")),
         ignored_columns=tuple(data.get("ignored_columns", ())),
         version=lists.digest.hexdigest()[:12],
     )
@@ -277,6 +290,13 @@ def _halves(spec: Mapping[str, Any] | None) -> Halves | None:
     if spec is None:
         return None
     return Halves(spec["field"], tuple(spec["codes"]), spec["name"], tuple(spec.get("instead", ())))
+
+
+def _small_cells(spec: Mapping[str, Any] | None) -> SmallCells | None:
+    if spec is None:
+        return None
+    return SmallCells(spec["value"], spec["printed"], tuple(spec["also"]), spec["below"], tuple(spec["across"]),
+                      tuple(spec["within"]), spec["total"], _frozen(spec["when"]), _frozen(spec["unless"]))
 
 
 def _day(value: str | date | None) -> date | None:

@@ -89,6 +89,16 @@ def _names(source: Source, domain: Domain) -> Iterator[Problem]:
         for code in domain.halves.codes:
             if codes is not None and codes.get(code) is None:
                 yield _no_code(source, ["halves", "codes"], code, codes.name)
+    if (cells := domain.small_cells) is not None:
+        for name in (cells.value, cells.printed, *cells.also, *cells.across, *cells.within, cells.total, *cells.when,
+                     *cells.unless):
+            if name not in known:
+                yield _unknown(source, ["small_cells"], name)
+        for name, wanted in cells.when.items():
+            codes = domain.field(name).codes if name in known else None
+            for code in wanted:
+                if codes is not None and codes.get(code) is None:
+                    yield _no_code(source, ["small_cells", "when", name], code, codes.name)
     for deadline in domain.deadlines:
         if deadline.from_field and deadline.from_field not in known:
             yield _unknown(source, ["deadlines", deadline.id, "from"], deadline.from_field)
