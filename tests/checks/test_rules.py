@@ -33,6 +33,14 @@ def test_children_add_up_to_their_parent(tmp_path):
     assert says[0].params["difference"] == "5000"
 
 
+def test_revenue_has_a_fourth_level(tmp_path):
+    good = [budget_line(code, amount).replace(",支出,", ",收入,") for code, amount in (
+        ("103", "10"), ("10306", "10"), ("1030601", "10"), ("103060103", "4"), ("103060104", "6"))]
+    assert not found(tmp_path, "budget", [BUDGET, *good], "children-differ", "parent-missing")
+    says = found(tmp_path, "budget", [BUDGET, *good[:4]], "children-differ")
+    assert [f.value for f in says] == ["1030601"]
+
+
 def test_rates_are_recomputed_half_up_to_the_printed_digits(tmp_path):
     header = "统计期间,地区,渠道,受理量,办结量,办结率(%)"
     right = "2025-01,甲县,12345,3136,2477,78.99"

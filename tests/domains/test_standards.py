@@ -161,7 +161,7 @@ def test_every_row_names_its_source_and_keeps_what_was_printed(name: str) -> Non
 
 def test_codes_of_functional_and_economic_classes_have_the_form_of_the_law() -> None:
     budget = get_domain("budget")
-    assert budget.field("func_code").pattern == r"^\d{3}(\d{2}){0,2}$"
+    assert budget.field("func_code").pattern == r"^\d{3}(\d{2}){0,3}$", "revenue has a fourth level, 目"
     assert budget.field("econ_code").pattern == r"^\d{3}(\d{2})?$"
 
 
