@@ -81,7 +81,8 @@ def test_a_column_that_names_no_body_is_told_in_a_few_lines(public: City, office
     rows = run["counts"]["rows_quarantined"]
     assert rows == len(run["counts"]["unknown_bodies"]) > 20
     page = office(f"/office/runs/{run['id']}").body
-    assert page.count("门户中没有这个机构") == 20 and "长" * 100 not in page
+    assert f"{rows} 行的责任主体（共 {rows} 个名称）" in page and "长" * 100 not in page
+    assert page.split('id="unknown"')[1].split("</details>")[0].count("<li>") == 20
     assert f"另有 {rows - 20} 行" in page and "organization_column" in page
     told = cli.invoke(ckan, ["gkopen", "run", "show", str(run["id"])]).output
     assert told.count("unknown body") == 20 and f"{rows - 20} more unknown bodies" in told
