@@ -28,6 +28,8 @@ _SENTENCE = re.compile(r".*[。；;].*|.{30,}", re.DOTALL)
 _ALONE = 3
 """Columns that a table has at least where a text across all of them is known from a row of data."""
 _NUMBERS = frozenset(["栏次", "行次", "列次", "栏目"])
+_NUMBERED = _NUMBERS | {"类", "款", "项"}
+"""What stands in such a line beside its numbers."""
 _SURELY = 8
 """Columns of which nobody has a row of data that reads 1, 2, 3 …"""
 _TAIL = 60
@@ -133,22 +135,27 @@ def _units_again(body: Body, head: Head, blank: np.ndarray) -> list[int]:
 
 def _numbers_columns(body: Body, index: int) -> bool:
     """`栏次,1,2,3`: the line below the header of a final account."""
-    cells = _cells(body, index)
-    figures = [int(cell) for cell in cells if re.fullmatch(r"\d{1,3}", cell)]
-    words = {cell for cell in cells if cell and not cell.isdigit()}
-    if not figures or figures != list(range(figures[0], figures[0] + len(figures))):
-        return False
-    return bool(words & _NUMBERS) and words <= _NUMBERS | {"类", "款", "项"}
+    figures: list[int] = []
+    words: set[str] = set()
+    for cell in _cells(body, index):
+        if re.fullmatch(r"\d{1,3}", cell):
+            figures.append(int(cell))
+        elif cell and not cell.isdigit():
+            if cell not in _NUMBERED:
+                return False
+            words.add(cell)
+    return bool(figures) and figures == list(range(figures[0], figures[0] + len(figures))) and bool(words & _NUMBERS)
 
 
 def _counts_columns(body: Body, index: int) -> bool:
     """1, 2, 3 … below every one of more than three columns: their numbers, without the word. Of few columns it may be
     a row of data."""
-    return len(body.columns) > 3 and _cells(body, index) == [str(place + 1) for place in range(len(body.columns))]
+    return len(body.columns) > 3 and all(cell == str(place) for place, cell in enumerate(_cells(body, index), 1))
 
 
-def _cells(body: Body, index: int) -> list[str]:
-    return [re.sub(r"\s", "", narrow(column[index].as_py())) for column in body.columns]
+def _cells(body: Body, index: int) -> Iterator[str]:
+    """One after another: of most rows the first one says enough."""
+    return (re.sub(r"\s", "", narrow(column[index].as_py())) for column in body.columns)
 
 
 def _footnotes(body: Body, start: int, end: int, drop: np.ndarray, *, printed: bool) -> Iterator[Beside]:
