@@ -3,28 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from pathlib import Path
-from typing import Any
 
-import openpyxl
 import pytest
 
-from ckanext.gkopen.domains import get_domain
-from ckanext.gkopen.examine import examine
-from ckanext.gkopen.records import Examined, Options
-
-
-def book(folder: Path, domain: str, rows: list[list[Any]], *merged: str, **constants: str) -> Examined:
-    workbook = openpyxl.Workbook()
-    for row in rows:
-        workbook.worksheets[0].append(row)
-    for place in merged:
-        workbook.worksheets[0].merge_cells(place)
-    path = folder / "表.xlsx"
-    workbook.save(path)
-    x = examine(get_domain(domain), path, filename=path.name, options=Options(constants=constants))
-    assert x.rows_in == x.rows_ok + x.rows_quarantined + x.rows_duplicate
-    return x
+from ckanext.gkopen.records import Examined
+from tests.normalise.tables import book
 
 
 def of_columns(x: Examined) -> list[tuple[str, str | None]]:

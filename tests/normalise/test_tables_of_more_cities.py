@@ -3,38 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from pathlib import Path
-from typing import Any
 
-import openpyxl
 import pytest
 
 from ckanext.gkopen.dates import parse_datetime
-from ckanext.gkopen.domains import get_domain
-from ckanext.gkopen.examine import examine, render
-from ckanext.gkopen.records import Examined, Options, Unreadable
-
-
-def look(folder: Path, domain: str, *lines: str, filename: str = "表.csv", **constants: str) -> Examined:
-    path = folder / filename
-    path.write_text("\n".join(lines))
-    return counted(examine(get_domain(domain), path, filename=filename, options=Options(constants=constants)))
-
-
-def book(folder: Path, domain: str, rows: list[list[Any]], *merged: str, **constants: str) -> Examined:
-    workbook = openpyxl.Workbook()
-    for row in rows:
-        workbook.worksheets[0].append(row)
-    for place in merged:
-        workbook.worksheets[0].merge_cells(place)
-    path = folder / "表.xlsx"
-    workbook.save(path)
-    return counted(examine(get_domain(domain), path, filename=path.name, options=Options(constants=constants)))
-
-
-def counted(x: Examined) -> Examined:
-    assert x.rows_in == x.rows_ok + x.rows_quarantined + x.rows_duplicate
-    return x
+from ckanext.gkopen.examine import render
+from ckanext.gkopen.records import Examined, Unreadable
+from tests.normalise.tables import book, look
 
 
 def said(x: Examined, *codes: str) -> list[tuple[str, str | None]]:
