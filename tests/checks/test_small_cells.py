@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from ckanext.gkopen.domains import get_domain
-from ckanext.gkopen.examine import Examined, examine
+from ckanext.gkopen.examine import Examined, File, examine, examine_all
 from ckanext.gkopen.records import Options
 
 HEAD = "统计期间,承办单位,统计维度,类别,数量,占比,单位\n"
@@ -57,3 +57,15 @@ def test_sums_are_compared_before_a_figure_is_withheld(tmp_path: Path) -> None:
     assert "sum-differs" in found.counts(), "3 and 9 are not 13"
     assert (shown["民政局", "低保"][2], shown["民政局", "养老"][2]) == ("<5", "*")
     assert shown["民政局", "合计"][0] == Decimal(13)
+
+
+def test_files_that_are_examined_together_withhold_what_they_do_alone(tmp_path: Path) -> None:
+    """The same body, topic and month in the tables of two departments are not added up."""
+    files, hidden = [], []
+    for number, values in enumerate((("3", "8"), ("7", "9"))):
+        (tmp_path / str(number)).mkdir()
+        _, shown = read(tmp_path / str(number), [row("民政局", "低保", values[0]), row("民政局", "养老", values[1])])
+        hidden.append([value for value, _, _ in shown.values()].count(None))
+        files.append(File(tmp_path / str(number) / "a.csv", "a.csv", Options()))
+    together = examine_all(get_domain("hotline"), files)
+    assert hidden == [2, 0] == [each.table["value"].null_count for each in together if isinstance(each, Examined)]

@@ -35,7 +35,7 @@ def withhold(domain: Domain, made: Made, findings: Findings, good: np.ndarray, l
     small = {row for row, value in counts.items() if 0 < value < rule.below and value == value.to_integral_value()}
     if not small:
         return
-    hidden = _with_complements(small, counts, _lines(rule, made, counts), _totals(rule, made))
+    hidden = _with_complements(small, counts, _lines(rule, made, findings, counts), as_mask(made.values[rule.total]))
     for code, which in (("cell-small", small), ("cell-complement", hidden - small)):
         findings.rows(code, np.array(sorted(which), int), field=rule.value, label=labels.get(rule.value),
                       params={"below": str(rule.below)})
@@ -60,17 +60,13 @@ def _crossed(rule: SmallCells, made: Made) -> np.ndarray:
     return found
 
 
-def _totals(rule: SmallCells, made: Made) -> np.ndarray:
-    return as_mask(made.values[rule.total])
-
-
-def _lines(rule: SmallCells, made: Made, rows: Iterable[int]) -> list[list[int]]:
-    """Rows that are added up: all topics of a body, all bodies of a topic."""
+def _lines(rule: SmallCells, made: Made, findings: Findings, rows: Iterable[int]) -> list[list[int]]:
+    """Rows of a file that are added up: all topics of a body, all bodies of a topic."""
     order = [*rows]
     columns = {name: made.values[name].take(pa.array(order)).to_pylist() for name in (*rule.within, *rule.across)}
     lines: dict[tuple[object, ...], list[int]] = defaultdict(list)
     for place, row in enumerate(order):
-        around = tuple(columns[name][place] for name in rule.within)
+        around = (int(findings.file[row]), *(columns[name][place] for name in rule.within))
         for name in rule.across:
             lines[name, columns[name][place], *around].append(row)
     return list(lines.values())
