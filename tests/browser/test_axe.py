@@ -54,7 +54,7 @@ def pages(filled: dict[str, str], published: Portal) -> list[tuple[str, str]]:
               "/trail/process/no-such-number", f"/trail/project/{key['project_no']}")
     officer = ("/office/submit", "/office/tokens/", "/review/", "/review/?state=published", f"/review/{held}",
                f"/review/{meta}", f"/office/metadata/{DATASET}", f"/office/runs/{run}/rows", f"/office/runs/{run}/hold")
-    reviewer = (f"/review/{held}", f"/review/{meta}")
+    reviewer = (f"/review/{held}", f"/review/{meta}", f"/review/takeback/{DATASET}")
     office = ("/oversight", "/office")
     asked = [*filled.items(), *((path, "") for path in public), *((path, cast.officer) for path in officer),
              *((path, cast.reviewer) for path in reviewer), *((path, cast.office) for path in office),

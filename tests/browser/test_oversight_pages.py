@@ -135,3 +135,26 @@ def test_a_row_set_aside_tells_first_why(portal: Portal, visit: Callable[..., An
     with visit(portal.cast.officer) as page:
         page.goto(f"/review/{revision}/rows")
         expect(page.locator(".gk-quarantined summary").first).to_contain_text("“昨天”不是")
+
+
+def test_a_run_of_many_tables_lists_the_first_of_each_kind(portal: Portal, visit: Callable[..., Any]) -> None:
+    body, drift = portal.cast.body, {"kind": "removed", "label": "中标金额(元)"}
+    ledger.save_source(load_source(SOURCE, "source.yaml"), portal.cast.admin)
+    run = ledger.enqueue(ledger.find_source("czj-notices"), "schedule", "worker")
+    ckan_model.Session.commit()
+    claim = ledger.claim(run)
+    assert claim is not None
+    ledger.finish(claim.run, "stopped", {
+        "outcomes": [{"body": body, "state": "unchanged" if place < 5 else "stopped", "revision": None, "dataset": None}
+                     for place in range(130)],
+        "held": [{"body": body, "alarms": [{"kind": "empty"}], "revision": None} for _ in range(23)],
+        "stopped": [{"body": body, "rows": place, "drift": [drift]} for place in range(125)]}, {}, None)
+    claim.release()
+    with visit(portal.cast.officer) as page:
+        page.goto(f"/office/runs/{run}")
+        outcomes = page.locator("[aria-label='结果'] tbody tr")
+        assert outcomes.count() == 100
+        assert "无变化" not in outcomes.all_inner_texts()[0], "what was stopped comes first"
+        said = page.inner_text("main")
+        assert [f"另有 {n} 个表" in said for n in (30, 3, 105)] == [True] * 3
+        assert said.count("中标金额(元)") == 1, "tables that stopped for one reason are told together"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.chromium import NARROW, OUTLINE
+from tests.browser.chromium import NARROW, OUTLINE, WIDE
 from tests.browser.conftest import Portal
 from tests.people import call
 
@@ -246,3 +246,19 @@ def test_what_serves_programs_comes_last(published: Portal, visit: Callable[...,
         page.locator("table.gk-rows tbody a").first.click()
         names = page.locator("main dl.gk-facts dt").all_inner_texts()
         assert names[0] == "公告类型" and "行标识" in names[-8:]
+
+
+def test_amounts_are_in_sight_and_what_rows_share_is_told_once(published: Portal, visit: Callable[..., Any]) -> None:
+    for size in (WIDE, NARROW):
+        with visit(viewport=size) as page:
+            page.goto(DATASET)
+            heads = page.locator("table.gk-rows thead th").all_inner_texts()
+            shared = page.inner_text(".gk-same")
+            assert "采购单位 南通市城市管理局" in shared and "采购单位" not in heads and "项目名称" in heads
+            frame = page.locator(".gk-table-frame", has=page.locator("table.gk-rows")).bounding_box()
+            amount = page.locator("table.gk-rows tbody .gk-pinned").first.bounding_box()
+            assert frame and amount and frame["x"] <= amount["x"] < amount["x"] + amount["width"] <= (
+                frame["x"] + frame["width"])
+            page.goto(f"{DATASET}?columns=all")
+            assert page.locator(".gk-same").count() == 0
+            assert "采购单位" in page.locator("table.gk-rows thead th").all_inner_texts()

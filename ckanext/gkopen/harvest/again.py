@@ -17,10 +17,9 @@ from ckanext.gkopen.pipeline import Outcome
 # or changed nothing at this publication. Rows that wait for their days of grace (tombstones) need a closer look.
 _SAME = """
 with last as (
-  select distinct on (s.dataset_id) s.id, s.dataset_id, s.raw_sha256, s.options
-  from gkopen.submission s
-  where s.source = :source and s.kind = 'data' and s.dataset_id = any(cast(:datasets as uuid[]))
-  order by s.dataset_id, s.received_at desc)
+  select s.* from unnest(cast(:datasets as uuid[])) as d (id) cross join lateral (
+    select s.id, s.dataset_id, s.raw_sha256, s.options from gkopen.submission s
+    where s.dataset_id = d.id and s.source = :source and s.kind = 'data' order by s.received_at desc limit 1) s)
 select l.id, l.dataset_id, l.options -> 'outcome' as outcome, r.id as revision_id,
   r.rows_in, r.rows_ok, r.rows_quarantined, r.rows_duplicate
 from last l

@@ -321,18 +321,20 @@ def accepted(datasets: Sequence[str], source_id: str | None) -> dict[str, Profil
     """Dataset → the profile that holds: of the last listing that was published, or that an officer accepted. Empty for
     none. Without a source: of what was pushed."""
     found: dict[str, Profile] = {dataset: {} for dataset in datasets}
+    # The newest that holds is looked for from the newest back: a source that is years old has a thousand of them.
     for row in model.every(
-            "select distinct on (p.dataset_id) p.dataset_id, p.columns from gkopen.profile p"
-            " where p.dataset_id = any(cast(:datasets as uuid[])) and p.source_id is not distinct from cast(:s as uuid)"
-            # Its own revision, or one that took its rows along: an officer's edit of metadata does.
-            " and (p.accepted_by is not null or p.submission_id is not null and exists ("
-            "select 1 from gkopen.revision own join gkopen.revision r on r.dataset_id = own.dataset_id"
-            " join gkopen.publication u on u.revision_id = r.id"
-            " where own.dataset_id = p.dataset_id and own.submission_id = p.submission_id"
-            " and (r.id = own.id or exists (select 1 from gkopen.revision_part a join gkopen.revision_part b"
-            " on b.part = a.part and b.new_sha256 = a.new_sha256 where a.revision_id = own.id and b.revision_id = r.id"
-            " and a.part <> :metadata))))"
-            " order by p.dataset_id, p.id desc", datasets=list(datasets), s=source_id, metadata=changesets.METADATA):
+            "select d.id as dataset_id, p.columns from unnest(cast(:datasets as uuid[])) as d (id) cross join lateral ("
+            "select p.columns from gkopen.profile p where p.dataset_id = d.id and p.source_id"
+            f" {'is null' if source_id is None else '= cast(:s as uuid)'} and (p.accepted_by is not null or exists ("
+            "select 1 from gkopen.revision own where own.submission_id = p.submission_id and own.dataset_id = d.id"
+            " and (exists (select 1 from gkopen.publication u where u.revision_id = own.id)"
+            # Or one that took its rows along: an officer's edit of metadata does.
+            " or exists (select 1 from gkopen.revision later join gkopen.publication u on u.revision_id = later.id"
+            " join gkopen.revision_part b on b.revision_id = later.id join gkopen.revision_part a"
+            " on a.revision_id = own.id and a.part = b.part and a.new_sha256 = b.new_sha256"
+            " where later.dataset_id = d.id and later.created_at >= own.created_at and a.part <> :metadata))))"
+            " order by p.id desc limit 1) p",
+            datasets=list(datasets), s=source_id, metadata=changesets.METADATA):
         columns = (Column(**{**column, "values": tuple(column["values"])}) for column in row["columns"]["columns"])
         found[str(row["dataset_id"])] = {fold(column.label): column for column in columns}
     return found

@@ -6,9 +6,11 @@ can be put together again. Contents that a withdrawal has sealed are never shown
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from ckanext.gkopen import model
@@ -55,15 +57,31 @@ def kind_of(row: Mapping[str, Any]) -> str:
     return "update" if row["changed"] or row["removed"] else "addition"
 
 
+_PARTS = """
+  select {0}, p.new_sha256 as sha256, p.rows, gkopen.is_sealed(u.dataset_id, p.new_sha256) as sealed
+  from gkopen.publication u join gkopen.revision_part p using (revision_id)
+  where u.dataset_id = :d and p.part <> '~metadata'"""
+
+
 def parts_at(dataset_id: str, seq: int) -> list[dict[str, Any]]:
     """Parts of a published state in order of name: part, sha256, rows, sealed. Empty: nothing was public then."""
-    rows = model.every(
-        "select distinct on (p.part) p.part, p.new_sha256 as sha256, p.rows,"
-        " gkopen.is_sealed(u.dataset_id, p.new_sha256) as sealed"
-        " from gkopen.publication u join gkopen.revision_part p using (revision_id)"
-        " where u.dataset_id = :d and u.seq <= :seq and p.part <> '~metadata' order by p.part, u.seq desc",
-        d=dataset_id, seq=seq)
+    rows = model.every(_PARTS.format("distinct on (p.part) p.part") + " and u.seq <= :seq order by p.part, u.seq desc",
+                       d=dataset_id, seq=seq)
     return [row for row in rows if row["sha256"] is not None]
+
+
+def _parts_at_each(dataset_id: str, seqs: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
+    """Seq → `parts_at`: the oldest state, and what each publication after it changed."""
+    first, last = min(seqs), max(seqs)
+    parts = {part["part"]: part for part in parts_at(dataset_id, first)}
+    changes = groupby(model.every(_PARTS.format("u.seq, p.part") + " and u.seq > :first and u.seq <= :last"
+                                  " order by u.seq", d=dataset_id, first=first, last=last), itemgetter("seq"))
+    changed = {seq: list(rows) for seq, rows in changes}
+    found = {}
+    for seq in range(first, last + 1):
+        parts |= {row["part"]: row for row in changed.get(seq, ())}
+        found[seq] = [part for _, part in sorted(parts.items()) if part["sha256"] is not None]
+    return found
 
 
 def withdrawal_of(dataset_id: str, contents: Iterable[str | None]) -> Withdrawal:
@@ -81,7 +99,10 @@ def withdrawal_of(dataset_id: str, contents: Iterable[str | None]) -> Withdrawal
 
 def state_of(dataset_id: str, seq: int) -> Withdrawal | list[dict[str, Any]]:
     """The parts of a published state, or why they can no longer be shown."""
-    parts = parts_at(dataset_id, seq)
+    return _shown(dataset_id, seq, parts_at(dataset_id, seq))
+
+
+def _shown(dataset_id: str, seq: int, parts: list[dict[str, Any]]) -> Withdrawal | list[dict[str, Any]]:
     sealed = [part["sha256"] for part in parts if part["sealed"]]
     if sealed:
         return withdrawal_of(dataset_id, sealed)
@@ -97,8 +118,9 @@ def publication_list(dataset_id: str, before: int | None, limit: int) -> list[di
     `gone` (a Withdrawal, or None). Counts of contents that are sealed are None."""
     rows = model.every(PUBLICATION + " where u.dataset_id = :d and (cast(:before as int) is null or u.seq < :before)"
                        " order by u.seq desc limit :limit", d=dataset_id, before=before, limit=limit)
+    parts = _parts_at_each(dataset_id, [row["seq"] for row in rows]) if rows else {}
     for row in rows:
-        state = state_of(dataset_id, row["seq"])
+        state = _shown(dataset_id, row["seq"], parts[row["seq"]])
         row["kind"] = kind_of(row)
         row["gone"] = state if isinstance(state, Withdrawal) else None
         row["rows"] = None if isinstance(state, Withdrawal) else sum(part["rows"] or 0 for part in state)

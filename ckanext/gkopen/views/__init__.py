@@ -18,6 +18,7 @@ from ckanext.gkopen.views import (
     runs,
     standards,
     standing,
+    takeback,
     tokens,
     trail,
     withdrawn,
@@ -27,6 +28,6 @@ blueprints = [
     language.blueprint, domain.blueprint, open.blueprint, standards.blueprint, trail.blueprint, api.blueprint,
     changes.blueprint, rows.blueprint, office.blueprint, runs.blueprint, metadata.blueprint, review.blueprint,
     operations.blueprint, oversight.blueprint,
-    feed.blueprint, quarantine.blueprint, standing.blueprint, push.blueprint, tokens.blueprint,
-    withdrawn.blueprint,
+    feed.blueprint, quarantine.blueprint, standing.blueprint, takeback.blueprint, push.blueprint,
+    tokens.blueprint, withdrawn.blueprint,
 ]

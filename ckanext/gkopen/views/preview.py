@@ -24,18 +24,20 @@ MOST_PAGES = 1000
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column as a page shows it. `numeric`: set to the right."""
+    """One column as a page shows it. `numeric`: set to the right; `figure`: an amount, a share or a measured number."""
 
     name: str
     title: str
     unit: str
     numeric: bool
+    figure: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """One page of rows. `rows`: texts in the order of `columns`; `links`: the address of each. `hidden`: how many
-    columns are left out because they are empty on this page or technical.
+    """One page of rows. `rows`: texts in the order of `columns`; `links`: the address of each. `same`: columns that say
+    the same in every row of the page, with what they say. `hidden`: how many are left out because they are empty on
+    this page or technical.
 
     `total` is exact up to `more_than`, which is set where counting stopped there.
     """
@@ -43,6 +45,7 @@ class Preview:
     columns: Sequence[Column]
     rows: Sequence[Sequence[str]]
     links: Sequence[str]
+    same: Sequence[tuple[Column, str]]
     hidden: int
     all_columns: bool
     total: int
@@ -101,12 +104,18 @@ def _shown(domain: Domain, names: list[str], records: list[list[str]], found: Ma
                and not technical(fields.get(names[place]))]
     whole = sorted(places, key=lambda place: technical(fields.get(names[place])))
     shown = whole if all_columns or not telling else telling
+    hidden = len(places) - len(shown)
+    same = [] if all_columns or len(records) < 2 else [
+        place for place in shown if len({record[place] for record in records}) == 1]
+    shown = [place for place in shown if place not in same] or shown
     total = int(found.get("total") or 0)
     return Preview(
         columns=[column(names[place], fields.get(names[place])) for place in shown],
         rows=[[cell(fields.get(names[place]), record[place]) for place in shown] for record in records],
         links=[_address(domain, dict(zip(names, record, strict=True))) for record in records],
-        hidden=len(places) - len(shown), all_columns=all_columns, total=total,
+        same=[(column(names[place], fields.get(names[place])), cell(fields.get(names[place]), records[0][place]))
+              for place in same if place not in shown],
+        hidden=hidden, all_columns=all_columns, total=total,
         more_than=bool(found.get("total_was_estimated")), page=page,
         pages=max(1, min(-(-total // per_page), MOST_PAGES)), q=q, per_page=per_page)
 
@@ -126,8 +135,9 @@ def unit(field: Field | None) -> str:
 def column(name: str, field: Field | None) -> Column:
     """The head of a column. `publisher` is the one column that every table has and no domain describes."""
     if field is None:
-        return Column(name, toolkit._("Body") if name == "publisher" else name, "", False)
-    return Column(name, field.title.get(h.lang()), unit(field), field.type in NUMERIC - {"year"})
+        return Column(name, toolkit._("Body") if name == "publisher" else name, "", False, False)
+    return Column(name, field.title.get(h.lang()), unit(field), field.type in NUMERIC - {"year"},
+                  field.type in ("money", "decimal", "percent"))
 
 
 def cell(field: Field | None, text: str) -> str:

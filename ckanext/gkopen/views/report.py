@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from ckan import model
 from ckan.lib.helpers import helper_functions as h
+from sqlalchemy import or_
 
 from ckanext.gkopen import bodies
 from ckanext.gkopen.checks.catalogue import catalogue, render
@@ -19,25 +20,44 @@ from ckanext.gkopen.records import Finding, Severity
 from ckanext.gkopen.views.change import key_name
 from ckanext.gkopen.views.findings import RANKS
 
+OUTCOMES = 100
+"""Tables of a run that its page lists."""
+
 
 def of(run: Mapping[str, Any]) -> dict[str, Any]:
     """What the page shows of a run as `gkopen_run_show` answers it.
 
-    `outcomes`: body and its title, state, revision's id; `rules`: code, severity, title, number, the worst first;
-    `held`: the first frozen tables with their alarms, and their domain if the settings still have it; `closed`: the
-    source says that the data are not open any more; `revisions`: the ids of those that there are; `seconds`: of work,
-    None while it goes on; `advice`: what to do, the most urgent first.
+    A listing may hold the tables of thousands of bodies: of each kind the first are shown, and `unlisted` says how many
+    more there are. `outcomes`: body's title, state, revision's id, what has changed first; `rules`: code, severity,
+    title, number, the worst first; `stopped`: tables that stopped for the same reasons (`said`); `held`: frozen tables
+    with their alarms, and their domain if the settings still have it; `closed`: the source says that the data are not
+    open any more; `revisions`: whether there are some; `seconds`: of work, None while it goes on; `advice`: what to do,
+    the most urgent first.
     """
     counts = run["counts"] or {}
-    outcomes = [{**outcome, "title": title(outcome["body"])} for outcome in counts.get("outcomes", [])]
-    return {"run": run, "outcomes": outcomes, "rules": rules(counts.get("findings", {})),
-            "revisions": [outcome["revision"] for outcome in outcomes if outcome["revision"]],
-            "stopped": [{**table, "title": title(table["body"]), "said": _drifts(table["drift"])}
-                        for table in counts.get("stopped", [])],
-            "buried": [_buried(table, domains().get(run["domain"])) for table in counts.get("tombstones", [])],
-            "held": [{"title": title(table["body"]), "alarms": table["alarms"], "domain": domains().get(run["domain"])}
-                     for table in counts.get("held", [])[:NAMED]],
-            "closed": any(alarm["kind"] == "not_open" for table in counts.get("held", []) for alarm in table["alarms"]),
+    domain = domains().get(run["domain"])
+    outcomes = sorted(counts.get("outcomes", []), key=lambda outcome: outcome["state"] == "unchanged")
+    stopped: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for table in counts.get("stopped", []):
+        stopped.setdefault(tuple(_drifts(table["drift"])), []).append(table)
+    buried = counts.get("tombstones", [])
+    held = sorted(counts.get("held", []), key=lambda table: not table["revision"])
+    shown = {"outcomes": outcomes[:OUTCOMES], "buried": buried[:NAMED], "held": held[:NAMED]}
+    titles = titles_of(table["body"] for tables in (*shown.values(), *(same[:NAMED] for same in stopped.values()))
+                       for table in tables)
+
+    def titled(tables: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        return [{**table, "title": titles.get(table["body"], table["body"])} for table in tables]
+
+    return {"run": run, "outcomes": titled(shown["outcomes"]), "rules": rules(counts.get("findings", {})),
+            "revisions": any(outcome["revision"] for outcome in outcomes),
+            "stopped": [{"said": said, "tables": titled(same[:NAMED]), "unlisted": len(same[NAMED:])}
+                        for said, same in stopped.items()],
+            "buried": [_buried(table, domain) for table in titled(shown["buried"])],
+            "held": [{**table, "domain": domain} for table in titled(shown["held"])],
+            "unlisted": {"outcomes": len(outcomes[OUTCOMES:]), "buried": len(buried[NAMED:]),
+                         "held": len(held[NAMED:])},
+            "closed": any(alarm["kind"] == "not_open" for table in held for alarm in table["alarms"]),
             "unknown": unknown_bodies(counts), "seconds": _seconds(run),
             "advice": words.run_advice(run)}
 
@@ -47,8 +67,7 @@ def _buried(table: Mapping[str, Any], domain: Domain | None) -> dict[str, Any]:
     def name(key: list[str]) -> str:
         return key_name(domain, dict(zip(domain.key, key, strict=False))) if domain else " · ".join(filter(None, key))
 
-    return {**table, "title": title(table["body"]),
-            "named": [{"name": name(row["key"]), "due": row["due"]} for row in table["named"]]}
+    return {**table, "named": [{"name": name(row["key"]), "due": row["due"]} for row in table["named"]]}
 
 
 def rules(numbers: Mapping[str, int]) -> list[dict[str, Any]]:
@@ -67,12 +86,13 @@ def _drifts(drifts: list[dict[str, Any]]) -> list[str]:
     return [render(finding, lang)["message"] for finding in contract.findings(contract.Drift(**one) for one in drifts)]
 
 
-def title(name: str) -> str:
-    group = model.Group.get(name)
-    if group is None:
-        return name
-    english = bodies.as_dict(group).get("title_en") if str(h.lang()).startswith("en") else None
-    return english or group.title or name
+def titles_of(bodies_named: Iterable[str]) -> dict[str, str]:
+    """Name or id of bodies → title in the reader's language, of those that there are."""
+    names, english, found = list(set(bodies_named)), str(h.lang()).startswith("en"), {}
+    for group in model.Session.query(model.Group).filter(or_(model.Group.id.in_(names), model.Group.name.in_(names))):
+        title = (english and bodies.as_dict(group).get("title_en")) or group.title or group.name
+        found |= {group.id: title, group.name: title}
+    return found
 
 
 def _seconds(run: Mapping[str, Any]) -> float | None:

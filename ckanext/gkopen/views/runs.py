@@ -9,7 +9,6 @@ from ckan.plugins import toolkit
 from flask import Blueprint
 
 from ckanext.gkopen import changesets
-from ckanext.gkopen.domains import domains
 from ckanext.gkopen.views import report
 from ckanext.gkopen.views.session import act, signed_in, telling, words
 
@@ -21,10 +20,9 @@ DIFFERENCE_ROWS = 50
 
 @blueprint.get("/<id>/hold", endpoint="hold")
 def hold(id: str) -> str:
-    """What a held run would change, table by table, and the two ways to decide."""
-    run = act("gkopen_run_show", {"id": id})
-    return toolkit.render("gkopen/office/hold.html", {
-        **report.of(run), "tables": [_table(run, entry) for entry in run["counts"].get("held", [])]})
+    """What a held run would change, the first tables one by one, and the two ways to decide."""
+    told = report.of(act("gkopen_run_show", {"id": id}))
+    return toolkit.render("gkopen/office/hold.html", {**told, "tables": [_table(entry) for entry in told["held"]]})
 
 
 @blueprint.post("/<id>/hold", endpoint="decide")
@@ -61,13 +59,11 @@ def accept(id: str) -> Any:
     return h.redirect_to("gkopen_office.run", id=id)
 
 
-def _table(run: dict[str, Any], entry: dict[str, Any]) -> dict[str, Any]:
-    """One frozen table: its body's title, alarms, and, where the run made a revision, the difference of its parts;
+def _table(entry: dict[str, Any]) -> dict[str, Any]:
+    """One frozen table of `report.of`, with its revision, if the run made one, and the difference of its parts;
     without that where the domain was taken out of the settings since."""
-    domain = domains().get(run["domain"])
-    shown: dict[str, Any] = {"title": report.title(entry["body"]), "alarms": entry["alarms"], "domain": domain,
-                             "revision": None, "parts": []}
-    if entry["revision"] and domain:
+    shown: dict[str, Any] = {**entry, "revision": None, "parts": []}
+    if entry["revision"] and entry["domain"]:
         shown["revision"] = act("gkopen_revision_show", {"id": entry["revision"]})
         for part in shown["revision"]["parts"]:
             if part["part"] != changesets.METADATA:
