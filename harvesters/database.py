@@ -12,7 +12,7 @@ import json
 import logging
 import socket
 from collections.abc import Callable, Collection, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from ckanext.gkopen.harvesters.base import CatalogueEntry, Limits, Page
@@ -30,9 +30,6 @@ from ckanext.gkopen.harvesters.postgresql import PostgreSQL
 from ckanext.gkopen.harvesters.source import Source
 
 DIALECTS: dict[str, type[Dialect]] = {"postgresql": PostgreSQL, "mysql": MySQL}
-OVERLAP = timedelta(hours=1)
-"""Rows are stamped when they are written and seen when their transaction ends: the watermark looks back by this much.
-What is read twice changes nothing."""
 
 
 class DatabaseTransport:
@@ -158,7 +155,7 @@ class DatabaseTransport:
                 f"the watermark column {column.name} is neither a time nor a text and cannot be compared with the "
                 "time of the last harvest; name the column that holds when a row changed",
             )
-        return column, since - OVERLAP
+        return column, since
 
     def _connect(self) -> Dialect:
         attempt = 0

@@ -26,11 +26,12 @@ OPTIONAL = ("mapping", "units", "constants", "complete")
 TRANSPORTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "exchange": (
         ("url", "signer", "secret_env", "service"),
-        ("request", "envelope", "encoding", "page_size", "catalogue", "organization_column", "organizations"),
+        ("request", "envelope", "encoding", "page_size", "overlap_hours", "catalogue", "organization_column",
+         "organizations"),
     ),
     "database": (
         ("url", "secret_env", "table", "key"),
-        ("watermark", "columns", "page_size", "organization_column", "organizations"),
+        ("watermark", "overlap_hours", "columns", "page_size", "organization_column", "organizations"),
     ),
     "filedrop": (("folder",), ("manifest",)),
 }
@@ -41,6 +42,7 @@ SCHEMES = {"exchange": ("http", "https"), "database": ("postgresql", "mysql")}
 ENCODINGS = ("utf-8", "gb18030")
 SSL_MODES = ("disable", "prefer", "require", "verify-full")
 DATABASE_PAGE = 5000
+LONGEST_OVERLAP = 24 * 366
 PLATFORM = "{platform}"
 
 
@@ -49,6 +51,8 @@ class Source:
     """A source file, checked. `request`, `signer` and `envelope` are plain dicts with texts as written.
 
     `organizations`: for which bodies, beside its own, a table of many may speak; `["all"]` for every one.
+    `overlap_hours`: how far before the last good run changes are asked for again (`complete: false`): rows are stamped
+    when a business system writes them, and come to the exchange when its next batch does.
     What its transport does not use keeps its default.
     """
 
@@ -70,6 +74,7 @@ class Source:
     envelope: str | dict[str, Any] = "national"
     encoding: str = ""
     page_size: int = 500
+    overlap_hours: int = 24
     catalogue: str | None = None
     organization_column: str | None = None
     organizations: list[str] = field(default_factory=list)
@@ -152,6 +157,8 @@ class _Reader(LinedYaml):
                 return self.texts(key, node)
             case "page_size":
                 return self.integer(key, node, 1, 100_000)
+            case "overlap_hours":
+                return self.integer(key, node, 0, LONGEST_OVERLAP)
             case "complete":
                 return self.boolean(key, node)
             case "transport":

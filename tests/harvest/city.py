@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,10 +44,20 @@ class City:
 
     def openness(self, said: str, service: str = "cgj-parking") -> None:
         """What the catalogue says of 是否向社会开放."""
+        with self._service(service) as entry:
+            entry["catalogue"]["是否向社会开放"] = said
+
+    def service(self, **changes: Any) -> None:
+        """Other settings of the car parks' service."""
+        with self._service("cgj-parking") as entry:
+            entry.update(changes)
+
+    @contextmanager
+    def _service(self, name: str) -> Iterator[dict[str, Any]]:
         path = self.folder / "city.yaml"
         city = yaml.safe_load(path.read_text("utf-8"))
-        [entry] = [each["catalogue"] for each in city["services"] if each["id"] == service]
-        entry["是否向社会开放"] = said
+        [entry] = [each for each in city["services"] if each["id"] == name]
+        yield entry
         path.write_text(yaml.safe_dump(city, allow_unicode=True), "utf-8")
 
     def fault(self, *names: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,9 +14,10 @@ from ckanext.gkopen import model
 from ckanext.gkopen.embedded.servers import Servers
 from ckanext.gkopen.harvest import ledger, run, worker
 from ckanext.gkopen.harvesters import Limits
+from ckanext.gkopen.logic.clock import SHANGHAI
 from ckanext.gkopen.review import decide
 from ckanext.gkopen.simulator import answers
-from tests.harvest.city import BODY, SOURCE, City, harvest, public_rows, revisions, run_of
+from tests.harvest.city import BODY, SOURCE, City, approve, harvest, public_rows, revisions, run_of
 from tests.people import call
 from tests.races import crew
 
@@ -129,25 +131,44 @@ def test_a_row_of_tomorrow_moves_no_watermark(town: City) -> None:
     town.write([line + (",更新时间" if at == 0 else ",2199-01-01 00:00:00") for at, line in enumerate(town.lines())])
     first = harvest()
     mine: dict[str, Any] = {"source_id": first["source_id"], "id": first["id"]}
-    assert run._since(mine) is None, "what waits for a decision is not public: it has to come again"
+    assert run._settled(mine) is None, "what waits for a decision is not public: it has to come again"
     call("gkopen_submission_create", "officer", domain="parking", organization=BODY, metadata={"notes": "停车场"})
-    assert run._since(mine) is None, "an edit of its metadata took the rows along"
+    assert run._settled(mine) is None, "an edit of its metadata took the rows along"
     for state in ("recalled", "returned"):
         model.execute("update gkopen.revision set state = :state, decided_by = 'x', decided_at = now()"
                       " where state in ('held', 'recalled')", state=state)
-        assert run._since(mine) is None, "one row of it was bad, and the others would never come again"
+        assert run._settled(mine) is None, "one row of it was bad, and the others would never come again"
     ckan_model.Session.commit()
     second = harvest()
-    assert revisions() == 3 and run._since(mine) is None
+    assert revisions() == 3 and run._settled(mine) is None
     waiting = model.one("select id, digest from gkopen.revision where state = 'held'")
     assert waiting is not None
     model.execute("update gkopen.revision_part set base_sha256 = repeat('0', 64) where revision_id = :id"
                   " and part = '~metadata'", id=waiting["id"])
     with pytest.raises(decide.Stale) as stale:
         decide.approve(str(waiting["id"]), waiting["digest"], "office")
-    assert run._since(mine) is None, "it was compared again and waits"
+    assert run._settled(mine) is None, "it was compared again and waits"
     model.execute("update gkopen.revision set state = 'published' where id = :id", id=stale.value.revision_id)
-    assert run._since(mine) == second["started_at"]
+    assert run._settled(mine) == second["started_at"]
+
+
+def test_rows_that_come_later_than_their_stamp_are_read(town: City) -> None:
+    """A business system stamps what it writes, and its batch brings it to the platform hours later."""
+    model.execute("update gkopen.source set config = config || cast(:change as jsonb) where name = :s", s=SOURCE,
+                  change='{"complete": false, "overlap_hours": 30, "request": {"since": "updateTime"}}')
+    town.service(watermark="更新时间")
+    head, *rows = town.lines()
+    old = [f"{row},2020-01-01 00:00:00" for row in rows]
+    town.write([f"{head},更新时间", *old[:-2]])
+    first = harvest()
+    approve()
+    before = public_rows()
+    late, too_late = ((first["started_at"] - timedelta(hours=hours)).astimezone(SHANGHAI) for hours in (29, 31))
+    town.write([f"{head},更新时间", *old[:-2], f"{rows[-2]},{late:%Y-%m-%d %H:%M:%S}",
+                f"{rows[-1]},{too_late:%Y-%m-%d %H:%M:%S}"])
+    assert harvest()["counts"]["rows_in"] == 1
+    approve()
+    assert public_rows() == before + 1
 
 
 def test_twenty_triggers_and_two_workers_are_one_run(town: City) -> None:

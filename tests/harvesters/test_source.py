@@ -104,6 +104,7 @@ MISTAKES = [
     (11, "envelope: {paths: {rows: a, code: b}}", "envelope.paths", "only together"),
     (12, "page_size: 0", "page_size", "1 to 100000"),
     (12, "page_size: 1e3", "page_size", "whole number"),
+    (12, "overlap_hours: -1", "overlap_hours", "0 to 8784"),
     (13, "update_cycle: dayly", "update_cycle", "did you mean daily"),
     (14, "mapping: {采购人: [a]}", "mapping.采购人", "text"),
     (15, "name: twice", "name", "given twice"),

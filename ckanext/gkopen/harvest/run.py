@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,7 @@ def _fetch(run: dict[str, Any], source: Source, spool: Spool, report: Report,
             _end(run)()
             if held:
                 return entry, False
-        for page in transport.pages(None if source.complete else _since(run)):
+        for page in transport.pages(_since(run, source)):
             if run["dry_run"]:
                 ledger.check_epoch(run)
             else:
@@ -176,8 +177,14 @@ def _rest(run: dict[str, Any], seconds: float) -> None:
         ckan_model.Session.commit()
 
 
-def _since(run: dict[str, Any]) -> Any:
-    """The watermark: when the last good run of the source started before which nothing waits or was refused.
+def _since(run: dict[str, Any], source: Source) -> datetime | None:
+    """From when on changes are asked for; None: everything. What is read twice changes nothing."""
+    before = None if source.complete else _settled(run)
+    return before and before - timedelta(hours=source.overlap_hours)
+
+
+def _settled(run: dict[str, Any]) -> datetime | None:
+    """When the last good run of the source started before which nothing waits or was refused.
 
     What waits is not public, so that the next answer must bring it again; the same goes for what was returned, recalled
     (with an edit of its metadata) or discarded, until a later run has brought nothing of its dataset that is not
