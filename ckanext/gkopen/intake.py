@@ -192,10 +192,10 @@ def _tell(domain: Domain, steps: Sequence[_Step], revisions: Mapping[str, str]) 
         if revision_id is not None:
             asked = review_findings(table.metadata) if table.metadata and not step.returned else ()
             of_revisions.append(reports.Told(table.dataset_id, revision_id, table.run_id, [*step.findings, *asked],
-                                             step.examined))
+                                             step.examined, table.submission_id))
         elif step.told:
             of_runs.setdefault(table.run_id, []).append(
-                reports.Told(table.dataset_id, None, table.run_id, step.findings, step.examined))
+                reports.Told(table.dataset_id, None, table.run_id, step.findings, step.examined, table.submission_id))
     reports.store(of_revisions)
     for run_id, told in of_runs.items():
         reports.of_run(run_id, told)

@@ -26,23 +26,27 @@ BATCH = 1000
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What is to be stored of one dataset: findings, and the rows that were set apart (`examined`)."""
+    """What is to be stored of one dataset: findings, and the rows that were set apart (`examined`). `submission_id`: of
+    the file whose lines they name."""
 
     dataset_id: Any
     revision_id: str | None
     run_id: str | None
     findings: Sequence[Finding]
     examined: Examined | None = None
+    submission_id: str | None = None
 
 
 def store(told: Sequence[Told]) -> None:
     """Findings and rows of several datasets, in their order."""
     model.insert_many("finding", ("dataset_id", "revision_id", "run_id", "code", "severity", "line", "field", "label",
-                                  "value", "params", "sheet"),
+                                  "value", "params", "sheet", "submission_id"),
                       [(each.dataset_id, each.revision_id, each.run_id, f.code, f.severity, f.line, f.field, f.label,
-                        f.value, model.dump(dict(f.params)), f.sheet) for each in told for f in each.findings])
-    model.insert_many("quarantine", ("dataset_id", "revision_id", "run_id", "kind", "line", "row"),
-                      [(each.dataset_id, each.revision_id, each.run_id, kind, line, model.without_nul(row))
+                        f.value, model.dump(dict(f.params)), f.sheet, each.submission_id)
+                       for each in told for f in each.findings])
+    model.insert_many("quarantine", ("dataset_id", "revision_id", "run_id", "submission_id", "kind", "line", "row"),
+                      [(each.dataset_id, each.revision_id, each.run_id, each.submission_id, kind, line,
+                        model.without_nul(row))
                        for each in told if (examined := each.examined) is not None
                        for kind, table in (("bad", examined.quarantine), ("duplicate", examined.duplicates))
                        if table.num_rows

@@ -21,6 +21,7 @@ from ckanext.gkopen.harvest import contract, ledger
 from ckanext.gkopen.harvesters import SourceRefused, SourceUnreachable, load_source
 from ckanext.gkopen.harvesters.filedrop import Dropped, FileDrop, Known, Taken
 from ckanext.gkopen.publish import outbox
+from ckanext.gkopen.views.findings import rows_as_csv
 from tests.harvest import city
 from tests.leaks.world import HEADER, row
 from tests.people import call, make_cast
@@ -404,7 +405,7 @@ def test_a_file_that_fails_keeps_none_of_the_others_out(harvested: Drop, monkeyp
 
 def test_files_that_change_nothing_keep_their_findings_beside_each_other(harvested: Drop) -> None:
     def table(name: str, number: int) -> bytes:
-        bad = row(9, f"坏{name}").replace("2024-05", "2024-13")
+        bad = row(9, f"坏{name}").replace("2024-05", f"2024-{12 + number}")
         return csv(row(number, f"采购{number}", month=number), bad)
 
     for name, number in (("1.csv", 1), ("2.csv", 2)):
@@ -418,6 +419,12 @@ def test_files_that_change_nothing_keep_their_findings_beside_each_other(harvest
     assert {outcome["state"] for outcome in told["counts"]["outcomes"]} == {"unchanged"}
     assert model.value("select count(*) from gkopen.quarantine where run_id = :id", id=told["id"]) == 2
     assert told["counts"]["rows_quarantined"] == 2
+    apart = call("gkopen_run_quarantine", "li-officer", id=told["id"])["results"]
+    assert [(each["file"], each["line"], [found["value"][:7] for found in each["findings"] if found["value"]])
+            for each in apart] == [("3.csv", 3, ["2024-13"]), ("4.csv", 3, ["2024-14"])]
+    assert {found["file"] for found in call("gkopen_finding_list", "li-officer", run=told["id"])["results"]} == {
+        "3.csv", "4.csv"}
+    assert rows_as_csv(apart).splitlines()[1].startswith("南通市财政局,3.csv,3,")
 
 
 def test_a_folder_that_is_away_fails_the_run_in_words(harvested: Drop) -> None:

@@ -233,15 +233,15 @@ def _write_findings(run_id: str, target: Path) -> int:
     number = 0
     with target.open("w", encoding="utf-8-sig", newline="") as stream:
         writer = csv.writer(stream)
-        writer.writerow(("body", "revision", "line", "column", "severity", "code", "value", "message_zh", "fix_zh",
-                         "message_en", "fix_en"))
+        writer.writerow(("body", "file", "revision", "line", "column", "severity", "code", "value", "message_zh",
+                         "fix_zh", "message_en", "fix_en"))
         for item in _findings(run_id):
             finding = Finding(*(item[name] for name in ("code", "severity", "line", "field", "label", "value",
                                                         "params", "sheet")))
             zh, en = render(finding, "zh"), render(finding, "en")
             writer.writerow([safe(cell) for cell in (
-                item["body"], item["revision"], finding.line, finding.label or finding.field, finding.severity,
-                finding.code, finding.value, zh["message"], zh["fix"], en["message"], en["fix"])])
+                item["body"], item["file"], item["revision"], finding.line, finding.label or finding.field,
+                finding.severity, finding.code, finding.value, zh["message"], zh["fix"], en["message"], en["fix"])])
             number += 1
     return number
 

@@ -72,8 +72,9 @@ def _refer(run: Mapping[str, Any], datasets: list[Any], revisions: list[Any]) ->
            " where source_id = :source)")
     of_revisions = "dataset_id in (select dataset_id from gkopen.revision where id = any(:revisions))"
     for table, columns, which in (
-            ("finding", "code, severity, line, field, label, value, params, sheet", "and code not like 'meta\\_%'"),
-            ("quarantine", "kind, line, row", "")):
+            ("finding", "submission_id, code, severity, line, field, label, value, params, sheet",
+             "and code not like 'meta\\_%'"),
+            ("quarantine", "submission_id, kind, line, row", "")):
         model.execute(f"delete from gkopen.{table} t where {own} and {of_revisions}", datasets=datasets,
                       source=run["source_id"], revisions=revisions)
         model.execute(f"update gkopen.{table} t set run_id = :run where {own}", run=run["id"], datasets=datasets,

@@ -219,9 +219,10 @@ def _generated(target: Path, findings: Found, marks: look.Marks, rows: Rows) -> 
 
 
 def _set_aside(sheet: Any, each: Mapping[str, Any], folded: Mapping[str, int], marks: look.Marks) -> list[Any]:
-    body = each.get("body")                               # in a run, lines of several bodies bear the same number
-    here = [finding for finding in marks.get(each["line"], ()) if not body or finding.get("body") in (body, None)]
-    cells = [look.text_cell(sheet, body), WriteOnlyCell(sheet, each["line"])]
+    body, file = each.get("body"), each.get("file")       # in a run, lines of several tables bear the same number
+    here = [finding for finding in marks.get(each["line"], ())
+            if (not body or finding.get("body") in (body, None)) and finding.get("file") in (file, None)]
+    cells = [look.text_cell(sheet, " ".join(filter(None, (body, file)))), WriteOnlyCell(sheet, each["line"])]
     cells += [WriteOnlyCell(sheet) for _ in folded]
     for label, value in shown_row(each["row"], here).items():
         look.put_text(cells[folded[fold(label)] + 2], value)

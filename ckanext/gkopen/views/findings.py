@@ -49,10 +49,12 @@ def every(action: str, asked: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
 
 
 def as_csv(findings: Iterable[Mapping[str, Any]]) -> str:
-    """A table for spreadsheets: body (of a run's), severity, line, column, value, rule, message, how to mend it."""
-    return _csv({"body": toolkit._("Responsible body"), "severity": toolkit._("Severity"), "line": toolkit._("Line"),
-                 "label": toolkit._("Column"), "value": toolkit._("Value"), "title": toolkit._("Rule"),
-                 "message": toolkit._("Message"), "fix": toolkit._("How to mend it"), "code": "code"}, findings)
+    """A table for spreadsheets: body and file (of a run's), severity, line, column, value, rule, message, how to mend
+    it."""
+    kept = list(findings)
+    return _csv({"body": toolkit._("Responsible body"), **_file(kept), "severity": toolkit._("Severity"),
+                 "line": toolkit._("Line"), "label": toolkit._("Column"), "value": toolkit._("Value"),
+                 "title": toolkit._("Rule"), "message": toolkit._("Message"), "fix": toolkit._("How to mend it"), "code": "code"}, kept)
 
 
 def rows_as_csv(rows: Iterable[Mapping[str, Any]]) -> str:
@@ -61,11 +63,16 @@ def rows_as_csv(rows: Iterable[Mapping[str, Any]]) -> str:
     labels = dict.fromkeys(label for entry in kept for label in entry["row"])
     kinds = {"bad": toolkit._("not usable"), "duplicate": toolkit._("repeated exactly")}
     # A label of the source may be one of our own names: ours are set apart by their place, not by their name.
-    columns = {"body": toolkit._("Responsible body"), "line": toolkit._("Line"), "kind": toolkit._("State"),
-               "codes": toolkit._("Rule")} | {f"row/{label}": label for label in labels}
-    return _csv(columns, ({"body": entry["body"], "line": entry["line"], "kind": kinds[entry["kind"]],
-                           "codes": " ".join(entry["codes"])} | {f"row/{label}": value for label, value
-                                                                 in entry["row"].items()} for entry in kept))
+    columns = {"body": toolkit._("Responsible body"), **_file(kept), "line": toolkit._("Line"),
+               "kind": toolkit._("State"), "codes": toolkit._("Rule")} | {f"row/{label}": label for label in labels}
+    return _csv(columns, ({"body": entry["body"], "file": entry.get("file"), "line": entry["line"],
+                           "kind": kinds[entry["kind"]], "codes": " ".join(entry["codes"])} | {
+        f"row/{label}": value for label, value in entry["row"].items()} for entry in kept))
+
+
+def _file(entries: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The column of file names, where there are some."""
+    return {"file": toolkit._("File")} if any(entry.get("file") for entry in entries) else {}
 
 
 def _csv(columns: Mapping[str, str], rows: Iterable[Mapping[str, Any]]) -> str:

@@ -138,7 +138,7 @@ def visible_run(context: Any, data_dict: Mapping[str, Any], name: str = "id") ->
         "There is no run {id} that you may see: gkopen_run_list (gkopen run list) names them all.").format(
             id=data_dict.get(name)))
     row = model.one("select r.*, s.name as source, s.organization, s.domain,"
-                    " s.config->'title' as source_title,"
+                    " s.config->'title' as source_title, s.config->>'transport' as transport,"
                     " s.config->>'organization_column' as organization_column from gkopen.run r join gkopen.source s"
                     " on s.id = r.source_id where r.id = :id", id=uuid_of(data_dict, missing, name))
     names = visible_names(context)

@@ -18,11 +18,12 @@ FINDINGS = 200
 """On one page, where the caller does not say how many."""
 _OWN = " and (:all or t.dataset_id is null or d.body_id = any(:visible))"
 """A run may hold rows of many bodies: those of others are left out, those of a body that is not known are shown."""
+_OF = " left join gkopen.dataset d on d.id = t.dataset_id left join gkopen.submission s on s.id = t.submission_id"
 
 
 @toolkit.side_effect_free
 def gkopen_finding_list(context: Any, data_dict: Any) -> dict[str, Any]:
-    """All findings of a revision or of a run, in order; each of a run names its body.
+    """All findings of a revision or of a run, in order; each of a run names its body and, of dropped files, its file.
 
     :param revision: or :param run: id :param cursor: :param limit:
     """
@@ -31,11 +32,12 @@ def gkopen_finding_list(context: Any, data_dict: Any) -> dict[str, Any]:
     run = visible_run(context, data_dict, "run")
     titles = bodies.titles()
     return paging.listed(
-        data_dict, "select t.*, d.body_id from gkopen.finding t left join gkopen.dataset d on d.id = t.dataset_id"
+        data_dict, f"select t.*, d.body_id, s.filename from gkopen.finding t{_OF}"
         f" where t.run_id = :run{_OWN} and (cast(:after_id as bigint) is null or t.id > :after_id)"
         " order by t.id limit :limit",
         {"id": paging.number}, lambda row: _finding(row) | {
-            "body": titles.get(row["body_id"], ""), "revision": str(row["revision_id"] or "") or None},
+            "body": titles.get(row["body_id"], ""), "file": _file(run, row),
+            "revision": str(row["revision_id"] or "") or None},
         default=FINDINGS, run=run["id"], **_seen_by(context))
 
 
@@ -65,8 +67,8 @@ def gkopen_revision_quarantine(context: Any, data_dict: Any) -> dict[str, Any]:
 
 @toolkit.side_effect_free
 def gkopen_run_quarantine(context: Any, data_dict: Any) -> dict[str, Any]:
-    """Rows that a run set apart, whatever became of its tables: body, line, kind, row (personal data in it is hidden),
-    their findings and the codes of these.
+    """Rows that a run set apart, whatever became of its tables: body, file (of dropped ones), line, kind, row (personal
+    data in it is hidden), their findings and the codes of these.
 
     Of the runs of a source that changed nothing only the newest still has them.
 
@@ -77,23 +79,24 @@ def gkopen_run_quarantine(context: Any, data_dict: Any) -> dict[str, Any]:
     titles = bodies.titles()
 
     def shown(row: dict[str, Any]) -> dict[str, Any]:
-        return {"body": titles.get(row["body_id"], "")} | {
-            name: row[name] for name in ("line", "kind", "row", "dataset_id", "header")}
+        return {"body": titles.get(row["body_id"], ""), "file": _file(run, row)} | {
+            name: row[name] for name in ("line", "kind", "row", "dataset_id", "submission_id", "header")}
 
     answer = paging.listed(
-        data_dict, "select t.*, d.body_id, d.header from gkopen.quarantine t"
-        " left join gkopen.dataset d on d.id = t.dataset_id"
+        data_dict, f"select t.*, d.body_id, d.header, s.filename from gkopen.quarantine t{_OF}"
         f" where t.run_id = :run{_OWN} and (cast(:after_id as bigint) is null or t.id > :after_id)"
         " and (cast(:code as text) is null or exists (select 1 from gkopen.finding f where f.run_id = t.run_id"
-        " and f.line = t.line and f.dataset_id is not distinct from t.dataset_id and f.code = :code))"
+        " and f.line = t.line and f.dataset_id is not distinct from t.dataset_id"
+        " and f.submission_id is not distinct from t.submission_id and f.code = :code))"
         " order by t.id limit :limit", {"id": paging.number}, shown, default=FINDINGS, run=run["id"],
         code=data_dict.get("code") or None, **_seen_by(context))
-    found: dict[tuple[Any, int], list[dict[str, Any]]] = {}
+    found: dict[tuple[Any, Any, int], list[dict[str, Any]]] = {}
     for finding in model.every("select * from gkopen.finding where run_id = :run and line = any(:lines) order by id",
                                run=run["id"], lines=[entry["line"] for entry in answer["results"]]):
-        found.setdefault((finding["dataset_id"], finding["line"]), []).append(_finding(finding))
+        of = finding["dataset_id"], finding["submission_id"], finding["line"]
+        found.setdefault(of, []).append(_finding(finding))
     for entry in answer["results"]:
-        entry["findings"] = found.get((entry.pop("dataset_id"), entry["line"]), [])
+        entry["findings"] = found.get((entry.pop("dataset_id"), entry.pop("submission_id"), entry["line"]), [])
         entry["codes"] = sorted({finding["code"] for finding in entry["findings"]})
         entry["row"] = shown_row(in_order(entry["row"], entry.pop("header")), entry["findings"])
     return answer
@@ -105,6 +108,11 @@ def findings_of_revision(revision_id: str, data_dict: Any) -> dict[str, Any]:
         data_dict, "select * from gkopen.finding where revision_id = :revision"
         " and (cast(:after_id as bigint) is null or id > :after_id) order by id limit :limit",
         {"id": paging.number}, _finding, default=FINDINGS, revision=revision_id)
+
+
+def _file(run: dict[str, Any], row: dict[str, Any]) -> str | None:
+    """The name of the dropped file; a table that was fetched has none."""
+    return row["filename"] if run["transport"] == "filedrop" else None
 
 
 def _seen_by(context: Any) -> dict[str, Any]:
