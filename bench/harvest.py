@@ -7,6 +7,7 @@ changed and 1 % gone (f); then the peer gathers, fetches, imports and harvests a
 from __future__ import annotations
 
 import csv
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -72,7 +73,7 @@ def many(datasets: int, rounds: int, folder: Path, screen: Screen) -> list[Figur
             source = folder / "source.yaml"
             source.write_text(SOURCE.format(number=number), "utf-8")
             screen.now(f"a round {number}/{rounds}: ours, {bodies} datasets")
-            taken = _ours(source, address, bodies, change)
+            taken, like = _ours(source, address, bodies, change)
             if not number:
                 screen.now("a: Solr compiles what indexing takes")
                 _warm_solr()
@@ -80,7 +81,7 @@ def many(datasets: int, rounds: int, folder: Path, screen: Screen) -> list[Figur
             ours.append(taken)
             screen.now(f"a round {number}/{rounds}: ckanext-harvest, {bodies} datasets")
             change(False)
-            peer.append(_peer(source, address, bodies, folder, change))
+            peer.append(_peer(source, address, bodies, folder, change, like))
     return [figure for bench in WHAT for figure in _figures(bench, datasets, ours, peer)]
 
 
@@ -106,7 +107,9 @@ def _figures(bench: str, datasets: int, ours: list[Taken], peer: list[Taken]) ->
                      note=f"{each} ms of processor (process and servers) a dataset, by round", more={"processor": more})
 
 
-def _ours(source_file: Path, address: str, datasets: int, change: Callable[[bool], None]) -> Taken:
+def _ours(source_file: Path, address: str, datasets: int,
+          change: Callable[[bool], None]) -> tuple[Taken, dict[str, Any]]:
+    """With one of the packages that were published."""
     clock = _Clock()
     source = load_source(source_file.read_text("utf-8"), source_file.name, platform=address)
     ledger.save_source(source, "bench")
@@ -129,6 +132,7 @@ def _ours(source_file: Path, address: str, datasets: int, change: Callable[[bool
         clock.stop(f"a2 {done.sink}")
     clock.join("a2")
     _check_exits(report)
+    like = _package(report.outcomes[0]["dataset"])
     change(True)
     clock.start()
     again = _harvest(source.name)
@@ -141,7 +145,20 @@ def _ours(source_file: Path, address: str, datasets: int, change: Callable[[bool
     for revision in model.every("select id from gkopen.revision where state = 'held'"):
         decide.send_back(str(revision["id"]), "bench-reviewer", "bench")
     ckan_model.Session.commit()
-    return clock.taken
+    return clock.taken, like
+
+
+def _package(dataset: str) -> dict[str, Any]:
+    """Extras, resources and tags of a package, as package_create takes them."""
+    package = ckan_model.Package.get(dataset)
+    assert package is not None and package.extras
+    resources = [{"name": resource.name, "format": resource.format, "mimetype": resource.mimetype,
+                  "size": resource.size, "hash": resource.hash, "description": resource.description,
+                  **(resource.extras or {})} for resource in package.resources]
+    like = {"extras": [{"key": key, "value": value} for key, value in package.extras.items()], "resources": resources,
+            "tags": [{"name": tag.name} for tag in package.get_tags()]}
+    ckan_model.Session.commit()
+    return like
 
 
 def _harvest(source: str) -> Any:
@@ -186,18 +203,22 @@ def _check_exits(report: Any) -> None:
                total)
 
 
-def _peer(source: Path, address: str, datasets: int, folder: Path, change: Callable[[bool], None]) -> Taken:
+def _peer(source: Path, address: str, datasets: int, folder: Path, change: Callable[[bool], None],
+          like: dict[str, Any]) -> Taken:
     """The peer's process asks for the second listing when a file says that it is there."""
-    wait = folder / "changed"
+    wait, package = folder / "changed", folder / "package.json"
     wait.unlink(missing_ok=True)
-    with stock.started("harvest", source, address, wait) as process:
+    package.write_text(json.dumps(like, ensure_ascii=False), "utf-8")
+    with stock.started("harvest", source, address, wait, package) as process:
         assert process.stdout is not None
         first = stock.answer(process)
         change(True)
         wait.touch()
         again = stock.answer(process)
     few = max(datasets // 100, 1)
-    must_equal("datasets of the peer", first["datasets"], datasets)
+    stored = {"datasets": datasets, "extras": datasets * len(like["extras"]),
+              "resources": datasets * len(like["resources"])}
+    must_equal("what the peer stored", {name: first[name] for name in stored}, stored)
     must_equal("datasets that the peer wrote again", again["written"], few)
     return {bench: (said[key], said[f"{key}_cpu"]) for bench, (_, _, key, _) in WHAT.items()
             for said in (again if bench == "f" else first,)}

@@ -1,14 +1,15 @@
 """Stock CKAN beside ours: CKAN 2.12 with ckanext-harvest, on the same servers, in databases and a process of its own.
 
-    python -m bench.stock harvest SOURCE.yaml PLATFORM CHANGED
+    python -m bench.stock harvest SOURCE.yaml PLATFORM CHANGED PACKAGE
                                     prints seconds by stage as JSON; when the file CHANGED is there, harvests again
     python -m bench.stock dataset INI                      makes the dataset `stock`
 
 ckanext-harvest is put into a folder below `<GKOPEN_HOME>/bench` and is never part of the project's environment.
 The peer is treated kindly: it reads the pages of the platform with our transport, its queue is left out (the stages
-are called in one process, one after the other, as `harvester run-test` does), Solr is not asked to commit, and each
-record is one package with a resource, without rows in the DataStore. The second harvest compares each record with the
-one before, as good harvesters do, writes only what changed, and leaves alone what is gone.
+are called in one process, one after the other, as `harvester run-test` does), Solr is not asked to commit, and it makes
+no file and no row in the DataStore: each record is a package with as many extras and resources as PACKAGE (JSON), one
+that ours published. The second harvest compares each record with the one before, as good harvesters do, writes only
+what changed, and leaves alone what is gone.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def site() -> Path:
             "ckan.site_url": "http://127.0.0.1:5999", "SECRET_KEY": "stock", "WTF_CSRF_SECRET_KEY": "stock",
             "sqlalchemy.url": databases.ckan_url, "solr_url": servers.solr_url, "ckan.redis.url": servers.redis_url,
             "ckan.storage_path": str(make_folder(home / "storage")), "ckan.auth.create_unowned_dataset": "true",
-            "ckan.search.solr_commit": "false",
+            "ckan.search.solr_commit": "false", "ckan.views.default_views": "",
         }
         ini = home / "stock.ini"
         ini.write_text("[app:main]\n" + "".join(f"{key} = {value}\n" for key, value in settings.items()), "utf-8")
@@ -100,13 +101,14 @@ def site() -> Path:
     return ini
 
 
-def harvest(source_file: Path, platform: str, changed: Path) -> Iterator[dict[str, Any]]:
+def harvest(source_file: Path, platform: str, changed: Path, like: Path) -> Iterator[dict[str, Any]]:
     """Seconds by the clock and (`_cpu`) of processor: gather and fetch, import; then of a second harvest (`again`).
 
-    `datasets` is what the database holds at the end, `written` how many packages the second harvest wrote.
+    `datasets`, `extras`, `resources` are what the database holds at the end, `written` how many packages the second
+    harvest wrote.
     """
     with loaded(site()):
-        yield from _stages(source_file, platform, changed)
+        yield from _stages(source_file, platform, changed, json.loads(like.read_text("utf-8")))
 
 
 def dataset(ini: Path) -> dict[str, Any]:
@@ -122,14 +124,14 @@ def dataset(ini: Path) -> dict[str, Any]:
         return {"id": made["id"]}
 
 
-def _stages(source_file: Path, platform: str, changed: Path) -> Iterator[dict[str, Any]]:
+def _stages(source_file: Path, platform: str, changed: Path, like: dict[str, Any]) -> Iterator[dict[str, Any]]:
     from ckan import model
     from ckanext.harvest import queue  # pyright: ignore[reportMissingImports]
     from ckanext.harvest.harvesters import HarvesterBase  # pyright: ignore[reportMissingImports]
     from ckanext.harvest.model import HarvestJob, HarvestObject, HarvestSource  # pyright: ignore[reportMissingImports]
 
     class Peer(HarvesterBase):
-        """One record a body: its rows as JSON, and a package with one resource."""
+        """One record a body: its rows as JSON, and a package like ours."""
 
         def info(self) -> dict[str, str]:
             return {"name": "peer", "title": "peer", "description": "peer"}
@@ -157,10 +159,10 @@ def _stages(source_file: Path, platform: str, changed: Path) -> Iterator[dict[st
             rows = json.loads(harvest_object.content)
             package = {
                 "id": str(uuid5(NAMESPACE_URL, harvest_object.guid)), "title": harvest_object.guid,
-                "name": f"stock-{harvest_object.id}",
-                "notes": rows[0]["项目名称"], "tags": [{"name": "政府采购"}],
-                "extras": [{"key": key, "value": value} for key, value in rows[0].items() if value][:12],
-                "resources": [{"name": "公告", "url": f"{platform}/{harvest_object.id}.csv", "format": "CSV"}],
+                "name": f"stock-{harvest_object.id}", "notes": rows[0]["项目名称"], "tags": like["tags"],
+                "extras": [dict(extra) for extra in like["extras"]],
+                "resources": [{**resource, "url": f"{platform}/{harvest_object.id}.{resource['format']}"}
+                              for resource in like["resources"]],
             }
             return self._create_or_update_package(package, harvest_object, "package_show")
 
@@ -181,10 +183,13 @@ def _stages(source_file: Path, platform: str, changed: Path) -> Iterator[dict[st
     known: dict[str, str] = {}
     written: list[str] = []
     whole = once()
-    datasets = model.Session.query(model.Package).filter_by(state="active", type="dataset").count()
+    packages = model.Session.query(model.Package).filter_by(state="active", type="dataset").all()
+    resources = model.Session.query(model.Resource).filter_by(state="active").count()
     fetched = whole.taken[0] - imported.taken[0], whole.taken[1] - imported.taken[1]
     yield {"gather_fetch": fetched[0], "gather_fetch_cpu": fetched[1], "import": imported.taken[0],
-           "import_cpu": imported.taken[1], "datasets": datasets}
+           "import_cpu": imported.taken[1], "datasets": len(packages), "resources": resources,
+           "extras": sum(len(package.extras or {}) for package in packages)}
+    model.Session.remove()
     while not changed.exists():
         time.sleep(0.1)
     written.clear()
@@ -222,7 +227,7 @@ def _rows(source_file: Path, platform: str) -> Any:
 
 if __name__ == "__main__":
     if sys.argv[1] == "harvest":
-        for said in harvest(Path(sys.argv[2]), sys.argv[3], Path(sys.argv[4])):
+        for said in harvest(Path(sys.argv[2]), sys.argv[3], Path(sys.argv[4]), Path(sys.argv[5])):
             print(json.dumps(said), flush=True)
     else:
         print(json.dumps(dataset(Path(sys.argv[2]))))

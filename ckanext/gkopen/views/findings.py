@@ -54,7 +54,8 @@ def as_csv(findings: Iterable[Mapping[str, Any]]) -> str:
     kept = list(findings)
     return _csv({"body": toolkit._("Responsible body"), **_file(kept), "severity": toolkit._("Severity"),
                  "line": toolkit._("Line"), "label": toolkit._("Column"), "value": toolkit._("Value"),
-                 "title": toolkit._("Rule"), "message": toolkit._("Message"), "fix": toolkit._("How to mend it"), "code": "code"}, kept)
+                 "title": toolkit._("Rule"), "message": toolkit._("Message"), "fix": toolkit._("How to mend it"),
+                 "code": "code"}, kept)
 
 
 def rows_as_csv(rows: Iterable[Mapping[str, Any]]) -> str:
