@@ -44,8 +44,8 @@ class CatalogueItem:
 class CatalogueEntry:
     """An entry of the resource catalogue (政务信息资源目录编制指南, 发改高技术〔2017〕1272号).
 
-    All texts are as printed. `open` (是否向社会开放) is None when the entry does not say, and is never
-    inferred from the share type. `raw` is the answer's body.
+    All texts are as printed. `open` (是否向社会开放) is None when the entry says neither yes nor no, and is never
+    inferred from the share type; `open_type` is what it says in place of them (有条件开放). `raw` is the answer's body.
     """
 
     res_code: str
@@ -59,6 +59,7 @@ class CatalogueEntry:
     share_condition: str = ""
     share_method: str = ""
     open: bool | None = None
+    open_type: str = ""
     open_condition: str = ""
     update_cycle: str = ""
     published: str = ""

@@ -48,6 +48,8 @@ def parse_entry(answer: Mapping[str, Any], raw: bytes) -> CatalogueEntry:
             "the catalogue's answer has no resource code and title; check catalogue in the source file",
         )
     texts = {field: _text(found, keys) for field, keys in KEYS.items()}
+    openness = _text(found, OPEN_KEYS)
+    is_open = OPEN_TEXTS.get(openness.lower())
     related = _first(found, RELATED_KEYS)
     if isinstance(related, str):
         related = related.replace("，", ",").replace(";", ",").split(",")
@@ -56,7 +58,8 @@ def parse_entry(answer: Mapping[str, Any], raw: bytes) -> CatalogueEntry:
     items = items if isinstance(items, list) else ()
     return CatalogueEntry(
         **texts,
-        open=OPEN_TEXTS.get(_text(found, OPEN_KEYS).lower()),
+        open=is_open,
+        open_type=openness if is_open is None else "",
         related_codes=tuple(code for part in related if (code := printed(part).strip())),
         items=tuple(
             CatalogueItem(**{field: _text(item, keys) for field, keys in ITEM_FIELDS.items()})

@@ -12,13 +12,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ckanext.gkopen import blast, blobs, changesets, model, reports
 from ckanext.gkopen.changesets import COUNTS, Change, Contents, Proposed
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.examine import File, examine_all
-from ckanext.gkopen.metadata.package import review_findings
 from ckanext.gkopen.records import Examined, Finding, Options, Unreadable
 
 
@@ -45,9 +44,16 @@ class Outcome:
         return asdict(self)
 
 
+class Proposal(NamedTuple):
+    """Metadata for a dataset that has none in public, and what is to be settled before it can be public."""
+
+    metadata: Mapping[str, Any]
+    asked: Sequence[Finding]
+
+
 @dataclass(slots=True)
 class Table:
-    """A table whose submission is written and whose dataset is locked. `metadata`: what it proposes beside its rows.
+    """A table whose submission is written and whose dataset is locked.
 
     `freeze`, `grace`: whether the blast-radius guard may freeze it, and keep what it lacks for now.
     """
@@ -60,7 +66,7 @@ class Table:
     scope: changesets.Scope
     source: str
     submitted_by: str
-    metadata: Mapping[str, Any] | None
+    proposal: Proposal | None
     run_id: str | None = None
     freeze: bool = True
     grace: bool = True
@@ -124,8 +130,8 @@ def _compare(domain: Domain, steps: Sequence[_Step], base: Mapping[str, Mapping[
         changesets.Asked(step.examined, base[step.table.dataset_id], step.table.scope,
                          carried.get(step.table.submission_id, ())) for step in steps if step.examined is not None])
     for step, contents in zip(steps, found, strict=True):
-        if step.table.metadata is not None:
-            contents.parts[changesets.METADATA] = changesets.canonical_json(step.table.metadata)
+        if step.table.proposal is not None:
+            contents.parts[changesets.METADATA] = changesets.canonical_json(step.table.proposal.metadata)
         step.contents = contents
         step.changes = changesets.changes_of(domain, base[step.table.dataset_id], contents, read)
 
@@ -190,9 +196,10 @@ def _tell(domain: Domain, steps: Sequence[_Step], revisions: Mapping[str, str]) 
         table = step.table
         revision_id = revisions.get(table.submission_id)
         if revision_id is not None:
-            asked = review_findings(table.metadata) if table.metadata and not step.returned else ()
-            of_revisions.append(reports.Told(table.dataset_id, revision_id, table.run_id, [*step.findings, *asked],
-                                             step.examined, table.submission_id))
+            if table.proposal and not step.returned:
+                step.findings = [*step.findings, *table.proposal.asked]
+            of_revisions.append(reports.Told(table.dataset_id, revision_id, table.run_id, step.findings, step.examined,
+                                             table.submission_id))
         elif step.told:
             of_runs.setdefault(table.run_id, []).append(
                 reports.Told(table.dataset_id, None, table.run_id, step.findings, step.examined, table.submission_id))

@@ -22,9 +22,9 @@ from uuid import uuid4
 from ckanext.gkopen import blobs, bodies, changesets, ids, model, reports
 from ckanext.gkopen.domains import Domain, get_domain
 from ckanext.gkopen.examine import rules_version
-from ckanext.gkopen.intake import Outcome, Table, take_in
+from ckanext.gkopen.intake import Outcome, Proposal, Table, take_in
 from ckanext.gkopen.metadata.package import default_metadata, review_findings
-from ckanext.gkopen.records import Examined, Options
+from ckanext.gkopen.records import Examined, Finding, Options
 
 
 class KeyReused(Exception):
@@ -33,7 +33,10 @@ class KeyReused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A table as it came in. `path` holds the raw bytes; `source` is `source:<name>`, `upload`, `api` or `cli`."""
+    """A table as it came in. `path` holds the raw bytes; `source` is `source:<name>`, `upload`, `api` or `cli`.
+
+    `metadata`: what a source proposes for a dataset without any; `unknown_labels`: what it said and nothing knows.
+    """
 
     domain: str
     body: Mapping[str, Any]
@@ -46,6 +49,7 @@ class Submission:
     scope: changesets.Scope = "parts"
     run_id: str | None = None
     metadata: Mapping[str, Any] | None = None
+    unknown_labels: Sequence[Finding] = ()
 
 
 def submit(submission: Submission) -> Outcome:
@@ -83,7 +87,7 @@ def submit_all(submissions: Sequence[Submission]) -> list[Outcome]:
           model.dump(_remembered(domain, datasets[place], submission)), submission.submitted_by)
          for place, submission_id in fresh.items() for submission in (submissions[place],)])
     proposals = _proposals(domain, [datasets[place] for place in fresh], [submissions[place].body for place in fresh],
-                           [submissions[place].metadata for place in fresh])
+                           [submissions[place] for place in fresh])
     taken = take_in(domain, [
         Table(datasets[place], submission_id, submission.path, submission.filename,
               replace(submission.options, expected_header=_header(datasets[place])), submission.scope,
@@ -137,11 +141,11 @@ def recheck(submission_id: str, submitted_by: str) -> Outcome:
 
 
 def _proposals(domain: Domain, datasets: Sequence[Mapping[str, Any]], of: Sequence[Mapping[str, Any]],
-               metadata: Sequence[Mapping[str, Any] | None]) -> list[dict[str, Any] | None]:
+               submissions: Sequence[Submission | None]) -> list[Proposal | None]:
     """The metadata that datasets without public metadata (new, or withdrawn) are proposed to have; None for others.
 
     What an officer has written and nobody has decided yet stays, whatever the source sends meanwhile. `of`: the
-    bodies; `metadata`: what the source proposes.
+    bodies.
     """
     names = [str(dataset["id"]) for dataset in datasets]
     public = {str(row["dataset_id"]) for row in model.every(
@@ -158,9 +162,17 @@ def _proposals(domain: Domain, datasets: Sequence[Mapping[str, Any]], of: Sequen
         "  and later.created_at > r.created_at)"
         " order by r.dataset_id, r.created_at desc", part=changesets.METADATA,
         ids=[name for name in names if name not in public])}
-    return [None if name in public else json.loads(blobs.read(written[name])) if name in written
-            else dict(said or default_metadata(domain, body, None))
-            for name, body, said in zip(names, of, metadata, strict=True)]
+    proposals: list[Proposal | None] = []
+    for name, body, submission in zip(names, of, submissions, strict=True):
+        if name in public:
+            proposals.append(None)
+        elif name in written or submission is None or submission.metadata is None:
+            metadata = json.loads(blobs.read(written[name])) if name in written else default_metadata(domain, body, None)
+            proposals.append(Proposal(metadata, review_findings(metadata)))
+        else:
+            proposals.append(Proposal(submission.metadata, [*review_findings(submission.metadata),
+                                                            *submission.unknown_labels]))
+    return proposals
 
 
 def submit_metadata(domain: Domain, body: Mapping[str, Any], fields: Mapping[str, Any],

@@ -43,9 +43,12 @@ class City:
         self.table().write_text(text.replace(old, new), "utf-8")
 
     def openness(self, said: str, service: str = "cgj-parking") -> None:
-        """What the catalogue says of 是否向社会开放."""
+        self.entry("是否向社会开放", said, service)
+
+    def entry(self, item: str, said: str, service: str = "cgj-parking") -> None:
+        """What the catalogue says under an item."""
         with self._service(service) as entry:
-            entry["catalogue"]["是否向社会开放"] = said
+            entry["catalogue"][item] = said
 
     def service(self, **changes: Any) -> None:
         """Other settings of the car parks' service."""

@@ -15,7 +15,7 @@ from ckan.cli.cli import ckan
 from ckanext.gkopen import demo, model, pipeline, reports
 from ckanext.gkopen.harvest import run as harvest_run
 from ckanext.gkopen.views.findings import rows_as_csv
-from tests.harvest.city import SOURCE, City, approve, harvest
+from tests.harvest.city import BODY, SOURCE, City, approve, harvest
 from tests.people import call
 
 
@@ -183,3 +183,22 @@ def test_the_commands_file_holds_all_findings_of_a_run(public: City, cli: Any, t
     written = list(csv.DictReader(target.open(encoding="utf-8-sig", newline="")))
     assert len(written) == sum(row["counts"]["findings"].values()) > 0
     assert all(entry["body"] and entry["message_zh"] and entry["message_en"] for entry in written)
+
+
+def test_what_the_catalogue_says_and_nobody_knows_is_told_with_the_proposal(town: City) -> None:
+    town.openness("有条件开放")
+    town.entry("开放条件", "实名登记后下载")
+    town.entry("更新周期", "偶尔")
+    row = harvest()
+    [held] = call("gkopen_revision_list", "office", state="held")["results"]
+    meta = call("gkopen_revision_show", "office", id=held["id"])["metadata_change"]["after"]
+    assert (meta["open_type"], meta["open_condition"]) == ("conditional", "实名登记后下载")
+    assert "update_cycle" not in meta
+    told = call("gkopen_finding_list", "office", run=str(row["id"]), limit=1000)["results"]
+    assert [(found["field"], found["value"]) for found in told if found["code"] == "meta_unknown_label"] == [
+        ("update_cycle", "偶尔")]
+    assert len(told) == sum(row["counts"]["findings"].values()), "the run's counts tell of it too"
+    call("gkopen_submission_create", "officer", domain="parking", organization=BODY, metadata={"update_cycle": "monthly"})
+    town.write(town.lines()[:-1])
+    again = harvest()
+    assert "meta_unknown_label" not in again["counts"]["findings"], "the officer has settled it"

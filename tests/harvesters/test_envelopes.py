@@ -224,7 +224,9 @@ def test_openness_is_never_inferred_from_sharing():
                                                ("有条件开放", None)])
 def test_what_the_entry_says_of_openness(said, is_open):
     text = f'{{"data": [{{"信息资源代码": "1/2", "信息资源名称": "表", "是否向社会开放": "{said}"}}]}}'
-    assert parse_entry(decode(text.encode()), b"").open is is_open
+    entry = parse_entry(decode(text.encode()), b"")
+    assert entry.open is is_open
+    assert entry.open_type == (said if is_open is None else "")
 
 
 def test_a_whole_entry():

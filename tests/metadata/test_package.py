@@ -12,6 +12,7 @@ from ckanext.gkopen.metadata.package import (
     package_dict,
     period_of,
     review_findings,
+    unknown_labels,
 )
 
 from .samples import BODY, ENTRY, PUBLISHED, SITE
@@ -36,7 +37,7 @@ def test_the_catalogue_entry_is_read_by_label() -> None:
     assert meta["responsible_uscc"] == BODY["uscc"]
     assert meta["legal_basis"] == PROCUREMENT.legal_basis.zh
     assert meta["field"] == "public_resource_trading"
-    assert review_findings(meta, ENTRY) == []
+    assert review_findings(meta) == unknown_labels(ENTRY) == []
 
 
 @pytest.mark.parametrize(("said", "condition", "openness"), [
@@ -57,8 +58,9 @@ def test_a_silent_entry_leaves_openness_to_be_asked_for() -> None:
     meta = default_metadata(PROCUREMENT, BODY, entry)
     assert meta["disclosure_attribute"] == "proactive", "what a domain of the law proposes"
     assert "open_type" not in meta
-    asked = {(finding.code, finding.field) for finding in review_findings(meta, entry)}
+    asked = {(finding.code, finding.field) for finding in review_findings(meta)}
     assert asked == {("meta_missing", "open_type"), ("meta_openness_unknown", "open_type")}
+    assert not unknown_labels(entry)
 
 
 def test_unknown_labels_stay_empty_and_are_found() -> None:
@@ -66,8 +68,8 @@ def test_unknown_labels_stay_empty_and_are_found() -> None:
     meta = default_metadata(PROCUREMENT, BODY, entry)
     assert "update_cycle" not in meta
     assert meta["channel"] == ["website"]
-    unknown = {(f.field, f.value) for f in review_findings(meta, entry) if f.code == "meta_unknown_label"}
-    assert unknown == {("update_cycle", "偶尔"), ("channel", "飞鸽"), ("open_type", "待定")}
+    assert {(found.field, found.value) for found in unknown_labels(entry)} == {
+        ("update_cycle", "偶尔"), ("channel", "飞鸽"), ("open_type", "待定")}
 
 
 def test_the_due_date_is_computed_or_left_empty() -> None:

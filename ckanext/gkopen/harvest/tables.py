@@ -24,7 +24,7 @@ from ckanext.gkopen.harvest import contract, ledger
 from ckanext.gkopen.harvest.report import Report
 from ckanext.gkopen.harvest.spool import Spool
 from ckanext.gkopen.harvesters.source import Source
-from ckanext.gkopen.metadata.package import default_metadata
+from ckanext.gkopen.metadata.package import default_metadata, unknown_labels
 from ckanext.gkopen.records import Options
 
 log = logging.getLogger(__name__)
@@ -169,4 +169,5 @@ def _submission(run: dict[str, Any], source: Source, domain: Domain, table: Tabl
         domain=source.domain, body=table.body, path=path, filename=f"{source.name}.jsonl",
         source=f"source:{source.name}", submitted_by=f"source:{source.name}", run_id=run["id"],
         idempotency_key=f"{run['id']}/{table.body['id']}/{table.fingerprint}", options=options(source),
-        scope=scope(source), metadata=default_metadata(domain, table.body, catalogue))
+        scope=scope(source), metadata=default_metadata(domain, table.body, catalogue),
+        unknown_labels=unknown_labels(catalogue))

@@ -16,10 +16,10 @@ from ckanext.gkopen.codes import Code
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.metadata import proposal
 from ckanext.gkopen.metadata.codes import meta_codes
-from ckanext.gkopen.metadata.proposal import DEFAULT_LICENSE, default_metadata, review_findings
+from ckanext.gkopen.metadata.proposal import DEFAULT_LICENSE, default_metadata, review_findings, unknown_labels
 
 __all__ = ["Published", "PublishedFile", "bulk_package_dict", "default_metadata", "package_dict", "period_of",
-           "review_findings"]
+           "review_findings", "unknown_labels"]
 
 APPROVED = (
     *proposal.TEXT, *proposal.ONE, *proposal.MANY, "domain", "open_type", "responsible_body",

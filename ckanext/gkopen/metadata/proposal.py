@@ -1,7 +1,7 @@
 """The metadata that is proposed for review when a dataset appears for the first time.
 
 Known are the domain (what the law says of such tables), the body, and perhaps its entry in the catalogue of
-the exchange platform. What none of them says stays empty and is asked for: `review_findings`.
+the exchange platform. What none of them says stays empty and is asked for: `review_findings`, `unknown_labels`.
 """
 
 from __future__ import annotations
@@ -68,11 +68,14 @@ def default_metadata(domain: Domain, body: Mapping[str, Any], catalogue_entry: M
     return {name: value for name, value in meta.items() if value not in (None, "", [])}
 
 
-def review_findings(meta: Mapping[str, Any],
-                    catalogue_entry: Mapping[str, Any] | None = None) -> list[Finding]:
-    """What must be settled before this metadata can be public: empty fields, broken rules, unknown labels."""
-    found = [problem.as_finding() for problem in (*missing(meta), *problems(meta, public=True))]
-    return found + list(_unknown_labels(catalogue_entry or {}))
+def review_findings(meta: Mapping[str, Any]) -> list[Finding]:
+    """What must be settled before this metadata can be public: empty fields, broken rules."""
+    return [problem.as_finding() for problem in (*missing(meta), *problems(meta, public=True))]
+
+
+def unknown_labels(catalogue_entry: Mapping[str, Any] | None) -> list[Finding]:
+    """What an entry says and no code list knows: it is not in the metadata that is proposed of it."""
+    return list(_unknown_labels(catalogue_entry or {}))
 
 
 def rule_of(domain: Domain) -> Deadline | None:
