@@ -13,10 +13,10 @@ from ckanext.gkopen.schemas import ROOT
 
 FOLDER = ROOT.parent / "docs" / "domains"
 PARTS = {
-    "whole": "整表为一部分 / the whole table is one part",
+    "whole": "整表为一个分段 / the whole table is one part",
     "month": "按月 / by month of `{fields}`",
     "year": "按年 / by year of `{fields}`",
-    "fields": "按 / by `{fields}`",
+    "fields": "按 `{fields}` / by `{fields}`",
 }
 UNITS = {"working_days": "工作日 / working days", "days": "日 / days"}
 
@@ -38,7 +38,7 @@ def _lines(domain: Domain) -> Iterator[str]:
     yield f"{domain.description.zh}\n\n{domain.description.en}\n"
     yield f"- 公开依据 / legal basis: {domain.legal_basis.zh} / {domain.legal_basis.en}"
     yield f"- 主键 / key: {', '.join(f'`{name}`' for name in domain.key)}"
-    yield "- 分部 / parts: " + PARTS[domain.part.kind].format(fields="-".join(domain.part.fields))
+    yield "- 分段 / parts: " + PARTS[domain.part.kind].format(fields="-".join(domain.part.fields))
     if domain.standard:
         yield f"- 国际标准 / standard: {domain.standard}"
     yield "\n## 字段 · Fields\n"

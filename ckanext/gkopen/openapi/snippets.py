@@ -69,7 +69,7 @@ _WORDS = {
         "Groups by declared columns: counts, sums, averages, exact.")),
     "changes": (Text("跟踪变更", "Following the changes"), Text(
         "每行是一个变更，按公开的先后排列；保存最后一行的 cursor，下次从那里继续。"
-        "withdrawn 表示删除该数据集该分部的全部行。",
+        "withdrawn 表示删除该数据集该分段的全部行。",
         "Each line is a change, in the order in which they became public; keep the cursor of the last line and go"
         " on from there. withdrawn means: drop all rows that you hold of this part of this dataset.")),
     "history": (Text("历史版本与单行历史", "Earlier revisions, and one row through time"), Text(

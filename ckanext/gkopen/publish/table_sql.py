@@ -18,7 +18,7 @@ from ckanext.gkopen.domains import Domain, Field, Text
 
 SYSTEM_COLUMNS: dict[str, Text] = {
     "dataset_id": Text("数据集标识", "Dataset id"),
-    "part": Text("分部", "Part"),
+    "part": Text("分段", "Part"),
     "publisher": Text("责任主体", "Responsible body"),
 }
 """What the published table says of each row beside the domain's own fields."""
