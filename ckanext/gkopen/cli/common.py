@@ -77,11 +77,11 @@ def act(action: str, user: str | None = None, **data: Any) -> Any:
     return toolkit.get_action(action)(context, data)
 
 
-def every(action: str, **data: Any) -> Iterator[Any]:
-    """What all pages of an action that lists say together, as the operator is told it."""
+def every(action: str, user: str | None = None, **data: Any) -> Iterator[Any]:
+    """What all pages of an action that lists say together, as a person or the operator (`act`) is told it."""
     cursor = None
     while True:
-        page = act(action, cursor=cursor, limit=1000, **data)
+        page = act(action, user, cursor=cursor, limit=1000, **data)
         yield from page["results"]
         cursor = page["cursor"]
         if not cursor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ckanext.gkopen.cli.common import act, command, gkopen, person
+from ckanext.gkopen.cli.common import act, command, every, gkopen, person
 
 
 @gkopen.group("push-token")
@@ -30,19 +30,13 @@ def create(name: str, domain: str, organization: str, days: int, user: str | Non
 @command(push_token, "list")
 def list_() -> None:
     """All tokens with their body, domain, end and last use."""
-    cursor = None
-    while True:
-        page = act("gkopen_push_token_list", cursor=cursor, limit=200)
-        for item in page["results"]:
-            state = f"revoked {item['revoked_at']}" if item["revoked_at"] else f"until {item['expires_at']}"
-            if not item["supported"]:
-                state += f" (refused: {item['created_by']} is no officer of the body any more)"
-            body = (item["organization"] or {}).get("name", "-")
-            click.echo("\t".join((item["name"], item["domain"], body, state, f"by {item['created_by']}",
-                                  f"last used {item['last_used_at'] or 'never'}")))
-        cursor = page["cursor"]
-        if not cursor:
-            return
+    for item in every("gkopen_push_token_list"):
+        state = f"revoked {item['revoked_at']}" if item["revoked_at"] else f"until {item['expires_at']}"
+        if not item["supported"]:
+            state += f" (refused: {item['created_by']} is no officer of the body any more)"
+        body = (item["organization"] or {}).get("name", "-")
+        click.echo("\t".join((item["name"], item["domain"], body, state, f"by {item['created_by']}",
+                              f"last used {item['last_used_at'] or 'never'}")))
 
 
 @command(push_token)

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from ckanext.gkopen.cli.common import act, command, gkopen, person
+from ckanext.gkopen.cli.common import act, command, every, gkopen, person
 from ckanext.gkopen.logic.action.revision import MOST_AT_ONCE
 from ckanext.gkopen.publish import outbox
 
@@ -20,17 +20,11 @@ def review_group() -> None:
 @click.option("--state", default="held", show_default=True)
 def review_list(state: str) -> None:
     """Revisions in a state, the newest first."""
-    cursor = None
-    while True:
-        page = act("gkopen_revision_list", state=state, cursor=cursor, limit=200)
-        for item in page["results"]:
-            s = item["summary"]
-            click.echo("\t".join((item["id"], item["dataset"]["name"], item["kind"], item["state"],
-                                  f"+{s['added']} ~{s['changed']} -{s['removed']}",
-                                  f"{item['rows_quarantined']} quarantined", item["submitted_by"])))
-        cursor = page["cursor"]
-        if not cursor:
-            return
+    for item in every("gkopen_revision_list", state=state):
+        s = item["summary"]
+        click.echo("\t".join((item["id"], item["dataset"]["name"], item["kind"], item["state"],
+                              f"+{s['added']} ~{s['changed']} -{s['removed']}",
+                              f"{item['rows_quarantined']} quarantined", item["submitted_by"])))
 
 
 @command(review_group, "show")
@@ -62,7 +56,10 @@ def review_approve(revisions: tuple[str, ...], domain: str | None, user: str, di
     if bool(revisions) == bool(domain) or (digest and len(revisions) != 1):
         raise click.UsageError("name revisions, or --all DOMAIN; --digest goes with one revision")
     reviewer = person(user)
-    chosen = _waiting(reviewer, domain) if domain else [
+    chosen = [
+        {"id": item["id"], "digest": item["digest"]}
+        for item in every("gkopen_revision_list", reviewer, state="held", domain=domain)
+    ] if domain else [
         {"id": revision, "digest": digest or act("gkopen_revision_show", reviewer, id=revision)["digest"]}
         for revision in revisions]
     refused = 0
@@ -79,18 +76,6 @@ def review_approve(revisions: tuple[str, ...], domain: str | None, user: str, di
             click.echo(f"  {done.sink} {done.seconds:.2f} s", err=True)
     if refused:
         raise SystemExit(1)
-
-
-def _waiting(reviewer: str, domain: str) -> list[dict[str, str]]:
-    """Id and digest of every held revision of a domain that the reviewer sees."""
-    found: list[dict[str, str]] = []
-    cursor = None
-    while True:
-        page = act("gkopen_revision_list", reviewer, state="held", domain=domain, cursor=cursor, limit=200)
-        found += [{"id": item["id"], "digest": item["digest"]} for item in page["results"]]
-        cursor = page["cursor"]
-        if not cursor:
-            return found
 
 
 @command(review_group, "return")

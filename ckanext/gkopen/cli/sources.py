@@ -6,7 +6,6 @@ import csv
 import logging
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import click
 from ckan import model as ckan_model
 
 from ckanext.gkopen.checks.catalogue import render
-from ckanext.gkopen.cli.common import FAILED, act, command, gkopen
+from ckanext.gkopen.cli.common import FAILED, act, command, every, gkopen
 from ckanext.gkopen.harvest import ledger
 from ckanext.gkopen.harvest import run as harvest_run
 from ckanext.gkopen.harvest.report import unknown_bodies
@@ -33,15 +32,9 @@ def source() -> None:
 @command(source, "list")
 def source_list() -> None:
     """All sources with state, last run and next run."""
-    cursor = None
-    while True:
-        page = act("gkopen_source_list", cursor=cursor)
-        for item in page["results"]:
-            click.echo("\t".join((item["name"], item["domain"], item["organization"], item["state"],
-                                  f"last: {item['last_state'] or 'never'}", f"next: {item['next_run_at'] or '-'}")))
-        cursor = page["cursor"]
-        if not cursor:
-            return
+    for item in every("gkopen_source_list"):
+        click.echo("\t".join((item["name"], item["domain"], item["organization"], item["state"],
+                              f"last: {item['last_state'] or 'never'}", f"next: {item['next_run_at'] or '-'}")))
 
 
 @command(source, "add")
@@ -235,7 +228,7 @@ def _write_findings(run_id: str, target: Path) -> int:
         writer = csv.writer(stream)
         writer.writerow(("body", "file", "revision", "line", "column", "severity", "code", "value", "message_zh",
                          "fix_zh", "message_en", "fix_en"))
-        for item in _findings(run_id):
+        for item in every("gkopen_finding_list", run=run_id):
             finding = Finding(*(item[name] for name in ("code", "severity", "line", "field", "label", "value",
                                                         "params", "sheet")))
             zh, en = render(finding, "zh"), render(finding, "en")
@@ -244,13 +237,3 @@ def _write_findings(run_id: str, target: Path) -> int:
                 finding.severity, finding.code, finding.value, zh["message"], zh["fix"], en["message"], en["fix"])])
             number += 1
     return number
-
-
-def _findings(run_id: str) -> Iterator[dict[str, Any]]:
-    cursor = None
-    while True:
-        page = act("gkopen_finding_list", run=run_id, cursor=cursor, limit=1000)
-        yield from page["results"]
-        cursor = page["cursor"]
-        if not cursor:
-            return
