@@ -167,8 +167,8 @@ def _proposals(domain: Domain, datasets: Sequence[Mapping[str, Any]], of: Sequen
         if name in public:
             proposals.append(None)
         elif name in written or submission is None or submission.metadata is None:
-            metadata = json.loads(blobs.read(written[name])) if name in written else default_metadata(domain, body, None)
-            proposals.append(Proposal(metadata, review_findings(metadata)))
+            said = json.loads(blobs.read(written[name])) if name in written else default_metadata(domain, body, None)
+            proposals.append(Proposal(said, review_findings(said)))
         else:
             proposals.append(Proposal(submission.metadata, [*review_findings(submission.metadata),
                                                             *submission.unknown_labels]))

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from ckan import model
 from ckan.plugins import toolkit
 from ckan.tests.helpers import CKANTestApp
 
 from ckanext.gkopen.metadata import licences
+from ckanext.gkopen.publish.standards import bring_up
 from tests.metadata.test_form import token
 from tests.people import call, make_cast
-from tests.thread.test_thread import FIRST, approve, drain, submit
+from tests.thread.test_thread import FIRST, approve, drain, submit, upload
 
 ADDRESS = "https://data.example.gov.cn/licence"
 TITLE = "南通市公共数据开放许可"
@@ -45,6 +49,33 @@ def test_a_list_of_the_sites_own_stays(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def licence_of_the_whole(app: CKANTestApp) -> str:
+    with zipfile.ZipFile(io.BytesIO(app.get("/open/procurement.zip").get_data())) as package:
+        [name] = [name for name in package.namelist() if name.endswith("LICENSE.txt")]
+        return package.read(name).decode()
+
+
+def test_a_table_over_all_bodies_has_the_licence_of_its_datasets_or_none(site: Any, app: CKANTestApp) -> None:
+    cast = make_cast()
+    approve(cast, submit(cast, *FIRST)["revision_id"])
+    other = call("gkopen_submission_create", cast.admin, domain="procurement", organization=cast.other,
+                 upload=upload(FIRST[0].replace("001", "901")))
+    call("gkopen_submission_create", cast.admin, domain="procurement", organization=cast.other,
+         metadata={"license_id": "cc0-1.0"})
+    drain()
+    assert call("package_show", "", id="all-procurement")["license_id"] == "cc-by-4.0"
+    assert "creativecommons.org/licenses/by/4.0" in licence_of_the_whole(app)
+    assert other["state"] == "held"
+    [held] = call("gkopen_revision_list", cast.office, state="held")["results"]
+    call("gkopen_revision_approve", cast.office, id=held["id"], digest=held["digest"])
+    model.Session.execute(sa.text("update gkopen.outbox set not_before = now()"))
+    model.Session.commit()
+    drain()
+    assert not call("package_show", "", id="all-procurement").get("license_id"), "one says CC BY, the other CC0"
+    assert "以各数据集标明的许可为准" in licence_of_the_whole(app)
+    assert bring_up.licence_of("procurement") == {}
+
+
 def sign_in(app: CKANTestApp, name: str) -> CKANTestApp:
     app.post("/user/login", follow_redirects=False, data={
         "login": name, "password": "correct-horse-9", **token(app.get("/user/login"))})
@@ -66,6 +97,9 @@ def test_it_is_offered_chosen_and_in_the_catalogue(with_licence: None, app: CKAN
     package = call("package_show", "", id=name)
     assert (package["license_id"], package["license_title"]) == (licences.CITY, TITLE)
     assert ADDRESS in app.get(f"/dataset/{name}.ttl").text
+    whole = call("package_show", "", id="all-procurement")
+    assert (whole["license_id"], whole["license_title"]) == (licences.CITY, TITLE), "that of its only dataset"
+    assert TITLE in licence_of_the_whole(app) and ADDRESS in licence_of_the_whole(app)
     with pytest.raises(toolkit.ValidationError) as refused:
         call("gkopen_submission_create", cast.officer, domain="procurement", organization=cast.body,
              metadata={"license_id": "all-rights-reserved"})

@@ -54,6 +54,7 @@ def steps(cast: Cast) -> list[Step]:
     second[1]["owner_org"] = bodies.find(cast.body)["id"]
     del second[2]["resources"][2]                        # a form that is not made any more
     third[0]["tags"] = first[0]["tags"]
+    del third[3]["license_id"]                           # of all bodies: their licences differ
     fourth = copy.deepcopy(third)
     fourth[2]["resources"][0], fourth[2]["resources"][1] = fourth[2]["resources"][1], fourth[2]["resources"][0]
     del fourth[0]["resources"][1]

@@ -71,10 +71,11 @@ def package_dict(domain: Domain, body: Mapping[str, Any], meta: Mapping[str, Any
 
 
 def bulk_package_dict(domain: Domain, publisher_org: Mapping[str, Any], published: Published, *,
-                      site_url: str, license_id: str = DEFAULT_LICENSE) -> dict[str, Any]:
+                      site_url: str, license_id: str | None = DEFAULT_LICENSE) -> dict[str, Any]:
     """The package of a domain's table over all bodies; its first resource is the DataStore table itself.
 
     `publisher_org`: the body that answers for the portal (the disclosure office). `parts`: of all bodies.
+    `license_id`: the one that all its datasets have; None where they differ.
     """
     dataset = ids.bulk_id(domain.name)
     start, end = period_of(domain, published["parts"])

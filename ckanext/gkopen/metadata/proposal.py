@@ -41,7 +41,7 @@ FREE = {"无条件", "无条件开放", "普遍开放"}
 
 
 def default_metadata(domain: Domain, body: Mapping[str, Any], catalogue_entry: Mapping[str, Any] | None, *,
-                     license_id: str = DEFAULT_LICENSE) -> Metadata:
+                     license_id: str | None = DEFAULT_LICENSE) -> Metadata:
     """The metadata proposed for a person to review; JSON-serialisable, codes as texts, dates as ISO texts.
 
     `body`: the organisation (id, name, title and its extras). `catalogue_entry`: the entry of the exchange

@@ -12,6 +12,8 @@ from ckan.plugins import toolkit
 from stdnum.cn import uscc
 from stdnum.exceptions import ValidationError
 
+from ckanext.gkopen import ids
+from ckanext.gkopen.domains import domains
 from ckanext.gkopen.metadata.rules import problems
 
 __all__ = ["gkopen_disclosure_rules", "gkopen_license", "gkopen_region_code", "gkopen_sha256",
@@ -63,9 +65,15 @@ def gkopen_timestamp(value: Any) -> str:
     return moment.astimezone(SHANGHAI).isoformat(timespec="seconds")
 
 
-def gkopen_license(value: str) -> str:
-    """The id of a licence that this portal offers (`licenses_group_url`)."""
-    if value not in model.Package.get_license_register():
-        raise toolkit.Invalid(_("This licence is not offered here: choose one from the list"))
-    return value
+def gkopen_license(key: Any, data: dict[Any, Any], errors: dict[Any, Any], context: Any) -> None:
+    """The id of a licence that this portal offers (`licenses_group_url`). Only the table over all bodies may have none:
+    where those of its datasets differ.
+    """
+    value = data.get(key)
+    if value in (None, "", toolkit.missing):
+        if data.get(("id",)) not in {ids.bulk_id(name) for name in domains()}:
+            errors[key].append(_("Missing value"))
+        data[key] = None
+    elif value not in model.Package.get_license_register():
+        errors[key].append(_("This licence is not offered here: choose one from the list"))
 

@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 from zoneinfo import ZoneInfo
 
-from ckan import model as ckan_model
 from ckan.lib import files as storages
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import blobs, changesets, ids, model
+from ckanext.gkopen import blobs, changesets, model
 from ckanext.gkopen.domains import Domain, Text
-from ckanext.gkopen.publish import behind, served, store
+from ckanext.gkopen.publish import behind, licences, served, store
 from ckanext.gkopen.publish.forms.content import Content, PartRows, neighbours, together
 from ckanext.gkopen.publish.forms.make import FORMS, Made, make, make_together, may_go_together
 from ckanext.gkopen.publish.forms.streams import IDENTITY, MADE_BY, Damaged, Piece, chunks
@@ -30,7 +29,7 @@ from ckanext.gkopen.publish.table_sql import lock_key
 log = logging.getLogger(__name__)
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
-FORMAT = 2
+FORMAT = 3
 """Raised with every change of a form: files of another number are not copied from."""
 
 
@@ -115,7 +114,7 @@ def bring_up_bulk(
     content = Content(
         domain=domain, parts=parts, whole=True, name=domain.name, title=title,
         publisher=toolkit.config["ckan.site_title"], updated=_iso(max(row["at"] for row in shown)),
-        address=_site(f"/open/#{domain.name}"), **_licence(_bulk_licence(domain)))
+        address=_site(f"/open/#{domain.name}"), **_licence(licences.shared(domain.name)))
     return _make_all([_Table(content, domain.name, None, seq)])
 
 
@@ -332,15 +331,9 @@ def _facts_of(dataset_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     } for row in rows}
 
 
-def _bulk_licence(domain: Domain) -> str | None:
-    """The licence of the package over all bodies, where there is one already."""
-    return model.value("select license_id from public.package where id = :id", id=ids.bulk_id(domain.name))
-
-
 def _licence(license_id: str | None) -> dict[str, str]:
-    licence = ckan_model.Package.get_license_register().get(license_id) if license_id else None
-    return {"licence": getattr(licence, "title", None) or license_id or "",
-            "licence_url": getattr(licence, "url", None) or ""}
+    title, address = licences.described(license_id)
+    return {"licence": title or "以各数据集标明的许可为准 / as each dataset states", "licence_url": address}
 
 
 def _site(path: str) -> str:

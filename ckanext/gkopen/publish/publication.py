@@ -18,7 +18,7 @@ from ckan.plugins import toolkit
 from ckanext.gkopen import blobs, bodies, changesets, ids, model
 from ckanext.gkopen.domains import Domain, get_domain
 from ckanext.gkopen.metadata.package import Published, bulk_package_dict, package_dict
-from ckanext.gkopen.publish import outbox, packages, publisher
+from ckanext.gkopen.publish import licences, outbox, packages, publisher
 from ckanext.gkopen.review import roles
 
 
@@ -188,7 +188,8 @@ def write_bulk_package(domain: Domain, fallback: Mapping[str, Any] | None = None
     packages.write([bulk_package_dict(domain, body, Published(
         seq=max(row["seq"] for row in rows), rows=sum(row["rows"] or 0 for row in rows),
         parts=sorted({row["part"] for row in rows}), published_at=max(row["at"] for row in rows).isoformat(),
-        first_published_at=min(row["at"] for row in rows).isoformat()), site_url=_site_url())])
+        first_published_at=min(row["at"] for row in rows).isoformat()), site_url=_site_url(),
+        license_id=licences.shared(domain.name))])
 
 
 def _site_url() -> str:

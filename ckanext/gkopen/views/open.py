@@ -12,9 +12,7 @@ from ckanext.gkopen import model
 from ckanext.gkopen.domains import domains
 from ckanext.gkopen.publish import behind, listing
 from ckanext.gkopen.publish.forms.make import FORMS
-from ckanext.gkopen.views.download import Cacheable, cached, replaced, said, send
-
-__all__ = ["Cacheable", "blueprint"]
+from ckanext.gkopen.views.download import cached, replaced, said, send
 
 blueprint = Blueprint("gkopen_open", __name__)
 

@@ -17,8 +17,8 @@ from ckanext.gkopen.domains import domains
 from ckanext.gkopen.logic.action.oversight import whole_ledger
 from ckanext.gkopen.oversight import duties
 from ckanext.gkopen.oversight.ledger import STATES
+from ckanext.gkopen.views.download import Cacheable
 from ckanext.gkopen.views.findings import safe
-from ckanext.gkopen.views.open import Cacheable
 from ckanext.gkopen.views.session import sentences
 
 blueprint = Blueprint("gkopen_oversight", __name__)

@@ -41,7 +41,7 @@ TOKENS = {
     "unknown": ("令牌无效，请核对或重新申请", "this token is not known: check it, or ask for a new one"),
     "expired": ("令牌已过期，请申请新令牌", "this token has expired: ask for a new one"),
     "revoked": ("令牌已被撤销，请申请新令牌", "this token was revoked: ask for a new one"),
-    "unsupported": ("制作该令牌的账号已停用或不再是该单位的数据专员，请由现任数据专员申请新令牌",
+    "unsupported": ("创建该令牌的账号已停用或不再是该单位的数据专员，请由现任数据专员申请新令牌",
                     "whoever made this token has no account any more, or is no officer of the body: its officer makes a"
                     " new one"),
 }

@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ckan import model as ckan_model
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import blobs, changesets, ids, model
+from ckanext.gkopen import blobs, changesets, model
 from ckanext.gkopen.domains import get_domain
-from ckanext.gkopen.publish import files, store
+from ckanext.gkopen.publish import files, licences, store
 from ckanext.gkopen.publish.forms.make import Made
 from ckanext.gkopen.publish.forms.streams import Stream
 from ckanext.gkopen.publish.standards import STANDARDS, fiscal, known, links, oc4ids, ocds, ocds_records
@@ -76,10 +75,8 @@ def head(place: str, version: str, domain: str) -> Object:
 
 def licence_of(domain: str) -> dict[str, str]:
     """Title and address of the licence of the table over all bodies, where it has one."""
-    name = model.value("select license_id from public.package where id = :id", id=ids.bulk_id(domain))
-    licence = ckan_model.Package.get_license_register().get(name) if name else None
-    said = {"title": getattr(licence, "title", None), "path": getattr(licence, "url", None)}
-    return {key: value for key, value in said.items() if value}
+    title, address = licences.described(licences.shared(domain))
+    return {key: value for key, value in {"title": title, "path": address}.items() if value}
 
 
 class _Packages:
