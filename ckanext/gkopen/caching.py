@@ -13,13 +13,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
-from zoneinfo import ZoneInfo
 
 from ckan.common import current_user
 from ckan.plugins import toolkit
 from flask import Response, has_request_context, request
 
 from ckanext.gkopen import model
+from ckanext.gkopen.clock import SHANGHAI
 
 SECONDS = 60
 SHARED_SECONDS = 5
@@ -72,7 +72,7 @@ def _same_for_everyone() -> bool:
 
 def _tag() -> str:
     """Public state, day (deadlines pass at midnight), program, and form of the answer where one address has several."""
-    day = datetime.now(ZoneInfo("Asia/Shanghai")).strftime("%y%m%d")
+    day = datetime.now(SHANGHAI).strftime("%y%m%d")
     shape = request.accept_mimetypes.best_match(SHAPES, default=SHAPES[0]) or SHAPES[0]
     return f"{generation()}-{day}-{PROGRAM}-{SHAPES.index(shape)}"
 

@@ -23,6 +23,7 @@ from ckan.plugins import toolkit
 from flask import has_request_context
 
 from ckanext.gkopen import bodies, caching, changesets, ids
+from ckanext.gkopen.clock import SHANGHAI
 from ckanext.gkopen.domains import Domain, UnknownDomain, get_domain
 from ckanext.gkopen.metadata.codes import meta_codes
 from ckanext.gkopen.model import every
@@ -75,7 +76,6 @@ __all__ = [
     "unix_locale_to_bcp47",
 ]
 
-SHANGHAI = ZoneInfo("Asia/Shanghai")
 SHORTLY_SECONDS = 10
 """How old figures of the home page may be."""
 BROWSER_LOCALES = {"zh_Hans_CN": "zh-CN", "zh_Hant_TW": "zh-TW"}

@@ -198,7 +198,8 @@ def test_what_the_catalogue_says_and_nobody_knows_is_told_with_the_proposal(town
     assert [(found["field"], found["value"]) for found in told if found["code"] == "meta_unknown_label"] == [
         ("update_cycle", "偶尔")]
     assert len(told) == sum(row["counts"]["findings"].values()), "the run's counts tell of it too"
-    call("gkopen_submission_create", "officer", domain="parking", organization=BODY, metadata={"update_cycle": "monthly"})
+    call("gkopen_submission_create", "officer", domain="parking", organization=BODY,
+         metadata={"update_cycle": "monthly"})
     town.write(town.lines()[:-1])
     again = harvest()
     assert "meta_unknown_label" not in again["counts"]["findings"], "the officer has settled it"

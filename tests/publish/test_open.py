@@ -98,6 +98,7 @@ def test_the_list_for_people_and_for_machines(cast: Cast, browser: CKANTestApp) 
     assert tables[0]["columns"][3]["title"] == PROCUREMENT.fields[0].title.zh
     for file in [*tables[0]["files"], *tables[0]["datasets"][0]["files"]]:
         assert hashlib.sha256(browser.get(file["url"]).data).hexdigest() == file["sha256"], file["url"]
+        assert file["updated"].endswith("+08:00"), "told in the city's time, whatever zone the database has"
     page = browser.get("/open/")
     assert page.status_code == 200
     assert address(cast, "xlsx") in page.text

@@ -114,6 +114,7 @@ def test_amounts_are_digit_equal_in_ocds_oc4ids_and_the_fiscal_package(filled: C
 def test_files_are_served_like_every_published_file(filled: Cast, browser: CKANTestApp) -> None:
     for standard in ("ocds", "oc4ids", "fiscal"):
         listed = browser.get(f"/open/{standard}/index.json").get_json()["packages"]
+        assert {package["updated"][-6:] for package in listed} == {"+08:00"}
         assert listed
         page = browser.get(f"/open/{standard}/")
         for package in listed:

@@ -17,11 +17,11 @@ from itertools import islice
 from typing import Any
 
 from ckanext.gkopen import blobs, cursors, model
+from ckanext.gkopen.clock import SHANGHAI
 from ckanext.gkopen.domains import Domain, domains
 from ckanext.gkopen.history import kept
 from ckanext.gkopen.history.difference import Difference, difference, objects, text_rows_of
 from ckanext.gkopen.history.publications import PUBLICATION, kind_of, withdrawal_of
-from ckanext.gkopen.logic.clock import SHANGHAI
 from ckanext.gkopen.review import sealing
 
 BATCH = 2000

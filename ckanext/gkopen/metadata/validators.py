@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from ckan import model
 from ckan.plugins import toolkit
 from stdnum.cn import uscc
 from stdnum.exceptions import ValidationError
 
-from ckanext.gkopen import ids
+from ckanext.gkopen import clock, ids
 from ckanext.gkopen.domains import domains
 from ckanext.gkopen.metadata.rules import problems
 
@@ -20,7 +19,6 @@ __all__ = ["gkopen_disclosure_rules", "gkopen_license", "gkopen_region_code", "g
            "gkopen_timestamp", "gkopen_uscc"]
 
 _ = toolkit._
-SHANGHAI = ZoneInfo("Asia/Shanghai")
 
 
 def gkopen_disclosure_rules(key: Any, data: dict[Any, Any], errors: dict[Any, Any], context: Any) -> None:
@@ -62,7 +60,7 @@ def gkopen_timestamp(value: Any) -> str:
         raise toolkit.Invalid(_("Not a date and time: write 2025-01-31T17:00:00+08:00")) from None
     if moment.tzinfo is None:
         raise toolkit.Invalid(_("The time needs its offset: write 2025-01-31T17:00:00+08:00"))
-    return moment.astimezone(SHANGHAI).isoformat(timespec="seconds")
+    return clock.told(moment)
 
 
 def gkopen_license(key: Any, data: dict[Any, Any], errors: dict[Any, Any], context: Any) -> None:

@@ -9,9 +9,9 @@ from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
 from uuid import uuid4
-from zoneinfo import ZoneInfo
 
 from ckanext.gkopen import model
+from ckanext.gkopen.clock import SHANGHAI
 from ckanext.gkopen.deadlines import DayRule, limits
 from ckanext.gkopen.domains import Deadline, Domain, Text, domains, get_domain
 from ckanext.gkopen.oversight.due import Due, Pause, due
@@ -19,7 +19,6 @@ from ckanext.gkopen.oversight.periods import MONTHS, Period, named, period_of, p
 from ckanext.gkopen.review import audit
 from ckanext.gkopen.review.refused import Refused
 
-SHANGHAI = ZoneInfo("Asia/Shanghai")
 FINEST = {"month": 1, "year": 12}
 """Kind of part → months that one part tells of: a shorter cycle cannot be owed."""
 

@@ -14,10 +14,11 @@ from threading import Lock
 from typing import Any
 
 from ckanext.gkopen import bodies, ids, model
+from ckanext.gkopen.clock import SHANGHAI
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.oversight import duties
 from ckanext.gkopen.oversight.due import Due
-from ckanext.gkopen.oversight.duties import SHANGHAI, Duty
+from ckanext.gkopen.oversight.duties import Duty
 from ckanext.gkopen.oversight.periods import Period
 
 STATES = ("overdue", "unknown", "due", "withdrawn", "published", "nil")

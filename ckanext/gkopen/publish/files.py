@@ -13,12 +13,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
-from zoneinfo import ZoneInfo
 
 from ckan.lib import files as storages
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import blobs, changesets, model
+from ckanext.gkopen import blobs, changesets, clock, model
 from ckanext.gkopen.domains import Domain, Text
 from ckanext.gkopen.publish import behind, licences, served, store
 from ckanext.gkopen.publish.forms.content import Content, PartRows, neighbours, together
@@ -28,7 +27,6 @@ from ckanext.gkopen.publish.table_sql import lock_key
 
 log = logging.getLogger(__name__)
 
-SHANGHAI = ZoneInfo("Asia/Shanghai")
 FORMAT = 3
 """Raised with every change of a form: files of another number are not copied from."""
 
@@ -113,7 +111,7 @@ def bring_up_bulk(
     title = Text(f"全部机构{domain.title.zh}", f"All bodies: {domain.title.en}")
     content = Content(
         domain=domain, parts=parts, whole=True, name=domain.name, title=title,
-        publisher=toolkit.config["ckan.site_title"], updated=_iso(max(row["at"] for row in shown)),
+        publisher=toolkit.config["ckan.site_title"], updated=clock.told(max(row["at"] for row in shown)),
         address=_site(f"/open/#{domain.name}"), **_licence(licences.shared(domain.name)))
     return _make_all([_Table(content, domain.name, None, seq)])
 
@@ -327,7 +325,8 @@ def _facts_of(dataset_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         raise LookupError(f"there is no dataset {missing.pop()}")
     return {row["id"]: {
         "name": row["name"], "title": Text(row["title"], row["title_en"]), "publisher": row["publisher"],
-        "updated": _iso(row["updated"]), "address": _site(f"/dataset/{row['name']}"), **_licence(row["license_id"]),
+        "updated": clock.told(row["updated"]) or "", "address": _site(f"/dataset/{row['name']}"),
+        **_licence(row["license_id"]),
     } for row in rows}
 
 
@@ -338,7 +337,3 @@ def _licence(license_id: str | None) -> dict[str, str]:
 
 def _site(path: str) -> str:
     return toolkit.config["ckan.site_url"].rstrip("/") + path
-
-
-def _iso(at: Any) -> str:
-    return at.astimezone(SHANGHAI).isoformat(timespec="seconds") if at else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from ckanext.gkopen import ids, model
+from ckanext.gkopen import clock, ids, model
 from ckanext.gkopen.derive.dictionary import dictionary_rows
 from ckanext.gkopen.domains import Domain, domains
 from ckanext.gkopen.publish.forms.make import FORMS
@@ -76,7 +76,7 @@ def tables(only: Collection[str] | None = None) -> list[dict[str, Any]]:
 def _listed(row: Mapping[str, Any]) -> dict[str, Any]:
     return {"form": row["form"], "url": f"/open/{row['address']}", "media_type": row["media_type"],
             "size": row["size"], "sha256": row["sha256"], "rows": row["rows"],
-            "updated": row["updated_at"].isoformat(timespec="seconds")}
+            "updated": clock.told(row["updated_at"])}
 
 
 def _columns(domain: Domain) -> list[dict[str, Any]]:

@@ -18,11 +18,10 @@ from uuid import uuid4
 from ckan import model as ckan_model
 from sqlalchemy.exc import InterfaceError, OperationalError, PendingRollbackError
 
-from ckanext.gkopen import blobs, bodies, ids, model, pipeline, reports
+from ckanext.gkopen import blobs, bodies, clock, ids, model, pipeline, reports
 from ckanext.gkopen.checks.catalogue import render
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.harvest import contract
-from ckanext.gkopen.logic import clock
 from ckanext.gkopen.push import contents, tokens
 from ckanext.gkopen.push.contents import Said
 from ckanext.gkopen.records import Finding, Options

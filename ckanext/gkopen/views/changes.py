@@ -12,11 +12,11 @@ from flask import Blueprint, Response, request, stream_with_context
 from werkzeug.wsgi import wrap_file
 
 from ckanext.gkopen import blobs, bodies, model
+from ckanext.gkopen.clock import SHANGHAI
 from ckanext.gkopen.domains import Domain, domains
 from ckanext.gkopen.history import feed, files, publications
 from ckanext.gkopen.logic.action.asked import limit_of
 from ckanext.gkopen.logic.action.change import asked
-from ckanext.gkopen.logic.clock import SHANGHAI
 from ckanext.gkopen.views import atom
 from ckanext.gkopen.views.answers import asked_once, refused
 from ckanext.gkopen.views.atom import add

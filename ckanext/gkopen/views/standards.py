@@ -8,7 +8,7 @@ from typing import Any
 from ckan.plugins import toolkit
 from flask import Blueprint, Response
 
-from ckanext.gkopen import model
+from ckanext.gkopen import clock, model
 from ckanext.gkopen.domains import Text
 from ckanext.gkopen.publish import behind
 from ckanext.gkopen.publish.standards import single
@@ -41,7 +41,7 @@ def packages(standard: str) -> list[dict[str, Any]]:
     rows.sort(key=lambda row: "-" in row["address"])
     return [{"name": row["address"].partition("/")[2], "url": f"/open/{row['address']}", "size": row["size"],
              "sha256": row["sha256"], "entries": row["rows"], "media_type": row["media_type"],
-             "updated": row["updated_at"].isoformat(timespec="seconds")} for row in rows]
+             "updated": clock.told(row["updated_at"])} for row in rows]
 
 
 def index(standard: str) -> str | Response:

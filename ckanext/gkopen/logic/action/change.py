@@ -11,11 +11,10 @@ from typing import Any
 import simplejson
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import bodies, model
+from ckanext.gkopen import bodies, clock, model
 from ckanext.gkopen.history import feed, publications
 from ckanext.gkopen.logic.action.asked import domain_of, limit_of, money_as_text, whole_number
 from ckanext.gkopen.logic.action.common import need
-from ckanext.gkopen.logic.clock import SHANGHAI
 
 MOST_LINES = 1000
 
@@ -48,8 +47,8 @@ def _since(text: Any) -> datetime | None:
     try:
         # In an address a plus sign means a blank.
         moment = datetime.fromisoformat(str(text).replace(" ", "+") if "T" in str(text) else str(text))
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=SHANGHAI)
-        return moment.astimezone(SHANGHAI)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=clock.SHANGHAI)
+        return moment.astimezone(clock.SHANGHAI)
     except (ValueError, OverflowError) as error:
         raise toolkit.ValidationError({"since": [
             "since 是时间，例如 2026-01-31 或 2026-01-31T08:00:00+08:00 / since is a time, such as 2026-01-31 or"
@@ -116,5 +115,5 @@ def _publication(dataset: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str
     address = f"/open/{dataset['domain']}/{dataset['name']}@{row['seq']}.csv"
     return {**{name: row[name] for name in ("seq", "kind", "revision", "rows", "added", "changed", "removed",
                                             "metadata", "reason")},
-            "at": row["at"].astimezone(SHANGHAI).isoformat(timespec="seconds"), "current": row["seq"] == dataset["seq"],
+            "at": clock.told(row["at"]), "current": row["seq"] == dataset["seq"],
             "withdrawn": None if gone is None else gone.reason, "url": None if gone else address}

@@ -6,10 +6,10 @@ from typing import Any
 
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import bodies, model
+from ckanext.gkopen import bodies, clock, model
 from ckanext.gkopen.derive.dictionary import dictionary_rows
 from ckanext.gkopen.domains import domains, get_domain
-from ckanext.gkopen.logic import clock, language
+from ckanext.gkopen.logic import language
 from ckanext.gkopen.logic.action.common import need, speaking
 
 

@@ -13,9 +13,9 @@ import pyarrow as pa
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import blobs, bodies, changesets, model, parts
+from ckanext.gkopen import blobs, bodies, changesets, clock, model, parts
 from ckanext.gkopen.domains import get_domain
-from ckanext.gkopen.logic import clock, paging
+from ckanext.gkopen.logic import paging
 from ckanext.gkopen.logic.action.common import (
     FINDING_COUNTS,
     dataset_row,

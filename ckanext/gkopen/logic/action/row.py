@@ -6,12 +6,11 @@ from typing import Any
 
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import bodies
+from ckanext.gkopen import bodies, clock
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.history import keys, rows
 from ckanext.gkopen.logic.action.asked import domain_of, money_as_text
 from ckanext.gkopen.logic.action.common import need
-from ckanext.gkopen.logic.clock import SHANGHAI
 
 
 @toolkit.side_effect_free
@@ -64,7 +63,7 @@ def _told(domain: Domain, row: rows.RowHistory, titles: dict[str, str], as_text:
         return rows.typed(domain, cells, money_as_text=as_text) if cells else None
 
     versions = [{
-        "op": version.op, "seq": version.seq, "at": version.at.astimezone(SHANGHAI).isoformat(timespec="seconds"),
+        "op": version.op, "seq": version.seq, "at": clock.told(version.at),
         "kind": version.kind, "revision": version.revision, "part": version.part, "reason": version.reason,
         "fields": list(version.fields), "withdrawn": version.gone, "row": shown(version.row),
     } for version in row.versions]

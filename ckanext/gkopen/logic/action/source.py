@@ -10,11 +10,11 @@ from uuid import UUID
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import bodies, model
+from ckanext.gkopen import bodies, clock, model
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.harvest import breaker, ledger, progress, report
 from ckanext.gkopen.harvesters.source import load_source
-from ckanext.gkopen.logic import clock, paging
+from ckanext.gkopen.logic import paging
 from ckanext.gkopen.logic.action.common import need, speaking, user_of, visible_names, visible_run
 from ckanext.gkopen.oversight import health
 from ckanext.gkopen.review import roles

@@ -8,8 +8,8 @@ from typing import Any
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import bodies, model
-from ckanext.gkopen.logic import clock, paging
+from ckanext.gkopen import bodies, clock, model
+from ckanext.gkopen.logic import paging
 from ckanext.gkopen.logic.action.common import dataset_row, need, speaking, user_of, uuid_of
 from ckanext.gkopen.oversight import duties, standing
 from ckanext.gkopen.review import roles

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import blobs, changesets, model
+from ckanext.gkopen import blobs, changesets, clock, model
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.publish import files, licences, store
 from ckanext.gkopen.publish.forms.make import Made
@@ -26,7 +26,6 @@ from ckanext.gkopen.publish.forms.streams import Stream
 from ckanext.gkopen.publish.standards import STANDARDS, fiscal, known, links, oc4ids, ocds, ocds_records
 from ckanext.gkopen.publish.standards.exact import Object, Row, dumps
 from ckanext.gkopen.publish.standards.groups import Gathered
-from ckanext.gkopen.publish.standards.live import iso
 from ckanext.gkopen.publish.standards.notices import Kinds
 from ckanext.gkopen.publish.standards.packages import CODINGS, Package, closed
 from ckanext.gkopen.publish.standards.prefix import prefix
@@ -57,7 +56,7 @@ def _parts(domain: str) -> Iterator[tuple[str, str, bytes]]:
         domain=domain, metadata=changesets.METADATA)
     read = blobs.reader(row["sha256"] for row in shown)
     for row in shown:
-        yield row["id"], iso(row["at"]), read(row["sha256"])
+        yield row["id"], clock.told(row["at"]), read(row["sha256"])
 
 
 def site(path: str) -> str:

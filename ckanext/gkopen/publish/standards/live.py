@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from ckanext.datastore.backend.postgres import get_read_engine
 
-from ckanext.gkopen import ids, model
+from ckanext.gkopen import clock, ids, model
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.publish import behind
 from ckanext.gkopen.publish.standards.exact import Row
 from ckanext.gkopen.publish.table_sql import quoted
-
-SHANGHAI = ZoneInfo("Asia/Shanghai")
 
 
 def rows_where(domain: Domain, field: str, values: Sequence[str], limit: int = 20_000) -> list[Row]:
@@ -46,11 +42,7 @@ def _public_since(datasets: set[str]) -> dict[tuple[str, str], str]:
         "select p.dataset_id::text as id, p.part, u.at from gkopen.public_part p"
         " join gkopen.publication u using (dataset_id, seq) where p.dataset_id = any(cast(:ids as uuid[]))",
         ids=sorted(datasets))
-    return {(row["id"], row["part"]): iso(row["at"]) for row in found}
-
-
-def iso(at: datetime) -> str:
-    return at.astimezone(SHANGHAI).isoformat(timespec="seconds")
+    return {(row["id"], row["part"]): clock.told(row["at"]) for row in found}
 
 
 def numbers_below(domain: Domain, field: str, start: str) -> list[str]:

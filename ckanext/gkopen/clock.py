@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import overload
 from zoneinfo import ZoneInfo
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
 
+@overload
+def told(at: datetime) -> str: ...
+@overload
+def told(at: None) -> None: ...
 def told(at: datetime | None) -> str | None:
     """ISO 8601 with the offset of Shanghai, to the second."""
     return at.astimezone(SHANGHAI).isoformat(timespec="seconds") if at is not None else None
