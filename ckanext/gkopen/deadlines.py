@@ -11,7 +11,7 @@ from typing import Protocol
 
 import yaml
 
-from ckanext.gkopen.domains import Text
+from ckanext.gkopen.domains import Deadline, Domain, Text
 from ckanext.gkopen.workdays import Calendar, calendar
 
 
@@ -65,6 +65,11 @@ def limits() -> Mapping[str, Limit]:
 def _month_day(text: str) -> tuple[int, int]:
     month, day = str(text).split("-")
     return int(month), int(day)
+
+
+def general_rule(domain: Domain) -> Deadline | Limit:
+    """The limit for a domain's tables as a whole: its own for every row, else that of proactive disclosure."""
+    return next((deadline for deadline in domain.deadlines if not deadline.when), limits()["disclosure"])
 
 
 def due_on(rule: DayRule, start: date, days: Calendar | None = None) -> date:

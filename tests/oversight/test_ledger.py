@@ -51,6 +51,17 @@ def test_missing_nil_published_and_not_yet_due(cast: Cast, monkeypatch: pytest.M
     assert june["organization"]["name"] == cast.body
 
 
+def test_a_duty_without_a_rule_is_counted_by_the_domains_own(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Penalties have seven working days by a rule of their own, not the twenty of proactive disclosure."""
+    owe(cast, "2026-04-01", domain="penalty", until="2026-04-30")
+    on_day(monkeypatch, "2026-05-14")
+    [april] = ledger()["results"]
+    assert (april["due_on"], april["state"]) == ("2026-05-13", "overdue")
+    assert april["rule"]["zh"].startswith("行政处罚决定自作出之日起7个工作日内公开")
+    owe(cast, "2026-04-01", until="2026-04-30")          # procurement: its own limits hold for some notices only
+    assert "主动公开" in ledger(domain="procurement")["results"][0]["rule"]["zh"]
+
+
 def test_what_waits_for_review_is_not_shown(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     owe(cast, "2026-05-01")
     on_day(monkeypatch, "2026-07-29")

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
 
-from ckanext.gkopen.deadlines import due_on, limits
-from ckanext.gkopen.domains import Deadline, Domain
+from ckanext.gkopen.deadlines import due_on, general_rule
+from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.metadata.codes import meta_codes
 from ckanext.gkopen.metadata.rules import missing, problems
 from ckanext.gkopen.records import Finding
@@ -78,13 +78,8 @@ def unknown_labels(catalogue_entry: Mapping[str, Any] | None) -> list[Finding]:
     return list(_unknown_labels(catalogue_entry or {}))
 
 
-def rule_of(domain: Domain) -> Deadline | None:
-    """The deadline that holds for all rows of a domain, whatever their kind."""
-    return next((deadline for deadline in domain.deadlines if not deadline.when), None)
-
-
 def _of_domain(domain: Domain) -> Metadata:
-    rule = rule_of(domain) or limits()["disclosure"]
+    rule = general_rule(domain)
     field = meta_codes("meta_field").find(domain.matter.zh)
     return {
         "notes": domain.description.zh, "notes_en": domain.description.en, "domain": domain.name,
@@ -126,8 +121,7 @@ def _due(domain: Domain, meta: Mapping[str, Any]) -> str:
     if not meta.get("formed_on"):
         return ""
     try:
-        rule = rule_of(domain) or limits()["disclosure"]
-        return due_on(rule, date.fromisoformat(meta["formed_on"][:10])).isoformat()
+        return due_on(general_rule(domain), date.fromisoformat(meta["formed_on"][:10])).isoformat()
     except UnknownYear:
         return ""
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from ckanext.gkopen import model
 from ckanext.gkopen.clock import SHANGHAI
-from ckanext.gkopen.deadlines import DayRule, limits
+from ckanext.gkopen.deadlines import DayRule, general_rule, limits
 from ckanext.gkopen.domains import Deadline, Domain, Text, domains, get_domain
 from ckanext.gkopen.oversight.due import Due, Pause, due
 from ckanext.gkopen.oversight.periods import MONTHS, Period, named, period_of, periods
@@ -85,11 +85,6 @@ def rules_of(domain: Domain) -> dict[str, DayRule]:
     """The rules by which a duty can be counted: the domain's deadlines and those of limits.yaml."""
     found: dict[str, DayRule] = {name: limit for name, limit in limits().items() if not limit.at_least}
     return found | {deadline.id: deadline for deadline in domain.deadlines}
-
-
-def general_rule(domain: Domain) -> DayRule:
-    """The limit for a domain's tables as a whole: its own for every row, else that of proactive disclosure."""
-    return next((deadline for deadline in domain.deadlines if deadline.when is None), limits()["disclosure"])
 
 
 def text_of(rule: DayRule) -> Text:
