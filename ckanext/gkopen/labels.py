@@ -126,9 +126,9 @@ def bare_unit(text: str) -> str | None:
     return tidy_unit(text) if money_power(text) is not None else None
 
 
-def nearest(wanted: str, labels: list[str], count: int = 3) -> list[str]:
-    """The labels most like `wanted`, best first; only those that share something worth proposing."""
+def nearest(wanted: str, labels: list[str]) -> list[str]:
+    """The three labels most like `wanted`, best first; only those that share something worth proposing."""
     target = fold(wanted)
     scored = [(SequenceMatcher(None, target, fold(label)).ratio(), label) for label in labels if fold(label)]
     good = sorted((s for s in scored if s[0] >= 0.5), key=lambda pair: (-pair[0], pair[1]))
-    return [label for _, label in good[:count]]
+    return [label for _, label in good[:3]]

@@ -189,7 +189,7 @@ def test_a_withdrawal_takes_the_file_away_at_once_and_a_sweep_puts_the_folder_ri
     path = f"/open/procurement/{cast.body}-procurement.csv"
     folder = Path(toolkit.config["ckanext.gkopen.published_folder"])
     whole: Any = get("/open/procurement.csv")
-    files.bring_up_dataset(get_domain("procurement"), dataset_id(cast), 2, {}, blobs.read)
+    files.bring_up_datasets(get_domain("procurement"), [files.Wanted(dataset_id(cast), 2, {})], blobs.read)
     ckan_model.Session.commit()
     assert get(path).headers["X-Asked"] == path
     assert not list((folder / "of/procurement").iterdir())
@@ -210,7 +210,7 @@ def test_a_sweep_that_just_settles_the_folder_brings_nothing_back(cast: Cast, mo
     folder = Path(toolkit.config["ckanext.gkopen.published_folder"])
     rows = model.every("select address, sha256, variants, updated_at from gkopen.file where sha256 is not null")
     monkeypatch.setattr(files, "_own_storage", lambda: served.settle(rows))
-    files.bring_up_dataset(get_domain("procurement"), dataset_id(cast), 2, {}, blobs.read)
+    files.bring_up_datasets(get_domain("procurement"), [files.Wanted(dataset_id(cast), 2, {})], blobs.read)
     ckan_model.Session.commit()
     assert (folder / "at/procurement.csv").is_symlink()
     assert not list((folder / "at/procurement").iterdir())

@@ -36,11 +36,11 @@ def test_files_made_again_are_the_same_and_older_seqs_are_late(cast: Cast) -> No
         "select part, sha256 from gkopen.public_part where part <> '~metadata'")}
     rows = "select address, sha256, updated_at from gkopen.file order by 1"
     before = model.every(rows)
-    files.bring_up_dataset(PROCUREMENT, dataset_id(cast), 5, parts, blobs.read)
+    files.bring_up_datasets(PROCUREMENT, [files.Wanted(dataset_id(cast), 5, parts)], blobs.read)
     files.bring_up_bulk(PROCUREMENT, 5)
     assert model.every(rows) == before
     fewer = dict(list(parts.items())[:1])
-    files.bring_up_dataset(PROCUREMENT, dataset_id(cast), 4, fewer, blobs.read)
+    files.bring_up_datasets(PROCUREMENT, [files.Wanted(dataset_id(cast), 4, fewer)], blobs.read)
     assert model.every(rows) == before
 
 
@@ -66,7 +66,7 @@ def test_large_files_are_published_as_small_ones_are(cast: Cast, monkeypatch: py
     model.execute("update gkopen.file set layout = null")                  # nothing is copied
     parts = {row["part"]: row["sha256"] for row in model.every(
         "select part, sha256 from gkopen.public_part where part <> '~metadata'")}
-    files.bring_up_dataset(PROCUREMENT, dataset_id(cast), 5, parts, blobs.read)
+    files.bring_up_datasets(PROCUREMENT, [files.Wanted(dataset_id(cast), 5, parts)], blobs.read)
     files.bring_up_bulk(PROCUREMENT, 5)
     bring_up("procurement")
     ckan_model.Session.commit()
@@ -111,7 +111,7 @@ def test_a_withdrawal_leaves_bytes_that_another_dataset_is_about_to_name(cast: C
     with ckan_model.ensure_engine().connect() as other, other.begin():
         other.execute(sa.text("select pg_advisory_xact_lock_shared(:key)"), {"key": lock_key(store.STORAGE)})
         withdrawal = threading.Thread(target=crew.in_session, args=(
-            lambda: (files.bring_up_dataset(PROCUREMENT, dataset_id(cast), 2, {}, blobs.read),
+            lambda: (files.bring_up_datasets(PROCUREMENT, [files.Wanted(dataset_id(cast), 2, {})], blobs.read),
                      ckan_model.Session.commit()),))
         withdrawal.start()
         crew.until(crew.backends_waiting_for_advisory_locks)
@@ -130,7 +130,7 @@ def test_few_rows_in_many_parts_are_the_same_rows_written_at_once(cast: Cast, mo
     assert len(parts) > 1
 
     def bring_up(seq: int) -> dict[str, bytes]:
-        made = files.bring_up_dataset(PROCUREMENT, dataset_id(cast), seq, parts, blobs.read)
+        made = files.bring_up_datasets(PROCUREMENT, [files.Wanted(dataset_id(cast), seq, parts)], blobs.read)
         return {file.form: store.open_file(file.sha256, IDENTITY, file.size).read() for file in made}
 
     at_once = bring_up(2)
@@ -169,7 +169,7 @@ def test_a_changed_part_is_patched_into_files_that_are_byte_by_byte_those_made_a
 
     def bring_up(seq: int) -> dict[Any, Any]:
         """Address and coding → bytes, and where each part lies in them."""
-        files.bring_up_dataset(PROCUREMENT, dataset_id(cast), seq, parts, blobs.read)
+        files.bring_up_datasets(PROCUREMENT, [files.Wanted(dataset_id(cast), seq, parts)], blobs.read)
         ckan_model.Session.commit()
         rows = model.every("select address, sha256, variants, layout from gkopen.file where dataset_id is not null")
         places = {(r["address"], coding): store.location(r["sha256"], coding) for r in rows

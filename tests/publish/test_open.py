@@ -64,7 +64,7 @@ def test_unknown_addresses_say_what_there_is(cast: Cast, browser: CKANTestApp) -
 def test_withdrawn_files_answer_410_and_their_bytes_are_gone(cast: Cast, browser: CKANTestApp) -> None:
     before = model.every("select sha256 from gkopen.file where dataset_id is not null")
     model.execute("update gkopen.dataset set reason = '含有错误的金额' where id = :d", d=dataset_id(cast))
-    assert files.bring_up_dataset(PROCUREMENT, dataset_id(cast), 2, {}, blobs.read) == []
+    assert files.bring_up_datasets(PROCUREMENT, [files.Wanted(dataset_id(cast), 2, {})], blobs.read) == []
     ckan_model.Session.commit()
     for form in files.FORMS:
         answer = browser.get(address(cast, form))

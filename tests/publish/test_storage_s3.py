@@ -126,7 +126,7 @@ def test_published_files_live_in_the_object_store(objects: S3Storage, web: objec
     parts = {row["part"]: row["sha256"] for row in model.every(
         "select part, sha256 from gkopen.public_part where part <> '~metadata'")}
     parts["2024-05"] = blobs.put(blobs.read(parts["2024-05"]).replace(b"NT-2024", b"NT-2023"), "text/csv")
-    files.bring_up_dataset(PROCUREMENT, dataset_id(cast), 2, parts, blobs.read)
+    files.bring_up_datasets(PROCUREMENT, [files.Wanted(dataset_id(cast), 2, parts)], blobs.read)
     ckan_model.Session.commit()
     patched = browser.get(f"{address}.csv").data
     assert b"NT-2023-001" in patched
@@ -135,7 +135,7 @@ def test_published_files_live_in_the_object_store(objects: S3Storage, web: objec
     ckan_model.Session.commit()
     assert not held & set(objects.scan()) - {store.location(row["sha256"], coding) for row in model.every(
         "select sha256 from gkopen.file where dataset_id is null and sha256 is not null") for coding in store.SUFFIX}
-    files.bring_up_dataset(PROCUREMENT, dataset_id(cast), 3, {}, blobs.read)
+    files.bring_up_datasets(PROCUREMENT, [files.Wanted(dataset_id(cast), 3, {})], blobs.read)
     ckan_model.Session.commit()
     assert browser.get(f"{address}.csv").status_code == 410
     named = {row["sha256"] for row in model.every("select sha256 from gkopen.file where sha256 is not null")}

@@ -115,10 +115,10 @@ class Findings:
         return [(int(self.file[mine[0]]), mine) for mine in np.split(rows, cuts)]
 
     def of_column(self, code: str, where: np.ndarray, *, field: str, label: str | None,
-                  params: Mapping[str, Any], counted: str | None = None) -> None:
+                  params: Mapping[str, Any]) -> None:
         """One finding a file for many rows of a column, naming the first lines: what an officer mends at one go.
 
-        `counted`: the parameter that tells the number of all rows of `where`.
+        `count` of its parameters is the number of all rows of `where`.
         """
         rows = np.flatnonzero(where & ~self.uncut)
         if not len(rows):
@@ -133,8 +133,8 @@ class Findings:
                 names = pc.unique(self.turned[1].take(pa.array(mine))).to_pylist()
                 name = "、".join(names[:_NAMED_LINES]) or label
             more = {"zh": " 等", "en": " and more"} if len(mine) > len(first) else {"zh": "", "en": ""}
-            said = {**params, counted: int(number[file])} if counted else params
-            self.add(code, file, field=field, label=name, params={**said, "lines": first, "more": more})
+            self.add(code, file, field=field, label=name,
+                     params={**params, "count": int(number[file]), "lines": first, "more": more})
 
     def bad_cells(self, field: str) -> np.ndarray:
         """Rows for which something was said about this field already: one cell needs no second finding."""

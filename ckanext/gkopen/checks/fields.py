@@ -58,7 +58,7 @@ def _missing(field: Field, missing: np.ndarray, made: Made, findings: Findings, 
                 findings.add("column-expected", int(file), field=field.name, label=field.title.zh,
                              params={"count": int(number[file]), "title": title})
         else:
-            findings.of_column("value-expected", wanted, field=field.name, label=label, params={}, counted="count")
+            findings.of_column("value-expected", wanted, field=field.name, label=label, params={})
 
 
 def holds_all(conditions: tuple[Condition, ...], made: Made) -> np.ndarray:

@@ -106,7 +106,7 @@ def excel_days(field: Field, text: pa.Array, values: pa.Array, wrong: np.ndarray
     read = np.zeros(len(text), bool)
     read[rows] = as_mask(pc.is_valid(days))
     findings.of_column("date-serial", read, field=field.name, label=labels.get(field.name) or field.title.zh, params={
-        "first": str(next(day for day in days.to_pylist() if day is not None))}, counted="count")
+        "first": str(next(day for day in days.to_pylist() if day is not None))})
     place = np.full(len(text), -1, np.int64)
     place[rows] = np.arange(len(rows))
     return pc.coalesce(values, days.take(pa.array(place, mask=place < 0))), wrong & ~read
@@ -144,5 +144,5 @@ def null_where_silent(field: Field, text: pa.Array, values: pa.Array, findings: 
     silent = np.zeros(len(text), bool)
     silent[rows] = as_mask(said)
     label = labels.get(field.name) or field.title.zh
-    findings.of_column("not-stated", silent, field=field.name, label=label, params={}, counted="count")
+    findings.of_column("not-stated", silent, field=field.name, label=label, params={})
     return pc.if_else(pa.array(silent), pa.scalar(None, pa.string()), values)

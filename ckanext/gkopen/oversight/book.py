@@ -106,7 +106,7 @@ def text_cell(sheet: Any, value: Any, *, bold: bool = False) -> Cell:
     return cell
 
 
-def add_list(book: Workbook, findings: Iterable[Mapping[str, Any]], *, note: str = "") -> None:
+def add_list(book: Workbook, findings: Iterable[Mapping[str, Any]]) -> None:
     """The sheet 问题清单: one line a finding, all of them. The book may be write-only or not."""
     sheet = book.create_sheet(_free_name(book, LIST))
     for index, (_, width) in enumerate(COLUMNS):
@@ -118,8 +118,6 @@ def add_list(book: Workbook, findings: Iterable[Mapping[str, Any]], *, note: str
         _append(sheet, [finding.get("body") or "", finding["sheet"] or "", finding["line"], finding["label"] or
                         finding["field"] or "", finding["value"], SEVERITIES.get(finding["severity"], ""),
                         words["title"], finding["code"], words["message"], words["fix"]])
-    if note:
-        _append(sheet, [note])
 
 
 def _append(sheet: Any, values: list[Any], *, bold: bool = False) -> None:

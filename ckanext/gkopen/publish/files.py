@@ -51,13 +51,6 @@ class Wanted:
     parts: Mapping[str, str]
 
 
-def bring_up_dataset(
-    domain: Domain, dataset_id: str, seq: int, parts: Mapping[str, str], read_blob: Callable[[str], bytes]
-) -> list[PublishedFile]:
-    """`bring_up_datasets` of one."""
-    return bring_up_datasets(domain, [Wanted(dataset_id, seq, parts)], read_blob)
-
-
 def bring_up_datasets(
     domain: Domain, wanted: Sequence[Wanted], read_blob: Callable[[str], bytes]
 ) -> list[PublishedFile]:

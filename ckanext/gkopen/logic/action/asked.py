@@ -16,15 +16,16 @@ DEEPEST = 20
 
 def limit_of(data_dict: Mapping[str, Any], default: int, most: int) -> int:
     """`limit`, 1 to `most`: one that is larger is refused and never cut silently."""
-    return whole_number(data_dict, "limit", 1, most) if data_dict.get("limit") not in (None, "") else default
+    return whole_number(data_dict, "limit", most) if data_dict.get("limit") not in (None, "") else default
 
 
-def whole_number(data_dict: Mapping[str, Any], name: str, least: int, most: int) -> int:
+def whole_number(data_dict: Mapping[str, Any], name: str, most: int) -> int:
+    """A number from 1 to `most`. Raises ValidationError."""
     text = str(data_dict.get(name))
-    if text.isascii() and text.isdigit() and len(text) < 12 and least <= int(text) <= most:
+    if text.isascii() and text.isdigit() and len(text) < 12 and 1 <= int(text) <= most:
         return int(text)
     raise toolkit.ValidationError({name: [
-        f"{name} 是 {least} 到 {most} 的整数 / {name} is a whole number from {least} to {most}"]})
+        f"{name} 是 1 到 {most} 的整数 / {name} is a whole number from 1 to {most}"]})
 
 
 def money_as_text(data_dict: Mapping[str, Any]) -> bool:

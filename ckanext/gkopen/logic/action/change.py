@@ -91,7 +91,7 @@ def gkopen_publication_list(context: Any, data_dict: Any) -> dict[str, Any]:
     toolkit.check_access("gkopen_public", context, {})
     need(data_dict, "id")
     wanted = limit_of(data_dict, 20, 1000)
-    before = whole_number(data_dict, "cursor", 1, (1 << 31) - 1) if data_dict.get("cursor") else None
+    before = whole_number(data_dict, "cursor", (1 << 31) - 1) if data_dict.get("cursor") else None
     dataset = published(str(data_dict["id"]))
     rows = publications.publication_list(str(dataset["id"]), before, wanted + 1)
     return {"dataset": dataset["name"], "domain": dataset["domain"],

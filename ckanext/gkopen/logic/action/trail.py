@@ -80,7 +80,7 @@ def _of_project(code: str) -> dict[str, Any]:
     if not (projects or events):                          # else one letter would be asked for all numbers below it
         raise toolkit.ObjectNotFound(toolkit._("Nothing is published under this number."))
     named = [event["ocid"].removeprefix(f"{start}-") for event in events if event["ocid"]]
-    own = rows_where(domain, "project_no", sorted({*named, *numbers_below(domain, "project_no", code)}))
+    own = rows_where(domain, "project_no", sorted({*named, *numbers_below(domain, code)}))
     title = next((row["title"] for row in projects), None) or events[0]["project_name"]
     names = {row["project_name"] for row in own} | {row["title"] for row in projects}
     return _answer({"project_no": None, "ocid": None, "title": title, "project_code": code,

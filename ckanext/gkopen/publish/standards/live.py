@@ -13,10 +13,13 @@ from ckanext.gkopen.publish import behind
 from ckanext.gkopen.publish.standards.exact import Row
 from ckanext.gkopen.publish.table_sql import quoted
 
+MOST_ROWS = 20_000
+"""More than any process or project has: one answer is held in memory."""
 
-def rows_where(domain: Domain, field: str, values: Sequence[str], limit: int = 20_000) -> list[Row]:
-    """All rows whose `field` is one of `values`, in the order of the key, with `dataset_id`, `publisher` and
-    `public_at` (see `groups`)."""
+
+def rows_where(domain: Domain, field: str, values: Sequence[str]) -> list[Row]:
+    """The rows whose `field` is one of `values`, in the order of the key and `MOST_ROWS` at most, with `dataset_id`,
+    `publisher` and `public_at` (see `groups`)."""
     if not values:
         return []
     assert field in domain.field_names
@@ -31,7 +34,7 @@ def rows_where(domain: Domain, field: str, values: Sequence[str], limit: int = 2
         found = connection.execute(
             sa.text(f"select {listed} from {table} where {quoted(field)} = any(:values)"
                     f" and {shown} order by {order} limit :limit"),
-            {"values": list(values), "limit": limit, **params}).mappings()
+            {"values": list(values), "limit": MOST_ROWS, **params}).mappings()
         rows = [dict(row) for row in found]
     since = _public_since({row["dataset_id"] for row in rows})
     return [{**row, "public_at": since.get((row["dataset_id"], row["part"]), "")} for row in rows]
@@ -45,14 +48,14 @@ def _public_since(datasets: set[str]) -> dict[tuple[str, str], str]:
     return {(row["id"], row["part"]): clock.told(row["at"]) for row in found}
 
 
-def numbers_below(domain: Domain, field: str, start: str) -> list[str]:
-    """The values of an indexed field that begin with a text: `2401-320602-04-01-123456` and its extensions."""
+def numbers_below(domain: Domain, start: str) -> list[str]:
+    """The project numbers that begin with a text: `2401-320602-04-01-123456` and its extensions."""
     table, (shown, params) = f'public.{quoted(ids.table_id(domain.name))}', behind.rows_shown() or ("true", {})
     with get_read_engine().connect() as connection:
         if connection.execute(sa.text("select to_regclass(:name)"), {"name": table}).scalar() is None:
             return []
         # The range is for the index: U+FFFF comes last in every collation. starts_with decides.
         return list(connection.execute(
-            sa.text(f"select distinct {quoted(field)} from {table} where {quoted(field)} between :start and :end"
-                    f" and starts_with({quoted(field)}, :start) and {shown}"),
+            sa.text(f"select distinct project_no from {table} where project_no between :start and :end"
+                    f" and starts_with(project_no, :start) and {shown}"),
             {"start": start, "end": start + "\uffff", **params}).scalars())

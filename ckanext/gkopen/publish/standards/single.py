@@ -60,7 +60,7 @@ def processes_of(code: str, events: list[Row]) -> Processes:
     if start is None:
         return found
     named = [ocid[len(start) + 1:] for event in events if (ocid := event["ocid"]) and ocid.startswith(f"{start}-")]
-    for row in rows_where(domain, "project_no", sorted({*named, *numbers_below(domain, "project_no", code)})):
+    for row in rows_where(domain, "project_no", sorted({*named, *numbers_below(domain, code)})):
         found.add(code, row["project_no"] or "", row)
     return found
 
