@@ -105,7 +105,7 @@ def _cleaning(factory: Any) -> Any:
                 record.exc_text = _places(record.exc_info[1])
         return record
 
-    make.cleans = True  # type: ignore[attr-defined]
+    make.cleans = True
     return make
 
 

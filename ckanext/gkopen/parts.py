@@ -191,7 +191,7 @@ def _text(field: Field, values: pa.Array) -> pa.Array:
     kind = "money" if field.type == "money" else "other"
     text = values.cast(pa.string())
     if pc.any(pc.match_substring(text, "E")).as_py():  # Arrow writes 0.00000001 as 1E-8
-        text = by_distinct(text, lambda number: None if number is None else format(Decimal(number), ".8f"), pa.string())
+        text = by_distinct(text, lambda number: format(Decimal(number), ".8f"), pa.string())
     return pc.replace_substring_regex(text, _STRIPPED[kind], r"\1")
 
 

@@ -138,7 +138,7 @@ def test_any_sequence_of_edits_gives_exactly_the_parts(
         seen: set[Any] = set()
         # A key lives in one part only.
         parts: dict[str, Sequence[Row]] = {
-            part: [one for one in rows if not (key(one) in seen or seen.add(key(one)))]  # type: ignore[func-returns-value]
+            part: [one for one in rows if not (key(one) in seen or seen.add(key(one)))]
             for part, rows in state.items()}
         assert bring_up(blobs, parts, seq).rows == sum(map(len, parts.values()))
         assert published(reader, ONE) == expected(parts)

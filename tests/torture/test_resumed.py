@@ -15,7 +15,7 @@ from tests.harvest.conftest import town as town
 def found(run_id: Any) -> tuple[int, int]:
     """(findings, rows set aside) that the run has."""
     return tuple(model.value(f"select count(*) from gkopen.{table} where run_id = :id", id=run_id)
-                 for table in ("finding", "quarantine"))  # type: ignore[return-value]
+                 for table in ("finding", "quarantine"))
 
 
 @pytest.mark.parametrize("left", [0, 40], ids=["nothing listed", "half of it listed"])

@@ -11,7 +11,7 @@ from ckanext.datastore.backend.postgres import DatastorePostgresqlBackend
 
 def read_in_time() -> None:
     """Put a version of `resource_id_from_alias` in place that reads before it gives back. May be called again."""
-    DatastorePostgresqlBackend.resource_id_from_alias = _resource_id_from_alias  # type: ignore[method-assign]
+    DatastorePostgresqlBackend.resource_id_from_alias = _resource_id_from_alias
 
 
 def _resource_id_from_alias(self: DatastorePostgresqlBackend, alias: str) -> tuple[bool, str | None]:

@@ -34,7 +34,7 @@ class Triples(Graph):
             values[value] = None
         return self
 
-    def triples(self, triple: Any) -> Iterator[Triple]:  # type: ignore[override]
+    def triples(self, triple: Any) -> Iterator[Triple]:
         """Those that are there now: the asker may add and remove while he goes through them."""
         subject, predicate, value = triple
         asked = self.nodes.items() if subject is None else ((subject, self.nodes.get(subject, {})),)

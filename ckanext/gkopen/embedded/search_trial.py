@@ -47,7 +47,7 @@ def _serve(ini: str, port: int) -> None:
     from ckan.config.middleware import make_app
     from werkzeug.serving import make_server
 
-    server = make_server("127.0.0.1", port, make_app(load_config(ini)), threaded=True)  # type: ignore[arg-type]
+    server = make_server("127.0.0.1", port, make_app(load_config(ini)), threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -13,7 +13,7 @@ from ckan.lib import webassets_tools
 from ckan.plugins import toolkit
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_get: Any = model.Package.get.__func__  # type: ignore[attr-defined]
+_get: Any = model.Package.get.__func__
 
 _find_translations: Any = flask_babel.Domain.get_translations
 

@@ -212,7 +212,7 @@ def _completed(domain: Domain, reading: Reading, kind: frozenset[str], shapes: S
     label = split_label(levels[-1]).name if levels else ""
     last = fold_code(label)
     for shape in shapes:
-        if last in shape.also and (kind == {shape.code} or reading.keys() | {shape.code} == kind):
+        if last in shape.also and (kind == frozenset({shape.code}) or reading.keys() | {shape.code} == kind):
             codes = {**reading.codes, shape.code: shape.also[last], **reading.beside}
             return Turned(codes, reading.year)
         if last in shape.whole and reading.keys() == kind - {shape.code}:

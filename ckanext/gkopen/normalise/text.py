@@ -131,7 +131,7 @@ def _slow(buffer: pa.Buffer, delimiter: str, first_line: int, width: int) -> Bod
 
 
 def _raw(buffer: pa.Buffer) -> io.RawIOBase:
-    return pa.BufferReader(buffer)  # type: ignore[return-value]
+    return pa.BufferReader(buffer)
 
 
 def _fast(buffer: pa.Buffer, view: np.ndarray, delimiter: str, first_line: int, width: int) -> Body | None:

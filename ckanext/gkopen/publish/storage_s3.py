@@ -111,7 +111,7 @@ class Uploader(base.Uploader):
 
 
 class Reader(base.Reader):
-    storage: S3Storage  # type: ignore[assignment]
+    storage: S3Storage
     capabilities = base.Capability.STREAM
 
     def stream(self, data: base.FileData, extras: dict[str, Any]) -> Any:

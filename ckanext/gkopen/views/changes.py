@@ -143,7 +143,7 @@ def revision(domain: str, dataset: str, seq: int, form: str) -> Response:
         content, size = files.make(described, state, form)
     except blobs.Sealed:
         return said(410, "该版本已撤回。", "This revision was withdrawn.")
-    response = _named(Cacheable(wrap_file(request.environ, content, 1 << 18), direct_passthrough=True),  # type: ignore[arg-type]
+    response = _named(Cacheable(wrap_file(request.environ, content, 1 << 18), direct_passthrough=True),
                       described, row, seq, state, form)
     response.content_length = size
     return conditional(response, size)

@@ -35,7 +35,7 @@ class Deflated(NamedTuple):
 def add_text(archive: zipfile.ZipFile, path: str, text: Deflated) -> None:
     out = _begun(archive, path, text.size, text.crc, len(text.data))
     out.write(text.data)
-    archive.start_dir = out.tell()  # type: ignore[attr-defined]
+    archive.start_dir = out.tell()
 
 
 def add_stream(archive: zipfile.ZipFile, path: str, stream: Stream) -> int:
@@ -48,7 +48,7 @@ def add_stream(archive: zipfile.ZipFile, path: str, stream: Stream) -> int:
         source.seek(len(GZIP_HEADER))
         for data in chunks(source.read, length):
             out.write(data)
-    archive.start_dir = out.tell()  # type: ignore[attr-defined]
+    archive.start_dir = out.tell()
     return start
 
 
