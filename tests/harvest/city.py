@@ -43,12 +43,9 @@ class City:
         self.table().write_text(text.replace(old, new), "utf-8")
 
     def openness(self, said: str, service: str = "cgj-parking") -> None:
-        self.entry("是否向社会开放", said, service)
-
-    def entry(self, item: str, said: str, service: str = "cgj-parking") -> None:
-        """What the catalogue says under an item."""
+        """What the catalogue says of 是否向社会开放."""
         with self._service(service) as entry:
-            entry["catalogue"][item] = said
+            entry["catalogue"]["是否向社会开放"] = said
 
     def service(self, **changes: Any) -> None:
         """Other settings of the car parks' service."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ckan import model as ckan_model
 from ckan.cli.cli import ckan
 
@@ -186,9 +187,11 @@ def test_the_commands_file_holds_all_findings_of_a_run(public: City, cli: Any, t
 
 
 def test_what_the_catalogue_says_and_nobody_knows_is_told_with_the_proposal(town: City) -> None:
-    town.openness("有条件开放")
-    town.entry("开放条件", "实名登记后下载")
-    town.entry("更新周期", "偶尔")
+    path = town.folder / "city.yaml"
+    city = yaml.safe_load(path.read_text("utf-8"))
+    [entry] = [service["catalogue"] for service in city["services"] if service["id"] == "cgj-parking"]
+    entry |= {"是否向社会开放": "有条件开放", "开放条件": "实名登记后下载", "更新周期": "偶尔"}
+    path.write_text(yaml.safe_dump(city, allow_unicode=True), "utf-8")
     row = harvest()
     [held] = call("gkopen_revision_list", "office", state="held")["results"]
     meta = call("gkopen_revision_show", "office", id=held["id"])["metadata_change"]["after"]
