@@ -83,3 +83,12 @@ def test_a_finding_of_an_earlier_version_says_its_code_and_value() -> None:
         told = render(old, language)
         assert all(word in told["message"] for word in ("no-longer-listed", "7", "金额", "12万"))
         assert told["title"] == "no-longer-listed" and told["fix"]
+
+
+def test_the_command_shows_every_finding_of_a_revision(site: Any, cli: Any) -> None:
+    cast = make_cast()
+    wrong = [f"NT-2024-{number:04d},{FIRST[0].partition(',')[2].replace('84.6', '八十').replace('2024-05-06', '五月')}"
+             for number in range(600)]
+    revision = submit(cast, *FIRST, *wrong)["revision_id"]
+    shown = cli.invoke(ckan, ["gkopen", "review", "show", revision]).output
+    assert shown.count("\tdate-wrong\t") == 600 and sum("\tline " in line for line in shown.splitlines()) > 1000

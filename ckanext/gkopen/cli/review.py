@@ -31,7 +31,7 @@ def review_list(state: str) -> None:
 @click.argument("revision", metavar="REV")
 def review_show(revision: str) -> None:
     """What a revision would change, and its findings."""
-    item = act("gkopen_revision_show", id=revision, limit=1000)
+    item = act("gkopen_revision_show", id=revision, limit=1)
     click.echo(f"{item['dataset']['title']} ({item['dataset']['name']})  {item['kind']}  {item['state']}")
     click.echo(f"digest {item['digest']}")
     click.echo(f"rows {item['rows_in']} = {item['rows_ok']} good + {item['rows_quarantined']} quarantined"
@@ -40,7 +40,7 @@ def review_show(revision: str) -> None:
         click.echo(f"  {part['part']}: +{part['added']} ~{part['changed']} -{part['removed']}")
     for name, total in item["summary"]["totals"].items():
         click.echo(f"  total {name}: {total['before']} → {total['after']}")
-    for f in item["finding_list"]:
+    for f in every("gkopen_finding_list", revision=revision):
         click.echo(f"  {f['severity']}\tline {f['line'] or '-'}\t{f['code']}\t{f['message']}")
 
 
