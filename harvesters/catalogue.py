@@ -5,6 +5,7 @@ The items are those of 政务信息资源目录编制指南 (发改高技术〔2
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -52,7 +53,7 @@ def parse_entry(answer: Mapping[str, Any], raw: bytes) -> CatalogueEntry:
     is_open = OPEN_TEXTS.get(openness.lower())
     related = _first(found, RELATED_KEYS)
     if isinstance(related, str):
-        related = related.replace("，", ",").replace(";", ",").split(",")
+        related = re.split(r"[、,，;；|\s]", related)
     related = related if isinstance(related, list) else ()
     items = _first(found, ITEM_KEYS)
     items = items if isinstance(items, list) else ()

@@ -231,11 +231,11 @@ def test_what_the_entry_says_of_openness(said, is_open):
 
 def test_a_whole_entry():
     text = """{"result": {"信息资源代码": "307010/001", "信息资源名称": "采购公告", "信息资源提供方": "市财政局",
-        "资源提供方代码": "113206000140", "关联资源代码": "307010/002，307010/003", "更新周期": "每日",
+        "资源提供方代码": "113206000140", "关联资源代码": "307010/002、307010/003；307010/004", "更新周期": "每日",
         "信息项": [{"信息项名称": "预算金额", "数据类型": "货币型Y", "数据长度": 18}]}}"""
     entry = parse_entry(decode(text.encode()), b"raw")
     assert (entry.res_code, entry.title, entry.provider) == ("307010/001", "采购公告", "市财政局")
-    assert entry.related_codes == ("307010/002", "307010/003")
+    assert entry.related_codes == ("307010/002", "307010/003", "307010/004")
     assert (entry.items[0].name, entry.items[0].type, entry.items[0].length) == ("预算金额", "货币型Y", "18")
     assert entry.raw == b"raw"
 
