@@ -11,10 +11,10 @@ import redis
 from ckan import model as ckan_model
 
 from ckanext.gkopen import model
+from ckanext.gkopen.clock import SHANGHAI
 from ckanext.gkopen.embedded.servers import Servers
 from ckanext.gkopen.harvest import ledger, run, worker
 from ckanext.gkopen.harvesters import Limits
-from ckanext.gkopen.logic.clock import SHANGHAI
 from ckanext.gkopen.review import decide
 from ckanext.gkopen.simulator import answers
 from tests.harvest.city import BODY, SOURCE, City, approve, harvest, public_rows, revisions, run_of
