@@ -103,22 +103,23 @@ def _plan(question: Question, counts: _Counts) -> list[str]:
     found, missing = _resolve(hard, runs, counts)
     if missing or not counts[_all_of([_counted(part) for part in found])]:
         found = _replace_misspelt(found, missing, hard, counts)
-        best = _most_that_is_found(found, sum(term.weight for term in hard), counts)
-        if not best:
-            best = _one_wrong_character(hard, counts)
+        weight = sum(term.weight for term in hard)
+        best = _most_that_is_found(found, weight, counts)
+        best = best or _one_wrong_character(hard, counts) or _most_that_is_found(found, weight, counts, share=3)
         found = best or [Found(term, _words_clause(term)) for term in hard]
     return _clauses(found, question)
 
 
 def _clauses(found: Sequence[Found], question: Question) -> list[str]:
     required = [f"+{part.clause}" for part in found]
-    raising = [f"{quoted(term.tokens)}^0.3" for term in question.soft if term.tokens]
+    # A year is not required (a table of ten years has no year in its title), but wanted more than a general noun.
+    raising = [f"{quoted(term.tokens)}^{2 if term.text.isdigit() else 0.3}" for term in question.soft if term.tokens]
     raising += [f"{quoted([wish])}^0.5" for wish in dict.fromkeys(question.wishes)]
     # 教体局 stands for 教育局 too, but a body that has its characters in this order is meant first
-    raising += [f"{_in_bodies(part.term.bodies)}^3" for part in found if part.term.bodies]
+    raising += [f"{_in_bodies(part.term.bodies)}^10" for part in found if part.term.bodies]
     tokens = [token for part in found for token in part.term.tokens]
     if len(found) > 1 and tokens:
-        raising.append(f"{quoted(tokens)}~2^3")
+        raising += [f"{quoted(tokens)}~2^3", f"{quoted(tokens)}^3"]
     # CKAN's default operator is AND: what only raises is one required clause that every dataset fulfils.
     return [*required, f"+({' OR '.join([*raising, EVERY_DATASET])})"] if raising else required
 
@@ -212,7 +213,7 @@ def _find(term: Term, counts: _Counts) -> list[Found]:
         return [Found(term, _one_wrong(term.text))]
     content = [half for half in term.halves if not half.stop]
     halves = [half for half in content if len(half.text) > 1 and not half.soft] \
-        or [half for half in content if len(half.text) > 1] or [half for half in content if not half.soft]
+        or [half for half in content if len(half.text) > 1]
     return [part for half in halves for part in _find(half, counts)]
 
 
@@ -250,12 +251,12 @@ def _replace_misspelt(
     return found
 
 
-def _most_that_is_found(found: Sequence[Found], weight: int, counts: _Counts) -> list[Found]:
-    """The parts that are found together, leaving out as few characters as can be, never more than half of them.
+def _most_that_is_found(found: Sequence[Found], weight: int, counts: _Counts, share: int = 2) -> list[Found]:
+    """The parts that are found together, leaving out as few characters as can be; half of them (or a third …) remain.
     Of two choices the one that drops a place comes first."""
     choices = [
         kept for size in range(len(found), 0, -1) for kept in combinations(found[:_MOST_COMBINED], size)
-        if 2 * sum(part.term.weight for part in kept) >= weight
+        if share * sum(part.term.weight for part in kept) >= weight
     ]
     choices.sort(key=lambda kept: (-sum(part.term.weight for part in kept), sum(part.term.place for part in kept)))
     counts.ask([_all_of([_counted(part) for part in kept]) for kept in choices])

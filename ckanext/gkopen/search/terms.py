@@ -9,7 +9,7 @@ from itertools import accumulate
 
 from .document import DEPARTMENT
 from .text import HAN, Piece, fold, heads, parts, pieces, words
-from .units import half_phrases, phrases, readings, same_sound, spelt
+from .units import half_phrases, phrases, readings, same_initials, same_sound, spelt
 from .vocabulary import vocabulary
 
 #: Longer queries are cut off: no question needs more, and each word costs.
@@ -18,6 +18,8 @@ LONGEST_QUERY, MOST_TERMS = 200, 14
 LONGEST_SLIP = 12
 _ENDINGS = ("局", "委", "办", "厅", "处", "院", "会", "中心", "支队", "站", "所")
 _QUOTED = re.compile("[\"“”]([^\"“”]+)[\"“”]")
+#: A syllable with the number of its tone: ting2 che1
+_TONED = re.compile(r"([a-z]{2,6})[1-5](?![0-9])")
 #: The words of the boolean language that people type although nothing here needs them.
 _OPERATORS = frozenset({"AND", "OR", "NOT"})
 
@@ -51,7 +53,9 @@ class Term:
 
     @property
     def weight(self) -> int:
-        return len(self.text) if not self.latin else max(1, len(self.text) // 2)
+        if self.halves:
+            return sum(half.weight for half in self.halves if not half.stop)
+        return len(self.text) if not self.latin else max(min(3, len(self.text)), len(self.text) // 2)
 
 
 @dataclass
@@ -153,12 +157,15 @@ def _latin_terms(run: Sequence[Piece]) -> list[Term]:
         soft = all(piece.text.lower() in known.soft for piece in run[at:end])
         stop = all(piece.text.lower() in known.stops for piece in run[at:end])
         clauses = [(quoted(tokens), 1.0), *((quoted(_tokens(word)), 0.4) for word in chinese)]
+        if end == at + 1 and len(run[at].tokens) > 2:       # air-quality stands for air quality too
+            clauses.append((quoted(run[at].tokens[1:]), 0.8))
         for name in dict.fromkeys((text, text.upper())):
             also = known.synonyms[name].words if name in known.synonyms else ()
             clauses += [(quoted(_tokens(fold(word))), weight) for word, weight in also]
         if re.fullmatch("[1-5]a", low):
             clauses += [(quoted([f"{low}级"]), 1.0), (quoted(["a级"]), 0.8)]
-        ways = spelt(low.replace(" ", "").replace("ü", "v")) if low.replace(" ", "").isalpha() else []
+        low = _TONED.sub(r"\1", low)
+        ways = spelt(low.replace(" ", "")) if low.replace(" ", "").isalpha() else []
         terms.append(Term(text, tuple(clauses), sounds=tuple(p for way in ways for p in phrases(way)),
                           soft=soft, stop=stop, tokens=tuple(tokens), latin=True))
         at = end
@@ -169,7 +176,7 @@ def latin_sounds(terms: Sequence[Term]) -> tuple[str, ...]:
     """Latin terms side by side, read as one stretch of pinyin (sangong jingfei)."""
     ways: list[tuple[str, ...]] = [()]
     for letters in "".join(f"{term.text} " for term in terms).lower().split():
-        ways = [(*way, *spelling) for way in ways for spelling in spelt(letters.replace("ü", "v"))][:8]
+        ways = [(*way, *spelling) for way in ways for spelling in spelt(_TONED.sub(r"\1", letters))][:8]
     return tuple(phrase for way in ways if way for phrase in phrases(way))
 
 
@@ -193,7 +200,8 @@ def han_term(text: str, soft: bool = False, stop: bool = False) -> Term:
         sounds = [phrase for way in readings(text) for phrase in phrases(way)]
     abbreviated = len(text) > 2 and text.endswith(_ENDINGS)
     return Term(
-        text, tuple(clauses.items()), tuple(half_phrases(text)),
+        text, tuple(clauses.items()), tuple(half_phrases(text)[:1] if len(text) == 2 and text in known.costs
+                                            else half_phrases(text)),
         bodies=(f'"{" ".join(text)}"~8',) if abbreviated else (),
         sounds=tuple(dict.fromkeys(sounds)), tokens=tuple(tokens), place=text in known.places,
         soft=soft, stop=stop)
@@ -275,12 +283,14 @@ def respelt(term: Term) -> Iterator[Term]:
     """Terms that may have been meant: words of our lists that sound the same, then those that look the same."""
     known = vocabulary()
     if term.latin:
-        ways = spelt(term.text.lower().replace(" ", "").replace("ü", "v"))
+        ways = spelt(_TONED.sub(r"\1", term.text.lower()).replace(" ", ""))
     elif len(term.text) > 2 or term.text not in known.costs:
         ways = readings(term.text)
     else:
         ways = []
     sounding = [word for way in ways for word in same_sound(tuple(way)) if word != term.text]
+    if term.latin and not ways and term.text.islower():     # names in Latin letters are written large: GIS, ETC
+        sounding += same_initials(term.text)
     looking = [] if term.latin or len(term.text) < 3 else [
         term.text[:at] + other + term.text[at + 1:]
         for at, char in enumerate(term.text) for other in known.lookalikes.get(char, "")]

@@ -25,6 +25,8 @@ _PIECE = re.compile(
     rf"""(?P<body>[{HAN}]{{1,14}})\s*
          (?:[{_OPEN}]\s*(?P<year>(?:19|20)\d\d)\s*[{_CLOSE}]\s*第?\s*(?P<no>\d{{1,5}})\s*号?
           | \s*(?P<year2>(?:19|20)\d\d)\s*[年\-\s]?\s*第?\s*(?P<no2>\d{{1,5}})\s*号(?!线|楼|院|馆|门))
+     # 〔2019〕12号, whoever issued it
+     | [{_OPEN}]\s*(?P<year3>(?:19|20)\d\d)\s*[{_CLOSE}]\s*第?\s*(?P<no3>\d{{1,5}})\s*号
      # GB 3838-2002, GB/T 33357, HJ 633
      | (?<![A-Za-z0-9])(?P<code>GBZ?|DB\d\d|HJ|CJJ?|JGJ|YY|WS|NY|SL|JTG|JT|GA|MZ|SB|LY|TD|QB|HG|QX|RB|LD)
          \s?(?P<kind>/\s?[TZ])?\s?[-—]?\s?(?P<std>\d{{2,6}}(?:\.\d+)?)(?:\s?[-—–]\s?(?P<edition>(?:19|20)\d\d))?(?!\d)
@@ -41,11 +43,18 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uf
 _SPACED = re.compile(rf"(?<![{HAN}])([{HAN}])[ \t]+(?=[{HAN}](?![{HAN}]))")
 #: 12345rexian: a number to which pinyin or English was stuck
 _GLUED = re.compile("([0-9]{3,})([A-Za-z]{4,})")
+#: 1 号线, A 级, 2024 年, PM 2.5, 5 G: the space that typography puts between characters and digits
+_SET_APART = re.compile(
+    r"(?<=[0-9A-Za-z])[ \t]+(?=(?:号|级|年)(?:[^0-9A-Za-z]|$))|(?<=\bPM)[ \t]+(?=2\.5|10\b)|(?<=\b[45])[ \t]+(?=G\b)",
+    re.IGNORECASE)
+#: Latin words with marks: pinyin with its tones (kōngqì)
+_MARKED = re.compile("[A-Za-z]*[À-ɏḀ-ỿ][A-Za-zÀ-ɏḀ-ỿ]*")
 _QUOTES = re.compile("[“”‘’\"'《》「」『』〈〉·•]")
 #: What the third character of a word may be for its first two to count as a word too (停车场 → 停车).
-_TAILS = frozenset("场站点厂局处部楼室卡馆院线费率量证表册网法户")
+_TAILS = frozenset("场站点厂局处部楼室卡馆院线费率量证表册网法户性数员者人")
 _HEADS = frozenset("总新副大小")
 NEGATIONS = frozenset("不未非无")
+_CONJUNCTION = re.compile("(.{2,})([和与及])(.{2,})")
 
 Kind = Literal["han", "latin", "number", "document", "standard", "stop"]
 
@@ -62,12 +71,12 @@ class Piece:
 
 def fold(text: str) -> str:
     """One form for all ways to write the same: NFKC, variants, simplified characters, years in digits, no quotes."""
-    text = unicodedata.normalize("NFKC", _UNPRINTABLE.sub(" ", text))
+    text = _MARKED.sub(_unmarked, unicodedata.normalize("NFKC", _UNPRINTABLE.sub(" ", text)))
     text = _simplifier().convert(text.translate(_variants()))
     text = _QUOTES.sub("", text)
     text = _YEAR.sub(lambda m: "".join(str("〇一二三四五六七八九".find(c.replace("零", "〇"))) for c in m[0]), text)
     text = _LINE.sub(lambda m: str("〇一二三四五六七八九".index(m[0])), text)
-    return _SPACED.sub(r"\1", text)
+    return _SET_APART.sub("", _SPACED.sub(r"\1", text))
 
 
 def pieces(folded: str) -> Iterator[Piece]:
@@ -78,6 +87,8 @@ def pieces(folded: str) -> Iterator[Piece]:
             yield Piece("han", match["body"])
             yield Piece("document", match[0], tuple(
                 f"{match['body'][start:]}〔{year}〕{int(number)}" for start in range(len(match["body"]) + 1)))
+        elif match["year3"]:
+            yield Piece("document", match[0], (f"〔{match['year3']}〕{int(match['no3'])}",))
         elif match["std"]:
             plain = f"{match['code']}{match['std']}".lower()
             kind = f"{match['code']}{(match['kind'] or '/')[-1].strip('/')}{match['std']}".lower()
@@ -124,11 +135,14 @@ def words(run: str) -> tuple[str, ...]:
 def parts(word: str) -> tuple[str, ...]:
     """A long word → the words it is put together from, edge to edge, each of two characters or more.
 
-    空气质量 → 空气 质量, never 气质; 未成年人 has no such parts and stays whole.
+    空气质量 → 空气 质量, never 气质; 市政和园林局 → 市政 和 园林局; 未成年人 has no such parts and stays whole.
     """
     if len(word) < 4:
         return (word,)
     cut = cheapest_cut(word, vocabulary().costs, LONGEST, shortest=2, whole=False)[1]
+    joined = None if cut else _CONJUNCTION.fullmatch(word)
+    if joined and all(side in vocabulary().costs or parts(side) != (side,) for side in joined.group(1, 3)):
+        return (*parts(joined[1]), joined[2], *parts(joined[3]))
     return tuple(part for half in cut for part in parts(half)) or (word,)
 
 
@@ -146,6 +160,12 @@ def heads(word: str) -> tuple[str, ...]:
     if len(word) > 3:
         found += [word[:end] for end in range(len(word) - 1, 1, -1) if word[:end] in known.places][:1]
     return tuple(dict.fromkeys(found))
+
+
+def _unmarked(word: re.Match[str]) -> str:
+    """Without its marks; ü of pinyin as it is typed, v."""
+    letters = unicodedata.normalize("NFD", word[0])
+    return re.sub("[\u0300-\u036f]", "", re.sub("(?<=[ln])u\u0308", "v", letters, flags=re.IGNORECASE))
 
 
 def _latin(raw: str) -> Piece:

@@ -63,6 +63,11 @@ def same_sound(units: tuple[str, ...]) -> tuple[str, ...]:
     return _homophones().get(units, ())
 
 
+def same_initials(letters: str) -> tuple[str, ...]:
+    """The words of our lists, of three characters or more, whose syllables begin with these letters: gjj → 公积金."""
+    return _initials().get(letters, ())
+
+
 @lru_cache(1_000)
 def spelt(letters: str, limit: int = 8) -> list[tuple[str, ...]]:
     """kongqizhiliang → (kong, qi, zhi, liang): every way to spell the letters as syllables, few syllables first."""
@@ -121,6 +126,16 @@ def _homophones() -> dict[tuple[str, ...], tuple[str, ...]]:
         if re.fullmatch(f"[{HAN}]{{2,8}}", word):
             key = tuple(lazy_pinyin(word, style=Style.NORMAL, errors=_each))
             found[key] = (*found.get(key, ()), word)
+    return found
+
+
+@cache
+def _initials() -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for units, same in _homophones().items():
+        if len(units) > 2:
+            key = "".join(unit[0] for unit in units)
+            found[key] = (*found.get(key, ()), *same)
     return found
 
 

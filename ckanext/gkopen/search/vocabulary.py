@@ -8,7 +8,7 @@ the same names and formats, in the folder that ``ckanext.gkopen.search.words`` n
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -66,9 +66,9 @@ def vocabulary() -> Vocabulary:
     """The vocabulary of this process."""
     stops, soft, wishes = _questions()
     synonyms = _synonyms()
-    departments = _departments()
     places = frozenset(_places())
     costs = _general_dictionary()
+    departments = _departments(plain=costs.keys() | synonyms.keys())
     own: set[str] = {*_words("terms.txt"), *places, *stops, *soft, *wishes, *synonyms, *departments}
     own.update(word for synonym in synonyms.values() for word, _ in synonym.words)
     for word in sorted((w for w in own if 1 < len(w) <= LONGEST), key=lambda w: (len(w), w)):
@@ -161,11 +161,14 @@ def _synonyms() -> dict[str, Synonym]:
     return {word: Synonym(tuple(also.items())) for word, also in found.items()}
 
 
-def _departments() -> dict[str, tuple[str, ...]]:
+def _departments(plain: Set[str]) -> dict[str, tuple[str, ...]]:
+    """A short name also without its ending, unless that is a plain word: 人社 for 人社局, not 教育 for 教育局."""
     found: dict[str, tuple[str, ...]] = {}
     for line in _lines("departments.tsv"):
         full, _, others = line.partition("\t")
-        for name in (full, *others.split()):
+        names = [full, *others.split()]
+        bases = [name[:-1] for name in names if len(name) in (3, 4) and name[-1] in "局委办厅"]
+        for name in (*names, *(base for base in bases if base not in plain)):
             if full not in found.get(name, ()):
                 found[name] = (*found.get(name, ()), full)
     return found
