@@ -45,8 +45,8 @@ def test_no_word_across_the_edges_of_words(text: str, absent: str) -> None:
 
 
 def test_edges_of_words_stand_in_the_characters() -> None:
-    assert characters("湖北京山") == ["^湖", "北$", "^京", "山$"]
-    assert characters("不动产") == ["^不", "动", "产"]      # no end: 动产 is another thing
+    assert characters("湖北京山") == ["^湖+", "北$", "^京+", "山$"]
+    assert characters("不动产") == ["^不+", "动+", "产"]      # no end: 动产 is another thing
 
 
 def test_long_words_are_found_by_their_parts() -> None:

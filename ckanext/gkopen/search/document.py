@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from .text import fold, heads, parts, pieces, words
-from .units import characters, syllables
+from .units import characters, syllables, written
 from .vocabulary import vocabulary
 
 #: Where a dataset names the body that answers for it, beside its organisation.
@@ -108,9 +108,9 @@ def _units_of(text: str, cut: Callable[[str], list[str]]) -> list[str]:
     line: list[str] = []
     for piece in pieces(fold(text)):
         if piece.kind == "han":
-            line += cut(piece.text)
+            line += map(written, cut(piece.text))
         elif piece.kind in ("latin", "number"):
-            line.append(f"^{piece.tokens[0]}$")
+            line.append(written(f"^{piece.tokens[0]}$"))
         else:
             line.append(BREAK)
     return [*line, BREAK]

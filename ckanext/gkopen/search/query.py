@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
-from .terms import LONGEST_QUERY, LONGEST_SLIP, Question, Term, ask, latin_sounds, quoted, respelt
+from .terms import LONGEST_QUERY, LONGEST_SLIP, Question, Term, ask, latin_sounds, quoted, respelt, split
 from .units import half_phrases, phrases, readings
 
 #: How many datasets each of some Solr clauses finds, within the filters of the search.
@@ -120,6 +120,9 @@ def _clauses(found: Sequence[Found], question: Question) -> list[str]:
     tokens = [token for part in found for token in part.term.tokens]
     if len(found) > 1 and tokens:
         raising += [f"{quoted(tokens)}~2^3", f"{quoted(tokens)}^3"]
+    every = [token for term in question.terms for token in term.tokens]
+    if len(every) > max(1, len(tokens)):
+        raising.append(f"{quoted(every)}^3")
     # CKAN's default operator is AND: what only raises is one required clause that every dataset fulfils.
     return [*required, f"+({' OR '.join([*raising, EVERY_DATASET])})"] if raising else required
 
@@ -211,9 +214,9 @@ def _find(term: Term, counts: _Counts) -> list[Found]:
         return [Found(term, meant)]
     if term.halves and len(term.text) >= _WRONG_CHARACTER_FROM and counts[_one_wrong(term.text)]:
         return [Found(term, _one_wrong(term.text))]
-    content = [half for half in term.halves if not half.stop]
+    content = [half for half in term.halves or split(term) if not half.stop]
     halves = [half for half in content if len(half.text) > 1 and not half.soft] \
-        or [half for half in content if len(half.text) > 1]
+        or [half for half in content if len(half.text) > 1] or (content if len(content) == 1 else [])
     return [part for half in halves for part in _find(half, counts)]
 
 
@@ -253,14 +256,22 @@ def _replace_misspelt(
 
 def _most_that_is_found(found: Sequence[Found], weight: int, counts: _Counts, share: int = 2) -> list[Found]:
     """The parts that are found together, leaving out as few characters as can be; half of them (or a third …) remain.
-    Of two choices the one that drops a place comes first."""
+    Where two choices leave out nearly the same, either will do: 新冠疫苗 finds what is about the one or the other."""
     choices = [
         kept for size in range(len(found), 0, -1) for kept in combinations(found[:_MOST_COMBINED], size)
         if share * sum(part.term.weight for part in kept) >= weight
     ]
-    choices.sort(key=lambda kept: (-sum(part.term.weight for part in kept), sum(part.term.place for part in kept)))
+    choices.sort(key=lambda kept: -sum(part.term.weight for part in kept))
     counts.ask([_all_of([_counted(part) for part in kept]) for kept in choices])
-    return list(next((kept for kept in choices if counts[_all_of([_counted(part) for part in kept])]), ()))
+    best: list[Sequence[Found]] = []
+    for kept in choices:
+        near = not best or sum(part.term.weight for part in kept) >= sum(part.term.weight for part in best[0]) - 1
+        if near and counts[_all_of([_counted(part) for part in kept])] and not any(set(kept) <= set(b) for b in best):
+            best.append(kept)
+    if len(best) < 2:
+        return list(*best)
+    either = " OR ".join(f"({_all_of([part.clause for part in kept])})" for kept in best)
+    return [Found(Term("".join(dict.fromkeys(part.term.text for kept in best for part in kept)), ()), f"({either})")]
 
 
 def _counted(part: Found) -> str:

@@ -7,16 +7,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
-from .document import DEPARTMENT
+from .document import BREAK, DEPARTMENT
 from .text import HAN, Piece, fold, heads, parts, pieces, words
-from .units import half_phrases, phrases, readings, same_initials, same_sound, spelt
+from .units import half_phrases, inner_phrases, phrases, readings, same_initials, same_sound, spelt
 from .vocabulary import vocabulary
 
 #: Longer queries are cut off: no question needs more, and each word costs.
 LONGEST_QUERY, MOST_TERMS = 200, 14
 #: A longer stretch is no slip of the pen: it is not tried as one word.
 LONGEST_SLIP = 12
-_ENDINGS = ("局", "委", "办", "厅", "处", "院", "会", "中心", "支队", "站", "所")
+_ENDINGS = ("局", "委", "办", "厅", "处", "院", "会", "中心", "支队", "站", "所", "政府")
 _QUOTED = re.compile("[\"“”]([^\"“”]+)[\"“”]")
 #: A syllable with the number of its tone: ting2 che1
 _TONED = re.compile(r"([a-z]{2,6})[1-5](?![0-9])")
@@ -30,7 +30,7 @@ class Term:
 
     words: clauses over the fields of words, each with its weight; the first is the term itself
     characters, bodies, sounds: clauses (bare phrases) for the fallbacks, narrow ones
-    weight: how many characters would be lost without it
+    weight: how many characters would be lost without it; a place counts little, the subject is what was asked for
     soft: raises what has it, hides nothing
     place: the name of a place
     halves: the terms it was put together from, if its words might not belong together
@@ -53,6 +53,8 @@ class Term:
 
     @property
     def weight(self) -> int:
+        if self.place:
+            return 1
         if self.halves:
             return sum(half.weight for half in self.halves if not half.stop)
         return len(self.text) if not self.latin else max(min(3, len(self.text)), len(self.text) // 2)
@@ -118,8 +120,13 @@ def _exact(text: str) -> Iterator[Term]:
         tokens = [part for word in words(run) for part in parts(word)]
         yield Term(run, ((quoted(tokens), 1.0),), tuple(half_phrases(run)), tokens=tuple(tokens))
         return
-    tokens = [token for piece in pieces(folded) for token in (
-        [part for word in words(piece.text) for part in parts(word)] if piece.kind == "han" else piece.tokens[:1])]
+    tokens: list[str] = []
+    for piece in pieces(folded):
+        if piece.kind == "stop":
+            tokens += BREAK.split() if tokens else []
+        else:
+            tokens += [part for word in words(piece.text) for part in parts(word)] if piece.kind == "han" \
+                else piece.tokens[:1]
     if tokens:
         yield Term(text.strip(), ((quoted(tokens), 1.0),), tokens=tuple(tokens))
 
@@ -198,13 +205,21 @@ def han_term(text: str, soft: bool = False, stop: bool = False) -> Term:
     sounds: list[str] = []
     if len(text) > 2 or (len(text) == 2 and text not in known.costs):
         sounds = [phrase for way in readings(text) for phrase in phrases(way)]
+    known_word = len(text) in (2, 3) and text in known.costs
     abbreviated = len(text) > 2 and text.endswith(_ENDINGS)
     return Term(
-        text, tuple(clauses.items()), tuple(half_phrases(text)[:1] if len(text) == 2 and text in known.costs
-                                            else half_phrases(text)),
+        text, tuple(clauses.items()), tuple(inner_phrases(text) if known_word else half_phrases(text)),
         bodies=(f'"{" ".join(text)}"~8',) if abbreviated else (),
         sounds=tuple(dict.fromkeys(sounds)), tokens=tuple(tokens), place=text in known.places,
         soft=soft, stop=stop)
+
+
+def split(term: Term) -> list[Term]:
+    """The words that a longer one is put together from, as terms of their own: 公立医院 → 公立, 医院."""
+    known = vocabulary()
+    if len(term.tokens) < 2 or term.latin or term.place or term.text in known.departments:
+        return []
+    return [han_term(token, soft=token in known.soft, stop=token in known.stops) for token in term.tokens]
 
 
 def _tokens(text: str) -> list[str]:

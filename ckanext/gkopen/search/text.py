@@ -52,9 +52,10 @@ _MARKED = re.compile("[A-Za-z]*[À-ɏḀ-ỿ][A-Za-zÀ-ɏḀ-ỿ]*")
 _QUOTES = re.compile("[“”‘’\"'《》「」『』〈〉·•]")
 #: What the third character of a word may be for its first two to count as a word too (停车场 → 停车).
 _TAILS = frozenset("场站点厂局处部楼室卡馆院线费率量证表册网法户性数员者人")
-_HEADS = frozenset("总新副大小")
+_HEADS = frozenset("总新副大小高月年日")
 NEGATIONS = frozenset("不未非无")
 _CONJUNCTION = re.compile("(.{2,})([和与及])(.{2,})")
+_BODY_ENDINGS = frozenset("局委办厅处院会站所")
 
 Kind = Literal["han", "latin", "number", "document", "standard", "stop"]
 
@@ -135,14 +136,18 @@ def words(run: str) -> tuple[str, ...]:
 def parts(word: str) -> tuple[str, ...]:
     """A long word → the words it is put together from, edge to edge, each of two characters or more.
 
-    空气质量 → 空气 质量, never 气质; 市政和园林局 → 市政 和 园林局; 未成年人 has no such parts and stays whole.
+    空气质量 → 空气 质量, never 气质; 未成年人 has no such parts and stays whole. A name may also hold an "and" or end
+    with the kind of body: 市政和园林局 → 市政 和 园林局, 农业农村局 → 农业 农村 局.
     """
     if len(word) < 4:
         return (word,)
     cut = cheapest_cut(word, vocabulary().costs, LONGEST, shortest=2, whole=False)[1]
-    joined = None if cut else _CONJUNCTION.fullmatch(word)
-    if joined and all(side in vocabulary().costs or parts(side) != (side,) for side in joined.group(1, 3)):
-        return (*parts(joined[1]), joined[2], *parts(joined[3]))
+    if not cut and (joined := _CONJUNCTION.fullmatch(word)):
+        cut = [*joined.groups()]
+    elif not cut and word[-1] in _BODY_ENDINGS:
+        cut = [word[:-1], word[-1]]
+    if not all(half in vocabulary().costs or parts(half) != (half,) for half in cut):
+        return (word,)
     return tuple(part for half in cut for part in parts(half)) or (word,)
 
 

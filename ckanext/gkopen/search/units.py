@@ -1,7 +1,8 @@
 """Characters and toneless syllables with the edges of words: the material of the fallbacks.
 
-A unit at the beginning of a word carries ``^``, at its end ``$`` (field type ``gk_units`` indexes it with and
-without). A phrase that must meet an edge does not find 北京 in 湖北|京山, though the characters stand side by side.
+A unit at the beginning of a word carries ``^``, at its end ``$``; a character that the same word goes on behind
+carries ``+``. The index has each with and without its marks (``written``): a phrase that must meet an edge does not
+find 北京 in 湖北|京山, one that must stay in a word not 和平 in 降水量|和|平均, though the characters stand side by side.
 """
 
 from __future__ import annotations
@@ -9,16 +10,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cache, lru_cache
-from itertools import islice, product
+from itertools import accumulate, islice, product
 from typing import Any
 
-from pypinyin import Style, lazy_pinyin, pinyin
+from pypinyin import Style, lazy_pinyin, load_phrases_dict, pinyin
 from pypinyin.constants import PINYIN_DICT
 
 from .text import HAN, NEGATIONS, heads, parts, words
 from .vocabulary import vocabulary
 
 _LONGEST_SYLLABLE, _LONGEST_SPELT = 6, 60
+#: Words that pypinyin reads otherwise than people type them
+load_phrases_dict({"献血": [["xiàn"], ["xuè"]], "采血": [["cǎi"], ["xuè"]], "还款": [["huán"], ["kuǎn"]],
+                   "还贷": [["huán"], ["dài"]], "朝阳": [["cháo"], ["yáng"]]})
 
 
 def characters(run: str) -> list[str]:
@@ -29,8 +33,17 @@ def characters(run: str) -> list[str]:
         begins, ends = _edges(word)
         if word[0] in NEGATIONS:
             ends = {len(word) - 1} if len(word) == 1 else set()
-        units += [("^" if i in begins else "") + char + ("$" if i in ends else "") for i, char in enumerate(word)]
+        last = set(accumulate(map(len, parts(word))))
+        units += [("^" if i in begins else "") + char + ("$" if i in ends else "") + ("" if i + 1 in last else "+")
+                  for i, char in enumerate(word)]
     return units
+
+
+def written(unit: str) -> str:
+    """A unit with and without its marks, as the index takes it: all at one position (field type ``gk_words``)."""
+    plain = unit.strip("^$+")
+    first, last = unit[: unit.index(plain)], unit[unit.index(plain) + len(plain):]
+    return "/".join(begin + plain + end for begin in dict.fromkeys(("", first)) for end in dict.fromkeys(("", *last)))
 
 
 def syllables(run: str) -> list[str]:
@@ -100,6 +113,13 @@ def half_phrases(units: Sequence[str]) -> list[str]:
     if len(units) == 1:
         return [f'"{units[0]}"']
     return [f'"^{" ".join(units)}"', f'"{" ".join(units)}$"']
+
+
+def inner_phrases(word: str) -> list[str]:
+    """Quoted phrases for a word of the dictionary: inside another word, which begins with it (车道 in 车道数) or,
+    if it has three characters, ends with it (小学生 in 中小学生). 动车 in 机动车 is another thing."""
+    inside = "+ ".join(word)
+    return [f'"^{inside}"', f'"{inside}$"'][: len(word) - 1]
 
 
 def _each(unknown: str) -> Any:
