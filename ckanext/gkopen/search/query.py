@@ -216,7 +216,7 @@ def _find(term: Term, counts: _Counts) -> list[Found]:
         return [Found(term, _one_wrong(term.text))]
     content = [half for half in term.halves or split(term) if not half.stop]
     halves = [half for half in content if len(half.text) > 1 and not half.soft] \
-        or [half for half in content if len(half.text) > 1] or (content if len(content) == 1 else [])
+        or [half for half in content if len(half.text) > 1]
     return [part for half in halves for part in _find(half, counts)]
 
 

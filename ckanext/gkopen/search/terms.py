@@ -16,7 +16,9 @@ from .vocabulary import vocabulary
 LONGEST_QUERY, MOST_TERMS = 200, 14
 #: A longer stretch is no slip of the pen: it is not tried as one word.
 LONGEST_SLIP = 12
-_ENDINGS = ("局", "委", "办", "厅", "处", "院", "会", "中心", "支队", "站", "所", "政府")
+_ENDINGS = ("局", "委", "办", "厅", "处", "院", "会", "中心", "支队", "站", "所", "部", "政府")
+#: They end what stands before them and are no slip of the pen.
+_PARTICLES = frozenset("的了吗呢吧啊呀")
 _QUOTED = re.compile("[\"“”]([^\"“”]+)[\"“”]")
 #: A syllable with the number of its tone: ting2 che1
 _TONED = re.compile(r"([a-z]{2,6})[1-5](?![0-9])")
@@ -215,11 +217,13 @@ def han_term(text: str, soft: bool = False, stop: bool = False) -> Term:
 
 
 def split(term: Term) -> list[Term]:
-    """The words that a longer one is put together from, as terms of their own: 公立医院 → 公立, 医院."""
+    """The words that a longer one is put together from, as terms of their own: 公立医院 → 公立, 医院; 救济金 → 救济."""
     known = vocabulary()
-    if len(term.tokens) < 2 or term.latin or term.place or term.text in known.departments:
+    if term.latin or term.place or term.text in known.departments:
         return []
-    return [han_term(token, soft=token in known.soft, stop=token in known.stops) for token in term.tokens]
+    tokens = term.tokens if len(term.tokens) > 1 else [term.text[:2]] if len(term.text) == 3 and not term.bodies else []
+    return [han_term(token, soft=token in known.soft, stop=token in known.stops)
+            for token in tokens if token in known.costs]
 
 
 def _tokens(text: str) -> list[str]:
@@ -280,7 +284,7 @@ def _join_single(terms: list[Term]) -> list[Term]:
 
     for number, term in enumerate(terms):
         beside = [terms[n] for n in (number - 1, number + 1) if 0 <= n < len(terms)]
-        apart = term.place or (term.stop and len(term.text) > 1)
+        apart = term.place or (term.stop and len(term.text) > 1) or term.text in _PARTICLES
         if _is_single(term) or (not apart and any(map(_is_single, beside))):
             pending.append(term)
         else:

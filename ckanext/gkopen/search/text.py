@@ -51,7 +51,7 @@ _SET_APART = re.compile(
 _MARKED = re.compile("[A-Za-z]*[À-ɏḀ-ỿ][A-Za-zÀ-ɏḀ-ỿ]*")
 _QUOTES = re.compile("[“”‘’\"'《》「」『』〈〉·•]")
 #: What the third character of a word may be for its first two to count as a word too (停车场 → 停车).
-_TAILS = frozenset("场站点厂局处部楼室卡馆院线费率量证表册网法户性数员者人")
+_TAILS = frozenset("场站点厂局处部楼室卡馆院线费率量证表册网法户性数员者人所台师业队金")
 _HEADS = frozenset("总新副大小高月年日")
 NEGATIONS = frozenset("不未非无")
 _CONJUNCTION = re.compile("(.{2,})([和与及])(.{2,})")

@@ -68,8 +68,9 @@ def vocabulary() -> Vocabulary:
     synonyms = _synonyms()
     places = frozenset(_places())
     costs = _general_dictionary()
-    departments = _departments(plain=costs.keys() | synonyms.keys())
-    own: set[str] = {*_words("terms.txt"), *places, *stops, *soft, *wishes, *synonyms, *departments}
+    terms = frozenset(_words("terms.txt"))
+    departments = _departments(plain=costs.keys() | synonyms.keys() | terms)
+    own: set[str] = {*terms, *places, *stops, *soft, *wishes, *synonyms, *departments}
     own.update(word for synonym in synonyms.values() for word, _ in synonym.words)
     for word in sorted((w for w in own if 1 < len(w) <= LONGEST), key=lambda w: (len(w), w)):
         # A word of ours wins over its own cutting; a long one also over neighbours (再生|水利|用量), a short one not.
@@ -162,13 +163,15 @@ def _synonyms() -> dict[str, Synonym]:
 
 
 def _departments(plain: Set[str]) -> dict[str, tuple[str, ...]]:
-    """A short name also without its ending, unless that is a plain word: 人社 for 人社局, not 教育 for 教育局."""
+    """A short name also without its ending, unless that is a plain word (人社 for 人社局, not 教育 for 教育局), and
+    with the endings that such bodies have elsewhere (旅游委 for 旅游局)."""
     found: dict[str, tuple[str, ...]] = {}
     for line in _lines("departments.tsv"):
         full, _, others = line.partition("\t")
         names = [full, *others.split()]
-        bases = [name[:-1] for name in names if len(name) in (3, 4) and name[-1] in "局委办厅"]
-        for name in (*names, *(base for base in bases if base not in plain)):
+        bases = [name[:-1] for name in names if len(name) in (3, 5) and name[-1] in "局办"]
+        elsewhere = [base + ending for base in bases if base + "局" in names for ending in "委厅"]
+        for name in (*names, *(base for base in bases if base not in plain), *elsewhere):
             if full not in found.get(name, ()):
                 found[name] = (*found.get(name, ()), full)
     return found
