@@ -63,6 +63,7 @@ def test_quotes_ask_for_the_characters_themselves() -> None:
     assert judged.search('"网络预约出租汽车"') == ["s07"]
     assert judged.search('"网约车"') == []
     assert judged.search("“停车泊位”") == ["s03"]
+    assert judged.search('"PM10、臭氧"') == ["s08"]
 
 
 @pytest.mark.usefixtures("corpus")
@@ -70,6 +71,24 @@ def test_a_fallback_speaks_of_what_the_filter_leaves() -> None:
     """养老机构 is found as words, but not within the filter: there the slip of the pen is another's."""
     assert judged.search("养老机购", fq="tags:养老") == ["s20"]
     assert judged.search("养老机购", fq="tags:停车") == []
+
+
+@pytest.mark.usefixtures("corpus")
+def test_words_are_not_made_of_others() -> None:
+    """动车 is no end of 机动车, 门诊 is found, and single characters side by side say nothing."""
+    assert judged.search("动车") == judged.search("江大") == judged.search("业务员工") == []
+    assert judged.search("门诊") == ["s19"]
+
+
+@pytest.mark.usefixtures("corpus")
+def test_a_place_alone_is_not_what_was_asked_for() -> None:
+    assert judged.search("溧阳市动物园") == []
+    assert judged.search("溧阳市婚姻登记") == ["s22"]
+
+
+@pytest.mark.usefixtures("corpus")
+def test_of_two_things_that_are_not_found_together_either_will_do() -> None:
+    assert sorted(judged.search("接种门诊 养老机构")) == ["s19", "s20"]
 
 
 @pytest.mark.usefixtures("corpus")
