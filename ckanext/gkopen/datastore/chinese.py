@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from ckan.plugins.toolkit import ValidationError
 
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.publish.table_sql import TableSQL, quoted, search_expression
+from ckanext.gkopen.search.text import plain
 
 MAX_TERMS = 16
 MAX_LETTERS = 200
@@ -19,6 +21,9 @@ COMMON = 0.3
 """A piece that stands in a larger share of the rows is not looked for where the word has a rarer one."""
 CAP = 10_000
 """Hits of `q` are listed, and counted exactly, up to this number; a larger total is given as this one, as estimated."""
+_WIDE = str.maketrans("():,;", "（）：，；")
+_YEAR = re.compile(r"[(\[〔]((?:19|20)\d\d)[)\]〕]")
+"""The year in the number of a document, which tables write in any brackets."""
 BY_INDEX = "set local enable_seqscan = off; set local enable_indexscan = off; set local jit = off"
 """A word that every row has took 27 s where the planner chose to compute the pieces of each row again."""
 
@@ -36,7 +41,8 @@ class Conditions:
 
 
 def conditions(domain: Domain, q: str | Mapping[str, Any], connection: Any) -> Conditions | None:
-    """Each word of `q` (or of one field's part of it) is a substring of the row; None when there is no word.
+    """Each word of `q` (or of one field's part of it), in one of its forms, is a substring of the row; None when there
+    is no word.
 
     A row is found by a word in any of its searched fields, or in the one field that is named.
     """
@@ -51,23 +57,42 @@ def conditions(domain: Domain, q: str | Mapping[str, Any], connection: Any) -> C
         raise ValidationError({"q": [f"检索词不得超过 {MAX_TERMS} 个 / at most {MAX_TERMS} words"]})
     if any(len(word) > MAX_LETTERS for _, word in words):
         raise ValidationError({"q": [f"检索词不得超过 {MAX_LETTERS} 字 / a word has at most {MAX_LETTERS} letters"]})
-    counted, folded = _folded(connection, [word for _, word in words])
+    forms = [_forms(word) for _, word in words]
+    counted, folded = _folded(connection, [form for some in forms for form in some])
     searched = [field.name for field in domain.search_fields]
     everything = search_expression(searched or [f.name for f in domain.fields if f.pg_type == "text"])
-    indexed, checked, params = [], [], {}
-    for number, ((field, _), word) in enumerate(zip(words, folded, strict=True)):
+    indexed, checked, params, place = [], [], {}, 0
+    for number, ((field, _), some) in enumerate(zip(words, forms, strict=True)):
         text = everything if field is None else f"coalesce(cast({quoted(field)} as text), '')"
-        # A word of signs without case stands in a text as in the folded one, and folding costs as much again.
-        folds = word.upper() != word or word.lower() != word
-        check = f'strpos(lower({text} collate "pg_c_utf8"), :gk_word_{number}) > 0' if folds else (
-            f"strpos({text}, :gk_word_{number}) > 0")
-        params[f"gk_word_{number}"] = word
+        by_index = searched and (field is None or field in searched)
+        checks, queries = [], []
+        for word in dict.fromkeys(folded[place:place + len(some)]):
+            # A word of signs without case stands in a text as in the folded one, and folding costs as much again.
+            folds = word.upper() != word or word.lower() != word
+            name = f"gk_word_{number}_{len(checks)}"
+            checks.append(f'strpos(lower({text} collate "pg_c_utf8"), :{name}) > 0' if folds
+                          else f"strpos({text}, :{name}) > 0")
+            params[name] = word
+            if by_index:
+                queries.append(_query(_pieces(word, connection, domain if counted else None)))
+        place += len(some)
+        check = f"({' or '.join(checks)})"
         checked.append(check)
-        if searched and (field is None or field in searched):
+        if by_index:
             indexed.append(f"public.gkopen_grams({everything}) @@ cast(:gk_grams_{number} as tsquery)")
-            params[f"gk_grams_{number}"] = _query(_pieces(word, connection, domain if counted else None))
+            params[f"gk_grams_{number}"] = " | ".join(f"({query})" for query in queries)
         indexed.append(check)
     return Conditions(" and ".join(indexed), " and ".join(checked), params)
+
+
+def _forms(word: str) -> list[str]:
+    """A word as it was typed and as tables may write it: simplified, half-width or with Chinese signs, and the year of
+    a document in any brackets."""
+    narrow = plain(word)
+    forms = [word, narrow, narrow.translate(_WIDE)]
+    if _YEAR.search(narrow):
+        forms += [_YEAR.sub(rf"{left}\1{right}", narrow) for left, right in ("〔〕", "()", "（）", "[]", "［］")]
+    return list(dict.fromkeys(forms))
 
 
 def hits(connection: Any, table: str, where: Sequence[str], params: Mapping[str, Any],

@@ -80,6 +80,11 @@ def fold(text: str) -> str:
     return _SET_APART.sub("", _SPACED.sub(r"\1", text))
 
 
+def plain(text: str) -> str:
+    """Half-width and simplified, nothing else."""
+    return text if text.isascii() else _simplifier().convert(unicodedata.normalize("NFKC", text))
+
+
 def pieces(folded: str) -> Iterator[Piece]:
     """The pieces of a folded text, in order."""
     for match in _PIECE.finditer(folded):
