@@ -61,6 +61,18 @@ def test_a_citizen_searches_opens_and_downloads(published: Portal, visit: Callab
         assert "停车场收费系统采购1" in data.decode("utf-8-sig")
 
 
+def test_what_no_title_has_is_looked_for_in_the_rows(published: Portal, visit: Callable[..., Any]) -> None:
+    with visit() as page:
+        page.goto("/dataset/?q=食堂")
+        expect(page.locator(".gk-results")).to_have_count(0)
+        page.click(".gk-empty a:text-is('政府采购')")
+        assert "/domain/procurement?" in page.url and page.url.endswith("#rows")
+        expect(page.locator("#rows input[name=q]")).to_have_value("食堂")
+        expect(page.locator("table.gk-rows tbody tr")).not_to_have_count(0)
+        assert page.goto("/organization/nantong-czj?q=食堂") is not None
+        expect(page.locator(".gk-empty a:text-is('政府采购')")).to_have_count(0)
+
+
 def test_what_matters_is_above_the_fold(published: Portal, visit: Callable[..., Any]) -> None:
     with visit() as page:
         page.goto(DATASET)

@@ -38,11 +38,10 @@ def search_trial() -> None:
                 raise StartError("CKAN gave no token: run `make clean` and start again.")
             token.write_text(lines[-1] + "\n", "utf-8")
             token.chmod(0o600)
-        print(SAID.format(url=url, token=token), flush=True)
-        _serve(str(ini), int(url.rsplit(":", 1)[1]))
+        _serve(str(ini), int(url.rsplit(":", 1)[1]), SAID.format(url=url, token=token))
 
 
-def _serve(ini: str, port: int) -> None:
+def _serve(ini: str, port: int, said: str) -> None:
     from ckan.cli import load_config
     from ckan.config.middleware import make_app
     from werkzeug.serving import make_server
@@ -50,6 +49,7 @@ def _serve(ini: str, port: int) -> None:
     server = make_server("127.0.0.1", port, make_app(load_config(ini)), threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
+    print(said, flush=True)
     try:
         threading.Event().wait()
     finally:

@@ -2,7 +2,7 @@
 
 A unit at the beginning of a word carries ``^``, at its end ``$``; a character that the same word goes on behind
 carries ``+``. The index has each with and without its marks (``written``): a phrase that must meet an edge does not
-find 北京 in 湖北|京山, one that must stay in a word not 和平 in 降水量|和|平均, though the characters stand side by side.
+find 北京 in 湖北|京山, one that must stay in a word not 和平 in 降水量|和|平均, though they stand side by side.
 """
 
 from __future__ import annotations
