@@ -26,7 +26,7 @@ EVERY_DATASET = "entity_type:package^0"
 _SYNTAX = re.compile(
     r"(?:^|[\s(+\-!])(?:\*|id|name|title|notes|tags|groups|organization|author|maintainer|url|version|state|type|text"
     r"|license|private|capacity|[a-z][a-z0-9]*_[a-z0-9_]*):(?=\S)")
-_MOST_COMBINED = 7
+_MOST_COMBINED, _MOST_EITHER = 7, 3
 _WRONG_CHARACTER_FROM = 4
 
 
@@ -268,6 +268,8 @@ def _most_that_is_found(found: Sequence[Found], weight: int, counts: _Counts, sh
         near = not best or sum(part.term.weight for part in kept) >= sum(part.term.weight for part in best[0]) - 1
         if near and counts[_all_of([_counted(part) for part in kept])] and not any(set(kept) <= set(b) for b in best):
             best.append(kept)
+        if len(best) == _MOST_EITHER:
+            break
     if len(best) < 2:
         return list(*best)
     either = " OR ".join(f"({_all_of([part.clause for part in kept])})" for kept in best)
