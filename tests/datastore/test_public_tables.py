@@ -186,3 +186,14 @@ def test_filters_that_no_column_has_are_refused_in_words(cast: Cast, app_again: 
         assert answer.status_code == 409 and "JSON" in answer.json["error"]["filters"][0]
     answer = app_again.post("/api/3/action/datastore_search", data=b"[" * 100_000, content_type="application/json")
     assert answer.status_code == 400 and "nested" in answer.get_data(as_text=True)
+
+
+def test_a_domain_whose_first_rows_are_on_their_way(site: Any, app_again: Any) -> None:
+    """Public, and in the table as soon as a worker has come to it."""
+    made = make_cast()
+    approve(made, submit(made, *FIRST)["revision_id"])
+    for resource in ("procurement", ids.resource_id(dataset_id(made))):
+        answer = app_again.get(f"/datastore/dump/{resource}")
+        assert (answer.status_code, "on their way" in answer.text) == (404, True)
+    drain()
+    assert app_again.get("/datastore/dump/procurement").status_code == 200
