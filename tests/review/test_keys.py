@@ -52,3 +52,14 @@ def test_a_roll_back_beside_a_row_that_moved(cast: Cast) -> None:
         crew.approve(cast.office, back)
     assert rows() == {"2024-04": 1, "2024-05": 1, "2024-06": 1}
     assert call("gkopen_revision_return", cast.office, id=back, reason="已在六月公开")["state"] == "returned"
+
+
+def test_what_was_withdrawn_is_approved_anew_beside_later_rows(cast: Cast) -> None:
+    crew.approve(cast.office, crew.submit(cast.admin, cast.body, [crew.row(1)]))
+    call("gkopen_dataset_withdraw", cast.office, id=f"{cast.body}-procurement", part="2024-05", reason="有误")
+    anew = crew.submit(cast.admin, cast.body, [crew.row(1)])
+    crew.approve(cast.office, crew.submit(cast.admin, cast.body, [crew.row(2, month="06")]))
+    assert crew.approve(cast.office, anew)["state"] == "published", "the reviewer says that it may be public after all"
+    assert rows() == {"2024-04": 1, "2024-05": 1, "2024-06": 1}
+    crew.drain()
+    crew.whole()
