@@ -189,7 +189,8 @@ def submit_metadata(domain: Domain, body: Mapping[str, Any], fields: Mapping[str
         "select r.*, p.new_sha256 as metadata, s.source, s.run_id from gkopen.revision r"
         " join gkopen.submission s on s.id = r.submission_id"
         " join gkopen.revision_part p on p.revision_id = r.id and p.part = :part"
-        " where r.dataset_id = :d and r.state = 'held' order by r.created_at desc limit 1",
+        # A roll-back says itself what it brings back, and why.
+        " where r.dataset_id = :d and r.state = 'held' and r.kind <> 'rollback' order by r.created_at desc limit 1",
         part=changesets.METADATA, d=dataset["id"])
     public = changesets.public_parts(str(dataset["id"])).get(changesets.METADATA)
     known = waiting["metadata"] if waiting else public
@@ -253,7 +254,11 @@ def _outcome_of(submission_id: str, dataset_id: str) -> Outcome:
         return Outcome(**(told | {"alarms": tuple(told["alarms"])}))
     found = model.every("select code, count(*) as n from gkopen.finding where revision_id = :id group by code",
                         id=row["id"])
-    frozen = row["state"] == "frozen"
-    return Outcome("frozen" if frozen else "repeated", submission_id, str(row["id"]), dataset_id, row["rows_in"],
-                   row["rows_ok"], row["rows_quarantined"], row["rows_duplicate"], {f["code"]: f["n"] for f in found},
+    sums = model.one("select coalesce(sum(added), 0) as added, coalesce(sum(changed), 0) as changed,"
+                     " coalesce(sum(removed), 0) as removed from gkopen.revision_part where revision_id = :id"
+                     " and part <> :metadata", id=row["id"], metadata=changesets.METADATA)
+    frozen, empty = row["state"] == "frozen", row["state"] == "returned" and not row["rows_ok"]
+    state = "frozen" if frozen else "returned" if empty else "repeated"
+    return Outcome(state, submission_id, str(row["id"]), dataset_id, row["rows_in"], row["rows_ok"],
+                   row["rows_quarantined"], row["rows_duplicate"], {f["code"]: f["n"] for f in found}, **(sums or {}),
                    alarms=tuple(row["summary"].get("alarms", ())) if frozen else ())

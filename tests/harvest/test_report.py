@@ -15,8 +15,9 @@ from ckan.cli.cli import ckan
 
 from ckanext.gkopen import demo, model, pipeline, reports
 from ckanext.gkopen.harvest import run as harvest_run
+from ckanext.gkopen.harvest.report import NUMBERS
 from ckanext.gkopen.views.findings import rows_as_csv
-from tests.harvest.city import BODY, SOURCE, City, approve, harvest
+from tests.harvest.city import BODY, SOURCE, City, approve, harvest, resumed
 from tests.people import call
 
 
@@ -206,3 +207,21 @@ def test_what_the_catalogue_says_and_nobody_knows_is_told_with_the_proposal(town
     town.write(town.lines()[:-1])
     again = harvest()
     assert "meta_unknown_label" not in again["counts"]["findings"], "the officer has settled it"
+
+
+def test_a_run_that_is_resumed_tells_what_its_tables_brought(town: City) -> None:
+    """Its worker died after they were taken in, and before the run was closed."""
+    first = harvest()
+    again = resumed(first["id"])
+    numbers = ("rows_fetched", "rows_unread", *NUMBERS)
+    assert {name: again["counts"][name] for name in numbers} == {name: first["counts"][name] for name in numbers}
+    assert first["counts"]["added"] > 50 and again["state"] == first["state"]
+
+
+def test_a_table_that_goes_back_is_told_by_a_resumed_run_too(town: City) -> None:
+    town.write(["停车场名称,备注", "一,二"])
+    first = harvest()
+    again = resumed(first["id"])
+    assert (first["state"], again["state"]) == ("partly", "partly")
+    assert first["counts"]["rows_unread"] == again["counts"]["rows_unread"]
+    assert again["counts"]["rows_fetched"] == again["counts"]["rows_in"] + again["counts"]["rows_unread"]

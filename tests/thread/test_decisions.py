@@ -138,3 +138,32 @@ def test_wrong_metadata_is_told_field_by_field(site: Any) -> None:
     same = call("gkopen_submission_create", cast.officer, **data, metadata={"title": "南通市财政局政府采购"})
     assert same["state"] == "unchanged"
     assert len(call("gkopen_revision_list", cast.officer)["results"]) == 1
+
+
+def test_metadata_that_were_withdrawn_are_written_anew(site: Any) -> None:
+    """docs/decisions/metadata-is-a-part.md: a withdrawal takes them along, and does not seal them."""
+    cast = make_cast()
+    data = {"domain": "procurement", "organization": cast.body}
+    submit(cast, *FIRST)
+    edited = call("gkopen_submission_create", cast.officer, **data, metadata={"contact_name": "采购处"})["revision_id"]
+    approve(cast, edited)
+    call("gkopen_dataset_withdraw", cast.reviewer, id=f"{cast.body}-procurement", reason="不应公开")
+    submit(cast, *FIRST[:2])
+    again = call("gkopen_submission_create", cast.officer, **data, metadata={"contact_name": "采购处"})["revision_id"]
+    shown = call("gkopen_revision_show", cast.reviewer, id=again)
+    assert shown["metadata_change"]["after"]["contact_name"] == "采购处" and shown["rows_ok"] == 2
+    last = submit(cast, *FIRST)["revision_id"]
+    approve(cast, last)
+    assert call("package_show", "", id=f"{cast.body}-procurement")["contact_name"] == "采购处"
+
+
+def test_an_edit_of_the_metadata_leaves_a_roll_back_as_it_is(site: Any) -> None:
+    cast = make_cast()
+    name, data = f"{cast.body}-procurement", {"domain": "procurement", "organization": cast.body}
+    approve(cast, submit(cast, *FIRST)["revision_id"])
+    approve(cast, call("gkopen_submission_create", cast.officer, **data, metadata={"contact_name": "甲"})["revision_id"])
+    back = call("gkopen_dataset_rollback", cast.officer, id=name, seq=1, reason="恢复原状")["revision"]
+    edit = call("gkopen_submission_create", cast.officer, **data, metadata={"contact_name": "乙"})["revision_id"]
+    assert call("gkopen_revision_show", cast.reviewer, id=back)["state"] == "held"
+    approve(cast, edit)
+    assert call("package_show", "", id=name)["contact_name"] == "乙"
