@@ -97,18 +97,20 @@ class Guard:
             if gone > limits.gone_rows and gone * 100 > limits.gone_percent * known:
                 verdict.alarms.append({"kind": "gone", "rows": gone, "public": known})
             verdict.alarms += _jumps(self._domain, changes, public, limits, self._read)
-        if complete and not verdict.alarms:
+        if complete:
             self._note(dataset_id, missing, verdict, timedelta(days=limits.grace_days if grace else 0))
         return verdict
 
     def _note(self, dataset_id: str, missing: Mapping[str, _Missing], verdict: Verdict, grace: timedelta) -> None:
-        """Tombstones for what is missing, none for what came back; what is not due stays in the contents."""
-        since = self._since[dataset_id]
-        if not since and not missing:
+        """Tombstones for what is missing, none for what came back; what is not due stays in the contents. What is
+        frozen is as it came and begins no days, but it ends those of the rows that it has."""
+        since, frozen = self._since[dataset_id], bool(verdict.alarms)
+        if not since and (frozen or not missing):
             return
         keys = {part: key_texts(self._domain, each.rows) for part, each in missing.items()}
-        self._missing[dataset_id] = {key: part for part, found in keys.items() for key in found}
-        for part, found in keys.items():
+        self._missing[dataset_id] = {key: part for part, found in keys.items() for key in found
+                                     if key in since or not frozen}
+        for part, found in keys.items() if not frozen else ():
             due = [since.get(key, self._now) + grace for key in found]
             kept = missing[part].rows.filter(pa.array([day > self._now for day in due]))
             if kept.num_rows:
@@ -148,9 +150,10 @@ def buried(datasets: Sequence[str], source: str) -> dict[str, list[dict[str, Any
     """Dataset → rows that are gone from the source and still public: part, key, due; those that go first come first."""
     days = timedelta(days=Limits.configured().grace_days)
     found: dict[str, list[dict[str, Any]]] = {}
-    for row in model.every("select dataset_id, part, key, missing_since from gkopen.tombstone"
-                           " where dataset_id = any(cast(:datasets as uuid[])) and source = :s"
-                           " order by missing_since, key", datasets=list(datasets), s=source):
+    for row in model.every("select t.dataset_id, t.part, t.key, t.missing_since from gkopen.tombstone t"
+                           " join gkopen.public_part p using (dataset_id, part)"      # it may have been withdrawn
+                           " where t.dataset_id = any(cast(:datasets as uuid[])) and t.source = :s"
+                           " order by t.missing_since, t.key", datasets=list(datasets), s=source):
         found.setdefault(str(row["dataset_id"]), []).append({
             "part": row["part"], "key": json.loads(row["key"]), "due": (row["missing_since"] + days).isoformat()})
     return found

@@ -246,3 +246,41 @@ def tables(*, every: bool = False) -> dict[str, int]:
     return counted | {"package": model.value("select count(*) from package"),
                       "resource": model.value("select count(*) from resource"),
                       "changed": model.value("select max(metadata_modified) from package")}
+
+
+def test_a_frozen_listing_ends_the_days_of_the_rows_that_it_has(public: City) -> None:
+    lines = public.lines()
+    lose(public, 2)
+    harvest()
+    age_tombstones(6)
+    public.write([*lines[:-14], *lines[-2:]])                     # they are back, and twelve others are gone
+    assert harvest()["state"] == "held"
+    assert model.value("select count(*) from gkopen.tombstone") == 0, "what is frozen begins no days of its own"
+    age_tombstones(6)
+    public.write(lines[:-2])
+    assert harvest()["counts"]["removed"] == 0, "the seven days begin anew"
+
+
+def test_rows_that_were_withdrawn_have_no_days_left(public: City) -> None:
+    lines = public.lines()
+    lose(public, 3)
+    harvest()
+    age_tombstones(6)
+    call("gkopen_dataset_withdraw", "office", id="jianghai-cgj-parking", reason="有误")
+    public.write(lines)
+    assert harvest()["counts"]["tombstones"] == [], "they are not public, and the source has them"
+    age_tombstones(6)
+    approve()
+    lose(public, 3)
+    assert harvest()["counts"]["removed"] == 0, "the seven days begin anew"
+
+
+def test_a_listing_of_bad_rows_ends_no_days(public: City) -> None:
+    lines = public.lines()
+    lose(public, 3)
+    harvest()
+    age_tombstones(6)
+    name, kind, district, address, spaces, _, *rest = lines[1].split(",")
+    public.write([lines[0], ",".join((name, kind, district, address, spaces, "99999", *rest))])
+    assert harvest()["counts"]["rows_ok"] == 0
+    assert model.value("select count(*) from gkopen.tombstone") == 3
