@@ -167,7 +167,8 @@ def _proposals(domain: Domain, datasets: Sequence[Mapping[str, Any]], of: Sequen
         if name in public:
             proposals.append(None)
         elif name in written or submission is None or submission.metadata is None:
-            said = json.loads(blobs.read(written[name])) if name in written else default_metadata(domain, body, None)
+            said = (json.loads(blobs.read(written[name], sealed=True)) if name in written
+                    else default_metadata(domain, body, None))
             proposals.append(Proposal(said, review_findings(said)))
         else:
             proposals.append(Proposal(submission.metadata, [*review_findings(submission.metadata),
@@ -196,7 +197,8 @@ def submit_metadata(domain: Domain, body: Mapping[str, Any], fields: Mapping[str
     known = waiting["metadata"] if waiting else public
     if known is None:
         raise LookupError(f"nothing of {dataset['name']} was submitted yet: submit its rows first")
-    wanted = {name: value for name, value in (json.loads(blobs.read(known)) | dict(fields)).items()
+    # What waits may say what was withdrawn once: it is reviewed anew.
+    wanted = {name: value for name, value in (json.loads(blobs.read(known, sealed=True)) | dict(fields)).items()
               if value not in (None, "", [])}
     if hashlib.sha256(changesets.canonical_json(wanted)).hexdigest() == known:
         return None

@@ -141,7 +141,7 @@ def test_wrong_metadata_is_told_field_by_field(site: Any) -> None:
 
 
 def test_metadata_that_were_withdrawn_are_written_anew(site: Any) -> None:
-    """docs/decisions/metadata-is-a-part.md: a withdrawal takes them along, and does not seal them."""
+    """A withdrawal seals them; what says the same is reviewed anew (docs/decisions/metadata-is-a-part.md)."""
     cast = make_cast()
     data = {"domain": "procurement", "organization": cast.body}
     submit(cast, *FIRST)
@@ -161,7 +161,8 @@ def test_an_edit_of_the_metadata_leaves_a_roll_back_as_it_is(site: Any) -> None:
     cast = make_cast()
     name, data = f"{cast.body}-procurement", {"domain": "procurement", "organization": cast.body}
     approve(cast, submit(cast, *FIRST)["revision_id"])
-    approve(cast, call("gkopen_submission_create", cast.officer, **data, metadata={"contact_name": "甲"})["revision_id"])
+    first = call("gkopen_submission_create", cast.officer, **data, metadata={"contact_name": "甲"})["revision_id"]
+    approve(cast, first)
     back = call("gkopen_dataset_rollback", cast.officer, id=name, seq=1, reason="恢复原状")["revision"]
     edit = call("gkopen_submission_create", cast.officer, **data, metadata={"contact_name": "乙"})["revision_id"]
     assert call("gkopen_revision_show", cast.reviewer, id=back)["state"] == "held"

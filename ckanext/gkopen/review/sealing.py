@@ -24,17 +24,16 @@ def seal(domain: Domain, dataset_id: str, gone: Collection[str], revision_id: st
     """Seal all that a dataset ever showed of the parts that a withdrawal took away (it is public no more by now).
 
     Their rows may have been published in other parts before, which they left: the contents of these that hold one of
-    them are sealed too. Of a dataset of which nothing is public any more everything is, but its metadata, which may be
-    proposed anew as they were (docs/decisions/metadata-is-a-part.md).
+    them are sealed too. Of a dataset of which nothing is public any more everything is.
     """
     published = model.every(
         "select p.part, p.new_sha256 as sha256, bool_or(p.removed > 0 or p.new_sha256 is null) over (partition by"
         " p.part) as lost_rows from gkopen.publication u join gkopen.revision_part p using (revision_id)"
-        " where u.dataset_id = :d and p.part <> :metadata", d=dataset_id, metadata=changesets.METADATA)
+        " where u.dataset_id = :d", d=dataset_id)
     public = {sha for part, sha in changesets.public_parts(dataset_id).items() if part != changesets.METADATA}
     shown = [row for row in published if row["sha256"] is not None and row["sha256"] not in public]
     taken = {row["sha256"] for row in shown if not public or row["part"] in gone}
-    if others := {row["sha256"] for row in shown if row["lost_rows"]} - taken:
+    if others := {row["sha256"] for row in shown if row["lost_rows"] and row["part"] != changesets.METADATA} - taken:
         keys = _withdrawn(domain, taken, public)
         taken |= {sha for sha in others if _holds(domain, sha, keys)}
     model.execute("insert into gkopen.sealed (dataset_id, sha256, revision_id) select :d, sha256, :r"
