@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import pytest
 from ckan import model as ckan_model
+from werkzeug.datastructures import FileStorage
 
 from ckanext.gkopen import intake, model, pipeline
 from ckanext.gkopen.harvest import ledger
@@ -107,3 +109,28 @@ def test_a_dry_run_says_the_same_and_notes_nothing(public: City, monkeypatch: py
     assert harvest(dry_run=True)["counts"]["outcomes"][0]["state"] == "unchanged"
     assert seen == []
     assert not model.value("select 1 from gkopen.submission where options ? 'seen'")
+
+
+def test_what_was_published_beside_a_listing_that_waited_is_looked_at(town: City) -> None:
+    """Two years of a budget: an officer changes one of them while the listing, which changes the other, waits."""
+    name, lines = "jianghai-czj-budget", town.lines("czj-budget")
+
+    def with_other_amount(rows: list[str], year: str) -> list[str]:
+        row = next(row for row in rows if row.startswith(f"{year},") and row.split(",")[12].isdigit())
+        cells = row.split(",")
+        return [",".join([*cells[:12], f"{cells[12]}1", *cells[13:]]) if one == row else one for one in rows]
+
+    harvest(name)
+    approve()
+    town.write(with_other_amount(lines, "2019"), "czj-budget")
+    assert harvest(name)["counts"]["changed"] == 1
+    waits = model.value("select id::text from gkopen.revision where state = 'held'")
+    rows = [lines[0], *(row for row in with_other_amount(lines, "2022") if row.startswith("2022,")), ""]
+    own = call("gkopen_submission_create", "officer", domain="budget", organization="jianghai-czj",
+               upload=FileStorage(io.BytesIO("\n".join(rows).encode()), filename="2022.csv"))
+    assert (own["state"], own["changed"]) == ("held", 1)
+    for revision in (own["revision_id"], waits):
+        digest = model.value("select digest from gkopen.revision where id = :id", id=revision)
+        call("gkopen_revision_approve", "office", id=revision, digest=digest)
+    again = harvest(name)["counts"]
+    assert (again["outcomes"][0]["state"], again["changed"]) == ("held", 1), "it says otherwise of 2022"

@@ -14,7 +14,8 @@ from ckanext.gkopen.oversight import duties
 from ckanext.gkopen.pipeline import Outcome
 
 # The last table of the source was the same and read alike, and what is public is what it asked for: it was published,
-# or changed nothing at this publication. Rows that wait for their days of grace (tombstones) need a closer look.
+# or changed nothing at this publication. What was published after it was compared, in parts that it left alone, it may
+# not have asked for. Rows that wait for their days of grace (tombstones) need a closer look.
 _SAME = """
 with last as (
   select s.* from unnest(cast(:datasets as uuid[])) as d (id) cross join lateral (
@@ -28,6 +29,7 @@ join unnest(cast(:datasets as uuid[]), cast(:fingerprints as text[])) now (datas
 join gkopen.dataset d on d.id = l.dataset_id and d.state = 'published'
 join gkopen.publication u on u.dataset_id = d.id and u.seq = d.seq
 left join gkopen.revision r on r.id = u.revision_id and r.submission_id = l.id
+  and r.summary @> jsonb_build_object('compared_at', d.seq - 1)
 where l.options @> jsonb_build_object('read_by', cast(:read_by as text))
   and (r.id is not null or (l.options -> 'outcome' ->> 'state' = 'unchanged'
        and l.options @> jsonb_build_object('seq', d.seq)))
