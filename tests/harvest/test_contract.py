@@ -136,3 +136,14 @@ def test_new_rows_of_the_same_kind_are_no_drift(tmp_path: Path) -> None:
 def test_no_value_can_be_read_from_a_profile(tmp_path: Path) -> None:
     kept = str(columns(tmp_path, [{"项目名称": "秘密项目", "采购单位": "13812345678"}]))
     assert "秘密" not in kept and "138123" not in kept
+
+
+def test_an_accepted_name_is_guarded_before_its_first_publication(public: City) -> None:
+    lines = public.lines()
+    renamed = lines[0].replace("管理单位", "养护经办机构")
+    public.write([renamed, *lines[1:]])
+    call("gkopen_run_accept", "officer", id=str(harvest()["id"]))
+    assert harvest()["counts"]["outcomes"][0]["state"] == "unchanged"
+    emptied = [line.replace("江海市城市停车管理中心", "") for line in lines[1:]]
+    public.write([renamed.replace("养护经办机构", "备用"), *emptied])
+    assert [drift["kind"] for drift in stopped(harvest())] == ["removed"]

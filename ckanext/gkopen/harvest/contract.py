@@ -382,12 +382,17 @@ def accept(run_id: str, by: str) -> dict[str, dict[str, str]]:
     """Take the columns of a stopped run as the new contract. Returns dataset → what is to be added to the mapping."""
     mapped: dict[str, dict[str, str]] = {}
     for row in model.every("update gkopen.profile set accepted_by = :by, accepted_at = now() where run_id = :run"
-                           " and submission_id is null and accepted_by is null returning dataset_id, drift",
-                           by=by, run=run_id):
+                           " and submission_id is null and accepted_by is null returning id, dataset_id, columns,"
+                           " drift", by=by, run=run_id):
         wanted = mapped.setdefault(str(row["dataset_id"]), {})
         for drift in row["drift"]:
             if drift["kind"] == "renamed":
                 wanted[drift["to"]] = drift["field"]
             elif drift["kind"] == "exchanged":
                 wanted |= {drift["label"]: drift["to_field"], drift["to"]: drift["field"]}
+        # From now on they bring these fields; what their cells are as such the next listing says.
+        columns = [column | {"field": wanted[column["label"]], "kinds": {}} if column["label"] in wanted else column
+                   for column in row["columns"]["columns"]]
+        model.execute("update gkopen.profile set columns = cast(:columns as jsonb) where id = :id", id=row["id"],
+                      columns=model.dump(row["columns"] | {"columns": columns}))
     return mapped
