@@ -67,7 +67,8 @@ def dump(resource_id: str) -> Any:
     except toolkit.ValidationError as error:
         return refused(error)
     except psycopg2.errors.UndefinedTable:                # public already, and its rows are still on their way
-        return said(404, "这张表的行还没有写入，请稍后再试。", "The rows of this table are still on their way: try again in a moment.")
+        return said(404, "这张表的行还没有写入，请稍后再试。",
+                    "The rows of this table are still on their way: try again in a moment.")
     options = f"format csv, header, delimiter '{DELIMITERS[form]}'"
     return Response(_content(select, params, options, data["bom"], BY_INDEX if data.get("q") else ""), headers={
         "Content-Type": f"{MEDIA_TYPES[form]}; charset=utf-8",
