@@ -147,3 +147,19 @@ def test_an_accepted_name_is_guarded_before_its_first_publication(public: City) 
     emptied = [line.replace("江海市城市停车管理中心", "") for line in lines[1:]]
     public.write([renamed.replace("养护经办机构", "备用"), *emptied])
     assert [drift["kind"] for drift in stopped(harvest())] == ["removed"]
+
+
+def test_a_column_that_the_settings_read_no_more_stops_the_table(public: City) -> None:
+    """A source file that is older than the names that were accepted, say."""
+    lines = public.lines()
+    public.write([lines[0].replace("管理单位", "养护经办机构"), *lines[1:]])
+    call("gkopen_run_accept", "officer", id=str(harvest()["id"]))
+    assert harvest()["counts"]["outcomes"][0]["state"] == "unchanged"
+    model.execute("update gkopen.source set config = config || '{\"mapping\": {}}' where name = :s", s=SOURCE)
+    public.write([public.lines()[0], *lines[1:-1], lines[-1].replace(",", "（改）,", 1)])
+    run = harvest()
+    assert [(drift["kind"], drift["label"], drift["field"]) for drift in stopped(run)] == [
+        ("unread", "养护经办机构", "operator")]
+    assert [outcome["state"] for outcome in run["counts"]["outcomes"]] == ["stopped"]
+    call("gkopen_run_accept", "officer", id=str(run["id"]))
+    assert harvest()["counts"]["outcomes"][0]["state"] == "held", "it is meant so: a reviewer sees what goes"

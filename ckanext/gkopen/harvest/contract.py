@@ -70,7 +70,8 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """What became of a column. `kind`: removed, renamed, midway, retyped, exchanged, foreign. `to`: the proposed new
+    """What became of a column. `kind`: removed, unread (it is there, and the settings take it for no field any more),
+    renamed, midway, retyped, exchanged, foreign. `to`: the proposed new
     name, or the column with which it was exchanged. `confidence`: per cent. `rows`: of another table (foreign), or
     under the new name (midway)."""
 
@@ -187,6 +188,9 @@ def compare(before: Profile, now: Profile, mapping: Mapping[str, str], foreign: 
             continue                                       # accepted on the source
         found.append(Drift("renamed" if other else "removed", column.label, column.field,
                            to=other.label if other else None, confidence=round(confidence * 100) if other else None))
+    read = {column.field for column in now.values()}
+    found += [Drift("unread", column.label, before[key].field) for key, column in now.items()
+              if key in before and before[key].filled and not column.field and before[key].field not in (None, *read)]
     both = [(before[key], column) for key, column in now.items()
             if key in before and before[key].field and before[key].filled >= FEW and column.filled >= FEW]
     exchanged = _exchanged(both, mapping)
@@ -309,8 +313,9 @@ def findings(drifts: Iterable[Drift]) -> list[Finding]:
     return found
 
 
-CODES = {"removed": "column-removed", "renamed": "column-renamed", "midway": "column-renamed-midway",
-         "retyped": "column-kind-changed", "exchanged": "column-exchanged", "foreign": "rows-foreign"}
+CODES = {"removed": "column-removed", "unread": "column-unread", "renamed": "column-renamed",
+         "midway": "column-renamed-midway", "retyped": "column-kind-changed", "exchanged": "column-exchanged",
+         "foreign": "rows-foreign"}
 """Kind of a drift → code of its finding."""
 
 KINDS = {"number": {"zh": "数值", "en": "numbers"}, "date": {"zh": "日期", "en": "dates"},
