@@ -90,6 +90,8 @@ class Guard:
         """
         verdict = Verdict(changes, contents)
         public, limits = self._public[dataset_id], self._limits
+        if not public and not self._since[dataset_id]:     # nothing is public, and nothing was before it was withdrawn
+            return verdict
         missing = _missing(self._domain, changes, contents, listed, self._read) if complete else {}
         if freeze:
             gone = sum(part.rows.num_rows for part in missing.values())
