@@ -47,7 +47,7 @@ def url(site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
             server.stop()
 
 
-@pytest.mark.parametrize("seconds", [15, pytest.param(int(os.environ.get("GKOPEN_MIXED_SECONDS", "300")),
+@pytest.mark.parametrize("seconds", [15, pytest.param(int(os.environ.get("GKOPEN_MIXED_SECONDS", "240")),
                                                       marks=pytest.mark.torture)])
 def test_mixed_requests_while_harvesting(url: str, web: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
                                          bulk_at_once: None, seconds: int) -> None:
