@@ -31,6 +31,11 @@ def test_half_of_a_character_in_json_is_a_bad_request(app: Any, half: str) -> No
     app.post("/api/3/action/package_search", json={"q": "\U0001f600"}, status=200)
 
 
+@pytest.mark.parametrize("query", ["sort=公开", "sort=2024-13-99", "sort=a:b", "sort=99999999999999999999"])
+def test_a_feed_in_an_order_that_there_is_not_is_a_bad_request(app: Any, query: str) -> None:
+    assert "sort" in app.get(f"/feeds/custom.atom?{query}", status=400).text
+
+
 def cursor_of(text: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode()
 

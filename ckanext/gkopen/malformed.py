@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+from ckan.lib.search import SearchQueryError
 from ckan.plugins import toolkit
 from ckanext.dcat.processors import RDF_PROFILES_ENTRY_POINT_GROUP
 from flask import Response, current_app, request
@@ -82,6 +83,13 @@ def not_valid(error: toolkit.ValidationError) -> Any:
     told = [str(text) for texts in error.error_dict.values()
             for text in (texts if isinstance(texts, list) else [texts])]
     return current_app.handle_user_exception(BadRequest(" ".join(told)))
+
+
+def no_query(_error: SearchQueryError) -> Any:
+    """A search that Solr cannot follow: CKAN's own feeds let it pass, which would be a 500."""
+    return current_app.handle_user_exception(BadRequest(toolkit._(
+        "This search cannot be answered: sort is the name of a field with asc or desc, such as metadata_modified desc;"
+        " q and fq are queries of Solr.")))
 
 
 def not_endless(error: RecursionError) -> Any:

@@ -122,6 +122,7 @@ class GkopenPlugin(SearchMixin, DatastoreMixin, DefaultTranslation, plugins.Sing
         app.before_request(kept.answer_kept)
         app.after_request(malformed.say_plainly)
         app.register_error_handler(RecursionError, malformed.not_endless)
+        app.register_error_handler(malformed.SearchQueryError, malformed.no_query)
         app.register_error_handler(toolkit.ObjectNotFound, malformed.not_found)
         app.register_error_handler(toolkit.NotAuthorized, malformed.not_authorized)
         app.register_error_handler(toolkit.ValidationError, malformed.not_valid)
