@@ -72,7 +72,7 @@ def test_mixed_requests_while_harvesting(url: str, web: Any, tmp_path: Path, mon
     print(f"seed {SEED}: {len(questions)} requests ({dict(traffic.answered)}), statuses {dict(traffic.statuses)}, 5xx"
           f" {len(traffic.failed)}; {rounds} harvests published meanwhile, at most {max(behind)} publications behind,"
           f" at the end 0; shown {found}, lost {lost}, twice {twice}")
-    assert traffic.failed == {}
+    assert traffic.failed == {}, "\n".join(traffic.failed)
     assert rounds > 1 and model.value("select seq from gkopen.dataset") == rounds + 1
     third = len(behind) // 3
     assert sum(behind[-third:]) <= sum(behind[:third]) + 2 * third, f"the exits fall behind: {behind}"
