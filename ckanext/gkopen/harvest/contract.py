@@ -386,6 +386,7 @@ def stop(dataset_id: str, domain: Domain, body: Mapping[str, Any], run: Mapping[
 def accept(run_id: str, by: str) -> dict[str, dict[str, str]]:
     """Take the columns of a stopped run as the new contract. Returns dataset → what is to be added to the mapping."""
     mapped: dict[str, dict[str, str]] = {}
+    read: list[dict[str, Any]] = []
     for row in model.every("update gkopen.profile set accepted_by = :by, accepted_at = now() where run_id = :run"
                            " and submission_id is null and accepted_by is null returning id, dataset_id, columns,"
                            " drift", by=by, run=run_id):
@@ -398,6 +399,9 @@ def accept(run_id: str, by: str) -> dict[str, dict[str, str]]:
         # From now on they bring these fields; what their cells are as such the next listing says.
         columns = [column | {"field": wanted[column["label"]], "kinds": {}} if column["label"] in wanted else column
                    for column in row["columns"]["columns"]]
-        model.execute("update gkopen.profile set columns = cast(:columns as jsonb) where id = :id", id=row["id"],
-                      columns=model.dump(row["columns"] | {"columns": columns}))
+        if wanted:
+            read.append({"id": row["id"], "columns": row["columns"] | {"columns": columns}})
+    if read:
+        model.execute("update gkopen.profile p set columns = n.columns from jsonb_to_recordset(cast(:read as jsonb))"
+                      " n (id bigint, columns jsonb) where p.id = n.id", read=model.dump(read))
     return mapped
