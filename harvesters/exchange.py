@@ -11,6 +11,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -52,6 +53,13 @@ LONGEST_REST = 86_400.0
 """Seconds: a platform that asks to be left alone for longer, or until the year 9999, is asked again after a day."""
 
 
+AHEAD_BYTES = 4 << 20
+"""Of a page so large that the next one is not asked for before it is taken in."""
+
+Answer = tuple[bytes, dict[str, Any]]
+"""An answer's body, and what it says."""
+
+
 class ExchangeTransport:
     """A `Transport` over HTTP. Not for several threads at once: it holds one session and one deadline."""
 
@@ -82,14 +90,19 @@ class ExchangeTransport:
         self._signer = self._make_signer(source.service)
         self._deadline = Deadline()
         self._session = open_session(allowed_hosts, self._deadline)
+        self._beside = ThreadPoolExecutor(1, "page-ahead")
         self.repeated = 0
 
     def close(self) -> None:
+        """What was sent ahead and is not wanted any more is waited for, no longer than the platform keeps silent."""
+        self._deadline.start(0)
+        self._beside.shutdown(cancel_futures=True)
         self._session.close()
 
     def pages(self, since: datetime | None = None) -> Iterator[Page]:
         listing = Listing(self._limits.pages)
         number = 0
+        ahead: Future[Answer] | None = None
         end = time.monotonic() + self._limits.listing
         while not listing.ended:
             number += 1
@@ -99,8 +112,9 @@ class ExchangeTransport:
                     f"the listing has not ended after {self._limits.listing:.0f} s",
                     number,
                 )
-            page = self._page(number, since)
+            page = self._page(number, since, ahead=ahead)
             listing.add(page)
+            ahead = None if listing.ended else self._send_ahead(page, since)
             if page.rows or number == 1:
                 yield page
         if listing.needs_look_further:
@@ -123,13 +137,31 @@ class ExchangeTransport:
         except RecursionError:
             raise envelopes.too_deep() from None
 
-    def _page(self, number: int, since: datetime | None, *, behind: bool = False) -> Page:
-        """`behind` the end only the rows count: many platforms say nothing of a total there."""
-        raw, answer = self._call(lambda: self._rows_call(number, since), self._signer, f"page {number}")
+    def _page(self, number: int, since: datetime | None, *, ahead: Future[Answer] | None = None,
+              behind: bool = False) -> Page:
+        """`ahead`: its first call, which is under way. `behind` the end only the rows count: many platforms say nothing
+        of a total there."""
+        raw, answer = self._call(lambda: self._rows_call(number, since), self._signer, f"page {number}", ahead)
         rows = envelopes.rows_of(answer, self._envelope)
         total = None if behind else envelopes.total_of(answer, self._envelope)
         self._breaker.succeeded(urlsplit(self._url(self._source.service)).netloc)
         return Page(number, raw, rows, total, self._clock())
+
+    def _send_ahead(self, page: Page, since: datetime | None) -> Future[Answer] | None:
+        """Ask for the page after this one while this one is taken in, so that platform and portal work side by side.
+
+        No two calls are under way at once. Nothing is sent ahead of a large page, which would be held twice; where the
+        token has to be fetched anew; and to a host that rests: `_call` sees to these.
+        """
+        if len(page.raw) > AHEAD_BYTES or self._signer.before(self._clock()) is not None:
+            return None
+        call = self._rows_call(page.number + 1, since)
+        self._signer.sign(call, self._clock())
+        try:
+            self._breaker.before(urlsplit(call.url).netloc)
+        except HostResting:
+            return None
+        return self._beside.submit(self._once, call)
 
     def _rows_call(self, number: int, since: datetime | None) -> Call:
         request = self._request
@@ -148,14 +180,18 @@ class ExchangeTransport:
     def _make_signer(self, service: str) -> signers.Signer:
         return signers.make_signer(self._source.signer, self._secret, service, self._url(service))
 
-    def _call(self, build: Callable[[], Call], signer: signers.Signer, what: str) -> tuple[bytes, dict[str, Any]]:
-        """Try until an answer is good, the failure is final, or the tries are used up."""
+    def _call(self, build: Callable[[], Call], signer: signers.Signer, what: str,
+              ahead: Future[Answer] | None = None) -> Answer:
+        """Try until an answer is good, the failure is final, or the tries are used up. `ahead`: the first try, which
+        was sent already."""
         refused_once = False
         attempt = 0
         last: HarvestError | None = None
         while True:
             attempt += 1
             try:
+                if ahead is not None and attempt == 1:
+                    return self._told(self._url(self._source.service), ahead.result)
                 due = signer.before(self._clock())
                 if due is not None:
                     signer.learn(self._guarded(due)[1])
@@ -191,19 +227,23 @@ class ExchangeTransport:
             return pause
         return None if retry_after > limits.retry_after_most else retry_after + pause
 
-    def _guarded(self, call: Call) -> tuple[bytes, dict[str, Any]]:
-        """One call through the breaker, which hears when it fails. Only a page of rows says that the platform is well:
-        one that hands out tokens and no rows is not."""
-        host = urlsplit(call.url).netloc
-        self._breaker.before(host)
+    def _guarded(self, call: Call) -> Answer:
+        """One call through the breaker."""
+        self._breaker.before(urlsplit(call.url).netloc)
+        return self._told(call.url, lambda: self._once(call))
+
+    def _told(self, url: str, answer: Callable[[], Answer]) -> Answer:
+        """The breaker hears when a call fails. Only a page of rows says that the platform is well: one that hands out
+        tokens and no rows is not."""
         try:
-            return self._once(call)
+            return answer()
         except HarvestError as exc:
-            self._breaker.failed(host, exc)
+            self._breaker.failed(urlsplit(url).netloc, exc)
             raise
 
-    def _once(self, call: Call) -> tuple[bytes, dict[str, Any]]:
-        """Send one signed call, follow redirects on the same host, judge status and envelope."""
+    def _once(self, call: Call) -> Answer:
+        """Send one signed call, follow redirects on the same host, judge status and envelope. Touches neither the
+        breaker nor the signer, since it may run beside the caller."""
         self._deadline.start(self._limits.attempt)
         for _ in range(MOST_REDIRECTS + 1):
             response, raw = self._exchange(call)

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -25,9 +26,12 @@ from ckanext.gkopen.harvesters import (
     RateLimited,
     SourceRefused,
     SourceUnreachable,
+    Transport,
+    exchange,
     load_source,
     open_transport,
 )
+from ckanext.gkopen.harvesters.base import Breaker, NoBreaker
 
 LIMITS = Limits(connect=1, silence=0.4, attempt=0.8, tries=1)
 GOOD = b'{"errcode":0,"totalrecords":1,"data":[{"a":"1"}]}'
@@ -77,15 +81,21 @@ class Wire:
     def read(self, limits: Limits = LIMITS, **keys: str) -> list[Page]:
         """All pages, after the entry of the catalogue where an address of it is given. `keys`: more of the source file.
         """
+        with self.connected(limits, **keys) as transport:
+            transport.catalogue()
+            return list(transport.pages())
+
+    @contextmanager
+    def connected(self, limits: Limits = LIMITS, breaker: Breaker | None = None, /, **keys: str) -> Iterator[Transport]:
         more = "".join(f", {key}: {value}" for key, value in keys.items())
         source = load_source(
             f"{{name: aa, title: t, domain: dd, organization: a, transport: exchange, service: s, update_cycle: daily,"
             f" url: 'http://127.0.0.1:{self.port}/x', signer: {{family: bearer}}, secret_env: GKOPEN_SECRET_A{more}}}"
         )
-        transport = open_transport(source, "s", allowed_hosts=[f"127.0.0.1:{self.port}"], limits=limits)
+        transport = open_transport(source, "s", allowed_hosts=[f"127.0.0.1:{self.port}"], limits=limits,
+                                   breaker=breaker or NoBreaker(), sleep=lambda _: None)
         try:
-            transport.catalogue()
-            return list(transport.pages())
+            yield transport
         finally:
             transport.close()
 
@@ -156,6 +166,75 @@ def test_pages_whose_rows_move_while_they_are_read_are_no_listing(wire):
         wire.read()
     wire.answers(page("a", "b"), page("b", "c"), page(), page("a", "b"))
     assert [row["a"] for page in wire.read() for row in page.rows] == ["a", "b", "b", "c"]
+
+
+def two_pages(number: int) -> bytes:
+    return http(b'{"errcode":0,"totalrecords":3,"data":%s}' % [b'[{"a":"1"},{"a":"2"}]', b'[{"a":"3"}]'][number - 1])
+
+
+def page_of(request: bytes) -> int:
+    return int(request.partition(b"page=")[2][:1])
+
+
+def test_the_next_page_is_on_its_way_while_one_is_taken_in(wire):
+    asked = threading.Event()
+
+    def say(sock: socket.socket, request: bytes) -> None:
+        if page_of(request) == 2:
+            asked.set()
+        sock.sendall(two_pages(page_of(request)))
+
+    wire.say = say
+    with wire.connected() as transport:
+        pages = transport.pages()
+        assert len(next(pages).rows) == 2
+        assert asked.wait(5), "page 2 is asked for when the first one was taken in"
+        assert [len(page.rows) for page in pages] == [1]
+    assert list(map(page_of, wire.requests)) == [1, 2]
+
+
+def test_of_a_large_page_the_next_one_is_not_held_beside_it(wire, monkeypatch):
+    monkeypatch.setattr(exchange, "AHEAD_BYTES", 10)
+    wire.say = lambda sock, request: sock.sendall(two_pages(page_of(request)))
+    with wire.connected() as transport:
+        pages = transport.pages()
+        next(pages)
+        assert list(transport._beside._threads) == [], "nothing runs beside whoever takes the page in"
+        assert len(list(pages)) == 1
+
+
+def test_a_page_that_fails_while_the_one_before_is_taken_in_is_tried_again(wire):
+    """The first try is one of the tries, the breaker hears of it once, and the page before is not lost for it."""
+    heard: list[str] = []
+
+    class Hears:
+        def before(self, host: str) -> None:
+            heard.append("asked")
+
+        def succeeded(self, host: str) -> None:
+            heard.append("well")
+
+        def failed(self, host: str, error: HarvestError) -> None:
+            heard.append(type(error).__name__)
+
+    wire.answers(two_pages(1), http(b"busy", "503 Busy"), two_pages(2))
+    with wire.connected(replace(LIMITS, tries=2), Hears()) as transport:
+        assert [len(page.rows) for page in transport.pages()] == [2, 1]
+    assert heard == ["asked", "well", "asked", "SourceUnreachable", "asked", "well"]
+    wire.answers(two_pages(1), http(b"busy", "503 Busy"))
+    with wire.connected(replace(LIMITS, tries=3)) as transport:
+        pages = transport.pages()
+        assert len(next(pages).rows) == 2
+        with pytest.raises(SourceUnreachable, match="503"):
+            next(pages)
+    assert list(map(page_of, wire.requests)) == [1, 2, 2, 1, 2, 2, 2]
+
+
+def test_a_listing_that_nobody_reads_on_ends_its_call(wire):
+    wire.say = lambda sock, request: (sock.sendall(two_pages(1)) if page_of(request) == 1 else wire.stopping.wait(9))
+    with wire.connected(replace(LIMITS, silence=0.2, attempt=60)) as transport:
+        next(transport.pages())
+    assert not any(thread.name.startswith("page-ahead") for thread in threading.enumerate())
 
 
 def test_rows_in_the_encoding_that_the_header_names_are_read(wire):

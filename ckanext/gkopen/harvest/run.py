@@ -27,7 +27,7 @@ from ckanext.gkopen.harvest import again, breaker, drops, endings, ledger, progr
 from ckanext.gkopen.harvest.report import Report
 from ckanext.gkopen.harvest.spool import Spool
 from ckanext.gkopen.harvesters import Limits, open_transport
-from ckanext.gkopen.harvesters.base import CatalogueEntry, Row
+from ckanext.gkopen.harvesters.base import CatalogueEntry
 from ckanext.gkopen.harvesters.errors import HarvestError
 from ckanext.gkopen.harvesters.lines import SourceError
 from ckanext.gkopen.harvesters.source import Source
@@ -142,25 +142,15 @@ def _fetch(run: dict[str, Any], source: Source, spool: Spool, report: Report,
             report.rows_fetched += len(page.rows)
             progress.note(run, report, "fetch", page.total)
             ckan_model.Session.commit()
-            for name, rows in _by_name(page.rows, source).items():
-                spool.write(name, rows)
+            column = source.organization_column
+            spool.write([row.get(column) or "" for row in page.rows] if column
+                        else [source.organization] * len(page.rows), page.rows)
             tell("fetch", report.rows_fetched, page.total)
         report.repeated = transport.repeated
-    if not spool.rows and source.organization_column is None:
-        spool.write(source.organization, [])
+    if source.organization_column is None:
+        spool.add(source.organization)
     spool.flush()
     return entry, True
-
-
-def _by_name(rows: Iterable[Row], source: Source) -> dict[str, list[Row]]:
-    """The name of a body as rows give it → its rows."""
-    column = source.organization_column
-    if column is None:
-        return {source.organization: list(rows)}
-    found: dict[str, list[Row]] = {}
-    for row in rows:
-        found.setdefault(row.get(column) or "", []).append(row)
-    return found
 
 
 def _end(run: Mapping[str, Any]) -> Callable[[], object]:

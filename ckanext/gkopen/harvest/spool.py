@@ -36,22 +36,26 @@ class Spool:
         """Name → labels of a row → how many rows have these; of rows that are each of their own kind, the first kinds.
         """
 
-    def write(self, name: str, rows: Sequence[Row]) -> None:
-        """Rows that come mixed, as of thousands of bodies, are kept until there is a piece of several to write."""
-        name = visible(name)
-        try:
-            lines = _lines(rows)
-        except UnicodeEncodeError:
-            # Half of a character is written as JSON's own escape: whoever reads the rows sets that one aside.
-            lines = b"".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode(
-                errors="backslashreplace") + b"\n" for row in rows)
-        self._waiting.setdefault(name, []).append(lines)
-        self.rows[name] = self.rows.get(name, 0) + len(rows)
-        shapes = self.shapes.setdefault(name, Counter())
-        for labels, number in Counter(map(tuple, rows)).items():
+    def add(self, name: str) -> None:
+        """A table that may stay without rows."""
+        if name not in self.rows:
+            self.rows[name], self.shapes[name] = 0, Counter()
+
+    def write(self, names: Sequence[str], rows: Sequence[Row]) -> None:
+        """Rows, each with the name that it gives its body.
+
+        Those that come mixed, as of thousands of bodies, are kept until there is a piece of several to write.
+        """
+        for given, row, line in zip(names, rows, _encoded(rows), strict=True):
+            name = visible(given)
+            if name not in self.rows:
+                self.add(name)
+            self.rows[name] += 1
+            shapes, labels = self.shapes[name], tuple(row)
             if labels in shapes or len(shapes) < KINDS:
-                shapes[labels] += number
-        self._held += len(lines)
+                shapes[labels] += 1
+            self._waiting.setdefault(name, []).append(line)
+            self._held += len(line)
         if self._held > WAITING:
             self.flush()
 
@@ -81,3 +85,13 @@ class Spool:
 
     def close(self) -> None:
         self._file.close()
+
+
+def _encoded(rows: Sequence[Row]) -> list[bytes]:
+    """A line each; JSON has no line break within a line."""
+    try:
+        return _lines(rows).splitlines(keepends=True)
+    except UnicodeEncodeError:
+        # Half of a character is written as JSON's own escape: whoever reads the rows sets that one aside.
+        return [json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace") + b"\n"
+                for row in rows]
