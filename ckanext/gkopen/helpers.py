@@ -20,7 +20,7 @@ from babel.numbers import format_decimal
 from ckan import model
 from ckan.lib.helpers import helper_functions as h
 from ckan.plugins import toolkit
-from flask import has_request_context
+from flask import g, has_request_context
 
 from ckanext.gkopen import bodies, caching, changesets, ids
 from ckanext.gkopen.clock import SHANGHAI
@@ -64,6 +64,7 @@ __all__ = [
     "gkopen_role",
     "gkopen_row_name",
     "gkopen_rows",
+    "gkopen_search_is_near",
     "gkopen_site_title",
     "gkopen_size",
     "gkopen_source",
@@ -350,6 +351,11 @@ def gkopen_dictionary(domain: Domain) -> list[dict[str, Any]]:
 def gkopen_preview(domain: Domain | None, resource_id: str, per_page: int = 10, **filters: str) -> Preview | None:
     """Rows of a table for the page that is asked for (`q`, `page`, `columns` in its address); None without a table."""
     return preview(domain, resource_id, toolkit.request.args, per_page, filters) if domain else None
+
+
+def gkopen_search_is_near() -> bool:
+    """Whether the search of this page found no dataset that has all that was asked for, and shows what comes near."""
+    return bool(g.get("gkopen_near"))
 
 
 def gkopen_facet_label(facet: str, item: Mapping[str, Any]) -> str:

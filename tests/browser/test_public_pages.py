@@ -73,6 +73,17 @@ def test_what_no_title_has_is_looked_for_in_the_rows(published: Portal, visit: C
         expect(page.locator(".gk-empty a:text-is('政府采购')")).to_have_count(0)
 
 
+def test_a_heading_counts_nothing_for_words_that_were_left_out(published: Portal, visit: Callable[..., Any]) -> None:
+    with visit() as page:
+        page.goto("/dataset/?q=政府采购 恐龙")
+        expect(page.locator(".gk-found-list .gk-notice")).to_contain_text("以下是最接近的")
+        expect(page.locator(".gk-found-title")).not_to_contain_text("恐龙")
+        expect(page.locator(".gk-result")).not_to_have_count(0)
+        page.goto("/dataset/?q=政府采购")
+        expect(page.locator(".gk-found-list .gk-notice")).to_have_count(0)
+        expect(page.locator(".gk-found-title")).to_contain_text("政府采购")
+
+
 def test_what_matters_is_above_the_fold(published: Portal, visit: Callable[..., Any]) -> None:
     with visit() as page:
         page.goto(DATASET)

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ckanext.gkopen.embedded.site import Site
+from ckanext.gkopen.helpers import gkopen_search_is_near
 from ckanext.gkopen.search.query import QueryRejectedError, search_query
 
 from . import judged
@@ -110,9 +111,21 @@ def test_without_solr_the_query_stays_as_it_is() -> None:
     def refuse(clauses: object) -> list[int]:
         raise QueryRejectedError("no connection")
 
-    assert search_query({"q": "停车"}, refuse) == {"q": "停车"}
+    assert search_query({"q": "停车"}, refuse) == ({"q": "停车"}, False)
 
 
 def test_a_caller_who_sets_the_parser_is_left_alone() -> None:
     params = {"q": "停车 场", "defType": "edismax", "qf": "title"}
-    assert search_query(params, lambda clauses: [1] * len(clauses)) is params
+    assert search_query(params, lambda clauses: [1] * len(clauses)) == (params, False)
+
+
+@pytest.mark.usefixtures("corpus")
+@pytest.mark.parametrize("query, near", [
+    ("接种门诊", False), ("停车 泊位", False), ("jiezhongmenzhen", False), ("恐龙", False), ("养老机购", True),
+    ("接种门诊 养老机构", True), ("停车泊位 恐龙化石", True),
+])
+def test_what_comes_near_only_is_known(app: CKANTestApp, query: str, near: bool) -> None:
+    """Words that were left out, or read as others: a page must not count datasets "for" these."""
+    with app.flask_app.test_request_context():
+        assert bool(judged.search(query)) == (query != "恐龙")
+        assert gkopen_search_is_near() == near

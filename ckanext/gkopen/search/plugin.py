@@ -13,6 +13,7 @@ import pysolr
 from ckan.common import config
 from ckan.lib.search.common import make_connection
 from ckan.plugins import IPackageController
+from flask import g, has_request_context
 
 from .document import index_document
 from .query import QueryRejectedError, search_query
@@ -30,7 +31,10 @@ class SearchMixin(IPackageController):
         filters = solr_filters(search_params)
         if any("{!" in part or re.search(r"_\W*(query|val)\W*_", part) for part in filters):
             return search_params        # CKAN refuses these with a message of its own
-        return search_query(search_params, lambda clauses: count(clauses, filters))
+        params, near = search_query(search_params, lambda clauses: count(clauses, filters))
+        if near and has_request_context():
+            g.gkopen_near = True
+        return params
 
 
 def organisation_titles(organisation: str | None) -> list[str]:

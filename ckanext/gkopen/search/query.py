@@ -42,27 +42,28 @@ class Found:
     clause: str
 
 
-def search_query(params: dict[str, Any], count: Count) -> dict[str, Any]:
-    """The parameters of a ``package_search`` with a query that suits Chinese.
+def search_query(params: dict[str, Any], count: Count) -> tuple[dict[str, Any], bool]:
+    """The parameters of a ``package_search`` with a query that suits Chinese; whether it finds what comes near only,
+    since no dataset has all that was asked for.
 
     Left as it is: an empty query, one in Solr's syntax that Solr understands, one whose caller set the query parser
     or its fields. Never raises for what people type.
     """
     query = str(params.get("q") or "").strip()
     if query in ("", "*:*", '""', "''") or any(params.get(key) for key in ("qf", "mm", "defType")):
-        return params
+        return params, False
     if query == "*":
-        return {**params, "q": "*:*"}
+        return {**params, "q": "*:*"}, False
     if _SYNTAX.search(query) and len(query) <= 20 * LONGEST_QUERY and _understood(query, count):
-        return params
+        return params, False
     question = ask(query)
     if not question.terms:
-        return {**params, "q": NOTHING}
+        return {**params, "q": NOTHING}, False
     try:
-        clauses = _plan(question, _Counts(count))
+        clauses, near = _plan(question, _Counts(count))
     except QueryRejectedError:
-        return params       # a filter that Solr refuses, or no Solr: CKAN's own request says so
-    return {**params, "q": " ".join(clauses), "defType": "edismax", "qf": FIELDS, "mm": "0", "tie": TIE}
+        return params, False       # a filter that Solr refuses, or no Solr: CKAN's own request says so
+    return {**params, "q": " ".join(clauses), "defType": "edismax", "qf": FIELDS, "mm": "0", "tie": TIE}, near
 
 
 def _understood(query: str, count: Count) -> bool:
@@ -91,23 +92,26 @@ class _Counts:
         return self._known[clause]
 
 
-def _plan(question: Question, counts: _Counts) -> list[str]:
-    """The clauses of the final query: required ones with a plus sign, then those that only raise."""
+def _plan(question: Question, counts: _Counts) -> tuple[list[str], bool]:
+    """The clauses of the final query: required ones with a plus sign, then those that only raise. And whether something
+    of what was asked for is left out, or read as another word."""
     hard = question.hard
     everything = _all_of([_in_words(term) for term in hard])
     runs = _latin_runs(hard)
     counts.ask([clause for term in hard for clause in _ways(term)] + [everything]
                + [_in_sounds(latin_sounds(run)) for run in runs])
     if counts[everything] and not any(term.narrower for term in hard):
-        return _clauses([Found(term, _words_clause(term)) for term in hard], question)
+        return _clauses([Found(term, _words_clause(term)) for term in hard], question), False
     found, missing = _resolve(hard, runs, counts)
-    if missing or not counts[_all_of([_counted(part) for part in found])]:
+    together = not missing and counts[_all_of([_counted(part) for part in found])]
+    near = not together or not all(map(_is_literal, found))
+    if not together:
         found = _replace_misspelt(found, missing, hard, counts)
         weight = sum(term.weight for term in hard)
         best = _most_that_is_found(found, weight, counts)
         best = best or _one_wrong_character(hard, counts) or _most_that_is_found(found, weight, counts, share=3)
-        found = best or [Found(term, _words_clause(term)) for term in hard]
-    return _clauses(found, question)
+        found, near = best or [Found(term, _words_clause(term)) for term in hard], bool(best)
+    return _clauses(found, question), near
 
 
 def _clauses(found: Sequence[Found], question: Question) -> list[str]:
@@ -190,13 +194,19 @@ def _resolve(hard: Sequence[Term], runs: Sequence[Sequence[Term]], counts: _Coun
         if term.latin and term.run in spoken:
             clause = spoken[term.run]
             if clause not in [part.clause for part in found]:
-                found.append(Found(Term(term.text, ()), clause))
+                found.append(Found(Term(term.text, (), latin=True), clause))
             continue
         ways = _find(term, counts)
         found += ways
         if not ways:
             missing.append(term)
     return found, missing
+
+
+def _is_literal(part: Found) -> bool:
+    """Whether it is what was typed, its sounds in Latin letters included, and not a word that was probably meant."""
+    return part.term.latin or part.clause in (_words_clause(part.term), _in_characters(part.term.characters),
+                                              _in_bodies(part.term.bodies))
 
 
 def _find(term: Term, counts: _Counts) -> list[Found]:
