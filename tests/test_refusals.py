@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from ckan.plugins import toolkit
+from sqlalchemy.exc import DataError
 
-from ckanext.gkopen import lockout
+from ckanext.gkopen import lockout, model
 from ckanext.gkopen.demo import act
 from tests.people import call, make_cast
 
@@ -34,6 +35,22 @@ def test_half_of_a_character_in_json_is_a_bad_request(app: Any, half: str) -> No
 @pytest.mark.parametrize("query", ["sort=公开", "sort=2024-13-99", "sort=a:b", "sort=99999999999999999999"])
 def test_a_feed_in_an_order_that_there_is_not_is_a_bad_request(app: Any, query: str) -> None:
     assert "sort" in app.get(f"/feeds/custom.atom?{query}", status=400).text
+
+
+@pytest.mark.parametrize("address", [
+    "/user/?limit=公开", "/user/?limit=", "/user/?page=x", "/organization/?page=99999999999999999999",
+    "/group/?page=99999999999999999999", "/dataset/?page=0"])
+def test_a_page_that_cannot_be_counted_is_a_bad_request(app: Any, address: str) -> None:
+    assert "999999999" in app.get(address, status=400).text
+
+
+def test_an_error_that_passes_every_handler_leaves_the_database_usable(app: Any, monkeypatch: pytest.MonkeyPatch
+                                                                       ) -> None:
+    """The next request of the process would find a transaction in which every statement fails."""
+    monkeypatch.setitem(app.flask_app.view_functions, "home.about", lambda: str(model.value("select 1 / 0")))
+    with pytest.raises(DataError):
+        app.get("/about")
+    assert model.value("select 1") == 1
 
 
 def cursor_of(text: str) -> str:

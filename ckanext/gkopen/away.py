@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 import psycopg2
+from ckan import model
 from flask import Response, g, has_request_context, request
 from sqlalchemy import exc
 
@@ -53,8 +54,17 @@ def say_when(response: Response) -> Response:
     return response
 
 
+def leave_nothing_open(error: BaseException | None) -> None:
+    """For `teardown_request`. CKAN gives its database session back after an answer; an error that gets past every
+    handler (of the page that says the error, say) is none, and the next requests of the process would find a
+    transaction that cannot go on."""
+    if error is not None:
+        model.Session.remove()
+
+
 def register(app: Any) -> None:
     """For `make_middleware`."""
     app.after_request(say_when)
+    app.teardown_request(leave_nothing_open)
     for kind in LOST:
         app.register_error_handler(kind, say)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from importlib.metadata import entry_points
 from typing import Any
@@ -24,6 +25,8 @@ RDF_FORMS = ("ttl", "xml", "jsonld", "n3", "rdf")
 
 FORMS = {"dataset_resource.new": ("save", "id"), "dataset_resource.edit": ("save",), "admin.config": ("save",)}
 """CKAN's own forms → what they take for granted of a request, and end in a 500 without."""
+COUNTED = {"dataset": ("page",), "group": ("page",), "organization": ("page",), "user": ("page", "limit")}
+"""CKAN's own lists → what they take for whole numbers that the database can count with, and end in a 500 otherwise."""
 DEEP = "请求中的 JSON 嵌套过深，请改正。/ The JSON of the request is nested too deeply: mend it.\n"
 HALF = "请求中有不完整的字符（\\ud800 一类），请改正。/ The request holds half of a character (\\ud800): mend it.\n"
 NUL = "请求中有 NUL 字符（%00），请去掉。/ The request holds a NUL character (%00): leave it out.\n"
@@ -41,8 +44,8 @@ def without_nul(application: WSGIApplication) -> WSGIApplication:
 
 
 def refuse() -> Response | None:
-    """For `before_request`: a NUL or half a character in a JSON body; a form that is not whole; a form of the catalogue
-    that there is not."""
+    """For `before_request`: a NUL or half a character in a JSON body; a form that is not whole; a page that cannot be
+    counted; a form of the catalogue that there is not."""
     if wrong := _wrong_in_json():
         return Response(wrong, status=400, mimetype="text/plain")
     if request.method == "POST" and request.endpoint in FORMS:
@@ -50,6 +53,10 @@ def refuse() -> Response | None:
         if missing:
             return Response(toolkit._("The form was not sent whole: {names} is missing. Open its page and send it from"
                                       " there.").format(names=", ".join(missing)) + "\n", 400, mimetype="text/plain")
+    for name in COUNTED.get(request.blueprint or "", ()):
+        if not re.fullmatch(r"[1-9]\d{0,8}", request.args.get(name, "1"), re.ASCII):
+            return Response(toolkit._("{name} is a whole number from 1 to 999999999.").format(name=name) + "\n", 400,
+                            mimetype="text/plain")
     form = (request.view_args or {}).get("_format")
     if (request.endpoint or "").startswith("dcat.") and form is not None and form not in RDF_FORMS:
         return Response(toolkit._("There is no form {form}; there are: {forms}.").format(

@@ -35,8 +35,10 @@ BEHIND = "select count(distinct (dataset_id, seq)) from gkopen.outbox where done
 
 @pytest.fixture
 def url(site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The tests' site as `make demo` serves it: gunicorn with two processes."""
-    monkeypatch.setenv("CKAN_INI", str(PROJECT / "test.ini"))
+    """The tests' site as `make demo` serves it: gunicorn with two processes, and errors as a portal answers them."""
+    ini = tmp_path / "mixed.ini"
+    ini.write_text(f"[app:main]\nuse = config:{PROJECT / 'test.ini'}\ntesting = false\n", "utf-8")
+    monkeypatch.setenv("CKAN_INI", str(ini))
     with listener_from(FIRST_PORT) as listener:
         server = web_server(listener, tmp_path / "web.log")
         try:
