@@ -37,6 +37,10 @@ def test_a_feed_in_an_order_that_there_is_not_is_a_bad_request(app: Any, query: 
     assert "sort" in app.get(f"/feeds/custom.atom?{query}", status=400).text
 
 
+def test_a_form_of_a_table_that_there_is_not_is_a_bad_request(app: Any) -> None:
+    assert "csv" in app.get("/datastore/dump/67296220-c879-5fa4-a91e-8af29ebc1421?format=%5B", status=400).text
+
+
 @pytest.mark.parametrize("address", [
     "/user/?limit=公开", "/user/?limit=", "/user/?page=x", "/organization/?page=99999999999999999999",
     "/group/?page=99999999999999999999", "/dataset/?page=0"])

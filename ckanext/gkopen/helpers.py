@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_datetime, format_timedelta
@@ -394,8 +394,10 @@ def gkopen_page_url(**changes: Any) -> str:
     """This page's address with some parameters changed; None or "" takes one away."""
     args = {**toolkit.request.args.to_dict(), **changes}
     kept = {name: value for name, value in args.items() if value not in (None, "")}
-    return h.url_for(toolkit.request.path, **kept) if not toolkit.request.view_args else h.url_for(
-        toolkit.request.endpoint, **toolkit.request.view_args, **kept)
+    # Not as arguments of url_for: whoever asks names them as he likes, also as it names its own.
+    page = h.url_for(toolkit.request.endpoint, **toolkit.request.view_args) if toolkit.request.view_args else h.url_for(
+        toolkit.request.path)
+    return f"{page}?{urlencode(kept)}" if kept else page
 
 
 def gkopen_role() -> dict[str, bool]:

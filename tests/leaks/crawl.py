@@ -27,7 +27,7 @@ REFUSALS = (toolkit.NotAuthorized, toolkit.ObjectNotFound, toolkit.ValidationErr
 """What CKAN's API answers with a status below 500."""
 MOST_ADDRESSES = 8
 """Addresses tried of one route: its parameters are filled in every combination up to this number."""
-ALL, SOME = slice(None), slice(2, None, 3)
+ALL, SOME, FIRST = slice(None), slice(2, None, 3), slice(1)
 """Which of them: SOME begins with what nobody published, and takes in what waits."""
 
 

@@ -17,6 +17,11 @@ TYPED: tuple[Any, ...] = (None, True, 10**20, 1.5, [], {}, [1], {"a": 1}, [[]], 
 SAID = ("", "x", "-1", "0", "99999999999999999999", "1.5", "[]", "{}", "'", "a:b", "[", "%", "name asc;", "\\", "NaN",
         "2024-13-99", "公开", '"', "[" * 2000)
 """What an address can say."""
+IN_ADDRESSES = ("", "-1", "0", "x", "99999999999999999999", "1.5", "'", "%", "[", "公开", "a:b", "2024-13-99")
+QUERIES = ("page", "q", "sort", "limit", "cursor", "part", "since", "domain", "body", "state", "format", "fields",
+           "organization", "filters", "bom", "include_total", "name", "id", "key", "seq", "code", "rule", "messages",
+           "columns", "locale", "_external", "_scheme", "_anchor", "_method", "endpoint", "values", "came_from")
+"""What pages and feeds ask for, what their addresses are built of, and what url_for calls its own arguments."""
 ALONE: tuple[Any, ...] = ("", "x", [1])
 """Asked also without what the action usually needs."""
 

@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import islice, product
 from typing import Any
+from urllib.parse import urlencode
 
 import psycopg2
 import pysolr
@@ -169,6 +171,20 @@ def test_odd_values_are_answered(world: World, visitor: Any, caplog: pytest.LogC
         answer = visitor.get(f"/api/3/action/{path}", status=409)
         assert answer.json["error"]["__type"] == "Validation Error" and said in answer.json["error"][parameter][0], path
     assert visitor.get("/api/3/action/package_search?rows=-1").status_code in (400, 409)
+
+
+@pytest.mark.parametrize("every", [149, pytest.param(7, marks=pytest.mark.torture)], ids=["some", "many"])
+@pytest.mark.parametrize("who", ["", "portal-admin"], ids=["visitor", "admin"])
+def test_odd_queries_are_answered(world: World, visitor: Any, who: str, every: int) -> None:
+    """Of every route: a parameter that it does not know, or a value that it cannot use, is no error of the portal."""
+    seen, headers = Seen(), {"Authorization": world.tokens[who]} if who else {}
+    paths = {path for _, path, methods in crawl.addresses(world, visitor.flask_app.url_map.iter_rules(), crawl.FIRST)
+             if "GET" in methods}
+    queries = [{name: value} for name in odd.QUERIES for value in odd.IN_ADDRESSES]
+    for path, query in islice(product(sorted(paths), queries), 0, None, every):
+        crawl.ask(seen, world, visitor, f"{path}?{urlencode(query)}", headers=headers)
+    print(f"{seen.tried} requests with odd queries")
+    assert seen.broken == {}
 
 
 def test_every_language(world: World, visitor: Any) -> None:

@@ -126,7 +126,7 @@ def build() -> World:
     run = _harvested(cast)
     doors = _doors(cast, revisions, run)
     accounts = {name: act("api_token_create", user=name, name="test")["token"]
-              for name in (cast.officer, cast.stranger, "plain-member", "no-role")}
+              for name in (cast.officer, cast.stranger, cast.admin, "plain-member", "no-role")}
     ckan_model.Session.commit()
 
     def dataset(body: str) -> str:

@@ -46,6 +46,9 @@ def dump(resource_id: str) -> Any:
     """
     target = find(resource_id)
     if target is None:
+        if (form := request.args.get("format", "csv")) not in stock.DUMP_FORMATS:      # which it takes for granted
+            return refused(toolkit.ValidationError({"format": [
+                f"{form} 不可用，可用：{'、'.join(stock.DUMP_FORMATS)} / use {', '.join(stock.DUMP_FORMATS)}"]}))
         return stock.dump(resource_id)
     asked = ids.resource_id(target.dataset_id) if target.dataset_id else target.table_id
     try:

@@ -15,7 +15,7 @@ def signed_in() -> Any:
     """For `before_request`: whoever has no session is asked to log in and comes back to the same page."""
     if toolkit.current_user.is_authenticated:
         return None
-    return h.redirect_to("user.login", came_from=h.url_for(toolkit.request.path, **toolkit.request.args.to_dict()))
+    return h.redirect_to("user.login", came_from=h.gkopen_page_url())
 
 
 def act(action: str, data: Mapping[str, Any] | None = None, **context: Any) -> Any:
