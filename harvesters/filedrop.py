@@ -15,7 +15,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -154,10 +154,10 @@ class FileDrop:
             declared = self._declared(folder, names)
             yield from declared.problems
             broken = {problem.name.lower() for problem in declared.problems}
-            for name in sorted(set(declared.files) - set(names)):
+            for name in sorted(set(declared.files) - {name for name, _ in names}):
                 yield LeftThere("drop-file-missing", name)
             fresh = []
-            for name, raw in names.items():
+            for name, raw in names:
                 if name.startswith(".") or name.lower().endswith(UNFINISHED) or _is_manifest(name):
                     continue
                 look = folder.look(raw)
@@ -179,9 +179,9 @@ class FileDrop:
                 if isinstance(found, Dropped):
                     contents.add(found)
 
-    def _declared(self, folder: _Folder, names: Mapping[str, bytes]) -> _Declared:
+    def _declared(self, folder: _Folder, names: Sequence[tuple[str, bytes]]) -> _Declared:
         declared = _Declared()
-        for name, raw in sorted(names.items()):
+        for name, raw in names:
             if _is_manifest(name):
                 try:
                     content, reason = folder.read(raw, MANIFEST_BYTES), f"> {MANIFEST_BYTES}"
@@ -280,16 +280,17 @@ class _Folder:
             os.close(self._fd)
             self._fd = -1
 
-    def names(self) -> dict[str, bytes]:
-        """Name as a text → name as its bytes: departments' Windows machines send names in GB18030."""
-        found = {}
+    def names(self) -> list[tuple[str, bytes]]:
+        """Names as texts and as their bytes, in order: departments' Windows machines send names in GB18030, and one
+        name may stand there in both encodings."""
+        found = []
         for raw in map(os.fsencode, self._names):
             try:
                 name = raw.decode("utf-8")
             except UnicodeDecodeError:
                 name = raw.decode("gb18030", "replace")
-            found[name] = raw
-        return found
+            found.append((name, raw))
+        return sorted(found)
 
     def look(self, raw: bytes) -> os.stat_result | None:
         try:

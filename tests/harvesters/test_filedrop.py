@@ -241,6 +241,18 @@ def test_names_in_gb18030(drop: Drop, tmp_path: Path) -> None:
     assert drop.look(tmp_path, manifest="optional") == {"预算.csv": "taken"}
 
 
+def test_one_name_in_two_encodings_is_two_files(drop: Drop, tmp_path: Path) -> None:
+    """A department's machine sent names in GB18030, and the one after it sends them in UTF-8."""
+    drop.put("预算.csv", b"newer")
+    raw = os.fsencode(drop.folder) + b"/" + "预算.csv".encode("gb18030")
+    Path(os.fsdecode(raw)).write_bytes(b"older")
+    os.utime(raw, (1_600_000_000, 1_600_000_000))
+    source = load_source(FILE.format(manifest="optional"))
+    found = FileDrop(source, str(drop.root), limit=1 << 20, now=datetime.now(UTC)).files(tmp_path, NOTHING)
+    assert [(item.name, isinstance(item, Dropped) and item.path.read_bytes()) for item in found] == [
+        ("预算.csv", b"older"), ("预算.csv", b"newer")]
+
+
 # ---- through a run, into held revisions
 
 
