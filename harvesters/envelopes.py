@@ -41,9 +41,10 @@ MOST_VALUES = 2_000_000
 """Values in an answer: of the smallest, so many take half a gigabyte once they are read."""
 CHINA = timezone(timedelta(hours=8))
 CHINESE = ("gbk", "gb2312", "gb18030", "cp936", "x-gbk")
+GZIP = b"\x1f\x8b\x08"
 WHOLE_TO_BROKEN = 50
-"""Of so many Chinese characters one may be broken, and the answer is in UTF-8 still: of another encoding hardly any is
-whole."""
+"""Of so many Chinese characters one may be broken, and the answer is in its encoding still: of another one hardly any
+is whole."""
 _BEYOND_ASCII = re.compile("[^\x00-\x7f]")
 _PLAIN = frozenset((str, type(None)))
 NO_TEXT = re.compile("[\x00\ud800-\udfff]")
@@ -72,6 +73,11 @@ def decode(raw: bytes, charset: str = "") -> dict[str, Any]:
     AnswerTooLarge, before it is taken apart.
     """
     page = raw.removeprefix(BOM_UTF8).lstrip()[:1] == b"<"
+    if raw.startswith(GZIP):
+        raise BadAnswer(
+            "应答是 gzip 压缩数据，但应答头没有写明 Content-Encoding: gzip。请联系平台运维单位。",
+            "the answer is gzip data, and its header does not say so (Content-Encoding: gzip); ask the operator",
+        )
     text = "" if page else _text_of(raw, charset)
     if page:
         raise BadAnswer(
@@ -111,17 +117,19 @@ def _text_of(raw: bytes, charset: str) -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         wrong = exc
-    if charset.lower() in CHINESE:
+    chinese = charset.lower() in CHINESE
+    if chinese and (text := _mended(raw, "utf-8-sig")) is not None:
+        return text                                        # before GB18030: most of UTF-8 is characters of it too
+    if chinese:
         try:
             return raw.decode("gb18030")
         except UnicodeDecodeError as exc:
             wrong = exc
     if wrong.reason in ("unexpected end of data", "incomplete multibyte sequence"):
         raise _cut(len(raw)) from None
-    if charset.lower() not in CHINESE:
-        text = raw.decode("utf-8-sig", "replace")
-        if text.count("\ufffd") * WHOLE_TO_BROKEN < len(_BEYOND_ASCII.findall(text)):
-            return text
+    text = _mended(raw, "gb18030" if chinese else "utf-8-sig")
+    if text is not None:
+        return text
     named = f"，写明的编码为 {_short(charset)}" if charset else ""
     raise BadAnswer(
         f"应答不是 UTF-8 编码（第 {wrong.start} 字节{named}）。请平台运维单位改为 UTF-8，或在应答头写明 charset=GBK；"
@@ -130,6 +138,12 @@ def _text_of(raw: bytes, charset: str) -> str:
         "ask the platform's operator to send UTF-8, or to say charset=GBK in the header; where it surely sends GBK, "
         "write encoding: gb18030 in the source file",
     ) from None
+
+
+def _mended(raw: bytes, encoding: str) -> str | None:
+    """The text with U+FFFD for single broken bytes; None where so many are broken that it is another encoding."""
+    text = raw.decode(encoding, "replace")
+    return text if text.count("\ufffd") * WHOLE_TO_BROKEN < len(_BEYOND_ASCII.findall(text)) else None
 
 
 def too_deep() -> BadAnswer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from datetime import UTC, datetime
 
 import pytest
@@ -94,6 +95,24 @@ def test_single_broken_bytes_leave_the_rest_of_an_answer_in_utf_8():
         decode(raw.replace(good.encode(), b""))          # of so few characters nobody knows which encoding it is
 
 
+def test_single_broken_bytes_leave_the_rest_of_an_answer_in_gbk():
+    good = "江海市城市停车管理中心" * 10
+    raw = f'{{"rows": [{{"单位": "{good}"}}, {{"单位": "江〇市"}}], "total": 2}}'.encode("gb18030")
+    raw = raw.replace("〇".encode("gb18030"), b"\xff")
+    assert rows_of(decode(raw, "GBK"), PLAIN) == [{"单位": good}, {"单位": "江\ufffd市"}]
+    with pytest.raises(BadAnswer, match="said to be GBK"):
+        decode(raw.replace(good.encode("gb18030"), b""), "GBK")
+    with pytest.raises(BadAnswer, match="cut"):
+        decode(raw[:raw.index(b"\xff")].removesuffix(b"\xad"), "GBK")
+
+
+def test_an_answer_in_utf_8_with_a_broken_byte_is_not_read_as_the_gbk_that_its_header_names():
+    good = "江海市城市停车管理中心" * 10
+    raw = f'{{"rows": [{{"单位": "{good}"}}, {{"单位": "江〇〇市"}}], "total": 2}}'.encode()
+    raw = raw.replace("〇〇".encode(), b"\xe6\xb1")
+    assert rows_of(decode(raw, "GBK"), PLAIN) == [{"单位": good}, {"单位": "江\ufffd市"}]
+
+
 def test_a_header_that_names_an_encoding_which_is_not_sent_does_no_harm():
     """UTF-8 read as GBK gives other characters, and no error."""
     assert decode('{"单位": "江海市"}'.encode(), "GBK") == {"单位": "江海市"}
@@ -161,6 +180,7 @@ REFUSED = [
     (b"  <?xml version='1.0'?>", "web page"),
     ("\ufeff<html>服务未注册</html>".encode(), "web page"),
     ('<?xml version="1.0" encoding="GBK"?><error>服务未注册</error>'.encode("gbk"), "web page"),
+    (gzip.compress(b'{"rows": []}'), "gzip"),
     (b"", "cut"),
     (b'{"rows": [{"a": "b', "cut"),
     ('{"a": "政"}'.encode()[:-3], "cut"),
