@@ -131,7 +131,12 @@ class ExchangeTransport:
             url, signer = urljoin(self._url(self._source.service), wanted), self._signer
         else:
             url, signer = self._url(wanted), self._make_signer(wanted)
-        raw, answer = self._call(lambda: Call("GET", url), signer, "catalogue")
+        try:
+            raw, answer = self._call(lambda: Call("GET", url), signer, "catalogue")
+        except (BadAnswer, SourceRefused) as exc:          # what is to be checked is not the address of the rows
+            exc.zh = f"取目录条目（来源文件的 catalogue：{wanted}）时：{exc.zh}"
+            exc.en = f"the catalogue's entry (catalogue in the source file: {wanted}): {exc.en}"
+            raise
         try:
             return parse_entry(envelopes.storable(answer), raw)
         except RecursionError:

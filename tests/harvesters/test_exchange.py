@@ -75,6 +75,14 @@ def test_the_catalogue_entry(gateway, connect):
     assert connect(gateway.source("bearer", catalogue="gen-hotline")) is not None
 
 
+@pytest.mark.parametrize(("fault", "error"), [("html", BadAnswer), ("wrong_sign", SourceRefused)])
+def test_what_is_wrong_with_the_catalogue_is_not_laid_to_the_address_of_the_rows(gateway, connect, fault, error):
+    gateway.fault(fault)
+    with pytest.raises(error) as caught:
+        connect(gateway.source("bearer", catalogue="gen-hotline")).catalogue()
+    assert all("catalogue" in said and "gen-hotline" in said for said in (caught.value.zh, caught.value.en))
+
+
 def test_a_platform_that_caps_the_page_size_is_read_whole(gateway, connect):
     gateway.platform.folder.city()
     pages = list(connect(gateway.source("bearer", page_size="100000")).pages())
