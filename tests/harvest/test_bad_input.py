@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -169,6 +169,50 @@ def test_rows_that_come_later_than_their_stamp_are_read(town: City) -> None:
     assert harvest()["counts"]["rows_in"] == 1
     approve()
     assert public_rows() == before + 1
+
+
+def test_a_row_that_was_broken_on_its_way_is_asked_for_again(town: City) -> None:
+    """The source has sent its change, and knows nothing of the byte that was lost: nobody else would ask for it."""
+    model.execute("update gkopen.source set config = config || cast(:change as jsonb) where name = :s", s=SOURCE,
+                  change='{"complete": false, "request": {"since": "updateTime"}}')
+    town.service(watermark="更新时间")
+    head, *rows = town.lines()
+    old = [f"{row},2020-01-01 00:00:00" for row in rows if ",配建停车场," in row]
+    town.write([f"{head},更新时间", *old[:-2]])
+    first = harvest()
+    approve()
+    before, day = public_rows(), timedelta(days=1)
+    changed = first["started_at"] - 3.5 * day
+    other, whole = (f"{row.rpartition(',')[0]},{changed.astimezone(SHANGHAI):%Y-%m-%d %H:%M:%S}" for row in old[-2:])
+    started(first, first["started_at"] - 4 * day)
+    town.write([f"{head},更新时间", *old[:-2], other, whole.replace("停车", "停\ufffd", 1)])
+    broken = harvest()
+    approve()
+    assert (broken["state"], broken["counts"]["findings"]["replacement-character"]) == ("partly", 1)
+    started(broken, first["started_at"] - 2 * day)
+    town.write([f"{head},更新时间", *old[:-2], other, whole])
+    mended = harvest()
+    assert (mended["counts"]["rows_in"], mended["counts"]["added"]) == (2, 1)
+    approve()
+    assert public_rows() == before + 2
+    assert run._settled(mended) == mended["started_at"]
+
+
+def test_a_row_that_is_broken_at_the_source_is_not_asked_for_for_ever(town: City) -> None:
+    runs = [harvest(), harvest()]
+    approve()
+    model.execute("update gkopen.run set counts = jsonb_set(counts, '{findings,character-broken}', '1') where id = :id",
+                  id=runs[1]["id"])
+    assert run._settled(runs[0]) == runs[0]["started_at"]
+    started(runs[1], runs[1]["started_at"] - timedelta(days=8))
+    started(runs[0], runs[0]["started_at"] - timedelta(days=9))
+    assert run._settled(runs[0]) == runs[1]["started_at"] - timedelta(days=8)
+
+
+def started(row: dict[str, Any], at: datetime) -> None:
+    """As if a run had been at another time."""
+    model.execute("update gkopen.run set started_at = :at where id = :id", at=at, id=row["id"])
+    ckan_model.Session.commit()
 
 
 def test_twenty_triggers_and_two_workers_are_one_run(town: City) -> None:

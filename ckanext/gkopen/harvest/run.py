@@ -37,6 +37,10 @@ log = logging.getLogger(__name__)
 
 LIMITS = Limits()
 REPEATED = "listing-repeats"
+BROKEN = ("replacement-character", "character-broken")
+"""Findings of rows that may have been broken on their way."""
+BROKEN_DAYS = timedelta(days=7)
+"""For so long they are asked for again where only changes are read: a row that is broken at the source stays so."""
 
 Progress = Callable[[str, int, int | None], None]
 """(stage, done, total or None): called after each page, and when tables are done."""
@@ -178,11 +182,15 @@ def _settled(run: dict[str, Any]) -> datetime | None:
 
     What waits is not public, so that the next answer must bring it again; the same goes for what was returned, recalled
     (with an edit of its metadata) or discarded, until a later run has brought nothing of its dataset that is not
-    public: most of its rows were good. What is stale was compared again, and counts as what came of it.
+    public: most of its rows were good. What is stale was compared again, and counts as what came of it. A row with a
+    broken character was perhaps broken on its way, and the source has no reason to send it again: for some days it is
+    asked for.
     """
     return model.value(
         "select max(r.started_at) from gkopen.run r where r.source_id = :s and r.state in ('done', 'partly')"
-        " and not r.dry_run and r.started_at < coalesce((select min(w.started_at) from gkopen.run w"
+        " and not r.dry_run and not (r.started_at > now() - cast(:days as interval)"
+        " and jsonb_exists_any(r.counts -> 'findings', :broken))"
+        " and r.started_at < coalesce((select min(w.started_at) from gkopen.run w"
         "  join gkopen.submission b on b.run_id = w.id join gkopen.revision v on v.submission_id = b.id"
         "  where w.source_id = r.source_id and (v.state in ('held', 'frozen')"
         "  or v.state in ('returned', 'recalled', 'discarded') and not exists (select 1 from gkopen.run n"
@@ -190,7 +198,7 @@ def _settled(run: dict[str, Any]) -> datetime | None:
         "   and n.started_at > coalesce(v.decided_at, v.created_at) and not exists (select 1 from gkopen.submission m"
         "    join gkopen.revision p on p.submission_id = m.id and p.state not in ('published', 'stale')"
         "    where m.run_id = n.id and p.dataset_id = v.dataset_id)))), 'infinity')",
-        s=run["source_id"])
+        s=run["source_id"], broken=list(BROKEN), days=BROKEN_DAYS)
 
 
 def _submit(run: dict[str, Any], source: Source, spool: Spool, entry: CatalogueEntry | None, report: Report,
