@@ -99,6 +99,53 @@ def test_rows_that_leave_out_what_they_do_not_have_are_no_drift(tmp_path: Path) 
     assert (drift.label, drift.to, drift.rows, drift.of) == ("预算金额(元)", "预算价(元)", 2, 9)
 
 
+def test_a_column_that_became_empty_stops_the_table(public: City) -> None:
+    """A view that lost a join, or a mask: each row still has the label, and none a value."""
+    before, known, lines = public_rows(), revisions(), public.lines()
+    at = lines[0].split(",").index("充电泊位数")
+    rows = [line.split(",") for line in lines[1:]]
+    public.write([lines[0], *(",".join([*row[:at], "", *row[at + 1:]]) for row in rows)])
+    run = harvest()
+    assert [(drift["kind"], drift["label"], drift["rows"], drift["of"]) for drift in stopped(run)] == [
+        ("emptied", "充电泊位数", 82, 82)]
+    [finding] = call("gkopen_finding_list", "office", run=str(run["id"]))["results"]
+    assert finding["code"] == "column-emptied" and "82" in finding["message"] and "…" not in finding["message"]
+    assert (public_rows(), revisions()) == (before, known)
+    call("gkopen_run_accept", "officer", id=str(run["id"]))
+    assert harvest()["counts"]["outcomes"][0]["state"] == "held", "it is meant so: a reviewer sees what goes"
+    public.write(lines)
+    assert harvest()["counts"]["outcomes"][0]["state"] == "unchanged", "and it may come back"
+
+
+def test_few_empty_cells_are_no_empty_column(tmp_path: Path) -> None:
+    whole = [{"项目名称": f"项目{n}", "采购单位": "乙", "代理机构": "丙" if n % 5 else ""} for n in range(20)]
+    before = columns(tmp_path, whole)
+    two = [{**row, "代理机构": ""} for row in whole[1:3]]
+    assert contract.compare(before, columns(tmp_path, two), {}) == [], "of two rows nothing can be said"
+    half = [{**row, "代理机构": row["代理机构"] if n % 2 else ""} for n, row in enumerate(whole)]
+    assert contract.compare(before, columns(tmp_path, half), {}) == []
+    [drift] = contract.compare(before, columns(tmp_path, [{**row, "代理机构": ""} for row in whole]), {})
+    assert (drift.kind, drift.label, drift.rows, drift.of) == ("emptied", "代理机构", 20, 20)
+
+
+def test_rows_that_changed_need_not_bring_every_column(tmp_path: Path) -> None:
+    """A platform that leaves out what is empty: of the few rows that changed none has what few rows have."""
+    changed = [{"项目名称": f"项目{n}", "采购单位": "乙"} for n in range(40)]
+    before = columns(tmp_path, [row | ({"代理机构": "丁"} if n % 4 == 0 else {}) for n, row in enumerate(changed)])
+    assert contract.compare(before, columns(tmp_path, changed[:2]), {}) == []
+    assert [drift.label for drift in contract.compare(before, columns(tmp_path, changed), {})] == ["代理机构"]
+    [drift] = contract.compare(before, columns(tmp_path, [{"项目名称": "项目1"}]), {})
+    assert (drift.kind, drift.label) == ("removed", "采购单位"), "every row had it"
+
+
+def test_labelled_cells_have_no_places(public: City) -> None:
+    """A platform that writes an object's keys in any order: each cell has its label all the same."""
+    rows = [line.split(",") for line in public.lines()]
+    public.write([",".join(row[::-1]) for row in rows])
+    run = harvest()
+    assert run["counts"]["outcomes"][0]["state"] == "unchanged" and "column-swapped" not in run["counts"]["findings"]
+
+
 def test_numbers_as_text_are_the_same_table(public: City) -> None:
     public.fault("numbers_as_text")
     assert harvest()["counts"]["outcomes"][0]["state"] == "unchanged"

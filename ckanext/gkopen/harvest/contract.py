@@ -37,6 +37,8 @@ ALIKE, UNLIKE = 0.8, 0.2
 """A column is of a kind when so many of its cells are, and no longer is when only so few are."""
 RENAMED = 0.5
 """The least confidence with which a new name is proposed for a column that is gone."""
+CHANCE = 0.05
+"""Above it, that a column is not there says nothing."""
 FEW = 3
 """A column with fewer filled cells says nothing about its kind."""
 
@@ -70,10 +72,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """What became of a column. `kind`: removed, unread (it is there, and the settings take it for no field any more),
-    renamed, midway, retyped, exchanged, foreign. `to`: the proposed new
-    name, or the column with which it was exchanged. `confidence`: per cent. `rows`: of another table (foreign), or
-    under the new name (midway)."""
+    """What became of a column. `kind`: removed, emptied, unread (it is there, and the settings take it for no field any
+    more), renamed, midway, retyped, exchanged, foreign. `to`: the proposed new name, or the column with which it was
+    exchanged. `confidence`: per cent. `rows`: of another table (foreign), under the new name (midway), or without a
+    value (emptied)."""
 
     kind: str
     label: str
@@ -184,6 +186,8 @@ def compare(before: Profile, now: Profile, mapping: Mapping[str, str], foreign: 
     renamed = _renamed(gone, new)
     for column in gone:
         other, confidence = renamed.get(column.label, (None, 0.0))
+        if other is None and _by_chance(column, rows):
+            continue
         if other is not None and mapping.get(other.label) == column.field:
             continue                                       # accepted on the source
         found.append(Drift("renamed" if other else "removed", column.label, column.field,
@@ -191,6 +195,8 @@ def compare(before: Profile, now: Profile, mapping: Mapping[str, str], foreign: 
     read = {column.field for column in now.values()}
     found += [Drift("unread", column.label, before[key].field) for key, column in now.items()
               if key in before and before[key].filled and not column.field and before[key].field not in (None, *read)]
+    found += [Drift("emptied", column.label, column.field, rows=column.rows - column.filled, of=column.rows)
+              for key, column in now.items() if key in before and column.field and _emptied(before[key], column)]
     both = [(before[key], column) for key, column in now.items()
             if key in before and before[key].field and before[key].filled >= FEW and column.filled >= FEW]
     exchanged = _exchanged(both, mapping)
@@ -200,6 +206,18 @@ def compare(before: Profile, now: Profile, mapping: Mapping[str, str], foreign: 
               if was.label not in told and was.kind and was.field == is_.field
               and is_.kinds.get(was.kind, 0) <= UNLIKE]
     return found
+
+
+def _by_chance(column: Column, rows: int) -> bool:
+    """Whether so few rows, or so few that ever had a value, may well have none: many platforms leave out of a row what
+    is empty, so that the few rows that changed seldom bring every column."""
+    return (1 - column.filled / column.rows) ** rows > CHANCE
+
+
+def _emptied(was: Column, now: Column) -> bool:
+    """Whether a column that nearly every row filled has hardly a value now: null, or left out of the rows, is how a
+    broken view or a name that is spelt otherwise in one place looks."""
+    return min(was.filled, now.rows) >= FEW and was.filled >= ALIKE * was.rows and now.filled <= UNLIKE * now.rows
 
 
 def midway(shapes: Mapping[tuple[str, ...], int], before: Profile) -> list[Drift]:
@@ -313,9 +331,9 @@ def findings(drifts: Iterable[Drift]) -> list[Finding]:
     return found
 
 
-CODES = {"removed": "column-removed", "unread": "column-unread", "renamed": "column-renamed",
-         "midway": "column-renamed-midway", "retyped": "column-kind-changed", "exchanged": "column-exchanged",
-         "foreign": "rows-foreign"}
+CODES = {"removed": "column-removed", "emptied": "column-emptied", "unread": "column-unread",
+         "renamed": "column-renamed", "midway": "column-renamed-midway", "retyped": "column-kind-changed",
+         "exchanged": "column-exchanged", "foreign": "rows-foreign"}
 """Kind of a drift → code of its finding."""
 
 KINDS = {"number": {"zh": "数值", "en": "numbers"}, "date": {"zh": "日期", "en": "dates"},

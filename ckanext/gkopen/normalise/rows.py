@@ -145,7 +145,7 @@ def rows_of(domain: Domain, files: list[Opened]) -> Rows:
     unknown_columns = _unknown(domain, columns, texts, bounds, layout)
     for number, file in enumerate(files):
         file.findings += [*columns.findings, *unknown_columns[number], *(totals.findings if not number else ()),
-                          *contract(columns, domain, file.options)]
+                          *contract(columns, domain, file.options, labelled=not file.head.line)]
     rows = Rows(columns, texts, lines, np.arange(len(lines)), {}, {}, {}, structure, surplus, None, first.sheet,
                 files, bounds)
     if layout is not None:

@@ -30,7 +30,7 @@ DOORS = ("source:", "push:", "api:")
 """Only what machines send on a schedule; what an officer uploads by hand is looked at by hand."""
 NOT_WHOLE_YET = ("queued", "running")
 CONTRACT = {"column-added", "column-removed", "column-retyped", "column-swapped", "column-renamed", "column-exchanged",
-            "column-renamed-midway", "column-kind-changed", "column-unread"}
+            "column-renamed-midway", "column-kind-changed", "column-unread", "column-emptied"}
 """The findings of the schema contract; what is wrong with a column every time is no change."""
 
 N_ = str
