@@ -291,6 +291,37 @@ def test_files_are_held_with_their_own_bytes_once_and_nothing_is_moved(harvested
     assert sorted(harvested.folder.iterdir()) == before
 
 
+def test_a_run_that_is_resumed_tells_of_all_its_files(harvested: Drop) -> None:
+    harvested.put("5月.csv", csv(row(1, "采购一"), row(2, "采购二"), "x"), rows=3)
+    harvested.put("6月.csv", csv(row(3, "采购三", month=6)), rows=1)
+    harvested.put("6月副本.csv", csv(row(3, "采购三", month=6)), rows=1)
+    first = harvest()
+    counts = first["counts"]
+    assert (counts["pages"], counts["rows_in"], counts["findings"]["drop-taken-before"]) == (2, 4, 1)
+    city.resumed(first["id"])
+    resumed = call("gkopen_run_show", "portal-admin", id=first["id"])["counts"]
+    assert resumed | {"outcomes": []} == counts | {"outcomes": []}
+    assert [each["revision"] for each in resumed["outcomes"]] == [each["revision"] for each in counts["outcomes"]]
+    assert model.value("select count(*) from gkopen.submission") == 2
+
+
+def test_what_a_run_froze_before_its_worker_died_waits_for_a_person_all_the_same(harvested: Drop) -> None:
+    """Else no page would show it, and the file would never be taken again."""
+    whole = FILE.format(manifest="required") + "complete: true\n"
+    ledger.save_source(load_source(whole), "portal-admin", replace=True)
+    rows = [row(number, f"采购{number}") for number in range(1, 20)]
+    harvested.put("1.csv", csv(*rows), rows=19)
+    harvest()
+    decide("approve")
+    harvested.put("2.csv", csv(*rows[:3]), rows=3)
+    run = harvest()
+    assert run["state"] == "held"
+    assert city.resumed(run["id"])["state"] == "held"
+    call("gkopen_run_release", "portal-admin", id=run["id"])
+    [held] = call("gkopen_revision_list", "li-officer", state="held")["results"]
+    assert held["id"] == run["counts"]["held"][0]["revision"]
+
+
 def test_a_wrong_file_is_a_finding_of_the_run_and_the_others_come_through(harvested: Drop) -> None:
     harvested.put("bad.csv", csv(row(1, "采购一")), sha256="0" * 64)
     harvested.put("good.csv", csv(row(2, "采购二")), rows=7)

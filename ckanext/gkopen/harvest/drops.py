@@ -85,14 +85,15 @@ def _note(run: dict[str, Any], report: Report) -> None:
 
 
 def _known(run: dict[str, Any], source: Source) -> Known:
-    """What was taken before. A file that nobody could read is read again once it would be read otherwise (a mapping was
-    added, say), unless one that came after it could be read."""
+    """What earlier runs took: a run that is resumed goes through its own files again, which are the same submissions,
+    so that it tells of all of them. A file that nobody could read is read again once it would be read otherwise (a
+    mapping was added, say), unless one that came after it could be read."""
     rows = model.every(
         "select p.*, s.options ->> 'read_by' as read_by, v.state,"
         " coalesce(v.state = 'returned' and v.decided_by = :system, false) as failed"
         " from gkopen.dropped p join gkopen.submission s on s.id = p.submission_id left join lateral (select state,"
         "  decided_by from gkopen.revision r where r.submission_id = s.id order by created_at desc limit 1) v on true"
-        " where p.source_id = :id", id=run["source_id"], system=changesets.SYSTEM)
+        " where p.source_id = :id and p.run_id <> :run", id=run["source_id"], run=run["id"], system=changesets.SYSTEM)
     now = pipeline.read_by(get_domain(source.domain), tables.options(source), tables.scope_of_files(source))
     readable = max((row["taken_at"] for row in rows if not row["failed"]), default=None)
     contents = {row["sha256"]: Taken(
