@@ -17,6 +17,9 @@ class UnknownBody(Exception):
     def __init__(self, name: str):
         super().__init__(f"unknown body {name!r}: the portal administrator creates bodies first (organisation pages)")
         self.name = name
+        self.zh = (f"门户中没有责任主体“{name}”（可能已停用或改名）。请门户管理员先在机构页面建立或恢复，"
+                   "或修改来源文件的 organization。")
+        self.en = str(self)
 
 
 def find(name: str) -> dict[str, Any]:

@@ -120,11 +120,12 @@ def test_a_column_that_became_empty_stops_the_table(public: City) -> None:
 def test_few_empty_cells_are_no_empty_column(tmp_path: Path) -> None:
     whole = [{"项目名称": f"项目{n}", "采购单位": "乙", "代理机构": "丙" if n % 5 else ""} for n in range(20)]
     before = columns(tmp_path, whole)
-    two = [{**row, "代理机构": ""} for row in whole[1:3]]
-    assert contract.compare(before, columns(tmp_path, two), {}) == [], "of two rows nothing can be said"
+    none = [{**row, "代理机构": ""} for row in whole]
+    assert contract.compare(before, columns(tmp_path, none[:2]), {}, whole=True) == [], "two rows say nothing"
     half = [{**row, "代理机构": row["代理机构"] if n % 2 else ""} for n, row in enumerate(whole)]
-    assert contract.compare(before, columns(tmp_path, half), {}) == []
-    [drift] = contract.compare(before, columns(tmp_path, [{**row, "代理机构": ""} for row in whole]), {})
+    assert contract.compare(before, columns(tmp_path, half), {}, whole=True) == []
+    assert contract.compare(before, columns(tmp_path, none), {}) == [], "those that changed are of another kind"
+    [drift] = contract.compare(before, columns(tmp_path, none), {}, whole=True)
     assert (drift.kind, drift.label, drift.rows, drift.of) == ("emptied", "代理机构", 20, 20)
 
 

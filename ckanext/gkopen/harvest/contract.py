@@ -173,8 +173,13 @@ def _kinds(field: Field | None) -> Callable[[str], str]:
     return kind
 
 
-def compare(before: Profile, now: Profile, mapping: Mapping[str, str], foreign: int = 0) -> list[Drift]:
-    """What must not go on unseen. Columns that bring no field may come and go; a new one is the reviewer's business."""
+def compare(before: Profile, now: Profile, mapping: Mapping[str, str], foreign: int = 0, *,
+            whole: bool = False) -> list[Drift]:
+    """What must not go on unseen. Columns that bring no field may come and go; a new one is the reviewer's business.
+
+    `whole`: both are profiles of whole tables. The notices of one month, or those that changed, may well have none of
+    what most others have.
+    """
     if not now or not before:
         return []
     rows = max(column.rows for column in now.values())
@@ -196,7 +201,8 @@ def compare(before: Profile, now: Profile, mapping: Mapping[str, str], foreign: 
     found += [Drift("unread", column.label, before[key].field) for key, column in now.items()
               if key in before and before[key].filled and not column.field and before[key].field not in (None, *read)]
     found += [Drift("emptied", column.label, column.field, rows=column.rows - column.filled, of=column.rows)
-              for key, column in now.items() if key in before and column.field and _emptied(before[key], column)]
+              for key, column in now.items() if whole and key in before and column.field not in (None, "~")
+              and _emptied(before[key], column)]           # months to come of a wide table are empty
     both = [(before[key], column) for key, column in now.items()
             if key in before and before[key].field and before[key].filled >= FEW and column.filled >= FEW]
     exchanged = _exchanged(both, mapping)

@@ -113,7 +113,7 @@ def _table(run: dict[str, Any], source: Source, body: dict[str, Any], file: Drop
     rows = contract.rows_of_file(domain, file.path, file.name, options)
     now = contract.Profiler(domain, source.mapping).profile(rows, salt=dataset_id)
     before = contract.accepted([dataset_id], str(run["source_id"]))[dataset_id]
-    drifts = contract.compare(before, now, source.mapping)
+    drifts = contract.compare(before, now, source.mapping, whole=source.complete)
     if drifts:
         found = contract.findings(drifts)
         contract.stop(dataset_id, domain, body, run, now, drifts, found)

@@ -131,8 +131,8 @@ def _together(run: dict[str, Any], source: Source, domain: Domain, written: Sequ
     for table, path in written:
         rows = contract.first_rows(path)
         was, now = before[table.dataset_id], profiler.profile(rows, salt=table.dataset_id)
-        drifts = contract.compare(was, now, source.mapping, contract.foreign_rows(rows, was)) or contract.midway(
-            table.shapes, was)
+        drifts = contract.compare(was, now, source.mapping, contract.foreign_rows(rows, was),
+                                  whole=source.complete) or contract.midway(table.shapes, was)
         if drifts:
             found = contract.findings(drifts)
             contract.forget(run, [table.dataset_id])

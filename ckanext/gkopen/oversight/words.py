@@ -95,9 +95,11 @@ RUN_ADVICE: Mapping[str, Text] = {
                      "A whole table was not taken over; what is public stays. Have the source mend what the findings"
                      " below say, or the administrator completes mapping in the source file."),
     "findings": Text("请按下面的问题项处理。", "Do what the findings below say."),
-    "bodies": Text("有责任主体未在门户登记：请门户管理员登记，或由来源更正名称。",
+    "bodies": Text("有责任主体未在门户登记：请门户管理员登记，或由来源更正名称。机构只是改名的，请修改原机构的名称，"
+                   "不要新建：新建后原机构名下的数据仍在，会公开两份。",
                    "Some bodies are not known to the portal: the administrator adds them, or the source mends the"
-                   " name."),
+                   " name. One that was only renamed is given its new name and not added: else its data would be public"
+                   " twice, under the old body too."),
     "foreign": Text("有些行写的责任主体不归该来源提供，没有采用：请核对来源；确应由它提供的，由门户管理员写入来源文件的"
                     " organizations。",
                     "Some rows name a body for which the source may not speak; they were not taken over. Check the"
