@@ -13,7 +13,7 @@ from ckan.plugins import toolkit
 
 from ckanext.gkopen import ids, model
 from ckanext.gkopen.harvest import ledger, run, worker
-from tests.harvest.city import SECRET, SOURCE, City, approve_all, harvest, revisions, run_of, shown
+from tests.harvest.city import BODY, SECRET, SOURCE, City, approve_all, harvest, revisions, run_of, shown
 from tests.people import call
 
 
@@ -64,6 +64,17 @@ def test_a_source_that_cannot_be_read_ends_its_run_and_not_the_worker(town: City
     row = harvest()
     assert (row["state"], row["error"]["kind"]) == ("failed", "TypeError")
     assert not model.value("select 1 from gkopen.run where state in ('queued', 'running')")
+
+
+def test_a_source_whose_body_is_gone_says_so_in_both_languages(town: City) -> None:
+    body = ckan_model.Group.get(BODY)
+    assert body is not None
+    body.state = "deleted"
+    ckan_model.Session.commit()
+    row = harvest()
+    assert (row["state"], row["error"]["kind"]) == ("incomplete", "UnknownBody")
+    assert "责任主体" in row["error"]["zh"] and "unknown body" not in row["error"]["zh"]
+    assert "unknown body" in row["error"]["en"] and BODY in row["error"]["en"]
 
 
 def test_a_dry_run_writes_nothing(town: City) -> None:
