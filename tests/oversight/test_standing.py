@@ -93,6 +93,7 @@ def test_without_or_before_an_approval_everything_waits(cast: Cast) -> None:
     assert state(waiting) == "held", "what waited when it was given is looked at by a person"
 
 
+MASKED = [row(number).replace("南通市城市管理局", "******") for number in range(1, 9)]
 MONEY = [row(number).replace("838000.00", "938000000.00") for number in range(1, 9)]
 
 
@@ -101,6 +102,7 @@ MONEY = [row(number).replace("838000.00", "938000000.00") for number in range(1,
     pytest.param([*FIRST, row(10), row(9).replace("2026-05-06 09:00", "2026-13-46")], HEADER, "worse", id="a bad row"),
     pytest.param([*FIRST, row(10), row(9, name="联系13812345678，第")], HEADER, "privacy", id="personal data"),
     pytest.param(FIRST[:1], HEADER, "gone", id="too much goes"),
+    pytest.param(MASKED, HEADER, "changed", id="a text of every row is another"),
     pytest.param(MONEY, HEADER, "jump", id="a total jumps")])
 def test_what_is_not_routine_is_held_as_usual(cast: Cast, rows: list[str], header: str, reason: str) -> None:
     grant(cast)
@@ -110,6 +112,18 @@ def test_what_is_not_routine_is_held_as_usual(cast: Cast, rows: list[str], heade
     [listed] = call("gkopen_standing_list", cast.reviewer)["results"]
     assert listed["declined"]["revision"] == revision and listed["declined"]["reasons"]
     assert listed["published"] == 0
+
+
+def test_where_every_row_changes_each_time_that_is_routine(cast: Cast) -> None:
+    def bought_by(name: str) -> str:
+        return submit(cast, *(text.replace("南通市城市管理局", name) for text in FIRST))["revision_id"]
+
+    first = bought_by("南通市教育局")
+    grant(cast)
+    approve(cast, first)
+    second = bought_by("南通市民政局")
+    work()
+    assert state(second) == "published", why(second)
 
 
 def test_metadata_roll_back_and_uploads_are_never_published_by_it(cast: Cast) -> None:

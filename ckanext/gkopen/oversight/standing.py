@@ -46,6 +46,7 @@ WORDS = {
     "worse": N_("Findings are worse than in the last publication: {codes}."),
     "guard": N_("The harvest was held or is not whole."),
     "gone": N_("{rows} rows that are public would go."),
+    "changed": N_("{rows} of {public} rows that are public would change, many more than last time."),
     "jump": N_("The total of {field} would move from {before} to {after}."),
     "error": N_("An error of the program; it is in the log."),
 }
@@ -173,7 +174,7 @@ def objections(revision: Mapping[str, Any], standing: Mapping[str, Any]) -> list
                     if number > before.get((code, severity), 0) or code == "findings-more"})
     if worse:
         found.append({"why": "worse", "codes": ", ".join(worse)})
-    return found + _guard(revision, changes)
+    return found + _guard(revision, changes, decide.parts_of(str(last["id"])))
 
 
 def _last(dataset_id: str) -> dict[str, Any] | None:
@@ -190,8 +191,11 @@ def _findings(revision_id: Any) -> dict[tuple[str, str], int]:
         " group by code, severity", id=revision_id)}
 
 
-def _guard(revision: Mapping[str, Any], changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The blast radius, also of pushes, which have no run: what goes, and totals that jump."""
+def _guard(revision: Mapping[str, Any], changes: list[dict[str, Any]],
+           before: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The blast radius, also of pushes, which have no run: what goes, what changes, and totals that jump. A column that
+    is masked or garbled overnight changes each row, and is no finding. `before`: the changes published last: where most
+    rows change each time, that is routine."""
     found: list[dict[str, Any]] = []
     limits = Limits.configured()
     run = model.one("select h.state from gkopen.submission b join gkopen.run h on h.id = b.run_id where b.id = :id",
@@ -203,6 +207,9 @@ def _guard(revision: Mapping[str, Any], changes: list[dict[str, Any]]) -> list[d
     gone = sum(change["removed"] for change in changes)
     if gone > limits.gone_rows and gone * 100 > limits.gone_percent * known:
         found.append({"why": "gone", "rows": gone})
+    other, usual = (sum(change["changed"] for change in each) for each in (changes, before))
+    if other > max(limits.gone_rows, usual * 2) and other * 2 > known:
+        found.append({"why": "changed", "rows": other, "public": int(known)})
     for name, total in sorted(revision["summary"].get("totals", {}).items()):
         before, after = Decimal(total["before"] or 0), Decimal(total["after"] or 0)
         step = abs(after - before)
