@@ -192,10 +192,10 @@ def _findings(revision_id: Any) -> dict[tuple[str, str], int]:
 
 
 def _guard(revision: Mapping[str, Any], changes: list[dict[str, Any]],
-           before: list[dict[str, Any]]) -> list[dict[str, Any]]:
+           published: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The blast radius, also of pushes, which have no run: what goes, what changes, and totals that jump. A column that
-    is masked or garbled overnight changes each row, and is no finding. `before`: the changes published last: where most
-    rows change each time, that is routine."""
+    is masked or garbled overnight changes each row, and is no finding. `published`: the changes published last: where
+    most rows change each time, that is routine."""
     found: list[dict[str, Any]] = []
     limits = Limits.configured()
     run = model.one("select h.state from gkopen.submission b join gkopen.run h on h.id = b.run_id where b.id = :id",
@@ -207,7 +207,7 @@ def _guard(revision: Mapping[str, Any], changes: list[dict[str, Any]],
     gone = sum(change["removed"] for change in changes)
     if gone > limits.gone_rows and gone * 100 > limits.gone_percent * known:
         found.append({"why": "gone", "rows": gone})
-    other, usual = (sum(change["changed"] for change in each) for each in (changes, before))
+    other, usual = (sum(change["changed"] for change in each) for each in (changes, published))
     if other > max(limits.gone_rows, usual * 2) and other * 2 > known:
         found.append({"why": "changed", "rows": other, "public": int(known)})
     for name, total in sorted(revision["summary"].get("totals", {}).items()):
