@@ -107,6 +107,17 @@ def test_a_source_is_told_of_once_when_it_changes(cast: Cast) -> None:
     assert told() == ["source_late"]
 
 
+def test_a_decision_does_not_make_a_source_good(cast: Cast) -> None:
+    """Who dropped a listing of half of the rows would read that nothing has to be done."""
+    for decision in ("discarded", "released"):
+        ended("held", rows_in=1, rows_quarantined=0)
+        assert told() == ["source_waiting"], "each time that a person has to decide"
+        model.execute("update gkopen.run set decision = :said where decision is null", said=decision)
+        assert told() == []
+    ended("done", rows_in=5, rows_quarantined=0)
+    assert told() == []
+
+
 def test_a_table_that_was_not_taken_over_is_told_though_no_row_was_set_aside(cast: Cast) -> None:
     """What is public grows old in silence otherwise: such a run has not failed."""
     returned = [{"body": cast.body, "state": "returned", "revision": None}, {"body": cast.other, "state": "unchanged"}]

@@ -49,16 +49,19 @@ def _state(row: Mapping[str, Any], lag: float | None) -> str:
     return "partly" if last == "partly" else "good"
 
 
-_LAST = ("(select r.id, case when r.decision is null then r.state else 'done' end as state, r.counts, r.started_at,"
-         " r.finished_at, r.stages from gkopen.run r where r.source_id = s.id and r.finished_at is not null"
-         " and not r.dry_run and r.state <> 'cancelled' order by r.finished_at desc limit 1)")
+_LAST = ("(select r.id, case when r.decision is null then r.state else 'done' end as state, r.decision, r.counts,"
+         " r.started_at, r.finished_at, r.stages from gkopen.run r where r.source_id = s.id"
+         " and r.finished_at is not null and not r.dry_run and r.state <> 'cancelled'"
+         " order by r.finished_at desc limit 1)")
 """The newest run that ended; one that was held and decided on waits for nobody."""
 
 
 def sources() -> list[dict[str, Any]]:
-    """Every source with `body_id` and its newest run that ended: `last_run`, `last_state`, `last_counts`, its times."""
+    """Every source with `body_id` and its newest run that ended: `last_run`, `last_state`, `last_counts`, its times,
+    and what a person decided of it (`last_decision`)."""
     return model.every(
         "select s.*, g.id as body_id, r.id as last_run, r.state as last_state, r.counts as last_counts,"
+        " r.decision as last_decision,"
         " extract(epoch from r.finished_at - r.started_at) as last_seconds"
         f" from gkopen.source s left join public.group g on g.name = s.organization left join lateral {_LAST} r on true"
         " order by s.name")

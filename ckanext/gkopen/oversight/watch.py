@@ -109,7 +109,9 @@ def _sources(known: Bodies) -> Iterator[Seen]:
         if shown == NORMAL and any(table["state"] == "returned" for table in (row["last_counts"] or {}).get(
                 "outcomes", [])):
             shown = "returned"
-        yield Seen(f"source/{row['id']}", shown, f"source_{shown}", "source_good", row["body_id"], params)
+        # A person who let a run through, or dropped it, made no source good: what comes of it the next run says.
+        over = None if row["last_decision"] else "source_good"
+        yield Seen(f"source/{row['id']}", shown, f"source_{shown}", over, row["body_id"], params)
         yield from _quarantine(row, params, by_name)
 
 
