@@ -9,7 +9,7 @@ from typing import Any
 
 from ckanext.gkopen import model
 from ckanext.gkopen.domains import get_domain
-from ckanext.gkopen.harvest import contract, ledger
+from ckanext.gkopen.harvest import drifting, ledger, profiles
 from ckanext.gkopen.harvest.run import source_of
 from tests.harvest.city import SOURCE, City, harvest, public_rows, revisions, run_of
 from tests.people import call
@@ -91,11 +91,11 @@ def test_rows_that_leave_out_what_they_do_not_have_are_no_drift(tmp_path: Path) 
     """An empty cell that is not sent, beside a column that is new; and a column that none of them has any more."""
     whole = {"项目名称": "甲", "采购单位": "乙", "预算金额(元)": "1"}
     before = columns(tmp_path, [whole])
-    assert contract.midway({("项目名称", "采购单位"): 9, tuple(whole): 1}, before) == []
-    assert contract.midway({("项目名称", "采购单位", "备注"): 9, (*whole, "备注"): 1}, before) == []
-    assert contract.midway({("项目名称", "采购单位", "备注"): 9}, before) == [], "that is another drift"
-    assert contract.midway({tuple(whole): 1}, {}) == []
-    [drift] = contract.midway({tuple(whole): 7, ("项目名称", "采购单位", "预算价(元)", "备注"): 2}, before)
+    assert drifting.midway({("项目名称", "采购单位"): 9, tuple(whole): 1}, before) == []
+    assert drifting.midway({("项目名称", "采购单位", "备注"): 9, (*whole, "备注"): 1}, before) == []
+    assert drifting.midway({("项目名称", "采购单位", "备注"): 9}, before) == [], "that is another drift"
+    assert drifting.midway({tuple(whole): 1}, {}) == []
+    [drift] = drifting.midway({tuple(whole): 7, ("项目名称", "采购单位", "预算价(元)", "备注"): 2}, before)
     assert (drift.label, drift.to, drift.rows, drift.of) == ("预算金额(元)", "预算价(元)", 2, 9)
 
 
@@ -121,11 +121,11 @@ def test_few_empty_cells_are_no_empty_column(tmp_path: Path) -> None:
     whole = [{"项目名称": f"项目{n}", "采购单位": "乙", "代理机构": "丙" if n % 5 else ""} for n in range(20)]
     before = columns(tmp_path, whole)
     none = [{**row, "代理机构": ""} for row in whole]
-    assert contract.compare(before, columns(tmp_path, none[:2]), {}, whole=True) == [], "two rows say nothing"
+    assert drifting.compare(before, columns(tmp_path, none[:2]), {}, whole=True) == [], "two rows say nothing"
     half = [{**row, "代理机构": row["代理机构"] if n % 2 else ""} for n, row in enumerate(whole)]
-    assert contract.compare(before, columns(tmp_path, half), {}, whole=True) == []
-    assert contract.compare(before, columns(tmp_path, none), {}) == [], "those that changed are of another kind"
-    [drift] = contract.compare(before, columns(tmp_path, none), {}, whole=True)
+    assert drifting.compare(before, columns(tmp_path, half), {}, whole=True) == []
+    assert drifting.compare(before, columns(tmp_path, none), {}) == [], "those that changed are of another kind"
+    [drift] = drifting.compare(before, columns(tmp_path, none), {}, whole=True)
     assert (drift.kind, drift.label, drift.rows, drift.of) == ("emptied", "代理机构", 20, 20)
 
 
@@ -133,9 +133,9 @@ def test_rows_that_changed_need_not_bring_every_column(tmp_path: Path) -> None:
     """A platform that leaves out what is empty: of the few rows that changed none has what few rows have."""
     changed = [{"项目名称": f"项目{n}", "采购单位": "乙"} for n in range(40)]
     before = columns(tmp_path, [row | ({"代理机构": "丁"} if n % 4 == 0 else {}) for n, row in enumerate(changed)])
-    assert contract.compare(before, columns(tmp_path, changed[:2]), {}) == []
-    assert [drift.label for drift in contract.compare(before, columns(tmp_path, changed), {})] == ["代理机构"]
-    [drift] = contract.compare(before, columns(tmp_path, [{"项目名称": "项目1"}]), {})
+    assert drifting.compare(before, columns(tmp_path, changed[:2]), {}) == []
+    assert [drift.label for drift in drifting.compare(before, columns(tmp_path, changed), {})] == ["代理机构"]
+    [drift] = drifting.compare(before, columns(tmp_path, [{"项目名称": "项目1"}]), {})
     assert (drift.kind, drift.label) == ("removed", "采购单位"), "every row had it"
 
 
@@ -152,10 +152,10 @@ def test_numbers_as_text_are_the_same_table(public: City) -> None:
     assert harvest()["counts"]["outcomes"][0]["state"] == "unchanged"
 
 
-def columns(folder: Path, rows: list[dict[str, str]]) -> contract.Profile:
+def columns(folder: Path, rows: list[dict[str, str]]) -> profiles.Profile:
     path = folder / "rows.jsonl"
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
-    return contract.Profiler(get_domain("procurement"), {}).profile(contract.first_rows(path), "salt")
+    return profiles.Profiler(get_domain("procurement"), {}).profile(profiles.first_rows(path), "salt")
 
 
 def test_two_columns_of_texts_that_are_exchanged(tmp_path: Path) -> None:
@@ -163,10 +163,10 @@ def test_two_columns_of_texts_that_are_exchanged(tmp_path: Path) -> None:
     rows = [{"项目名称": f"项目{n}", "采购单位": f"第{n}中学", "代理机构": f"第{n % 7}招标公司"} for n in range(200)]
     before = columns(tmp_path, rows)
     crossed = [{**row, "采购单位": row["代理机构"], "代理机构": row["采购单位"]} for row in rows]
-    [drift] = contract.compare(before, columns(tmp_path, crossed), {})
+    [drift] = drifting.compare(before, columns(tmp_path, crossed), {})
     assert (drift.kind, drift.label, drift.to) == ("exchanged", "采购单位", "代理机构")
     newer = [{"项目名称": f"新{n}", "采购单位": f"第{n}小学", "代理机构": f"第{n % 5}招标公司"} for n in range(200)]
-    assert contract.compare(before, columns(tmp_path, rows[150:] + newer), {}) == []
+    assert drifting.compare(before, columns(tmp_path, rows[150:] + newer), {}) == []
 
 
 def test_new_rows_of_the_same_kind_are_no_drift(tmp_path: Path) -> None:
@@ -174,10 +174,10 @@ def test_new_rows_of_the_same_kind_are_no_drift(tmp_path: Path) -> None:
         return [{"项目名称": f"项目{n}", "预算金额(元)": f"{n * 1000}.00", "发布时间": f"2024-05-{n % 28 + 1:02d}",
                  "采购方式": "公开招标" if n % 2 else "询价"} for n in range(start, start + 50)]
 
-    assert contract.compare(columns(tmp_path, rows(1)), columns(tmp_path, rows(1000)), {}) == []
-    assert contract.compare(columns(tmp_path, rows(1)), {}, {}) == [], "a listing without rows says nothing of columns"
+    assert drifting.compare(columns(tmp_path, rows(1)), columns(tmp_path, rows(1000)), {}) == []
+    assert drifting.compare(columns(tmp_path, rows(1)), {}, {}) == [], "a listing without rows says nothing of columns"
     words = [{**row, "预算金额(元)": "约十万"} for row in rows(1)]
-    [drift] = contract.compare(columns(tmp_path, rows(1)), columns(tmp_path, words), {})
+    [drift] = drifting.compare(columns(tmp_path, rows(1)), columns(tmp_path, words), {})
     assert (drift.kind, drift.was, drift.now) == ("retyped", "number", "text")
 
 

@@ -17,7 +17,7 @@ from ckan import model as ckan_model
 from ckan.plugins import toolkit
 
 from ckanext.gkopen import blobs, model
-from ckanext.gkopen.harvest import contract, ledger
+from ckanext.gkopen.harvest import contract, drifting, ledger, profiles
 from ckanext.gkopen.harvesters import SourceRefused, SourceUnreachable, load_source
 from ckanext.gkopen.harvesters.filedrop import Dropped, FileDrop, Known, Taken
 from ckanext.gkopen.publish import outbox
@@ -376,8 +376,8 @@ def kept_of(told: dict[str, Any]) -> dict[str, list[str]]:
     codes = [found["code"] for found in call("gkopen_finding_list", "li-officer", run=told["id"])["results"]]
     entries = told["counts"]["stopped"]
     assert [row["drift"] for row in profiles] == [entry["drift"] for entry in entries]
-    assert codes == [contract.CODES[drift["kind"]] for entry in entries for drift in entry["drift"]]
-    return {entry["file"]: [contract.CODES[drift["kind"]] for drift in entry["drift"]] for entry in entries}
+    assert codes == [drifting.CODES[drift["kind"]] for entry in entries for drift in entry["drift"]]
+    return {entry["file"]: [drifting.CODES[drift["kind"]] for drift in entry["drift"]] for entry in entries}
 
 
 def send(drop: Drop, name: str, content: bytes, second: int) -> None:
@@ -431,7 +431,7 @@ def test_a_table_that_is_again_as_it_was_becomes_public_so(harvested: Drop) -> N
 def test_a_file_that_fails_keeps_none_of_the_others_out(harvested: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in (1, 2, 3):
         send(harvested, f"{number}.csv", csv(row(number, f"采购{number}", month=number)), number)
-    real = contract.rows_of_file
+    real = profiles.rows_of_file
 
     def fails(domain: Any, path: Path, filename: str, options: Any) -> Any:
         if filename == "1.csv":

@@ -17,7 +17,7 @@ from ckan.plugins import toolkit
 from ckanext.gkopen import bodies, changesets, ids, model, pipeline, reports
 from ckanext.gkopen.checks.catalogue import severity_of
 from ckanext.gkopen.domains import get_domain
-from ckanext.gkopen.harvest import contract, ledger, progress, tables
+from ckanext.gkopen.harvest import contract, drifting, ledger, profiles, progress, tables
 from ckanext.gkopen.harvest.report import Report
 from ckanext.gkopen.harvesters.filedrop import Dropped, FileDrop, Known, LeftThere, Taken
 from ckanext.gkopen.harvesters.source import Source
@@ -110,12 +110,12 @@ def _table(run: dict[str, Any], source: Source, body: dict[str, Any], file: Drop
     it comes through once the columns are accepted, and is told of again until then, or until it is gone."""
     domain = get_domain(source.domain)
     dataset_id, options = ids.dataset_id(domain.name, body["id"]), tables.options(source)
-    rows = contract.rows_of_file(domain, file.path, file.name, options)
-    now = contract.Profiler(domain, source.mapping).profile(rows, salt=dataset_id)
+    rows = profiles.rows_of_file(domain, file.path, file.name, options)
+    now = profiles.Profiler(domain, source.mapping).profile(rows, salt=dataset_id)
     before = contract.accepted([dataset_id], str(run["source_id"]))[dataset_id]
-    drifts = contract.compare(before, now, source.mapping, whole=source.complete)
+    drifts = drifting.compare(before, now, source.mapping, whole=source.complete)
     if drifts:
-        found = contract.findings(drifts)
+        found = drifting.findings(drifts)
         contract.stop(dataset_id, domain, body, run, now, drifts, found)
         report.stop(body["name"], dataset_id, file.rows or 0, drifts, found, file.name)
         return None

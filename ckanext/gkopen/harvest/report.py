@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ckanext.gkopen import pipeline, reports
-from ckanext.gkopen.harvest.contract import Drift
+from ckanext.gkopen.harvest.drifting import Drift
 from ckanext.gkopen.records import Finding
 
 STATES = ("done", "partly", "held", "stopped", "incomplete", "failed", "cancelled")

@@ -20,7 +20,7 @@ from ckan import model as ckan_model
 
 from ckanext.gkopen import blast, changesets, pipeline
 from ckanext.gkopen.domains import Domain
-from ckanext.gkopen.harvest import contract, ledger
+from ckanext.gkopen.harvest import contract, drifting, ledger, profiles
 from ckanext.gkopen.harvest.report import Report
 from ckanext.gkopen.harvest.spool import Spool
 from ckanext.gkopen.harvesters.source import Source
@@ -125,25 +125,25 @@ def _together(run: dict[str, Any], source: Source, domain: Domain, written: Sequ
     told: dict[str, Callable[[Report], None]] = {}
     changesets.open_datasets(domain, [table.body for table in tables])     # all locks at once, in their one order
     before = contract.accepted([table.dataset_id for table in tables], str(run["source_id"]))
-    profiles: dict[str, contract.Profile] = {}
+    taken: dict[str, profiles.Profile] = {}
     fit: list[tuple[Table, Path]] = []
-    profiler = contract.Profiler(domain, source.mapping)
+    profiler = profiles.Profiler(domain, source.mapping)
     for table, path in written:
-        rows = contract.first_rows(path)
+        rows = profiles.first_rows(path)
         was, now = before[table.dataset_id], profiler.profile(rows, salt=table.dataset_id)
-        drifts = contract.compare(was, now, source.mapping, contract.foreign_rows(rows, was),
-                                  whole=source.complete) or contract.midway(table.shapes, was)
+        drifts = drifting.compare(was, now, source.mapping, drifting.foreign_rows(rows, was),
+                                  whole=source.complete) or drifting.midway(table.shapes, was)
         if drifts:
-            found = contract.findings(drifts)
+            found = drifting.findings(drifts)
             contract.forget(run, [table.dataset_id])
             contract.stop(table.dataset_id, domain, table.body, run, now, drifts, found)
             told[table.dataset_id] = _stopped(table, drifts, found)
         else:
-            profiles[table.dataset_id] = now
+            taken[table.dataset_id] = now
             fit.append((table, path))
     outcomes = pipeline.submit_all([
         _submission(run, source, domain, table, path, catalogue) for table, path in fit]) if fit else []
-    contract.keep(run, [contract.Seen(outcome.dataset_id, profiles[outcome.dataset_id], outcome.submission_id)
+    contract.keep(run, [contract.Seen(outcome.dataset_id, taken[outcome.dataset_id], outcome.submission_id)
                         for outcome in outcomes if outcome.state in ("held", "frozen")])
     buried = blast.buried([outcome.dataset_id for outcome in outcomes], f"source:{source.name}")
     for (table, _), outcome in zip(fit, outcomes, strict=True):
@@ -151,7 +151,7 @@ def _together(run: dict[str, Any], source: Source, domain: Domain, written: Sequ
     return [told[table.dataset_id] for table in tables]
 
 
-def _stopped(table: Table, drifts: Sequence[contract.Drift], found: Sequence[Any]) -> Callable[[Report], None]:
+def _stopped(table: Table, drifts: Sequence[drifting.Drift], found: Sequence[Any]) -> Callable[[Report], None]:
     return lambda report: report.stop(table.body["name"], table.dataset_id, table.rows, drifts, found)
 
 

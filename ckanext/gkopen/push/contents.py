@@ -14,7 +14,7 @@ from typing import Any
 
 from ckanext.gkopen.changesets import Scope
 from ckanext.gkopen.domains import Domain
-from ckanext.gkopen.harvest import contract
+from ckanext.gkopen.harvest import contract, drifting, profiles
 from ckanext.gkopen.normalise.rows import read_rows
 from ckanext.gkopen.records import Finding, Options, Unreadable
 
@@ -78,17 +78,17 @@ def problems(domain: Domain, dataset_id: str, path: Path, filename: str, said: S
     try:
         rows = read_rows(domain, path, filename, options)
     except Unreadable as error:
-        return [*contract.findings(drifts), *error.findings]
-    return [*contract.findings(drifts), *(finding for finding in rows.files[0].findings
+        return [*drifting.findings(drifts), *error.findings]
+    return [*drifting.findings(drifts), *(finding for finding in rows.files[0].findings
                                           if finding.code == "column-unknown" and finding.label not in told)]
 
 
 def drift(domain: Domain, dataset_id: str, path: Path, filename: str,
-          options: Options) -> tuple[contract.Profile, list[contract.Drift]]:
+          options: Options) -> tuple[profiles.Profile, list[drifting.Drift]]:
     """What the columns of a push hold, and what became of those that were last accepted."""
-    rows = contract.rows_of_file(domain, path, filename, options)
-    now = contract.Profiler(domain, options.mapping).profile(rows, salt=dataset_id)
-    return now, contract.compare(contract.accepted([dataset_id], None)[dataset_id], now, options.mapping)
+    rows = profiles.rows_of_file(domain, path, filename, options)
+    now = profiles.Profiler(domain, options.mapping).profile(rows, salt=dataset_id)
+    return now, drifting.compare(contract.accepted([dataset_id], None)[dataset_id], now, options.mapping)
 
 
 class _Twice(dict[str, Any]):

@@ -21,7 +21,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError, PendingRollbackErro
 from ckanext.gkopen import blobs, bodies, clock, ids, model, pipeline, reports
 from ckanext.gkopen.checks.catalogue import render
 from ckanext.gkopen.domains import get_domain
-from ckanext.gkopen.harvest import contract
+from ckanext.gkopen.harvest import contract, drifting
 from ckanext.gkopen.push import contents, tokens
 from ckanext.gkopen.push.contents import Said
 from ckanext.gkopen.records import Finding, Options
@@ -134,7 +134,7 @@ def _check(push: Mapping[str, Any]) -> None:
             idempotency_key=str(push["id"]), options=options, scope=push["scope"]))
     if outcome.state == "held":
         contract.keep({"source_id": None, "id": None}, [contract.Seen(dataset_id, now, outcome.submission_id, drifts)])
-        reports.store_findings(contract.findings(drifts), dataset_id, outcome.revision_id, None)
+        reports.store_findings(drifting.findings(drifts), dataset_id, outcome.revision_id, None)
     _finish(push, "checked", outcome.as_dict(), outcome.submission_id)
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import or_
 from ckanext.gkopen import bodies
 from ckanext.gkopen.checks.catalogue import catalogue, render
 from ckanext.gkopen.domains import Domain, domains
-from ckanext.gkopen.harvest import contract
+from ckanext.gkopen.harvest import drifting
 from ckanext.gkopen.harvest.report import NAMED, unknown_bodies
 from ckanext.gkopen.oversight import words
 from ckanext.gkopen.records import Finding, Severity
@@ -83,7 +83,7 @@ def rules(numbers: Mapping[str, int]) -> list[dict[str, Any]]:
 def _drifts(drifts: list[dict[str, Any]]) -> list[str]:
     """What stopped a table, a sentence each, with what is proposed."""
     lang = str(h.lang())
-    return [render(finding, lang)["message"] for finding in contract.findings(contract.Drift(**one) for one in drifts)]
+    return [render(finding, lang)["message"] for finding in drifting.findings(drifting.Drift(**one) for one in drifts)]
 
 
 def titles_of(bodies_named: Iterable[str]) -> dict[str, str]:
