@@ -60,6 +60,7 @@ __all__ = [
     "gkopen_page_url",
     "gkopen_part",
     "gkopen_preview",
+    "gkopen_reason",
     "gkopen_revision_title",
     "gkopen_role",
     "gkopen_row_name",
@@ -330,6 +331,13 @@ def gkopen_who(name: str) -> str:
     if name == changesets.SYSTEM:
         return toolkit._("The portal itself")
     return gkopen_door(name) if name.startswith("source:") else name
+
+
+def gkopen_reason(revision: Mapping[str, Any]) -> str:
+    """Why a revision was decided as it was: a person's own words, or what the program says in both languages."""
+    zh, slash, en = str(revision["reason"] or "").partition(" / ")
+    spoken = slash and revision["decided_by"] == changesets.SYSTEM
+    return gkopen_text({"zh": zh, "en": en}) if spoken else revision["reason"] or ""
 
 
 def gkopen_license(package: Mapping[str, Any]) -> str:

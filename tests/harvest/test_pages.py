@@ -14,8 +14,9 @@ from ckan.tests.helpers import CKANCliRunner
 
 from ckanext.gkopen import model
 from ckanext.gkopen.harvest import ledger
+from ckanext.gkopen.oversight import watch
 from ckanext.gkopen.views.review import STATES
-from tests.harvest.city import SOURCE, City, harvest, run_of
+from tests.harvest.city import SOURCE, City, approve, harvest, run_of
 from tests.people import call
 
 
@@ -171,3 +172,88 @@ def test_rows_that_wait_are_named_with_their_day(public: City, office: Any) -> N
     run = harvest()
     page = office(f"/office/runs/{run['id']}").body
     assert "2 行消失" in page and lines[-1].split(",")[0] in page
+
+
+def tag_of(page: str) -> str:
+    """The word of a run's state beside its title."""
+    return re.findall(r'<span class="gk-tag[^"]*">([^<]*)</span>', page.split('class="gk-title')[1])[0]
+
+
+def advice_of(page: str) -> str:
+    return re.sub("<[^>]*>", "", page.split('id="advice">')[1].split("</p>")[0])
+
+
+def listed(office: Any, state: str, run: dict[str, Any]) -> bool:
+    return f"/office/runs/{run['id']}\"" in office(f"/office/runs?state={state}").body
+
+
+def source_shown(office: Any) -> str:
+    page = office("/office/sources").body
+    return page.split(f"{SOURCE} ·")[1].split("</tr>")[0]
+
+
+def test_a_run_that_was_let_through_waits_for_no_decision_on_any_page(public: City, office: Any) -> None:
+    public.write(public.lines()[:-10])
+    run = harvest()
+    assert listed(office, "held", run) and not listed(office, "released", run)
+    assert "待决定" in source_shown(office)
+    office(f"/office/runs/{run['id']}/hold", do="release")
+    page = office(f"/office/runs/{run['id']}").body
+    assert tag_of(page) == tag_of(office(f"/office/runs/{run['id']}/hold").body) == "已放行"
+    assert "请审核人审核" in advice_of(page) and "放弃" not in advice_of(page)
+    assert listed(office, "released", run) and not listed(office, "held", run)
+    assert "待决定" not in source_shown(office) and "已放行" in source_shown(office)
+    approve()
+    page = office(f"/office/runs/{run['id']}").body
+    assert "请审核人审核" not in advice_of(page) and "已有审核结果" in advice_of(page)
+    assert "已发布" in page.split('id="gk-outcomes"')[1].split("</table>")[0], "what became of it since"
+
+
+def test_a_run_that_was_discarded_is_not_called_good(public: City, office: Any) -> None:
+    """The source gave no rows: a person said that nothing of it is taken, and what is public is as old as before."""
+    public.fault("empty")
+    run = harvest()
+    watch.look()
+    office(f"/office/runs/{run['id']}/hold", do="discard")
+    page = office(f"/office/runs/{run['id']}").body
+    assert tag_of(page) == "已放弃" and advice_of(page).startswith("如何处理: 已放弃")
+    assert not listed(office, "held", run) and listed(office, "discarded", run)
+    assert "上次采集已放弃" in source_shown(office) and "合格" not in source_shown(office)
+    known = model.value("select count(*) from gkopen.message")
+    assert (watch.look(), model.value("select count(*) from gkopen.message")) == (0, known), "it is not good again"
+    harvest()
+    assert watch.look() == 1, "held again"
+    public.fault()
+    harvest()
+    watch.look()
+    kinds = [row["kind"] for row in model.every("select kind from gkopen.message where kind in ('source_waiting',"
+                                                " 'source_good') order by id")]
+    assert kinds == ["source_waiting", "source_waiting", "source_good"]
+
+
+def test_columns_that_were_accepted_are_not_asked_about_again(public: City, office: Any) -> None:
+    lines = public.lines()
+    public.write([lines[0].replace("泊位总数", "规划车位合计"), *lines[1:]])
+    run = harvest()
+    office(f"/office/runs/{run['id']}/accept", do="accept")
+    page = office(f"/office/runs/{run['id']}").body
+    assert tag_of(page) == "已接受新列" and "请核对新旧列名后接受" not in page
+    assert not listed(office, "stopped", run) and listed(office, "accepted", run)
+
+
+def test_a_run_with_rows_that_are_gone_does_not_say_that_nothing_has_changed(public: City, office: Any) -> None:
+    public.write(public.lines()[:-2])
+    page = office(f"/office/runs/{harvest()['id']}").body
+    assert "没有变化" not in page.split('id="gk-outcomes"')[1].split("<section")[0]
+    assert "有行从来源中消失" in advice_of(page) and "与上次相同" not in advice_of(page)
+
+
+def test_a_rule_has_the_severity_that_set_its_rows_aside(public: City, office: Any) -> None:
+    """`order-wrong` is a warning by itself; car parks make it an error."""
+    row = public.lines()[1].split(",")
+    public.edit(f",{row[4]},{row[5]},{row[6]}", f",{row[4]},{int(row[4]) + 1},{row[6]}")
+    run = harvest()
+    assert run["counts"]["findings"]["order-wrong"] == 1
+    page = office(f"/office/runs/{run['id']}").body
+    assert "错误" in page.split("order-wrong")[1].split("</tr>")[0]
+    assert "code=order-wrong" in office(f"/office/runs/{run['id']}/rows").body, "a tab of its rows"

@@ -24,6 +24,7 @@ def source(**changes: Any) -> dict[str, Any]:
     ({"last_good_at": NOW - timedelta(days=1, minutes=50)}, "good", 3000),
     ({"last_good_at": NOW - timedelta(days=3)}, "late", 172800),
     ({"last_good_at": NOW - timedelta(days=3), "failures": 2, "last_state": "failed"}, "failing", 172800),
+    ({"last_state": "discarded"}, "discarded", 0), ({"last_state": "released"}, "good", 0),
     ({"last_state": "held"}, "waiting", 0), ({"last_state": "stopped"}, "waiting", 0),
     ({"state": "paused", "failures": 9, "last_state": "failed"}, "paused", 0),
     ({"last_state": None, "last_good_at": None, "created_at": NOW}, "new", 0),
@@ -46,6 +47,7 @@ HELD = [{"state": "held", "revision": "x"}]
     ("held", {"held": [{"alarms": [{"kind": "empty", "public": 9}]}]}, False, ["empty"]),
     ("held", {"held": [{"alarms": [{"kind": "empty"}]}, {"alarms": [{"kind": "gone"}]}]}, False, ["held"]),
     ("held", {"held": [{"alarms": [{"kind": "empty"}]}, {"alarms": [{"kind": "not_open"}]}]}, False, ["not_open"]),
+    ("done", {"outcomes": [{"state": "unchanged"}], "tombstones": [{"rows": 2}]}, False, ["buried"]),
     ("partly", {"findings": {"drop-rows-differ": 1}}, False, ["findings"]),
     ("partly", {"outcomes": [{"state": "returned", "revision": "x"}]}, False, ["returned"]),
     ("partly", {"outcomes": [{"state": "returned"}, *HELD], "rows_quarantined": 3}, False, ["returned", "corrections"]),
@@ -53,9 +55,23 @@ HELD = [{"state": "held", "revision": "x"}]
     ("failed", {}, False, ["failed"]), ("cancelled", {}, False, ["cancelled"]), ("queued", {}, False, ["queued"]),
     ("done", {"outcomes": HELD}, True, ["dry"])])
 def test_advice_by_situation(state: str, counts: dict[str, Any], dry: bool, expected: list[str]) -> None:
-    told = words.run_advice({"state": state, "counts": counts, "dry_run": dry})
+    told = words.run_advice({"state": state, "counts": counts, "dry_run": dry, "waiting": 1})
     assert told == [words.RUN_ADVICE[key] for key in expected]
     assert all(text.zh and text.en for text in told)
+
+
+@pytest.mark.parametrize(("decision", "waiting", "expected"), [
+    ("released", 1, "review"), ("released", 0, "reviewed"), ("discarded", 0, "discarded"), ("accepted", 0, "accepted")])
+def test_advice_after_a_decision(decision: str, waiting: int, expected: str) -> None:
+    state = "stopped" if decision == "accepted" else "held"
+    told = words.run_advice({"state": state, "counts": {"held": [{"alarms": [{"kind": "gone"}]}]}, "dry_run": False,
+                             "decision": decision, "waiting": waiting})
+    assert told == [words.RUN_ADVICE[expected]]
+
+
+def test_a_run_whose_revisions_are_decided_sends_nobody_to_review_them() -> None:
+    told = words.run_advice({"state": "done", "counts": {"outcomes": HELD}, "dry_run": False, "waiting": 0})
+    assert told == [words.RUN_ADVICE["reviewed"]]
 
 
 @pytest.mark.parametrize("state", STATES)

@@ -14,14 +14,19 @@ SLACK = timedelta(hours=1)
 WAITING = ("held", "stopped")
 """Run states that a person has to decide on."""
 
-URGENT = ("failing", "waiting", "late", "partly", "new", "paused", "good")
+DECIDED = ("released", "discarded", "accepted")
+"""What a person decided on such a run."""
+
+URGENT = ("failing", "waiting", "late", "discarded", "partly", "new", "paused", "good")
 """States of health, the most urgent first."""
 
 
 def of(row: Mapping[str, Any], now: datetime | None = None) -> dict[str, Any]:
-    """Health of a source. `row`: a row of gkopen.source with `last_state`, the state of its newest run that ended.
+    """Health of a source. `row`: a row of gkopen.source with `last_state`, the state of its newest run that ended, or
+    what a person decided on it.
 
-    `state`: paused, new (never ran), failing, waiting (held or stopped: a person decides), late, partly, good.
+    `state`: paused, new (never ran), failing, waiting (held or stopped: a person decides), late, discarded (what came
+    last was held, and a person let nothing of it through), partly, good.
     `lag_seconds`: how long ago more than one cycle its last good run was; None for a source without a cycle.
     """
     now = now or datetime.now(UTC)
@@ -46,22 +51,19 @@ def _state(row: Mapping[str, Any], lag: float | None) -> str:
         return "late"
     if last is None:
         return "new"
-    return "partly" if last == "partly" else "good"
+    return last if last in ("discarded", "partly") else "good"
 
 
-_LAST = ("(select r.id, case when r.decision is null then r.state else 'done' end as state, r.decision, r.counts,"
-         " r.started_at, r.finished_at, r.stages from gkopen.run r where r.source_id = s.id"
-         " and r.finished_at is not null and not r.dry_run and r.state <> 'cancelled'"
-         " order by r.finished_at desc limit 1)")
+_LAST = ("(select r.id, coalesce(r.decision, r.state) as state, r.counts, r.started_at, r.finished_at, r.stages"
+         " from gkopen.run r where r.source_id = s.id and r.finished_at is not null and not r.dry_run"
+         " and r.state <> 'cancelled' order by r.finished_at desc limit 1)")
 """The newest run that ended; one that was held and decided on waits for nobody."""
 
 
 def sources() -> list[dict[str, Any]]:
-    """Every source with `body_id` and its newest run that ended: `last_run`, `last_state`, `last_counts`, its times,
-    and what a person decided of it (`last_decision`)."""
+    """Every source with `body_id` and its newest run that ended: `last_run`, `last_state`, `last_counts`, its times."""
     return model.every(
         "select s.*, g.id as body_id, r.id as last_run, r.state as last_state, r.counts as last_counts,"
-        " r.decision as last_decision,"
         " extract(epoch from r.finished_at - r.started_at) as last_seconds"
         f" from gkopen.source s left join public.group g on g.name = s.organization left join lateral {_LAST} r on true"
         " order by s.name")

@@ -24,6 +24,8 @@ LOOK = "~look"
 NORMAL = ""
 OVERDUE = "duty_overdue"
 """The state of a duty is its newest overdue period: each is told once, a backlog in one message."""
+DECIDED = "decided"
+"""Somebody decided on what a source's run held: it waits for nobody, but only its next run shows that it is good."""
 UNDECIDED = "?"
 """A paused source is neither good nor bad: it keeps the state that it was seen in."""
 
@@ -72,6 +74,8 @@ def due() -> bool:
 def _compare(seen: Seen, before: str) -> int:
     if seen.state in (before, UNDECIDED):
         return 0
+    if seen.kind is None and before == NORMAL:            # nobody was told that it waits
+        return 0
     kind = seen.kind if seen.state != NORMAL else seen.over if before != NORMAL else None
     if kind == OVERDUE and before > seen.state:           # the newest was sent, an older one is still missing
         kind = None
@@ -106,19 +110,21 @@ def _sources(known: Bodies) -> Iterator[Seen]:
         state = health.of(row)["state"]
         params = {"source": row["name"]}
         shown = {"failing": "failing", "waiting": "waiting", "late": "late", "paused": UNDECIDED}.get(state, NORMAL)
+        if shown == NORMAL and row["last_state"] in health.DECIDED:
+            shown = DECIDED
         if shown == NORMAL and any(table["state"] == "returned" for table in (row["last_counts"] or {}).get(
                 "outcomes", [])):
             shown = "returned"
-        # A person who let a run through, or dropped it, made no source good: what comes of it the next run says.
-        over = None if row["last_decision"] else "source_good"
-        yield Seen(f"source/{row['id']}", shown, f"source_{shown}", over, row["body_id"], params)
+        yield Seen(f"source/{row['id']}", shown, None if shown == DECIDED else f"source_{shown}", "source_good",
+                   row["body_id"], params)
         yield from _quarantine(row, params, by_name)
 
 
 def _quarantine(row: Mapping[str, Any], params: dict[str, Any], by_name: Mapping[str, str]) -> Iterator[Seen]:
     """Rows of a source's last run that were set aside: each body (`by_name`: its id) is told the number of its own."""
     subject = f"quarantine/{row['id']}"
-    if row["last_state"] not in (None, "done", "partly", "held"):  # a run that failed says nothing of the rows
+    if row["last_state"] not in (None, "done", "partly", "held", "released", "discarded"):
+        # A run that failed, or stopped at its columns, says nothing of the rows.
         for seen in model.every("select subject from gkopen.watched where starts_with(subject, :subject)",
                                 subject=subject):
             yield Seen(seen["subject"], UNDECIDED)

@@ -87,6 +87,17 @@ RUN_ADVICE: Mapping[str, Text] = {
     "unchanged": Text("与上次相同，无需处理。", "Nothing has changed: there is nothing to do."),
     "review": Text("请审核人审核“结果”中的待审版本，通过后即公开。",
                    "A reviewer looks at the revisions below; once approved they are public."),
+    "reviewed": Text("本次采集的版本已有审核结果，见“结果”，无需处理。",
+                     "What came in was decided on already, see the revisions below: there is nothing to do."),
+    "discarded": Text("已放弃，公开数据不变。来源没有改正的，下一次采集会再次停下，等待决定。",
+                      "It was discarded; what is public stays. Where the source is not mended, the next run is held"
+                      " again."),
+    "accepted": Text("新的列已接受，以后的采集按新列读取；请查看该来源最近一次采集的结果。",
+                     "The new columns were accepted, and later runs read them: see the newest run of this source."),
+    "buried": Text("有行从来源中消失，到期前仍保留公开。请核对来源：误删的请来源恢复；确应移除的，到期后会提出删除，"
+                   "由审核人审核。",
+                   "Rows are gone from the source and stay public until they are due. Ask the source: what was taken"
+                   " out by mistake is put back there; otherwise their removal is proposed then, for review."),
     "corrections": Text("请下载待改正表，在来源系统中更正被隔离的行；下一次采集时自动通过，无需重新提交。",
                         "Download the workbook of corrections and mend the rows at the source: they come through with"
                         " the next run by themselves."),
@@ -131,10 +142,13 @@ RUN_ADVICE: Mapping[str, Text] = {
 
 
 def run_advice(run: Mapping[str, Any]) -> list[Text]:
-    """What to do about a run as `gkopen_run_show` answers it: one or two sentences, the most urgent first."""
+    """What to do now about a run as `gkopen_run_show` answers it: one or two sentences, the most urgent first."""
     state, counts = run["state"], run["counts"] or {}
     if state in ("queued", "running", "failed", "cancelled"):
         return [RUN_ADVICE[state]]
+    if run.get("decision"):
+        waits = "review" if run.get("waiting") else "reviewed"
+        return [RUN_ADVICE[waits if run["decision"] == "released" else run["decision"]]]
     keys = [state] if state in ("held", "stopped", "incomplete") else []
     alarms = {alarm["kind"] for entry in counts.get("held", []) for alarm in entry["alarms"]}
     if "not_open" in alarms or alarms == {"empty"}:
@@ -151,7 +165,9 @@ def run_advice(run: Mapping[str, Any]) -> list[Text]:
     if counts.get("rows_quarantined", 0) > sum(apart.values()):
         keys.append("corrections")
     if not run["dry_run"] and any(outcome.get("state") == "held" for outcome in counts.get("outcomes", [])):
-        keys.append("review")
+        keys.append("review" if run.get("waiting") else "reviewed")
+    if counts.get("tombstones"):
+        keys.append("buried")
     # A run that ends as partly, with no row set aside, has told why in its own findings (files left in their folder).
     return [RUN_ADVICE[key] for key in (keys or ["findings" if state == "partly" else "unchanged"])[:2]]
 

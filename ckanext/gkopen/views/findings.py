@@ -12,19 +12,23 @@ from ckan.plugins import toolkit
 
 from ckanext.gkopen.views.session import act
 
+SHOWN = 50
+"""Findings of a rule that a page lists; a file has all of them."""
 RANKS = {"error": 0, "warning": 1, "info": 2}
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(slots=True)
 class Group:
-    """Findings of one rule. `code` is stable; `title` and `fix` are in the reader's language."""
+    """Findings of one rule. `code` is stable; `title` and `fix` are in the reader's language; `number`: how many there
+    are, where `findings` are only the first (`each` of gkopen_finding_list)."""
 
     code: str
     severity: str
     title: str
     fix: str
     findings: list[Mapping[str, Any]] = field(default_factory=list)
+    number: int = 0
 
 
 def grouped(findings: Iterable[Mapping[str, Any]]) -> list[Group]:
@@ -34,7 +38,8 @@ def grouped(findings: Iterable[Mapping[str, Any]]) -> list[Group]:
         key = (finding["code"], finding["severity"])
         group = groups.setdefault(key, Group(*key, finding.get("title") or finding["code"], finding.get("fix") or ""))
         group.findings.append(finding)
-    return sorted(groups.values(), key=lambda group: (RANKS.get(group.severity, 3), -len(group.findings)))
+        group.number = finding.get("number") or len(group.findings)
+    return sorted(groups.values(), key=lambda group: (RANKS.get(group.severity, 3), -group.number))
 
 
 def every(action: str, asked: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:

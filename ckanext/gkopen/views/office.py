@@ -23,7 +23,6 @@ blueprint.before_request(signed_in)
 PER_PAGE = 20
 DESK_ROWS = 10
 MESSAGES = 10
-FINDINGS_SHOWN = 500
 
 
 @blueprint.get("/", strict_slashes=False, endpoint="desk")
@@ -56,10 +55,10 @@ def submit() -> Any:
         checked = act("gkopen_check", {**data, "upload": file.as_upload(), "filename": file.filename})
     except toolkit.ValidationError as error:
         return _form(data, sentences(error))
-    findings = checked["findings"]
+    if toolkit.request.form.get("do") == "findings":
+        return attachment(as_csv(checked["findings"]), "findings.csv")
     return toolkit.render("gkopen/office/checked.html", {
-        **_choices(), "data": data, "file": file, "checked": checked, "groups": grouped(findings[:FINDINGS_SHOWN]),
-        "more": max(0, len(findings) - FINDINGS_SHOWN)})
+        **_choices(), "data": data, "file": file, "checked": checked, "groups": grouped(checked["findings"])})
 
 
 @blueprint.get("/sources", endpoint="sources")
@@ -152,6 +151,10 @@ def _submitted(data: dict[str, str], file: kept.Kept) -> Any:
     if outcome["state"] == "unchanged":
         h.flash_notice(toolkit._("Nothing has changed: what is public says the same already."))
         return h.redirect_to("gkopen_office.desk")
+    if outcome["state"] == "returned":
+        h.flash_error(toolkit._("No row of it can be published: it was returned at once. Mend what is said below, and"
+                                " submit it again."))
+        return h.redirect_to("gkopen_review.read", id=outcome["revision_id"])
     if outcome.get("revision_id"):
         h.flash_success(toolkit._("Submitted. Another person has to approve it before it is public."))
         return h.redirect_to("gkopen_review.read", id=outcome["revision_id"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,10 @@ PER_PAGE = 50
 def revision_rows(id: str) -> str:
     """Rows of a revision, filtered by rule."""
     revision = act("gkopen_revision_show", {"id": id, "limit": 1})
-    counts = {"findings": _codes(every("gkopen_finding_list", {"revision": id}))}
-    return _page("gkopen_revision_quarantine", id, h.gkopen_revision_title(revision), counts,
+    errors = {finding["code"]: finding["number"] for finding in act("gkopen_finding_list", {
+        "revision": id, "each": 1})["results"] if finding["severity"] == "error"}
+    return _page("gkopen_revision_quarantine", id, h.gkopen_revision_title(revision),
+                 report.rules(errors, dict.fromkeys(errors, "error")),
                  back=h.url_for("gkopen_review.read", id=id), kind="revision",
                  numbers={name: revision[name] for name in ("rows_quarantined", "rows_duplicate")})
 
@@ -40,7 +42,9 @@ def run_rows(id: str) -> str:
     run = act("gkopen_run_show", {"id": id})
     counts = run["counts"] or {}
     title = h.gkopen_text(run["source_title"]) or run["source"]
-    return _page("gkopen_run_quarantine", id, title, counts, back=h.url_for("gkopen_office.run", id=id),
+    rules = [rule for rule in report.rules(counts.get("findings", {}), run["severities"])
+             if rule["severity"] == "error"]
+    return _page("gkopen_run_quarantine", id, title, rules, back=h.url_for("gkopen_office.run", id=id),
                  kind="run", numbers={name: counts.get(name, 0) for name in ("rows_quarantined", "rows_duplicate")})
 
 
@@ -68,21 +72,13 @@ def run_workbook(id: str) -> Response:
     return _workbook(f"corrections-{id[:8]}.xlsx", {"run": id}, "gkopen_run_quarantine", id, None)
 
 
-def _page(action: str, id: str, title: str, counts: Mapping[str, Any], *, back: str, kind: str,
+def _page(action: str, id: str, title: str, rules: list[dict[str, Any]], *, back: str, kind: str,
           numbers: Mapping[str, int]) -> str:
     asked = words("code", "cursor")
     listed = act(action, {"id": id, "limit": PER_PAGE, **asked})
-    rules = [rule for rule in report.rules(counts.get("findings", {})) if rule["severity"] == "error"]
     return toolkit.render("gkopen/office/rows.html", {
         "rows": listed["results"], "cursor": listed["cursor"], "rules": rules, "chosen": asked, "title": title,
         "back": back, "kind": kind, "id": id, "numbers": numbers})
-
-
-def _codes(findings: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    counted: dict[str, int] = {}
-    for finding in findings:
-        counted[finding["code"]] = counted.get(finding["code"], 0) + 1
-    return counted
 
 
 def _workbook(filename: str, of: Mapping[str, str], action: str, id: str, raw: bytes | None) -> Response:

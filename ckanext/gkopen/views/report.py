@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from ckan import model
+from ckan import model as ckan_model
 from ckan.lib.helpers import helper_functions as h
 from sqlalchemy import or_
 
-from ckanext.gkopen import bodies
+from ckanext.gkopen import bodies, model
 from ckanext.gkopen.checks.catalogue import catalogue, render
 from ckanext.gkopen.domains import Domain, domains
 from ckanext.gkopen.harvest import drifting
@@ -28,11 +28,11 @@ def of(run: Mapping[str, Any]) -> dict[str, Any]:
     """What the page shows of a run as `gkopen_run_show` answers it.
 
     A listing may hold the tables of thousands of bodies: of each kind the first are shown, and `unlisted` says how many
-    more there are. `outcomes`: body's title, state, revision's id, what has changed first; `rules`: code, severity,
-    title, number, the worst first; `stopped`: tables that stopped for the same reasons (`said`); `held`: frozen tables
-    with their alarms, and their domain if the settings still have it; `closed`: the source says that the data are not
-    open any more; `revisions`: whether there are some; `seconds`: of work, None while it goes on; `advice`: what to do,
-    the most urgent first.
+    more there are. `outcomes`: body's title, state, revision's id, its state `now`, what has changed first; `rules`:
+    code, severity, title, number, the worst first; `stopped`: tables that stopped for the same reasons (`said`);
+    `held`: frozen tables with their alarms, and their domain if the settings still have it; `closed`: the source says
+    that the data are not open any more; `revisions`: whether there are some; `seconds`: of work, None while it goes on;
+    `advice`: what to do, the most urgent first.
     """
     counts = run["counts"] or {}
     domain = domains().get(run["domain"])
@@ -49,7 +49,10 @@ def of(run: Mapping[str, Any]) -> dict[str, Any]:
     def titled(tables: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         return [{**table, "title": titles.get(table["body"], table["body"])} for table in tables]
 
-    return {"run": run, "outcomes": titled(shown["outcomes"]), "rules": rules(counts.get("findings", {})),
+    now = _states([outcome["revision"] for outcome in shown["outcomes"] if outcome["revision"]])
+    return {"run": run, "outcomes": [{**outcome, "now": now.get(outcome["revision"])}
+                                     for outcome in titled(shown["outcomes"])],
+            "rules": rules(counts.get("findings", {}), run["severities"]),
             "revisions": any(outcome["revision"] for outcome in outcomes),
             "stopped": [{"said": said, "tables": titled(same[:NAMED]), "unlisted": len(same[NAMED:])}
                         for said, same in stopped.items()],
@@ -62,6 +65,12 @@ def of(run: Mapping[str, Any]) -> dict[str, Any]:
             "advice": words.run_advice(run)}
 
 
+def _states(revisions: list[str]) -> dict[str, str]:
+    """Revision → what became of it since the run."""
+    return {row["id"]: row["state"] for row in model.every(
+        "select id::text as id, state from gkopen.revision where id = any(cast(:ids as uuid[]))", ids=revisions)}
+
+
 def _buried(table: Mapping[str, Any], domain: Domain | None) -> dict[str, Any]:
     """A table with rows that are gone, and what those that are named are called."""
     def name(key: list[str]) -> str:
@@ -70,10 +79,12 @@ def _buried(table: Mapping[str, Any], domain: Domain | None) -> dict[str, Any]:
     return {**table, "named": [{"name": name(row["key"]), "due": row["due"]} for row in table["named"]]}
 
 
-def rules(numbers: Mapping[str, int]) -> list[dict[str, Any]]:
-    """Findings by rule: code, severity, title, number; the worst first."""
+def rules(numbers: Mapping[str, int], said: Mapping[str, Severity]) -> list[dict[str, Any]]:
+    """Findings by rule: code, severity, title, number; the worst first. `said`: the severity that the findings of a
+    rule have here, which a domain may set; without them (of older runs they are not kept) it is the rule's own."""
     known = catalogue()
-    severities: dict[str, Severity] = {code: known[code]["severity"] if code in known else "info" for code in numbers}
+    severities: dict[str, Severity] = {
+        code: said.get(code) or (known[code]["severity"] if code in known else "info") for code in numbers}
     found = [{"code": code, "number": number, "severity": severities[code],
               "title": render(Finding(code, severities[code]), str(h.lang()))["title"]}
              for code, number in numbers.items()]
@@ -89,7 +100,8 @@ def _drifts(drifts: list[dict[str, Any]]) -> list[str]:
 def titles_of(bodies_named: Iterable[str]) -> dict[str, str]:
     """Name or id of bodies → title in the reader's language, of those that there are."""
     names, english, found = list(set(bodies_named)), str(h.lang()).startswith("en"), {}
-    for group in model.Session.query(model.Group).filter(or_(model.Group.id.in_(names), model.Group.name.in_(names))):
+    for group in ckan_model.Session.query(ckan_model.Group).filter(
+            or_(ckan_model.Group.id.in_(names), ckan_model.Group.name.in_(names))):
         title = (english and bodies.as_dict(group).get("title_en")) or group.title or group.name
         found |= {group.id: title, group.name: title}
     return found

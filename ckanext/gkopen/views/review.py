@@ -10,7 +10,8 @@ from flask import Blueprint, Response
 
 from ckanext.gkopen import changesets
 from ckanext.gkopen.domains import get_domain
-from ckanext.gkopen.views.findings import as_csv, every, grouped
+from ckanext.gkopen.views import difference
+from ckanext.gkopen.views.findings import SHOWN, as_csv, every, grouped
 from ckanext.gkopen.views.session import act, attachment, signed_in, telling, words
 
 blueprint = Blueprint("gkopen_review", __name__, url_prefix="/review")
@@ -33,25 +34,35 @@ def queue() -> str:
 @blueprint.get("/<id>", endpoint="read")
 def read(id: str) -> str:
     """One revision: findings, difference of one part, metadata, quarantine, and the form of the decision."""
-    revision = act("gkopen_revision_show", {"id": id, **words("findings_cursor")})
+    revision = act("gkopen_revision_show", {"id": id, "limit": 1})
     domain = get_domain(revision["dataset"]["domain"])
     parts = [part for part in revision["parts"] if part["part"] != changesets.METADATA]
     asked = words("part", "quarantine_cursor")
     part = asked.get("part") or (parts[0]["part"] if parts else None)
-    difference = act("gkopen_revision_diff", {"id": id, "part": part, "limit": DIFFERENCE_ROWS}) if part else None
+    sealed = {each["part"] for each in revision["parts"] if each["sealed"]}
+    shown = act("gkopen_revision_diff", {"id": id, "part": part, "limit": DIFFERENCE_ROWS}) if (
+        part and part not in sealed) else None
     quarantine = None
-    if revision["rows_quarantined"] or revision["rows_duplicate"]:
+    if (revision["rows_quarantined"] or revision["rows_duplicate"]) and not sealed:
         quarantine = act("gkopen_revision_quarantine", {"id": id, **(
             {"cursor": asked["quarantine_cursor"]} if "quarantine_cursor" in asked else {})})
     return toolkit.render("gkopen/review/read.html", {
-        "revision": revision, "domain": domain, "parts": parts, "part": part, "difference": difference,
-        "groups": grouped(revision["finding_list"]), "quarantine": quarantine})
+        "revision": revision, "domain": domain, "parts": parts, "part": part, "difference": shown,
+        "sealed": sealed,
+        "groups": grouped(act("gkopen_finding_list", {"revision": id, "each": SHOWN})["results"]),
+        "quarantine": quarantine})
 
 
 @blueprint.get("/<id>/findings.csv", endpoint="findings")
 def findings(id: str) -> Response:
     """All findings of a revision, for the officer who has to mend the source."""
     return attachment(as_csv(every("gkopen_finding_list", {"revision": id})), f"findings-{id[:8]}.csv")
+
+
+@blueprint.get("/<id>/difference.csv", endpoint="difference")
+def whole_difference(id: str) -> Response:
+    """All rows that a revision adds, changes and removes: the page shows the first of each."""
+    return difference.download(id)
 
 
 @blueprint.post("/<id>/approve", endpoint="approve")

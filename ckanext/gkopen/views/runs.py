@@ -66,7 +66,7 @@ def _table(entry: dict[str, Any]) -> dict[str, Any]:
     if entry["revision"] and entry["domain"]:
         shown["revision"] = act("gkopen_revision_show", {"id": entry["revision"]})
         for part in shown["revision"]["parts"]:
-            if part["part"] != changesets.METADATA:
+            if part["part"] != changesets.METADATA and not part["sealed"]:
                 shown["parts"].append((part, act("gkopen_revision_diff", {
                     "id": entry["revision"], "part": part["part"], "limit": DIFFERENCE_ROWS})))
     return shown

@@ -25,6 +25,12 @@ FINDING_COUNTS = (
     " where f.revision_id = r.id group by severity) c), '{}') as findings")
 """A column of a query over `gkopen.revision r`: severity → number of its findings."""
 
+_SEALED = ("select bool_and(gkopen.is_sealed(r.dataset_id, w.new_sha256)) from gkopen.revision_part w"
+           " where w.revision_id = r.id and w.new_sha256 is not null and w.part {} '~metadata'")
+WITHDRAWN = (f"r.state = 'published' and coalesce(({_SEALED.format('<>')}), ({_SEALED.format('=')}), false)"
+             " as withdrawn")
+"""A column of the same: whether all that a published revision brought was withdrawn later."""
+
 
 STATE_WORDS = {"held": "waiting for review", "recalled": "taken back", "superseded": "replaced by a newer one",
                "stale": "overtaken", "frozen": "held for a decision", "stopped": "stopped: columns changed",
@@ -124,7 +130,7 @@ def visible_revision(context: Any, data_dict: Mapping[str, Any], name: str = "id
         "There is no revision {id} that you may see: gkopen_revision_list (gkopen review list) names them all.").format(
             id=data_dict.get(name)))
     revision_id = uuid_of(data_dict, missing, name)
-    row = model.one(f"select r.*, d.name, d.domain, d.body_id, {FINDING_COUNTS} from gkopen.revision r"
+    row = model.one(f"select r.*, d.name, d.domain, d.body_id, {FINDING_COUNTS}, {WITHDRAWN} from gkopen.revision r"
                     " join gkopen.dataset d on d.id = r.dataset_id where r.id = :id", id=revision_id)
     if row is None or not roles.may_see(user_of(context), row["body_id"]):
         toolkit.check_access("gkopen_desk", context, {})

@@ -26,8 +26,12 @@ def gkopen_finding_list(context: Any, data_dict: Any) -> dict[str, Any]:
     """All findings of a revision or of a run, in order; each of a run names its body and, of dropped files, its file.
 
     :param revision: or :param run: id :param cursor: :param limit:
+    :param each: of a revision, only the first so many of each rule, all at once; each with the `number` of all of them
     """
     if not data_dict.get("run"):
+        if data_dict.get("each"):
+            return {"results": _of_each_rule(str(visible_revision(context, data_dict, "revision")["id"]),
+                                             paging.limit({"limit": data_dict["each"]}, FINDINGS)), "cursor": None}
         return findings_of_revision(str(visible_revision(context, data_dict, "revision")["id"]), data_dict)
     run = visible_run(context, data_dict, "run")
     titles = bodies.titles()
@@ -100,6 +104,22 @@ def gkopen_run_quarantine(context: Any, data_dict: Any) -> dict[str, Any]:
         entry["codes"] = sorted({finding["code"] for finding in entry["findings"]})
         entry["row"] = shown_row(in_order(entry["row"], entry.pop("header")), entry["findings"])
     return answer
+
+
+def _of_each_rule(revision_id: str, shown: int) -> list[dict[str, Any]]:
+    """The first findings of each rule and severity of a revision, with the `number` that there are."""
+    return [_finding(row) | {"number": row["number"]} for row in model.every(
+        "select * from (select f.*, count(*) over rule as number, row_number() over (rule order by id) as place"
+        " from gkopen.finding f where revision_id = :revision window rule as (partition by code, severity)) as numbered"
+        " where place <= :shown order by id", revision=revision_id, shown=shown)]
+
+
+def severities_of_run(context: Any, run_id: Any) -> dict[str, str]:
+    """Code → the worst severity of its findings that are kept of a run, of bodies that the caller may see."""
+    return {row["code"]: row["severity"] for row in model.every(
+        f"select distinct on (t.code) t.code, t.severity from gkopen.finding t{_OF} where t.run_id = :run{_OWN}"
+        " order by t.code, array_position(array['error', 'warning', 'info'], t.severity)", run=run_id,
+        **_seen_by(context))}
 
 
 def findings_of_revision(revision_id: str, data_dict: Any) -> dict[str, Any]:

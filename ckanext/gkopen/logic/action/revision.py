@@ -14,10 +14,11 @@ from ckan import model as ckan_model
 from ckan.plugins import toolkit
 
 from ckanext.gkopen import blobs, bodies, changesets, clock, model, parts
-from ckanext.gkopen.domains import get_domain
+from ckanext.gkopen.domains import Domain, get_domain
 from ckanext.gkopen.logic import paging
 from ckanext.gkopen.logic.action.common import (
     FINDING_COUNTS,
+    WITHDRAWN,
     dataset_row,
     need,
     said,
@@ -36,8 +37,11 @@ MOST_AT_ONCE = 100
 
 @toolkit.side_effect_free
 def gkopen_revision_list(context: Any, data_dict: Any) -> dict[str, Any]:
-    """Revisions that the caller may see, newest first; `metadata`: whether it proposes some. :param state:
-    :param organization: :param domain: :param dataset: :param cursor: :param limit:"""
+    """Revisions that the caller may see, newest first; `metadata`: whether it proposes some; `withdrawn`: whether all
+    that it published was withdrawn later.
+
+    :param state: :param organization: :param domain: :param dataset: :param cursor: :param limit:
+    """
     toolkit.check_access("gkopen_desk", context, {})
     with speaking():
         visible = roles.visible_bodies(user_of(context))
@@ -45,9 +49,9 @@ def gkopen_revision_list(context: Any, data_dict: Any) -> dict[str, Any]:
         body = bodies.find(str(data_dict["organization"]))["id"] if data_dict.get("organization") else None
         return paging.listed(
             data_dict,
-            f"select r.*, d.name, d.domain, d.body_id, {FINDING_COUNTS}, exists (select 1 from gkopen.revision_part p"
-            " where p.revision_id = r.id and p.part = :metadata) as metadata from gkopen.revision r"
-            " join gkopen.dataset d on d.id = r.dataset_id"
+            f"select r.*, d.name, d.domain, d.body_id, {FINDING_COUNTS}, {WITHDRAWN},"
+            " exists (select 1 from gkopen.revision_part p where p.revision_id = r.id and p.part = :metadata)"
+            " as metadata from gkopen.revision r join gkopen.dataset d on d.id = r.dataset_id"
             " where (cast(:state as text) is null or r.state = :state)"
             " and (cast(:domain as text) is null or d.domain = :domain)"
             " and (cast(:body as text) is null or d.body_id = :body)"
@@ -64,12 +68,17 @@ def gkopen_revision_list(context: Any, data_dict: Any) -> dict[str, Any]:
 
 @toolkit.side_effect_free
 def gkopen_revision_show(context: Any, data_dict: Any) -> dict[str, Any]:
-    """One revision with its parts, findings (paged by `findings_cursor`), metadata and what the caller may do."""
+    """One revision with its parts, findings (paged by `findings_cursor`), metadata and what the caller may do.
+
+    `sealed` of a part: it was withdrawn, and its content is shown to nobody.
+    """
     row = visible_revision(context, data_dict)
     user = user_of(context)
     result = _plain(row, bodies.titles())
+    sealed = _sealed(row)
     result["parts"] = [{key: part[key] for key in ("part", "base_sha256", "new_sha256", "rows", "added", "changed",
-                                                   "removed")} for part in decide.parts_of(str(row["id"]))]
+                                                   "removed")} | {"sealed": part["part"] in sealed}
+                       for part in decide.parts_of(str(row["id"]))]
     found = findings_of_revision(str(row["id"]), {"cursor": data_dict.get("findings_cursor"),
                                                   "limit": data_dict.get("limit", FINDINGS)})
     result["finding_list"], result["findings_cursor"] = found["results"], found["cursor"]
@@ -97,11 +106,9 @@ def gkopen_revision_diff(context: Any, data_dict: Any) -> dict[str, Any]:
             "This revision changes no rows of a part {part}: gkopen_revision_show names its parts.").format(
                 part=data_dict["part"]))
     domain = get_domain(row["domain"])
-    contents = _contents(row, change)
-    if contents is None:
+    difference = _difference(domain, row, change)
+    if difference is None:
         raise toolkit.ObjectNotFound(toolkit._("This content was withdrawn and is sealed."))
-    before, after = (parts.read_part(domain, data) if data is not None else None for data in contents)
-    difference = parts.diff_parts(domain, before, after)
 
     def page(table: pa.Table) -> list[dict[str, Any]]:
         return [{k: None if v is None else str(v) for k, v in r.items()} for r in table.slice(0, wanted).to_pylist()]
@@ -113,6 +120,23 @@ def gkopen_revision_diff(context: Any, data_dict: Any) -> dict[str, Any]:
     return {"part": change["part"], "added": page(difference.added), "removed": page(difference.removed),
             "changed": changed, "counts": {"added": change["added"], "changed": change["changed"],
                                            "removed": change["removed"]}}
+
+
+def differences(context: Any, data_dict: Any) -> Iterator[tuple[str, parts.Difference]]:
+    """Part → all that a revision changes in it, for whoever may see it; parts that were withdrawn are left out."""
+    row = visible_revision(context, data_dict)
+    domain = get_domain(row["domain"])
+    for change in decide.parts_of(str(row["id"])):
+        if change["part"] != changesets.METADATA and (found := _difference(domain, row, change)) is not None:
+            yield change["part"], found
+
+
+def _difference(domain: Domain, row: dict[str, Any], change: dict[str, Any]) -> parts.Difference | None:
+    contents = _contents(row, change)
+    if contents is None:
+        return None
+    before, after = (parts.read_part(domain, data) if data is not None else None for data in contents)
+    return parts.diff_parts(domain, before, after)
 
 
 def gkopen_revision_approve(context: Any, data_dict: Any) -> dict[str, Any]:
@@ -235,6 +259,15 @@ def _metadata(row: dict[str, Any], changes: list[dict[str, Any]]) -> dict[str, A
     return {"before": before, "after": after}
 
 
+def _sealed(row: dict[str, Any]) -> set[str]:
+    """The parts of a revision of which `_contents` shows nothing."""
+    if row["state"] == "held":
+        return set()
+    return {part["part"] for part in model.every(
+        "select part from gkopen.revision_part where revision_id = :id and (gkopen.is_sealed(:dataset, base_sha256)"
+        " or gkopen.is_sealed(:dataset, new_sha256))", id=row["id"], dataset=row["dataset_id"])}
+
+
 def _contents(row: dict[str, Any], change: dict[str, Any]) -> tuple[bytes | None, bytes | None] | None:
     """What a part had and shall have; None when it was withdrawn.
 
@@ -256,7 +289,8 @@ def _plain(row: dict[str, Any], titles: dict[str, str]) -> dict[str, Any]:
     title = titles.get(row["body_id"], "")
     result = _texts({key: row[key] for key in (
         "id", "kind", "state", "digest", "schema_version", "rows_in", "rows_ok", "rows_quarantined", "rows_duplicate",
-        "summary", "findings", "submitted_by", "created_at", "decided_by", "decided_at", "reason")})
+        "summary", "findings", "submitted_by", "created_at", "decided_by", "decided_at", "reason",
+        "withdrawn")})
     result["dataset"] = {"id": str(row["dataset_id"]), "name": row["name"], "domain": row["domain"],
                          "title": f"{title}{domain.title.zh}"}
     result["organization"] = {"id": row["body_id"], "title": title}

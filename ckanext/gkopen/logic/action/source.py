@@ -16,6 +16,7 @@ from ckanext.gkopen.harvest import breaker, ledger, progress, report
 from ckanext.gkopen.harvesters.source import load_source
 from ckanext.gkopen.logic import paging
 from ckanext.gkopen.logic.action.common import need, speaking, user_of, visible_names, visible_run
+from ckanext.gkopen.logic.action.report import severities_of_run
 from ckanext.gkopen.oversight import health
 from ckanext.gkopen.review import roles
 
@@ -26,7 +27,8 @@ def gkopen_source_list(context: Any, data_dict: Any) -> dict[str, Any]:
     names = visible_names(context)
     listed = _listed(
         context, data_dict,
-        "select s.*, r.id as last_run, r.state as last_state, r.finished_at as last_finished, r.counts as last_counts,"
+        "select s.*, r.id as last_run, coalesce(r.decision, r.state) as last_state,"
+        " r.finished_at as last_finished, r.counts as last_counts,"
         " r.error as last_error from gkopen.source s left join lateral (select * from gkopen.run r"
         " where r.source_id = s.id and not r.dry_run order by r.queued_at desc limit 1) r on true"
         " where (:all or s.organization = any(:names)) and (cast(:after_name as text) is null or s.name > :after_name)"
@@ -82,7 +84,8 @@ def gkopen_run_create(context: Any, data_dict: Any) -> dict[str, Any]:
 
 @toolkit.side_effect_free
 def gkopen_run_list(context: Any, data_dict: Any) -> dict[str, Any]:
-    """Runs, newest first. :param source: name or id :param state: :param cursor: :param limit:"""
+    """Runs, newest first. :param source: name or id :param state: also released, discarded or accepted, of those that
+    were held or stopped and decided :param cursor: :param limit:"""
     names = visible_names(context)
     return _listed(
         context, data_dict,
@@ -90,7 +93,8 @@ def gkopen_run_list(context: Any, data_dict: Any) -> dict[str, Any]:
         " join gkopen.source s on s.id = r.source_id"
         " where (:all or s.organization = any(:names))"
         " and (cast(:source as text) is null or :source in (s.name, cast(s.id as text)))"
-        " and (cast(:state as text) is null or r.state = :state) and (cast(:after_queued_at as timestamptz) is null or"
+        " and (cast(:state as text) is null or coalesce(r.decision, r.state) = :state)"
+        " and (cast(:after_queued_at as timestamptz) is null or"
         " (r.queued_at, r.id) < (cast(:after_queued_at as timestamptz), cast(:after_id as uuid)))"
         " order by r.queued_at desc, r.id desc limit :limit",
         {"queued_at": paging.moment, "id": UUID}, lambda row: _run(row, names),
@@ -99,11 +103,25 @@ def gkopen_run_list(context: Any, data_dict: Any) -> dict[str, Any]:
 
 @toolkit.side_effect_free
 def gkopen_run_show(context: Any, data_dict: Any) -> dict[str, Any]:
-    """One run with its report, or how far it has come; of a source of many bodies, what is of the caller's. :param id:
+    """One run with its report, or how far it has come; of a source of many bodies, what is of the caller's.
+
+    `waiting`: its revisions that wait for review now; `severities`: rule → the worst severity of its findings.
+    :param id:
     """
     row, names = visible_run(context, data_dict), visible_names(context)
     whole = names is None or row["organization_column"] is None
-    return _run(row, names) | {"progress": progress.shown(row, whole=whole)}
+    return _run(row, names) | {"progress": progress.shown(row, whole=whole), "waiting": _waiting(row, context),
+                               "severities": severities_of_run(context, row["id"])}
+
+
+def _waiting(run: dict[str, Any], context: Any) -> int:
+    """How many revisions of a run wait for review now."""
+    visible = roles.visible_bodies(user_of(context))
+    return model.value(
+        "select count(*) from gkopen.revision r join gkopen.submission s on s.id = r.submission_id"
+        " join gkopen.dataset d on d.id = r.dataset_id where s.run_id = :run and r.state = 'held'"
+        " and (:all or d.body_id = any(:visible))",
+        run=run["id"], all=visible is None, visible=sorted(visible or ()))
 
 
 def _save(context: Any, data_dict: Any, *, replace: bool) -> dict[str, Any]:
