@@ -198,6 +198,28 @@ def test_mails_go_to_the_people_of_the_body_once(cast: Cast, post: Postbox) -> N
                 if SECRET in raw + each.get_content() + str(each["Subject"])]
 
 
+def test_what_was_returned_is_told_to_the_officers_once(cast: Cast, post: Postbox) -> None:
+    """Nobody looks at the desk every hour: whoever sent it learns that it came back."""
+    planted = "鸑鷟qzxv"
+    revision = submit(cast, row(1))["revision_id"]
+    call("gkopen_revision_return", cast.reviewer, id=revision, reason=planted)
+    assert (told(), told()) == (["revision_returned"], [])
+    submit(cast, row(2).replace("2026-05-06", "没有日期"))
+    assert told() == [], "who uploads a file without a good row sees it at once"
+    while mail.send_one():
+        pass
+    assert [message["To"] for message in post.mails] == ["li-officer@example.com"]
+    assert "提交被退回：南通市财政局政府采购" in post.mails[0]["Subject"]
+    assert f"/review/{revision}" in post.mails[0].get_content()
+    assert planted not in post.mails[0].get_content() + str(post.mails[0]["Subject"])
+    model.execute("update gkopen.revision set decided_at = now() - interval '8 days' where id = :id", id=revision)
+    assert told() == []
+    assert model.value("select count(*) from gkopen.watched where starts_with(subject, 'returned/')") == 0
+    model.execute("update gkopen.revision set decided_at = now(), submitted_by = 'push:czj-finance' where id = :id",
+                  id=submit(cast, row(3).replace("2026-05-06", "没有日期"))["revision_id"])
+    assert told() == ["revision_returned"], "a business system has no eyes"
+
+
 def test_no_unreviewed_value_is_in_a_mail(cast: Cast, post: Postbox) -> None:
     planted = "鸑鷟qzxv"
     revision = submit(cast, row(1, name=planted), row(2).replace("838000.00", planted), filename=f"{planted}.csv")

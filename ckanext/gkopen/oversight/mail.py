@@ -29,6 +29,7 @@ TIMEOUT = 20
 ATTEMPTS = 14
 """1, 2, 4 … minutes apart, at most six hours: about two days."""
 FOR_REVIEWERS = {"revision_waiting", "standing_declined"}
+FOR_OFFICERS = {"revision_returned"}
 FOR_THE_OFFICE = {"duty_overdue", "calendar_unknown"}
 
 
@@ -43,7 +44,8 @@ def recipients(kind: str, body_id: str | None) -> list[str]:
     """Ids of the active accounts with an e-mail address that a message goes to; the administrators where there is
     nobody else."""
     bodies: set[str] = {body_id} if body_id else set()
-    capacities = [roles.REVIEWER] if kind in FOR_REVIEWERS else [roles.OFFICER, roles.REVIEWER]
+    capacities = ([roles.REVIEWER] if kind in FOR_REVIEWERS else [roles.OFFICER] if kind in FOR_OFFICERS
+                  else [roles.OFFICER, roles.REVIEWER])
     found = _members(bodies, capacities)
     if kind in FOR_THE_OFFICE:
         found |= _members(roles.disclosure_offices(), [roles.REVIEWER])

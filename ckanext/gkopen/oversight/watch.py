@@ -13,12 +13,14 @@ from typing import Any
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import bodies, logs, model
+from ckanext.gkopen import bodies, changesets, logs, model
 from ckanext.gkopen.domains import Text, domains
 from ckanext.gkopen.harvest import report
 from ckanext.gkopen.oversight import duties, health, ledger, mail
 
 EVERY_SECONDS = 60
+RETURNED_DAYS = 7
+"""So long a revision that was sent back is still told of, where no worker looked before."""
 LOCK = 0x676B6F70_77617463            # "gkopwatc"
 LOOK = "~look"
 NORMAL = ""
@@ -100,6 +102,7 @@ def _everything() -> Iterator[Seen]:
     yield from _sources(known)
     yield from _breakers()
     yield from _revisions(known)
+    yield from _returned(known)
     yield from _declined(known)
     yield from _duties(known)
 
@@ -157,6 +160,18 @@ def _revisions(known: Bodies) -> Iterator[Seen]:
                            " now() - make_interval(days => :days)", days=days):
         yield Seen(f"revision/{row['id']}", "waiting", "revision_waiting", None, row["body_id"],
                    {**_named(row, known), "revision": str(row["id"]), "days": days})
+
+
+def _returned(known: Bodies) -> Iterator[Seen]:
+    """What a reviewer sent back, and what the program did of a business system's pushes: nobody sits at those. Of a
+    source's table, `source_returned` tells; whoever uploads a file sees at once that nothing of it can be published."""
+    for row in model.every("select r.id, d.domain, d.body_id from gkopen.revision r join gkopen.dataset d"
+                           " on d.id = r.dataset_id where r.state = 'returned'"
+                           " and r.decided_at > now() - make_interval(days => :days)"
+                           " and (r.decided_by <> :program or starts_with(r.submitted_by, 'push:'))",
+                           days=RETURNED_DAYS, program=changesets.SYSTEM):
+        yield Seen(f"returned/{row['id']}", "returned", "revision_returned", None, row["body_id"],
+                   {**_named(row, known), "revision": str(row["id"])})
 
 
 def _declined(known: Bodies) -> Iterator[Seen]:

@@ -64,6 +64,11 @@ MESSAGES: Mapping[str, Words] = {
     "revision_waiting": Words(
         Text("待审已超过 {days} 天：{dataset}", "Waiting for review for more than {days} days: {dataset_en}"),
         Text("请审核，或说明理由退回。", "Review it, or return it with a reason."), "/review/{revision}"),
+    "revision_returned": Words(
+        Text("提交被退回：{dataset}", "Returned: {dataset_en}"),
+        Text("请打开查看退回理由，改正后重新提交；来自来源的，请在来源改正。",
+             "Open it for the reason; mend it and submit it again, at the source where it comes from one."),
+        "/review/{revision}"),
     "standing_declined": Words(
         Text("常设批准未适用，等待审核：{dataset}", "Not routine, waits for review: {dataset_en}"),
         Text("本次提交与上次发布相比有变化，请人工审核。",
