@@ -197,3 +197,29 @@ def test_a_bad_row_is_in_the_file_of_the_check(portal: Portal, visit: Callable[.
             page.click("button:text-is('下载全部问题项（CSV）')")
         assert "2024年2月30日" in download.value.path().read_text("utf-8-sig")
         expect(page.locator("button:text-is('提交审核')")).to_be_visible()
+
+
+def test_a_queue_of_many_bodies_is_read_a_body_or_a_domain_at_a_time(portal: Portal, visit: Callable[..., Any]) -> None:
+    upload(portal, spaces(1))
+    portal.submit(*ROWS)
+    data = "\n".join((",".join(PARKING), spaces(2))).encode()
+    call("gkopen_submission_create", portal.cast.stranger, domain="parking", organization=portal.cast.other,
+         upload=FileStorage(io.BytesIO(data), "停车场.csv"))
+    with visit(portal.cast.office) as page:
+        page.goto("/review")
+        expect(page.locator("tbody tr")).to_have_count(3)
+        page.select_option("#gk-queue-domain", "parking")
+        page.click("main form button:text-is('查看')")
+        expect(page.locator("tbody th")).to_have_text(["南通市交通运输局停车场", "南通市财政局停车场"])
+        page.select_option("#gk-queue-body", portal.cast.body)
+        page.click("main form button:text-is('查看')")
+        expect(page.locator("tbody th")).to_have_text(["南通市财政局停车场"])
+        page.click(".gk-tabs >> text=已退回")
+        expect(page.locator("#gk-queue-body")).to_have_value(portal.cast.body)
+        expect(page.locator(".gk-empty")).to_contain_text("没有此类记录")
+        page.set_viewport_size(NARROW)
+        assert page.evaluate("document.scrollingElement.scrollWidth - innerWidth") <= 0
+    with visit(portal.cast.officer) as page:
+        page.goto("/review")
+        expect(page.locator("tbody tr")).to_have_count(2)
+        expect(page.locator("#gk-queue-body option")).to_have_count(2)

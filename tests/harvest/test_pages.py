@@ -68,6 +68,7 @@ def test_a_source_without_rows_is_told_so_and_nobody_is_sent_to_let_it_through(
     run = harvest()
     page = office(f"/office/runs/{run['id']}").body
     assert "来源没有给出任何行，而已公开" in page and "请撤回数据集" in page and "放行" not in page
+    assert f'href="/review/takeback/{SOURCE}"' in page and "撤回" in office(f"/review/takeback/{SOURCE}").body
     told = cli.invoke(ckan, ["gkopen", "run", "show", str(run["id"])]).output
     assert f"run discard {run['id']}" in told and "release" not in told
 

@@ -30,9 +30,9 @@ def of(run: Mapping[str, Any]) -> dict[str, Any]:
     A listing may hold the tables of thousands of bodies: of each kind the first are shown, and `unlisted` says how many
     more there are. `outcomes`: body's title, state, revision's id, its state `now`, what has changed first; `rules`:
     code, severity, title, number, the worst first; `stopped`: tables that stopped for the same reasons (`said`);
-    `held`: frozen tables with their alarms, and their domain if the settings still have it; `closed`: the source says
-    that the data are not open any more; `revisions`: whether there are some; `seconds`: of work, None while it goes on;
-    `advice`: what to do, the most urgent first.
+    `held`: frozen tables with their alarms, their dataset's `name`, and their domain if the settings still have it;
+    `closed`: the source says that the data are not open any more; `revisions`: whether there are some; `seconds`: of
+    work, None while it goes on; `advice`: what to do, the most urgent first.
     """
     counts = run["counts"] or {}
     domain = domains().get(run["domain"])
@@ -49,6 +49,7 @@ def of(run: Mapping[str, Any]) -> dict[str, Any]:
     def titled(tables: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         return [{**table, "title": titles.get(table["body"], table["body"])} for table in tables]
 
+    names = _names([table["dataset"] for table in shown["held"]])
     now = _states([outcome["revision"] for outcome in shown["outcomes"] if outcome["revision"]])
     return {"run": run, "outcomes": [{**outcome, "now": now.get(outcome["revision"])}
                                      for outcome in titled(shown["outcomes"])],
@@ -57,7 +58,8 @@ def of(run: Mapping[str, Any]) -> dict[str, Any]:
             "stopped": [{"said": said, "tables": titled(same[:NAMED]), "unlisted": len(same[NAMED:])}
                         for said, same in stopped.items()],
             "buried": [_buried(table, domain) for table in titled(shown["buried"])],
-            "held": [{**table, "domain": domain} for table in titled(shown["held"])],
+            "held": [{**table, "domain": domain, "name": names.get(table["dataset"])}
+                     for table in titled(shown["held"])],
             "unlisted": {"outcomes": len(outcomes[OUTCOMES:]), "buried": len(buried[NAMED:]),
                          "held": len(held[NAMED:])},
             "closed": any(alarm["kind"] == "not_open" for table in held for alarm in table["alarms"]),
@@ -69,6 +71,12 @@ def _states(revisions: list[str]) -> dict[str, str]:
     """Revision → what became of it since the run."""
     return {row["id"]: row["state"] for row in model.every(
         "select id::text as id, state from gkopen.revision where id = any(cast(:ids as uuid[]))", ids=revisions)}
+
+
+def _names(datasets: list[str]) -> dict[str, str]:
+    """Id of a dataset → its name."""
+    return {row["id"]: row["name"] for row in model.every(
+        "select id::text as id, name from gkopen.dataset where id = any(cast(:ids as uuid[]))", ids=datasets)}
 
 
 def _buried(table: Mapping[str, Any], domain: Domain | None) -> dict[str, Any]:

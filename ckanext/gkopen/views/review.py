@@ -8,8 +8,9 @@ from ckan.lib.helpers import helper_functions as h
 from ckan.plugins import toolkit
 from flask import Blueprint, Response
 
-from ckanext.gkopen import changesets
-from ckanext.gkopen.domains import get_domain
+from ckanext.gkopen import bodies, changesets, model
+from ckanext.gkopen.domains import domains, get_domain
+from ckanext.gkopen.review import roles
 from ckanext.gkopen.views import difference
 from ckanext.gkopen.views.findings import SHOWN, as_csv, every, grouped
 from ckanext.gkopen.views.session import act, attachment, signed_in, telling, words
@@ -28,7 +29,18 @@ def queue() -> str:
     chosen = {"state": "held", **words("state", "organization", "domain", "cursor")}
     listed = act("gkopen_revision_list", {**chosen, "limit": PER_PAGE})
     return toolkit.render("gkopen/review/queue.html", {
-        "revisions": listed["results"], "cursor": listed["cursor"], "chosen": chosen, "states": STATES})
+        "revisions": listed["results"], "cursor": listed["cursor"], "chosen": chosen, "states": STATES, **_choices()})
+
+
+def _choices() -> dict[str, Any]:
+    """Bodies and domains of the revisions that the person may see."""
+    visible = roles.visible_bodies(toolkit.current_user.name)
+    rows = model.every("select distinct domain, body_id from gkopen.dataset where :all or body_id = any(:visible)",
+                       all=visible is None, visible=sorted(visible or ()))
+    wanted, known = {row["domain"] for row in rows}, bodies.every()
+    return {"domains": [domain for name, domain in domains().items() if name in wanted],
+            "bodies": sorted((known[each] for each in {row["body_id"] for row in rows} & known.keys()),
+                             key=lambda body: body["name"])}
 
 
 @blueprint.get("/<id>", endpoint="read")
