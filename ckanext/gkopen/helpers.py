@@ -324,13 +324,16 @@ def gkopen_door(source: str) -> str:
 
 
 def gkopen_who(name: str) -> str:
-    """Who sent or asked for something: a person's account, or what `source:<name>`, `cli` and changesets.SYSTEM stand
-    for, in words."""
+    """Who sent, asked for or decided something: a person's account, or what `source:<name>`, `push:<token>`,
+    `standing:<who granted it>`, `cli` and changesets.SYSTEM stand for, in words."""
     if name == "cli":
         return toolkit._("Command line")
     if name == changesets.SYSTEM:
         return toolkit._("The portal itself")
-    return gkopen_door(name) if name.startswith("source:") else name
+    kind, _, of = name.partition(":")
+    words = {"source": gkopen_door(name), "standing": toolkit._("Standing approval of {name}").format(name=of),
+             "push": toolkit._("Business system {name}").format(name=of)}
+    return words.get(kind, name) if of else name
 
 
 def gkopen_reason(revision: Mapping[str, Any]) -> str:

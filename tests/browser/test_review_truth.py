@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from openpyxl import Workbook, load_workbook
 from playwright.sync_api import Page, expect
 from werkzeug.datastructures import FileStorage
 
+from ckanext.gkopen.oversight import duties, standing
 from tests.browser.chromium import NARROW
 from tests.browser.conftest import ROWS, Portal
 from tests.browser.test_officer_pages import BAD, choose
@@ -223,3 +225,28 @@ def test_a_queue_of_many_bodies_is_read_a_body_or_a_domain_at_a_time(portal: Por
         page.goto("/review")
         expect(page.locator("tbody tr")).to_have_count(2)
         expect(page.locator("#gk-queue-body option")).to_have_count(2)
+
+
+def test_a_standing_approval_says_why_it_did_not_publish_and_who_gave_it(
+        published: Portal, visit: Callable[..., Any]) -> None:
+    """The message leads to the revision: whoever decides there reads what was not routine, in words."""
+    call("gkopen_standing_grant", published.cast.reviewer, dataset=DATASET, reason="每日例行",
+         until=(duties.today() + timedelta(days=9)).isoformat())
+    routine = published.submit(*ROWS, ROWS[0].replace("2024-001", "2024-701"))["revision_id"]
+    assert standing.work_one()
+    jump = ROWS[0].replace("800001.50", "938000000.00")
+    other = published.submit(jump, *ROWS[1:], ROWS[0].replace("2024-001", "2024-701"), BAD)["revision_id"]
+    assert standing.work_one() and not standing.work_one()
+    with visit(published.cast.reviewer) as page:
+        page.goto(f"/review/{routine}")
+        expect(page.locator(".gk-title")).to_contain_text(f"常设批准（{published.cast.reviewer} 批准）")
+        expect(page.locator("main")).not_to_contain_text("standing:")
+        expect(page.locator("#not-routine")).to_have_count(0)
+        page.goto(f"/review/{other}")
+        for part in ("常设批准未适用", "日期无法确定", "中标", "合计将由 12,800,129 变为 950,000,127.5"):
+            expect(page.locator("#not-routine")).to_contain_text(part)
+        for code in ("date-wrong", "award_amount"):
+            expect(page.locator("#not-routine")).not_to_contain_text(code)
+        page.goto(f"/en/review/{other}")
+        expect(page.locator("#not-routine")).to_contain_text("Not published by the standing approval: ")
+        expect(page.locator("button:text-is('Approve and publish')")).to_be_visible()

@@ -27,6 +27,7 @@ from ckanext.gkopen.logic.action.common import (
     visible_revision,
 )
 from ckanext.gkopen.logic.action.report import FINDINGS, findings_of_revision
+from ckanext.gkopen.logic.action.standing import objection
 from ckanext.gkopen.publish import follow
 from ckanext.gkopen.review import decide, roles, sealing, takeback
 
@@ -70,7 +71,8 @@ def gkopen_revision_list(context: Any, data_dict: Any) -> dict[str, Any]:
 def gkopen_revision_show(context: Any, data_dict: Any) -> dict[str, Any]:
     """One revision with its parts, findings (paged by `findings_cursor`), metadata and what the caller may do.
 
-    `sealed` of a part: it was withdrawn, and its content is shown to nobody.
+    `sealed` of a part: it was withdrawn, and its content is shown to nobody. `not_routine`: why a standing approval did
+    not publish it, a sentence each.
     """
     row = visible_revision(context, data_dict)
     user = user_of(context)
@@ -82,6 +84,8 @@ def gkopen_revision_show(context: Any, data_dict: Any) -> dict[str, Any]:
     found = findings_of_revision(str(row["id"]), {"cursor": data_dict.get("findings_cursor"),
                                                   "limit": data_dict.get("limit", FINDINGS)})
     result["finding_list"], result["findings_cursor"] = found["results"], found["cursor"]
+    result["not_routine"] = [objection(reason, row["domain"]) for reason in model.value(
+        "select reasons from gkopen.standing_use where revision_id = :id and not published", id=row["id"]) or ()]
     result["metadata_change"] = _metadata(row, result["parts"])
     submission = model.one("select filename, source, received_at, raw_sha256, kind from gkopen.submission"
                            " where id = :id", id=row["submission_id"])

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
 
 from ckanext.gkopen import bodies, clock, model
-from ckanext.gkopen.logic import paging
+from ckanext.gkopen.checks.catalogue import catalogue, render
+from ckanext.gkopen.domains import domains
+from ckanext.gkopen.logic import language, paging
 from ckanext.gkopen.logic.action.common import dataset_row, need, speaking, user_of, uuid_of
 from ckanext.gkopen.oversight import duties, standing
+from ckanext.gkopen.records import Finding
 from ckanext.gkopen.review import roles
 
 
@@ -78,9 +82,20 @@ def _plain(row: dict[str, Any], titles: dict[str, str]) -> dict[str, Any]:
             "revoked_by": row["revoked_by"], "revoked_at": clock.told(row["revoked_at"]), "active": not over,
             "published": row["published"],
             "declined": {"revision": str(row["declined"]), "at": clock.told(row["declined_at"]),
-                         "reasons": [_said(reason) for reason in row["reasons"]]} if row["declined"] else None}
+                         "reasons": [objection(reason, row["domain"]) for reason in row["reasons"]]}
+            if row["declined"] else None}
 
 
-def _said(reason: dict[str, Any]) -> str:
+def objection(reason: dict[str, Any], domain_name: str) -> str:
+    """Why a revision was not routine, in the caller's language: rules and columns by their titles."""
+    lang, domain, told = language.reader(), domains().get(domain_name), dict(reason)
+    if "codes" in reason:
+        known = catalogue()
+        told["codes"] = ("、" if lang.startswith("zh") else ", ").join(
+            render(Finding(code, "warning"), lang)["title"] if code in known else code
+            for code in reason["codes"].split(", "))
+    if "field" in reason and domain is not None and reason["field"] in domain.field_names:
+        told["field"] = domain.field(reason["field"]).title.get(lang)
+    told |= {side: f"{Decimal(reason[side]).normalize():,f}" for side in ("before", "after") if side in reason}
     sentence = standing.WORDS[reason["why"]]
-    return toolkit._(sentence).format(**reason)
+    return toolkit._(sentence).format(**told)
