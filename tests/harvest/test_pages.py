@@ -193,7 +193,8 @@ def source_shown(office: Any) -> str:
     return page.split(f"{SOURCE} ·")[1].split("</tr>")[0]
 
 
-def test_a_run_that_was_let_through_waits_for_no_decision_on_any_page(public: City, office: Any) -> None:
+def test_a_run_that_was_let_through_waits_for_no_decision_on_any_page(
+        public: City, office: Any, cli: CKANCliRunner) -> None:
     public.write(public.lines()[:-10])
     run = harvest()
     assert listed(office, "held", run) and not listed(office, "released", run)
@@ -204,6 +205,7 @@ def test_a_run_that_was_let_through_waits_for_no_decision_on_any_page(public: Ci
     assert "请审核人审核" in advice_of(page) and "放弃" not in advice_of(page)
     assert listed(office, "released", run) and not listed(office, "held", run)
     assert "待决定" not in source_shown(office) and "已放行" in source_shown(office)
+    assert f"{run['id']}\t{SOURCE}\treleased" in cli.invoke(ckan, ["gkopen", "run", "list"]).output
     approve()
     page = office(f"/office/runs/{run['id']}").body
     assert "请审核人审核" not in advice_of(page) and "已有审核结果" in advice_of(page)

@@ -205,7 +205,7 @@ def run_list(source_name: str | None, limit: int) -> None:
     """The newest runs."""
     for item in act("gkopen_run_list", source=source_name, limit=limit)["results"]:
         counts = item["counts"]
-        click.echo("\t".join((item["id"], item["source"], item["state"], item["started_at"] or "-",
+        click.echo("\t".join((item["id"], item["source"], item["decision"] or item["state"], item["started_at"] or "-",
                               f"{counts.get('rows_in', 0)} rows", f"{counts.get('rows_quarantined', 0)} quarantined")))
 
 
