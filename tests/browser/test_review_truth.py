@@ -166,6 +166,7 @@ def test_what_was_withdrawn_is_still_told_and_its_content_is_not(published: Port
         page.goto("/office")
         expect(page.locator("tbody").first.locator("td:nth-child(2)")).to_have_text(
             ["已撤回", "已发布，后撤回", "已发布，后撤回"])
+        expect(page.locator("#gk-edit")).to_have_count(0)     # its address answers that nothing is there
         for revision in revisions:
             assert page.goto(f"/review/{revision['id']}").status == 200
             expect(page.locator("main")).to_contain_text("已撤回并封存")
@@ -188,6 +189,7 @@ def test_one_month_that_was_withdrawn_leaves_the_others_to_be_read(portal: Porta
         page.goto(f"/review/{revision['id']}")
         expect(page.locator(".gk-title .gk-tag")).to_have_text("已发布")
         expect(page.locator("#difference")).to_contain_text("已撤回并封存")
+        expect(page.locator(".gk-totals thead")).to_contain_text("有变化的分段合计")
         page.click("#difference .gk-tabs >> text=2024-06")
         expect(page.locator("#difference")).to_contain_text("新增 1 行")
 
