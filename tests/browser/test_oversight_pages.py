@@ -147,7 +147,7 @@ def test_a_run_of_many_tables_lists_the_first_of_each_kind(portal: Portal, visit
     ledger.finish(claim.run, "stopped", {
         "outcomes": [{"body": body, "state": "unchanged" if place < 5 else "stopped", "revision": None, "dataset": None}
                      for place in range(130)],
-        "held": [{"body": body, "alarms": [{"kind": "empty"}], "revision": None} for _ in range(23)],
+        "held": [{"body": body, "dataset": None, "alarms": [{"kind": "empty"}], "revision": None} for _ in range(23)],
         "stopped": [{"body": body, "rows": place, "drift": [drift]} for place in range(125)]}, {}, None)
     claim.release()
     with visit(portal.cast.officer) as page:

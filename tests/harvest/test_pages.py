@@ -251,6 +251,19 @@ def test_a_run_with_rows_that_are_gone_does_not_say_that_nothing_has_changed(pub
     assert "有行从来源中消失" in advice_of(page) and "与上次相同" not in advice_of(page)
 
 
+def test_a_run_that_has_its_rows_no_more_sends_to_the_one_that_has_them(public: City, office: Any) -> None:
+    first, second = harvest(), harvest()
+    assert first["counts"]["rows_quarantined"] == second["counts"]["rows_quarantined"] == 3
+    page = office(f"/office/runs/{first['id']}").body
+    assert "最近一次采集" in advice_of(page) and "corrections.xlsx" not in page and "findings.csv" not in page
+    page = office(f"/office/runs/{first['id']}/rows").body
+    assert "没有被隔离的行" not in page and "corrections.xlsx" not in page
+    assert f'href="/office/runs?source={SOURCE}"' in page
+    page = office(f"/office/runs/{second['id']}").body
+    assert "请下载待改正表" in advice_of(page) and "无需处理" not in advice_of(page)
+    assert f"/office/runs/{second['id']}/corrections.xlsx" in page
+
+
 def test_a_rule_has_the_severity_that_set_its_rows_aside(public: City, office: Any) -> None:
     """`order-wrong` is a warning by itself; car parks make it an error."""
     row = public.lines()[1].split(",")

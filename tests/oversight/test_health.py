@@ -69,6 +69,12 @@ def test_advice_after_a_decision(decision: str, waiting: int, expected: str) -> 
     assert told == [words.RUN_ADVICE[expected]]
 
 
+def test_a_run_that_has_its_rows_no_more_and_one_that_is_reviewed_with_rows_to_mend() -> None:
+    run = {"state": "partly", "counts": {"outcomes": HELD, "rows_quarantined": 3}, "dry_run": False, "waiting": 0}
+    assert words.run_advice(run | {"rows_kept": False}) == [words.RUN_ADVICE["not_kept"]]
+    assert words.run_advice(run | {"rows_kept": True}) == [words.RUN_ADVICE["corrections"]]
+
+
 def test_a_run_whose_revisions_are_decided_sends_nobody_to_review_them() -> None:
     told = words.run_advice({"state": "done", "counts": {"outcomes": HELD}, "dry_run": False, "waiting": 0})
     assert told == [words.RUN_ADVICE["reviewed"]]

@@ -106,6 +106,9 @@ RUN_ADVICE: Mapping[str, Text] = {
     "corrections": Text("请下载待改正表，在来源系统中更正被隔离的行；下一次采集时自动通过，无需重新提交。",
                         "Download the workbook of corrections and mend the rows at the source: they come through with"
                         " the next run by themselves."),
+    "not_kept": Text("没有带来变化的采集，只有最近一次的保留被隔离的行：请打开该来源最近一次采集，下载待改正表。",
+                     "Of the runs that change nothing, the newest keeps the rows that were set aside: open that one,"
+                     " and download its workbook of corrections."),
     "returned": Text("整张表没有采用，公开数据不变。请按下面的问题项请来源改正，或由门户管理员在来源设置中补充列名对应"
                      "（mapping）。",
                      "A whole table was not taken over; what is public stays. Have the source mend what the findings"
@@ -168,9 +171,9 @@ def run_advice(run: Mapping[str, Any]) -> list[Text]:
         keys.append("foreign")
     apart = {**(counts.get("unknown_bodies") or {}), **(counts.get("foreign_bodies") or {})}
     if counts.get("rows_quarantined", 0) > sum(apart.values()):
-        keys.append("corrections")
+        keys.append("corrections" if run.get("rows_kept", True) else "not_kept")
     if not run["dry_run"] and any(outcome.get("state") == "held" for outcome in counts.get("outcomes", [])):
-        keys.append("review" if run.get("waiting") else "reviewed")
+        keys += ["review"] if run.get("waiting") else [] if keys else ["reviewed"]
     if counts.get("tombstones"):
         keys.append("buried")
     # A run that ends as partly, with no row set aside, has told why in its own findings (files left in their folder).

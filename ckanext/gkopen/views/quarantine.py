@@ -45,7 +45,9 @@ def run_rows(id: str) -> str:
     rules = [rule for rule in report.rules(counts.get("findings", {}), run["severities"])
              if rule["severity"] == "error"]
     return _page("gkopen_run_quarantine", id, title, rules, back=h.url_for("gkopen_office.run", id=id),
-                 kind="run", numbers={name: counts.get(name, 0) for name in ("rows_quarantined", "rows_duplicate")})
+                 kind="run", kept=run["rows_kept"] or not counts.get("rows_in"),
+                 newest=h.url_for("gkopen_office.runs", source=run["source"]),
+                 numbers={name: counts.get(name, 0) for name in ("rows_quarantined", "rows_duplicate")})
 
 
 @blueprint.get("/review/<id>/rows.csv", endpoint="revision_csv")
@@ -73,12 +75,14 @@ def run_workbook(id: str) -> Response:
 
 
 def _page(action: str, id: str, title: str, rules: list[dict[str, Any]], *, back: str, kind: str,
-          numbers: Mapping[str, int]) -> str:
+          numbers: Mapping[str, int], kept: bool = True, newest: str = "") -> str:
+    """`kept`: whether its rows still are; of a run that has them no more, `newest` leads to the one that has."""
     asked = words("code", "cursor")
     listed = act(action, {"id": id, "limit": PER_PAGE, **asked})
     return toolkit.render("gkopen/office/rows.html", {
         "rows": listed["results"], "cursor": listed["cursor"], "rules": rules, "chosen": asked, "title": title,
-        "back": back, "kind": kind, "id": id, "numbers": numbers})
+        "back": back, "kind": kind, "id": id, "numbers": numbers, "kept": kept,
+        "newest": newest})
 
 
 def _workbook(filename: str, of: Mapping[str, str], action: str, id: str, raw: bytes | None) -> Response:

@@ -105,13 +105,16 @@ def gkopen_run_list(context: Any, data_dict: Any) -> dict[str, Any]:
 def gkopen_run_show(context: Any, data_dict: Any) -> dict[str, Any]:
     """One run with its report, or how far it has come; of a source of many bodies, what is of the caller's.
 
-    `waiting`: its revisions that wait for review now; `severities`: rule → the worst severity of its findings.
+    `waiting`: its revisions that wait for review now; `severities`: rule → the worst severity of its findings that are
+    kept; `rows_kept`: whether rows that it set aside are (of runs that change nothing only the newest has them).
     :param id:
     """
     row, names = visible_run(context, data_dict), visible_names(context)
     whole = names is None or row["organization_column"] is None
     return _run(row, names) | {"progress": progress.shown(row, whole=whole), "waiting": _waiting(row, context),
-                               "severities": severities_of_run(context, row["id"])}
+                               "severities": severities_of_run(context, row["id"]),
+                               "rows_kept": model.value("select exists (select 1 from gkopen.quarantine where run_id ="
+                                                        " :run)", run=row["id"])}
 
 
 def _waiting(run: dict[str, Any], context: Any) -> int:
