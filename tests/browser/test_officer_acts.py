@@ -95,8 +95,8 @@ def test_a_nil_report_is_recorded_and_a_wrong_part_is_told(portal: Portal, visit
             page.select_option("#gk-nil-domain", "procurement")
             page.fill("#gk-nil-part", part)
             page.click("#gk-nil ~ details button")
-            expect(page.locator("[role=status]")).to_have_class(f"gk-notice {tone}")
-            expect(page.locator("[role=status]")).to_contain_text(said)
+            expect(page.locator(".gk-notice[role=status]")).to_have_class(f"gk-notice {tone}")
+            expect(page.locator(".gk-notice[role=status]")).to_contain_text(said)
     ckan_model.Session.rollback()
     assert model.value("select count(*) from gkopen.submission where kind = 'nil'") == 1
 

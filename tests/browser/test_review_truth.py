@@ -135,7 +135,7 @@ def test_a_file_without_a_good_row_is_not_called_submitted(portal: Portal, visit
 
 def test_the_workbook_of_corrections_is_one_click_away(portal: Portal, visit: Callable[..., Any]) -> None:
     book = Workbook()
-    book.active.title = "填表说明"
+    book.worksheets[0].title = "填表说明"
     sheet = book.create_sheet("停车场")
     for line in (",".join(PARKING), spaces(1), spaces(2, kind="飞机场")):
         sheet.append(line.split(","))

@@ -15,11 +15,13 @@ from typing import Any
 import pytest
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
+from openpyxl.workbook import Workbook
 
 from ckanext.gkopen import blobs, model
 from ckanext.gkopen.harvest import contract, drifting, ledger, profiles
 from ckanext.gkopen.harvesters import SourceRefused, SourceUnreachable, load_source
 from ckanext.gkopen.harvesters.filedrop import Dropped, FileDrop, Known, Taken
+from ckanext.gkopen.oversight import book as look
 from ckanext.gkopen.publish import outbox
 from ckanext.gkopen.views.findings import rows_as_csv
 from tests.harvest import city
@@ -468,6 +470,10 @@ def test_files_that_change_nothing_keep_their_findings_beside_each_other(harvest
     assert {found["file"] for found in call("gkopen_finding_list", "li-officer", run=told["id"])["results"]} == {
         "3.csv", "4.csv"}
     assert rows_as_csv(apart).splitlines()[1].startswith("南通市财政局,3.csv,3,")
+    book = Workbook()
+    look.add_list(book, call("gkopen_finding_list", "li-officer", run=told["id"])["results"])
+    listed = {(whose, line) for whose, _, line, *_ in book[look.LIST].iter_rows(min_row=2, values_only=True) if line}
+    assert listed == {("南通市财政局 3.csv", 3), ("南通市财政局 4.csv", 3)}, "several files have such a line"
 
 
 def test_a_folder_that_is_away_fails_the_run_in_words(harvested: Drop) -> None:

@@ -115,7 +115,8 @@ def add_list(book: Workbook, findings: Iterable[Mapping[str, Any]]) -> None:
     _append(sheet, [title for title, _ in COLUMNS], bold=True)
     for finding in findings:
         words = text_of(finding)
-        _append(sheet, [finding.get("body") or "", finding["sheet"] or "", finding["line"], finding["label"] or
+        whose = " ".join(filter(None, (finding.get("body"), finding.get("file"))))  # as beside the row itself
+        _append(sheet, [whose, finding["sheet"] or "", finding["line"], finding["label"] or
                         finding["field"] or "", finding["value"], SEVERITIES.get(finding["severity"], ""),
                         words["title"], finding["code"], words["message"], words["fix"]])
 
