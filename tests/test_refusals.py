@@ -43,9 +43,10 @@ def test_a_form_of_a_table_that_there_is_not_is_a_bad_request(app: Any) -> None:
 
 @pytest.mark.parametrize("address", [
     "/user/?limit=公开", "/user/?limit=", "/user/?page=x", "/organization/?page=99999999999999999999",
-    "/group/?page=99999999999999999999", "/dataset/?page=0"])
+    "/group/?page=99999999999999999999", "/dataset/?page=0",
+    "/feeds/dataset.atom?page=10000000"])
 def test_a_page_that_cannot_be_counted_is_a_bad_request(app: Any, address: str) -> None:
-    assert "999999999" in app.get(address, status=400).text
+    assert "9999999" in app.get(address, status=400).text
 
 
 def test_an_error_that_passes_every_handler_leaves_the_database_usable(app: Any, monkeypatch: pytest.MonkeyPatch

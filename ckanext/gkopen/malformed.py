@@ -25,8 +25,9 @@ RDF_FORMS = ("ttl", "xml", "jsonld", "n3", "rdf")
 
 FORMS = {"dataset_resource.new": ("save", "id"), "dataset_resource.edit": ("save",), "admin.config": ("save",)}
 """CKAN's own forms → what they take for granted of a request, and end in a 500 without."""
-COUNTED = {"dataset": ("page",), "group": ("page",), "organization": ("page",), "user": ("page", "limit")}
-"""CKAN's own lists → what they take for whole numbers that the database can count with, and end in a 500 otherwise."""
+COUNTED = {"dataset": ("page",), "feeds": ("page",), "group": ("page",), "organization": ("page",),
+           "user": ("page", "limit")}
+"""CKAN's own lists → what they take for whole numbers that database and index can count with."""
 DEEP = "请求中的 JSON 嵌套过深，请改正。/ The JSON of the request is nested too deeply: mend it.\n"
 HALF = "请求中有不完整的字符（\\ud800 一类），请改正。/ The request holds half of a character (\\ud800): mend it.\n"
 NUL = "请求中有 NUL 字符（%00），请去掉。/ The request holds a NUL character (%00): leave it out.\n"
@@ -54,8 +55,8 @@ def refuse() -> Response | None:
             return Response(toolkit._("The form was not sent whole: {names} is missing. Open its page and send it from"
                                       " there.").format(names=", ".join(missing)) + "\n", 400, mimetype="text/plain")
     for name in COUNTED.get(request.blueprint or "", ()):
-        if not re.fullmatch(r"[1-9]\d{0,8}", request.args.get(name, "1"), re.ASCII):
-            return Response(toolkit._("{name} is a whole number from 1 to 999999999.").format(name=name) + "\n", 400,
+        if not re.fullmatch(r"[1-9]\d{0,6}", request.args.get(name, "1"), re.ASCII):
+            return Response(toolkit._("{name} is a whole number from 1 to 9999999.").format(name=name) + "\n", 400,
                             mimetype="text/plain")
     form = (request.view_args or {}).get("_format")
     if (request.endpoint or "").startswith("dcat.") and form is not None and form not in RDF_FORMS:
