@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Callable
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
 
 from ckanext.gkopen.harvesters.base import Page
 from ckanext.gkopen.harvesters.errors import InconsistentListing
-
-SLICES = 16
-"""Rows are compared in so many portions, so that the memory of all of them stays near eight bytes each."""
 
 
 class Listing:
@@ -80,8 +82,9 @@ class Listing:
         the platform's pages follow no firm order, and other rows came on none."""
         if len(self._pages) < 2:
             return 0
-        distinct = sum(len({row for row in self._rows if row & SLICES - 1 == part}) for part in range(SLICES))
-        return len(self._rows) - distinct
+        rows = np.frombuffer(self._rows, np.int64)
+        rows.sort()                                        # in its place: there may be millions of them
+        return int(np.count_nonzero(rows[1:] == rows[:-1]))
 
     def look_again(self, page: Page) -> None:
         """Judge the first page, asked for again after the last one because rows came on several pages."""
@@ -122,4 +125,13 @@ def _whatever_order(rows: tuple[int, ...]) -> int:
 
 def _hashes(page: Page) -> tuple[int, ...]:
     """One of each row, whatever the order of its keys: 64 bits that hold within this process."""
-    return tuple(hash(frozenset(row.items())) for row in page.rows)
+    readers: dict[tuple[str, ...], tuple[tuple[str, ...], Callable[[Any], Any]]] = {}
+    found = []
+    for row in page.rows:
+        keys = tuple(row)
+        if keys not in readers:
+            ordered = tuple(sorted(keys))
+            readers[keys] = ordered, itemgetter(*ordered) if ordered else lambda row: None
+        ordered, values = readers[keys]
+        found.append(hash((ordered, values(row))))
+    return tuple(found)

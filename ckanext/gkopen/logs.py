@@ -2,7 +2,8 @@
 
 Every record of gkopen's loggers is cleaned when it is made, whatever handler writes it: secrets from the environment
 and the settings, ID, card and phone numbers and e-mail addresses are blotted out, and of an exception only its kind
-and the places in the program remain, since its text may hold the values of a row.
+and the places in the program remain, since its text may hold the values of a row. What CKAN and gunicorn say of a
+request that failed keeps its text, blotted, without the query of the address, in which keys of feeds stand.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from functools import cache
 from typing import Any
 
 OURS = "ckanext.gkopen"
+OF_REQUESTS = ("ckan", "gunicorn")
+"""Loggers of others, and those below them, that tell of requests."""
 BLOT = "***"
 SHORTEST_SECRET = 6
 ENDS = 20
@@ -28,6 +31,7 @@ _PERSONAL = re.compile(
     r"(?<![0-9A-Za-z-])(?:[1-8]\d{14}|[1-8]\d{16}[\dXx]|\d{16,19})(?![0-9A-Za-z])"      # ID and card numbers
     r"|(?<![0-9A-Za-z-])(?:\+?86)?1[3-9]\d{9}(?![0-9A-Za-z])"                           # mobile numbers
     r"|[A-Za-z0-9._%+\-]{1,64}@[A-Za-z0-9\-]+(?:\.[A-Za-z0-9\-]+)+")
+_QUERY = re.compile(r"(?<=[ '\"])(/[^\s?'\"]*)\?[^\s'\"]+")
 _URL_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s]+(?=@)")
 
 events = logging.getLogger(f"{OURS}.events")
@@ -96,13 +100,17 @@ def configure(settings: Mapping[str, Any], *, as_json: bool) -> None:
 def _cleaning(factory: Any) -> Any:
     def make(*args: Any, **kwargs: Any) -> logging.LogRecord:
         record: logging.LogRecord = factory(*args, **kwargs)
-        if record.name == OURS or record.name.startswith(f"{OURS}."):
+        ours = record.name == OURS or record.name.startswith(f"{OURS}.")
+        if ours or record.name.partition(".")[0] in OF_REQUESTS:
             try:
                 record.msg, record.args = clean(record.getMessage()), ()
             except (TypeError, ValueError):               # a message that does not fit its arguments is a message too
                 record.msg, record.args = clean(str(record.msg)), ()
+            if not ours:
+                record.msg = _QUERY.sub(r"\1?…", record.msg)
             if record.exc_info and record.exc_info[0] is not None:
-                record.exc_text = _places(record.exc_info[1])
+                record.exc_text = _places(record.exc_info[1]) if ours else clean(
+                    "".join(traceback.format_exception(*record.exc_info)).rstrip())
         return record
 
     make.cleans = True

@@ -18,7 +18,7 @@ from ckan.plugins import toolkit
 from openpyxl.workbook import Workbook
 
 from ckanext.gkopen import blobs, model
-from ckanext.gkopen.harvest import contract, drifting, ledger, profiles
+from ckanext.gkopen.harvest import drifting, ledger, profiles
 from ckanext.gkopen.harvesters import SourceRefused, SourceUnreachable, load_source
 from ckanext.gkopen.harvesters.filedrop import Dropped, FileDrop, Known, Taken
 from ckanext.gkopen.oversight import book as look
@@ -440,7 +440,7 @@ def test_a_file_that_fails_keeps_none_of_the_others_out(harvested: Drop, monkeyp
             raise ZeroDivisionError
         return real(domain, path, filename, options)
 
-    monkeypatch.setattr(contract, "rows_of_file", fails)
+    monkeypatch.setattr(profiles, "rows_of_file", fails)
     told = harvest()
     assert (told["state"], told["error"]["kind"], told["counts"]["rows_ok"]) == ("failed", "ZeroDivisionError", 2)
     monkeypatch.undo()

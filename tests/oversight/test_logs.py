@@ -109,6 +109,24 @@ def test_messages_and_exceptions_are_cleaned_whatever_writes_them(
         assert secret not in said
 
 
+@pytest.mark.parametrize("name", ["gunicorn.error", "ckan.config.middleware.flask_app"])
+def test_what_others_say_of_a_request_has_no_query_and_no_person(name: str) -> None:
+    """Keys of feeds stand in queries, and a database's error repeats the values of a row."""
+    logs.configure({}, as_json=False)
+    text, other = io.StringIO(), logging.getLogger(name)
+    handler = logging.StreamHandler(text)
+    other.addHandler(handler)
+    try:
+        raise Odd(f"Key (name)=({PERSON[0]})")
+    except Odd:
+        other.exception("Error handling request %s %s", "GET", "/office/feed.atom?key=hidden-1&a=b")
+    finally:
+        other.removeHandler(handler)
+    said = text.getvalue()
+    assert "Error handling request GET /office/feed.atom?…" in said and "Odd: Key (name)=(***)" in said
+    assert "hidden-1" not in said and PERSON[0] not in said
+
+
 def test_what_calls_itself_without_end_is_logged_by_its_two_ends() -> None:
     def fall(left: int) -> None:
         fall(left - 1) if left else int("x")

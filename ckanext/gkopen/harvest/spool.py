@@ -6,6 +6,8 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cache
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -30,6 +32,7 @@ class Spool:
         self._end = 0
         self._waiting: dict[str, list[bytes]] = {}
         self._held = 0
+        self._visible = cache(visible)
         self._pieces: dict[str, list[tuple[int, int]]] = {}
         self.rows: dict[str, int] = {}
         self.shapes: dict[str, Counter[tuple[str, ...]]] = {}
@@ -46,8 +49,8 @@ class Spool:
 
         Those that come mixed, as of thousands of bodies, are kept until there is a piece of several to write.
         """
-        for given, row, line in zip(names, rows, _encoded(rows), strict=True):
-            name = visible(given)
+        lines = _encoded(rows)
+        for name, row, line in zip(map(self._visible, names), rows, lines, strict=True):
             if name not in self.rows:
                 self.add(name)
             self.rows[name] += 1
@@ -55,17 +58,17 @@ class Spool:
             if labels in shapes or len(shapes) < KINDS:
                 shapes[labels] += 1
             self._waiting.setdefault(name, []).append(line)
-            self._held += len(line)
+        self._held += sum(map(len, lines))
         if self._held > WAITING:
             self.flush()
 
     def flush(self) -> None:
         """Write what waits: only then is it read."""
         for name, lines in self._waiting.items():
-            data = b"".join(lines)
-            self._pieces.setdefault(name, []).append((self._end, len(data)))
-            self._file.write(data)
-            self._end += len(data)
+            length = sum(map(len, lines))
+            self._pieces.setdefault(name, []).append((self._end, length))
+            self._end += length
+        self._file.write(b"".join(chain.from_iterable(self._waiting.values())))
         self._file.flush()
         self._waiting, self._held = {}, 0
 
