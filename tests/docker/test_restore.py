@@ -139,7 +139,9 @@ def web(machine: Machine, log: Path) -> Iterator[http.client.HTTPConnection]:
                 connection.close()
             assert process.poll() is None and time.monotonic() < end, log.read_text("utf-8")
             time.sleep(0.1)
-        assert '"GET /readyz HTTP/1.1" 200' in log.read_text("utf-8"), "gunicorn's own logs are written"
+        while '"GET /readyz HTTP/1.1" 200' not in log.read_text("utf-8"):          # gunicorn's own logs are written
+            assert time.monotonic() < end
+            time.sleep(0.1)
         yield connection
     finally:
         connection.close()

@@ -122,6 +122,12 @@ def severities_of_run(context: Any, run_id: Any) -> dict[str, str]:
         **_seen_by(context))}
 
 
+def keeps_rows(context: Any, run_id: Any) -> bool:
+    """Whether rows that a run set aside are kept, of bodies that the caller may see."""
+    return model.value(f"select exists (select 1 from gkopen.quarantine t{_OF} where t.run_id = :run{_OWN})",
+                       run=run_id, **_seen_by(context))
+
+
 def findings_of_revision(revision_id: str, data_dict: Any) -> dict[str, Any]:
     """One page of the findings of a revision that the caller may see."""
     return paging.listed(

@@ -16,7 +16,7 @@ from ckanext.gkopen.harvest import breaker, ledger, progress, report
 from ckanext.gkopen.harvesters.source import load_source
 from ckanext.gkopen.logic import paging
 from ckanext.gkopen.logic.action.common import need, speaking, user_of, visible_names, visible_run
-from ckanext.gkopen.logic.action.report import severities_of_run
+from ckanext.gkopen.logic.action.report import keeps_rows, severities_of_run
 from ckanext.gkopen.oversight import health
 from ckanext.gkopen.review import roles
 
@@ -113,8 +113,7 @@ def gkopen_run_show(context: Any, data_dict: Any) -> dict[str, Any]:
     whole = names is None or row["organization_column"] is None
     return _run(row, names) | {"progress": progress.shown(row, whole=whole), "waiting": _waiting(row, context),
                                "severities": severities_of_run(context, row["id"]),
-                               "rows_kept": model.value("select exists (select 1 from gkopen.quarantine where run_id ="
-                                                        " :run)", run=row["id"])}
+                               "rows_kept": keeps_rows(context, row["id"])}
 
 
 def _waiting(run: dict[str, Any], context: Any) -> int:
