@@ -7,6 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ckan.cli.cli import ckan
+from ckan.tests.helpers import CKANCliRunner
+
 from ckanext.gkopen import model
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.harvest import drifting, ledger, profiles
@@ -50,6 +53,12 @@ def test_a_new_column_is_shown_and_held(public: City) -> None:
     run = harvest()
     assert run["counts"]["outcomes"][0]["state"] == "held"
     assert run["counts"]["findings"]["column-added"] == 1
+
+
+def test_the_command_says_in_words_what_stopped_a_table(public: City, cli: CKANCliRunner) -> None:
+    public.fault("drift_rename")
+    told = cli.invoke(ckan, ["gkopen", "harvest", SOURCE]).output
+    assert "by its content it is now called" in told and "kind=" not in told, told
 
 
 def test_a_new_name_is_proposed_and_accepted(public: City) -> None:

@@ -14,7 +14,7 @@ from ckan import model as ckan_model
 
 from ckanext.gkopen.checks.catalogue import render
 from ckanext.gkopen.cli.common import FAILED, act, command, every, gkopen
-from ckanext.gkopen.harvest import ledger
+from ckanext.gkopen.harvest import drifting, ledger
 from ckanext.gkopen.harvest import run as harvest_run
 from ckanext.gkopen.harvest.report import unknown_bodies
 from ckanext.gkopen.harvesters.source import load_source
@@ -165,8 +165,8 @@ def _print_report(run: dict[str, Any]) -> None:
         for entry in counts.get("stopped", []):
             file = f" {entry['file']}" if entry.get("file") else ""
             click.echo(f"  {entry['body']}{file}: stopped, {entry['rows']} rows left alone, columns changed:")
-            for drift in entry["drift"]:
-                click.echo("    " + " ".join(f"{name}={value}" for name, value in drift.items()))
+            for sentence in drifting.sentences(entry["drift"], "en"):
+                click.echo(f"    {sentence}")
         for entry in counts.get("tombstones", []):
             click.echo(f"  {entry['body']}: {entry['rows']} rows are gone from the source; public until {entry['due']}")
         named, others, rows = unknown_bodies(counts)

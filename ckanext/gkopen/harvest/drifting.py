@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 from itertools import combinations
 from typing import Any
 
-from ckanext.gkopen.checks.catalogue import severity_of
+from ckanext.gkopen.checks.catalogue import render, severity_of
 from ckanext.gkopen.harvest.profiles import ALIKE, SKETCH, UNLIKE, Column, Profile
 from ckanext.gkopen.labels import fold
 from ckanext.gkopen.normalise.characters import visible
@@ -207,6 +207,11 @@ def findings(drifts: Iterable[Drift]) -> list[Finding]:
         found.append(Finding(code, severity_of(code), label=drift.label or None, field=drift.field,
                              params={name: value for name, value in params.items() if value is not None}))
     return found
+
+
+def sentences(drifts: Iterable[Mapping[str, Any]], lang: str) -> list[str]:
+    """What is kept of what stopped a table (`Drift.as_dict`), a sentence each, with what is proposed."""
+    return [render(finding, lang)["message"] for finding in findings(Drift(**one) for one in drifts)]
 
 
 CODES = {"removed": "column-removed", "emptied": "column-emptied", "unread": "column-unread",

@@ -39,7 +39,7 @@ def of(run: Mapping[str, Any]) -> dict[str, Any]:
     outcomes = sorted(counts.get("outcomes", []), key=lambda outcome: outcome["state"] == "unchanged")
     stopped: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for table in counts.get("stopped", []):
-        stopped.setdefault(tuple(_drifts(table["drift"])), []).append(table)
+        stopped.setdefault(tuple(drifting.sentences(table["drift"], str(h.lang()))), []).append(table)
     buried = counts.get("tombstones", [])
     held = sorted(counts.get("held", []), key=lambda table: not table["revision"])
     shown = {"outcomes": outcomes[:OUTCOMES], "buried": buried[:NAMED], "held": held[:NAMED]}
@@ -97,12 +97,6 @@ def rules(numbers: Mapping[str, int], said: Mapping[str, Severity]) -> list[dict
               "title": render(Finding(code, severities[code]), str(h.lang()))["title"]}
              for code, number in numbers.items()]
     return sorted(found, key=lambda rule: (RANKS.get(rule["severity"], 3), -rule["number"], rule["code"]))
-
-
-def _drifts(drifts: list[dict[str, Any]]) -> list[str]:
-    """What stopped a table, a sentence each, with what is proposed."""
-    lang = str(h.lang())
-    return [render(finding, lang)["message"] for finding in drifting.findings(drifting.Drift(**one) for one in drifts)]
 
 
 def titles_of(bodies_named: Iterable[str]) -> dict[str, str]:
