@@ -300,14 +300,16 @@ def test_what_comes_behind_the_end_needs_no_total(wire):
     assert [page.rows for page in wire.read()] == [[{"a": "1"}]]
 
 
-@pytest.mark.parametrize("body", [gzip.compress(GOOD[:9]) + gzip.compress(GOOD[9:]), gzip.compress(GOOD) + b"\0" * 9])
+@pytest.mark.parametrize("body", [gzip.compress(GOOD[:9]) + gzip.compress(GOOD[9:]), gzip.compress(GOOD) + b"\0" * 9],
+                         ids=["members", "padded"])
 @pytest.mark.parametrize("name", ["gzip", "x-gzip"])
 def test_gzip_in_several_members_or_padded_is_read_whole(wire, body, name):
     wire.answers(http(body, Content_Encoding=name), http(EMPTY))
     assert [page.rows for page in wire.read()] == [[{"a": "1"}]]
 
 
-@pytest.mark.parametrize("cut", [http(GOOD[:30]), http(gzip.compress(GOOD)[:-9], Content_Encoding="gzip")])
+@pytest.mark.parametrize("cut", [http(GOOD[:30]), http(gzip.compress(GOOD)[:-9], Content_Encoding="gzip")],
+                         ids=["plain", "gzip"])
 def test_an_answer_that_was_cut_on_its_way_is_asked_for_again(wire, cut):
     wire.answers(cut, http(GOOD), http(EMPTY))
     assert [page.rows for page in wire.read(replace(LIMITS, tries=2, pause=0.01))] == [[{"a": "1"}]]
