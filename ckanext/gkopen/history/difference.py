@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import chain, groupby, repeat
+from operator import itemgetter
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,6 +16,9 @@ import pyarrow.csv as pacsv
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.publish.forms.content import columns
 from ckanext.gkopen.publish.forms.jsonl import json_pieces
+
+PAIR = "~pair"
+"""Column of `differences`; no column of a domain has such a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +31,11 @@ class Difference:
     after: pa.Table
 
 
-def text_rows_of(domain: Domain, contents: Iterable[bytes]) -> pa.Table:
-    """`text_rows` of several contents, one below the other; those with the same columns are read in one go."""
-    return pa.concat_tables(
-        text_rows(domain, b"\n".join([header, b"".join(data[len(header) + 1:] for data in several)]))
-        for header, several in groupby(contents, lambda data: data.partition(b"\n")[0]))
-
-
 def text_rows(domain: Domain, data: bytes | None) -> pa.Table:
     """The rows of canonical bytes as text, with the columns that the domain has now; None has no rows."""
-    table = _read_text(data) if data else pa.table({})
-    empty = pa.nulls(table.num_rows, pa.string())
-    return pa.table({name: table[name].combine_chunks() if name in table.column_names else empty
-                     for name in domain.field_names})
+    table = _read_text(data).combine_chunks() if data else pa.table({})
+    empty, there = pa.nulls(table.num_rows, pa.string()), set(table.column_names)
+    return pa.table({name: table[name] if name in there else empty for name in domain.field_names})
 
 
 def _read_text(data: bytes) -> pa.Table:
@@ -54,7 +50,54 @@ def _read_text(data: bytes) -> pa.Table:
 
 def difference(domain: Domain, old: bytes | None, new: bytes | None) -> Difference:
     """What becomes of the rows of one part, by key; None is no content. Rows stay in the order of their content."""
-    before, after = text_rows(domain, old), text_rows(domain, new)
+    return _compared(domain, text_rows(domain, old), text_rows(domain, new))
+
+
+def differences(domain: Domain, pairs: Iterable[tuple[bytes | None, bytes | None]]) -> Difference:
+    """`difference` of several pairs of contents, old and new, one below the other: drawn at once, since a pair costs
+    more than a row. The column PAIR says whose a row is, counted from 0."""
+    sides: tuple[list[_Records], list[_Records]] = [], []
+    for number, pair in enumerate(pairs):
+        (old_head, old), (new_head, new) = map(_records, pair)
+        if old_head == new_head:                          # a record that both have is no difference
+            shared = set(old) & set(new)
+            old, new = ([record for record in records if record not in shared] for records in (old, new))
+        for side, head, records in zip(sides, (old_head, new_head), (old, new), strict=True):
+            if records:
+                side.append((number, head, records))
+    return _compared(domain, *(_stacked(domain, side) for side in sides))
+
+
+_Records = tuple[int, bytes, list[bytes]]
+"""Number of a pair, the header of one of its contents, and records of it."""
+
+
+def _records(data: bytes | None) -> tuple[bytes, list[bytes]]:
+    """The header and the records of canonical bytes, each as it is spelt, with its line end."""
+    head, *lines = (data or b"\n").split(b"\n")[:-1]
+    if data is None or b'"' not in data:
+        return head, [line + b"\n" for line in lines]
+    records, begun = [], b""
+    for line in lines:
+        begun += line + b"\n"
+        if begun.count(b'"') % 2 == 0:                    # otherwise a quoted cell goes on behind the line end
+            records.append(begun)
+            begun = b""
+    return head, records
+
+
+def _stacked(domain: Domain, sides: Sequence[_Records]) -> pa.Table:
+    """`text_rows` of all records, with PAIR; those with the same header are read in one go."""
+    tables = [text_rows(domain, None).append_column(PAIR, pa.array([], pa.string()))]
+    for head, several in groupby(sides, itemgetter(1)):
+        found = list(several)
+        table = text_rows(domain, b"".join([head, b"\n", *chain.from_iterable(records for _, _, records in found)]))
+        pairs = chain.from_iterable(repeat(str(number), len(records)) for number, _, records in found)
+        tables.append(table.append_column(PAIR, pa.array(pairs, pa.string())))
+    return pa.concat_tables(tables).combine_chunks()
+
+
+def _compared(domain: Domain, before: pa.Table, after: pa.Table) -> Difference:
     if not before.num_rows or not after.num_rows:
         return Difference(before, after, before.slice(0, 0), before.slice(0, 0))
     old_keys, new_keys = _keys(domain, before), _keys(domain, after)
@@ -70,7 +113,8 @@ def difference(domain: Domain, old: bytes | None, new: bytes | None) -> Differen
 
 
 def _keys(domain: Domain, table: pa.Table) -> pa.Array:
-    texts = [pc.fill_null(table[name], "\x00").combine_chunks() for name in domain.key]
+    names = [*domain.key, PAIR] if PAIR in table.column_names else domain.key
+    texts = [pc.fill_null(table[name], "\x00").combine_chunks() for name in names]
     return texts[0] if len(texts) == 1 else pc.binary_join_element_wise(*texts, "\x1f")
 
 

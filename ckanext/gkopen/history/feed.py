@@ -13,21 +13,27 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import islice
+from itertools import accumulate
 from typing import Any
+
+import pyarrow as pa
 
 from ckanext.gkopen import blobs, cursors, model
 from ckanext.gkopen.clock import SHANGHAI
 from ckanext.gkopen.domains import Domain, domains
 from ckanext.gkopen.history import kept
-from ckanext.gkopen.history.difference import Difference, difference, objects, text_rows_of
+from ckanext.gkopen.history.difference import PAIR, Difference, difference, differences, objects
 from ckanext.gkopen.history.publications import PUBLICATION, kind_of, withdrawal_of
 from ckanext.gkopen.review import sealing
 
 BATCH = 2000
 """Lines that are made at once, at the most."""
+PUBLICATIONS = 100
+"""Publications that are looked up at once, at the most."""
 FEW = 1 << 16
-"""Bytes of a part that is drawn together with others."""
+"""Bytes of a part that is drawn together with others of a large publication."""
+TOGETHER = 1 << 22
+"""Bytes of contents that are drawn together, those of several publications too."""
 WITHDRAWN, REMOVED, ADDED, CHANGED, DONE = range(5)
 OPS = ("withdrawn", "removed", "added", "changed")
 
@@ -86,32 +92,41 @@ def lines(place: Place, *, domain: str | None = None, until: Place | None = None
 
     Reads in CKAN's session; between two batches the caller may end its transaction.
     """
-    end_position = (until or end()).position
+    end_position, most = (until or end()).position, min(most, BATCH)
     while True:
-        # One publication a step: a slow reader holds no list of what may be withdrawn meanwhile.
-        row = model.one(PUBLICATION + " where (f.position > :position or f.position = :position and not :done)"
-                        " and f.position <= :end and (cast(:domain as text) is null or d.domain = :domain)"
-                        " order by f.position limit 1",
-                        position=place.position, done=place.step == DONE, end=end_position, domain=domain)
-        if row is None:
+        # No more than a batch: a slow reader holds no list of what may be withdrawn meanwhile.
+        rows = model.every(PUBLICATION + " where (f.position > :position or f.position = :position and not :done)"
+                           " and f.position <= :end and (cast(:domain as text) is null or d.domain = :domain)"
+                           " order by f.position limit :few",
+                           position=place.position, done=place.step == DONE, end=end_position, domain=domain,
+                           few=min(most, PUBLICATIONS))
+        if not rows:
             return
-        if row["domain"] in domains():
-            start = place if row["position"] == place.position else Place(row["position"], WITHDRAWN)
-            yield from _lines_of(row, start, money_as_text, min(most, BATCH))
-        place = Place(row["position"])
+        try:
+            few = _few(rows, most)
+            batch = _lines_of_few(few, place, money_as_text)
+        except blobs.Sealed:                              # just now: one publication by itself looks again
+            few, batch = [], []
+        if batch:
+            yield batch
+        if not few and rows[0]["domain"] in domains():
+            start = place if rows[0]["position"] == place.position else Place(rows[0]["position"], WITHDRAWN)
+            yield from _lines_of(rows[0], start, money_as_text, most)
+        place = Place(few[-1][0]["position"] if few else rows[0]["position"])
 
 
 @dataclass(frozen=True, slots=True)
 class _Content:
-    """What happened to one part. `rows`, `size`: of the new content, size in bytes. `forget`: why all that a reader
+    """What happened to one part. `rows`, `size`: of the new content, sizes in bytes. `forget`: why all that a reader
     holds of it is to go, before rows are added."""
 
     part: str
     old: str | None
     new: str | None
-    rows: int = 0
-    size: int = 0
-    forget: str | None = None
+    rows: int
+    size: int
+    old_size: int
+    forget: str | None
 
     def may_have(self, step: int) -> bool:
         """Whether there can be lines of this kind, as far as one sees without reading."""
@@ -133,23 +148,31 @@ class _Content:
         return found
 
 
-def _contents(row: Mapping[str, Any]) -> list[_Content]:
-    changed = model.every(
-        "select part, base_sha256 as old, new_sha256 as new, p.rows, b.size,"
-        " gkopen.is_sealed(:d, base_sha256) as old_sealed, gkopen.is_sealed(:d, new_sha256) as new_sealed"
-        " from gkopen.revision_part p left join gkopen.blob b on b.sha256 = p.new_sha256"
-        " where revision_id = :id and part <> '~metadata' order by part collate \"C\"", id=row["revision"],
-        d=row["dataset_id"])
-    contents = []
-    for part in changed:
-        name, taken_back = part["part"], row["decision"] == "withdraw"
-        if not (taken_back or part["old_sealed"] or part["new_sealed"]):
-            contents.append(_Content(name, part["old"], part["new"], part["rows"] or 0, part["size"] or 0))
-            continue
-        why = row["reason"] if taken_back else withdrawal_of(row["dataset_id"], [part["old"], part["new"]]).reason
-        shown = (None, 0, 0) if part["new_sealed"] else (part["new"], part["rows"] or 0, part["size"] or 0)
-        contents.append(_Content(name, None, *shown, forget=why))
-    return contents
+def _contents(rows: Sequence[Mapping[str, Any]]) -> list[list[_Content]]:
+    """What happened to the parts of each of these publications."""
+    found: dict[str, list[_Content]] = {row["revision"]: [] for row in rows}
+    of = {row["revision"]: row for row in rows if row["domain"] in domains()}
+    for part in model.every(
+            "select revision_id::text as revision, part, base_sha256 as old, new_sha256 as new, p.rows,"
+            " coalesce(n.size, 0) as new_size, coalesce(o.size, 0) as old_size,"
+            " gkopen.is_sealed(u.dataset_id, base_sha256) as old_sealed,"
+            " gkopen.is_sealed(u.dataset_id, new_sha256) as new_sealed"
+            " from gkopen.publication u join gkopen.revision_part p using (revision_id)"
+            " left join gkopen.blob n on n.sha256 = p.new_sha256 left join gkopen.blob o on o.sha256 = p.base_sha256"
+            " where revision_id = any(cast(:ids as uuid[])) and part <> '~metadata' order by part collate \"C\"",
+            ids=list(of)):
+        row = of[part["revision"]]
+        taken_back = row["decision"] == "withdraw"
+        if taken_back or part["old_sealed"] or part["new_sealed"]:
+            old, forget = None, row["reason"] if taken_back else withdrawal_of(
+                row["dataset_id"], [part["old"], part["new"]]).reason
+        else:
+            old, forget = part["old"], None
+        new = None if part["new_sealed"] else part["new"]
+        found[row["revision"]].append(_Content(
+            part["part"], old, new, part["rows"] or 0 if new else 0, part["new_size"] if new else 0,
+            part["old_size"] if old else 0, forget))
+    return list(found.values())
 
 
 def _version(domain: Domain, contents: list[_Content]) -> str:
@@ -159,8 +182,47 @@ def _version(domain: Domain, contents: list[_Content]) -> str:
     return hashlib.sha256(f"{domain.version}{shapes}".encode()).hexdigest()[:8]
 
 
+def _few(rows: Sequence[Mapping[str, Any]], most: int) -> list[tuple[Mapping[str, Any], list[_Content]]]:
+    """The first of these publications, as many as make `most` lines and are drawn together."""
+    totals = accumulate(row["added"] + row["changed"] + row["removed"] for row in rows)
+    rows = [row for row, total in zip(rows, totals, strict=True) if total <= most]
+    contents = _contents(rows) if rows else []
+    sizes = accumulate(sum(content.old_size + content.size for content in of) for of in contents)
+    return [(row, of) for row, of, size in zip(rows, contents, sizes, strict=True) if size <= TOGETHER]
+
+
+def _lines_of_few(few: Sequence[tuple[Mapping[str, Any], list[_Content]]], place: Place,
+                  money_as_text: bool) -> list[bytes]:
+    """All lines of these publications behind a place. Raises blobs.Sealed for what was withdrawn just now."""
+    named = {sha for _, contents in few for content in contents for sha in (content.old, content.new) if sha}
+    data = dict(zip(named, map(blobs.reader(named), named), strict=True))
+    texts: dict[tuple[int, str], dict[int, list[str]]] = {}
+    for name in {row["domain"] for row, _ in few if row["domain"] in domains()}:
+        several = [(row["position"], content) for row, contents in few if row["domain"] == name for content in contents]
+        pairs = [(data.get(content.old or ""), data.get(content.new or "")) for _, content in several]
+        found = _texts(domains()[name], pairs, money_as_text)
+        texts |= {(position, content.part): each for (position, content), each in zip(several, found, strict=True)}
+    lines: list[bytes] = []
+    for row, contents in few:
+        version = _version(domains()[row["domain"]], contents) if contents else ""
+        inside = place.position == row["position"] and place.version in ("", version)
+        start = place if inside else Place(row["position"], WITHDRAWN)
+        for step in range(start.step, DONE):
+            for content in contents:
+                if (step, content.part) < (start.step, start.part):
+                    continue
+                first = start.line if (step, content.part) == (start.step, start.part) else 0
+                at = Place(row["position"], step, content.part, 0, version)
+                if step == WITHDRAWN:
+                    told = [] if content.forget is None else [""]
+                    lines += _spelt(row, at, told, reason=content.forget)[first:]
+                else:
+                    lines += _spelt(row, at, texts[row["position"], content.part][step])[first:]
+    return lines
+
+
 def _lines_of(row: Mapping[str, Any], start: Place, money_as_text: bool, most: int) -> Iterator[list[bytes]]:
-    domain, contents = domains()[row["domain"]], _contents(row)
+    domain, contents = domains()[row["domain"]], _contents([row])[0]
     version = _version(domain, contents)
     if start.version not in ("", version):
         start = Place(row["position"], WITHDRAWN)
@@ -208,30 +270,47 @@ def _runs(contents: Sequence[_Content], step: int, alone: int, most: int) -> Ite
 def _new_parts(row: Mapping[str, Any], domain: Domain, run: Sequence[_Content], at: Place,
                money_as_text: bool) -> list[bytes]:
     """All lines of new parts: drawn at once, since a part costs more than a row."""
-    table = text_rows_of(domain, sealing.read(row["dataset_id"], [content.new or "" for content in run]))
-    if table.num_rows != sum(content.rows for content in run):
-        raise ValueError(f"revision {row['revision']} says {[content.rows for content in run]} rows, its contents have"
-                         f" {table.num_rows}")
-    found: list[bytes] = []
-    texts = iter([f',"key":{key},"after":{after}' for key, after in zip(
-        objects(domain, table, domain.key), objects(domain, table, money_as_text=money_as_text), strict=True)])
-    for content in run:
-        found += _spelt(row, replace(at, part=content.part), list(islice(texts, content.rows)))
-    return found
+    datas = sealing.read(row["dataset_id"], [content.new or "" for content in run])
+    texts = _texts(domain, [(None, data) for data in datas], money_as_text)
+    return [line for content, told in zip(run, texts, strict=True)
+            for line in _spelt(row, replace(at, part=content.part), told[ADDED])]
+
+
+def _texts(domain: Domain, pairs: Sequence[tuple[bytes | None, bytes | None]],
+           money_as_text: bool) -> list[dict[int, list[str]]]:
+    """Of each pair of contents, old and new: step → what is told of each row."""
+    found = differences(domain, pairs)
+    texts: list[dict[int, list[str]]] = [{REMOVED: [], ADDED: [], CHANGED: []} for _ in pairs]
+    for step in (REMOVED, ADDED, CHANGED):
+        sides = _sides(found, step)
+        of = next(iter(sides.values()))[PAIR].to_pylist()
+        for pair, text in zip(of, _told(domain, sides, money_as_text), strict=True):
+            texts[int(pair)][step].append(text)
+    return texts
 
 
 def _rows(row: Mapping[str, Any], domain: Domain, found: Difference, at: Place, first: int,
           money_as_text: bool, most: int) -> Iterator[list[bytes]]:
-    sides = {REMOVED: {"before": found.removed}, ADDED: {"after": found.added},
-             CHANGED: {"before": found.before, "after": found.after}}[at.step]
+    sides = _sides(found, at.step)
     size = next(iter(sides.values())).num_rows
     for offset in range(first, size, most):
         slices = {name: table.slice(offset, most) for name, table in sides.items()}
-        texts = [f',"key":{key}' for key in objects(domain, next(iter(slices.values())), domain.key)]
-        for name, table in slices.items():
-            shown = objects(domain, table, money_as_text=money_as_text)
-            texts = [f'{text},"{name}":{one}' for text, one in zip(texts, shown, strict=True)]
-        yield _spelt(row, replace(at, line=offset), texts)
+        yield _spelt(row, replace(at, line=offset), _told(domain, slices, money_as_text))
+
+
+def _sides(found: Difference, step: int) -> dict[str, pa.Table]:
+    """What is told of the rows of a step: before, after or both."""
+    return {REMOVED: {"before": found.removed}, ADDED: {"after": found.added},
+            CHANGED: {"before": found.before, "after": found.after}}[step]
+
+
+def _told(domain: Domain, sides: Mapping[str, pa.Table], money_as_text: bool) -> list[str]:
+    """Of each row its key and its sides, the end of a line."""
+    texts = [f',"key":{key}' for key in objects(domain, next(iter(sides.values())), domain.key)]
+    for name, table in sides.items():
+        shown = objects(domain, table, money_as_text=money_as_text)
+        texts = [f'{text},"{name}":{one}' for text, one in zip(texts, shown, strict=True)]
+    return texts
 
 
 def _spelt(row: Mapping[str, Any], at: Place, texts: list[str], reason: str | None = None) -> list[bytes]:
