@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from ckanext.gkopen import blobs, bodies, changesets, ids, model, reports
+from ckanext.gkopen import blobs, bodies, changesets, ids, model, reports, scratch
 from ckanext.gkopen.domains import Domain, get_domain
 from ckanext.gkopen.examine import rules_version
 from ckanext.gkopen.intake import Outcome, Proposal, Table, take_in
@@ -132,8 +131,8 @@ def recheck(submission_id: str, submitted_by: str) -> Outcome:
     options = Options(mapping=stored["mapping"], units=stored["units"], constants=stored["constants"],
                       expected_header=_header(dataset))
     [proposal] = _proposals(domain, [dataset], [bodies.find(row["body_id"])], [None])
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "raw"
+    with scratch.folder() as folder:
+        path = folder / "raw"
         path.write_bytes(blobs.read(row["raw_sha256"]))
         return take_in(domain, [Table(dataset, submission_id, path, row["filename"], options, stored["scope"],
                                       row["source"], submitted_by, proposal, freeze=False,

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import bodies, ids, model, pipeline, reports
+from ckanext.gkopen import bodies, ids, model, pipeline, reports, scratch
 from ckanext.gkopen.checks.catalogue import severity_of
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.harvest import again, breaker, drops, endings, ledger, progress, tables, withheld
@@ -72,7 +70,7 @@ def carry_out(claim: ledger.Claim, tell: Progress = lambda *_: None) -> Report:
     wait: float | None = None
     try:
         with ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gkopen-run-")))
+            folder = stack.enter_context(scratch.folder())
             if source.transport == "filedrop":
                 with _timed(stages, "check"):
                     drops.take(run, source, folder, report, tell)

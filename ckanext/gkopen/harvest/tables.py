@@ -13,12 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from ckan import model as ckan_model
 
-from ckanext.gkopen import blast, changesets, pipeline
+from ckanext.gkopen import blast, changesets, pipeline, scratch
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.harvest import contract, drifting, ledger, profiles
 from ckanext.gkopen.harvest.report import Report
@@ -89,9 +88,9 @@ def carry_out(run: dict[str, Any], source: Source, domain: Domain, tables: Seque
     if not tables:
         return
     try:
-        with TemporaryDirectory(prefix="gkopen-tables-") as folder:
+        with scratch.folder() as folder:
             told = _together(run, source, domain, [
-                (table, table.write(Path(folder) / str(number))) for number, table in enumerate(tables)], catalogue)
+                (table, table.write(folder / str(number))) for number, table in enumerate(tables)], catalogue)
         end()
     except (ledger.Fenced, ledger.Cancelled, *ledger.LOST):
         raise

@@ -21,7 +21,7 @@ import psycopg2
 import sqlalchemy as sa
 from ckan import model as ckan_model
 
-from ckanext.gkopen import checked, model
+from ckanext.gkopen import checked, model, scratch
 from ckanext.gkopen.harvest import ledger, progress, run
 from ckanext.gkopen.oversight import rounds
 from ckanext.gkopen.publish import files, outbox, table
@@ -131,9 +131,9 @@ def _no_room(error: Exception) -> bool:
 
 def sweep() -> None:
     """Remove what nothing names any more: bytes of files that were replaced, tables of a load that was killed, files
-    that were only checked."""
+    that were only checked, folders of work that was killed."""
     try:
-        for gone in (*files.sweep(), *table.sweep(), *checked.sweep()):
+        for gone in (*files.sweep(), *table.sweep(), *checked.sweep(), *scratch.sweep()):
             log.info("swept %s", gone)
         ckan_model.Session.commit()
     except Exception:

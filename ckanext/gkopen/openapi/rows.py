@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
+from ckanext.gkopen import scratch
 from ckanext.gkopen.domains import Domain, Field
 from ckanext.gkopen.examine import examine
 from ckanext.gkopen.history.difference import text_rows
@@ -55,8 +54,8 @@ def example_cells(name: str, version: str) -> tuple[str, tuple[tuple[str, str | 
     from ckanext.gkopen.domains import get_domain
 
     domain = get_domain(name)
-    with tempfile.TemporaryDirectory(prefix="gkopen-example-") as folder:
-        path = Path(folder) / "example.jsonl"
+    with scratch.folder() as folder:
+        path = folder / "example.jsonl"
         path.write_text(json.dumps(dict(domain.example), ensure_ascii=False) + "\n", "utf-8")
         units = {field.name: "元" for field in domain.money_fields}  # examples are amounts in yuan
         table = examine(domain, path, filename="example.jsonl", options=Options(units=units)).table

@@ -6,18 +6,16 @@ variants lie beside the file, under its sha256 and `.gz` or `.zst`.
 
 from __future__ import annotations
 
-import fcntl
 import io
-import os
-import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 
 from ckan.lib import files as storages
 from ckan.lib.files.default import FsStorage
 
+from ckanext.gkopen import scratch
 from ckanext.gkopen.publish.forms.spool import Spool
 from ckanext.gkopen.publish.forms.streams import IDENTITY, SUFFIX
 
@@ -38,32 +36,9 @@ def location(sha256: str, coding: str = IDENTITY) -> str:
     return f"{sha256[:2]}/{sha256}{SUFFIX[coding]}"
 
 
-@contextmanager
-def making() -> Iterator[Path]:
-    """An empty folder that is gone afterwards. What a crash leaves there goes with the next sweep: its lock, which says
-    that somebody is at work in it, ends with the process."""
-    with tempfile.TemporaryDirectory(prefix=MAKING, dir=local_folder()) as folder:
-        lock = os.open(folder, os.O_RDONLY)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield Path(folder)
-        finally:
-            os.close(lock)
-
-
-def _being_made(folder: Path) -> bool:
-    """Whether the one who makes files in this folder lives."""
-    try:
-        lock = os.open(folder, os.O_RDONLY)
-    except FileNotFoundError:
-        return True                                       # done meanwhile
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(lock)
-    return False
+def making() -> AbstractContextManager[Path]:
+    """An empty folder that is gone afterwards. What a crash leaves there goes with the next sweep."""
+    return scratch.folder(MAKING, local_folder())
 
 
 def put(made: Spool, sha256: str, coding: str, media_type: str) -> None:
@@ -166,7 +141,7 @@ def held_files() -> dict[str, list[str]]:
         name = parts[0] if parts[0].startswith(MAKING) else parts[-1].split(".")[0]
         places.setdefault(name, []).append(place)
     return {name: held for name, held in places.items()
-            if not (name.startswith(MAKING) and root and _being_made(root / name))}
+            if not (name.startswith(MAKING) and root and scratch.in_use(root / name))}
 
 
 def places_of(sha256: str) -> list[str]:

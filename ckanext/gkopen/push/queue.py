@@ -9,16 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from ckan import model as ckan_model
 from sqlalchemy.exc import InterfaceError, OperationalError, PendingRollbackError
 
-from ckanext.gkopen import blobs, bodies, clock, ids, model, pipeline, reports
+from ckanext.gkopen import blobs, bodies, clock, ids, model, pipeline, reports, scratch
 from ckanext.gkopen.checks.catalogue import render
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.harvest import contract, drifting
@@ -123,8 +121,8 @@ def _check(push: Mapping[str, Any]) -> None:
         _finish(push, "failed", {"zh": "该内容已撤回并封存", "en": "this content was withdrawn and is sealed"})
         return
     who = f"{tokens.SUBMITTER}{push['token']}"
-    with tempfile.TemporaryDirectory(prefix="gkopen-push-") as folder:
-        path = Path(folder) / "body"
+    with scratch.folder() as folder:
+        path = folder / "body"
         path.write_bytes(raw)
         domain, options = get_domain(push["domain"]), Options(**push["options"])
         dataset_id = ids.dataset_id(domain.name, body["id"])

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from pathlib import Path
@@ -22,7 +21,7 @@ from ckan.plugins import toolkit
 from flask import Blueprint, Response, request, url_for
 from werkzeug.exceptions import HTTPException
 
-from ckanext.gkopen import bodies, ids
+from ckanext.gkopen import bodies, ids, scratch
 from ckanext.gkopen.domains import UnknownDomain, get_domain
 from ckanext.gkopen.push import contents, limits, queue, tokens
 from ckanext.gkopen.records import Finding
@@ -111,8 +110,8 @@ def push(domain: str) -> Answer:
     except (UnknownDomain, bodies.UnknownBody):
         raise Refused(403, "body-gone", "该令牌的责任主体或领域已停用",
                       "the body or the domain of this token is no longer there") from None
-    with tempfile.TemporaryDirectory(prefix="gkopen-push-") as folder:
-        path, filename = Path(folder) / "body", f"{token['name']}.{kind}"
+    with scratch.folder() as folder:
+        path, filename = folder / "body", f"{token['name']}.{kind}"
         raw_sha256 = _save(path)
         try:
             said = contents.read_said(path, kind, **_said_in_address())

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from ckan.lib.helpers import helper_functions as h
@@ -12,6 +10,7 @@ from ckan.plugins import toolkit
 from flask import Blueprint, Response
 from werkzeug.wsgi import wrap_file
 
+from ckanext.gkopen import scratch
 from ckanext.gkopen.oversight import corrections
 from ckanext.gkopen.views import report
 from ckanext.gkopen.views.domain import XLSX
@@ -87,8 +86,8 @@ def _page(action: str, id: str, title: str, rules: list[dict[str, Any]], *, back
 
 def _workbook(filename: str, of: Mapping[str, str], action: str, id: str, raw: bytes | None) -> Response:
     """Written to a file of its own: a large one never stands in memory."""
-    with tempfile.TemporaryDirectory(prefix="gkopen-corrections-") as folder:
-        target = Path(folder) / "corrections.xlsx"
+    with scratch.folder() as folder:
+        target = folder / "corrections.xlsx"
         corrections.write(target, lambda: every("gkopen_finding_list", of), lambda: every(action, {"id": id}), raw)
         size, file = target.stat().st_size, target.open("rb")
     response = Response(wrap_file(toolkit.request.environ, file), mimetype=XLSX, direct_passthrough=True)

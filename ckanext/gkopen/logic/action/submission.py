@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,7 +12,7 @@ from typing import Any
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import bodies, changesets, pipeline
+from ckanext.gkopen import bodies, changesets, pipeline, scratch
 from ckanext.gkopen.checks.catalogue import render
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.examine import examine
@@ -148,8 +147,8 @@ def _file(data_dict: Any) -> Iterator[tuple[Path, str]]:
     upload, rows = data_dict.get("upload"), data_dict.get("rows")
     if upload is None and rows is None:
         raise toolkit.ValidationError({"upload": [toolkit._("Give a file (upload) or rows.")]})
-    with tempfile.TemporaryDirectory(prefix="gkopen-submission-") as folder:
-        path = Path(folder) / "file"
+    with scratch.folder() as folder:
+        path = folder / "file"
         if upload is not None:
             filename = str(data_dict.get("filename") or getattr(upload, "filename", None) or "upload")
             if isinstance(upload, Path):

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import tempfile
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from contextlib import ExitStack
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
+from ckanext.gkopen import scratch
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.publish.standards.exact import Row
 from ckanext.gkopen.publish.table_fresh import records
@@ -31,8 +31,8 @@ class Gathered:
 
     def __init__(self, domain: Domain, parts: Iterable[tuple[str, str, bytes]]) -> None:
         self.domain = domain
-        self._folder = tempfile.TemporaryDirectory(prefix="gkopen-")
-        path = Path(self._folder.name) / "rows.arrow"
+        self._work = ExitStack()
+        path = self._work.enter_context(scratch.folder()) / "rows.arrow"
         schema = pa.schema([(name, pa.string()) for name in (*SYSTEM, *domain.field_names)])
         with pa.OSFile(str(path), "wb") as out, pa.ipc.new_file(out, schema) as writer:
             for header, several in _together(parts):
@@ -52,7 +52,7 @@ class Gathered:
     def __exit__(self, *_: object) -> None:
         del self.table
         self._map.close()
-        self._folder.cleanup()
+        self._work.close()
 
     def values(self, name: str, **where: str) -> set[str]:
         """Every value that stands in a field; `where`: only in rows with these values."""
