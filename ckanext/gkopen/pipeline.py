@@ -106,7 +106,7 @@ def _remembered(domain: Domain, dataset: Mapping[str, Any], submission: Submissi
 def _said(submission: Submission) -> dict[str, Any]:
     options = submission.options
     return {"scope": submission.scope, "mapping": dict(options.mapping), "units": dict(options.units),
-            "constants": dict(options.constants)}
+            "constants": dict(options.constants), "aside": options.aside}
 
 
 def _header(dataset: Mapping[str, Any]) -> tuple[str, ...] | None:
@@ -115,8 +115,8 @@ def _header(dataset: Mapping[str, Any]) -> tuple[str, ...] | None:
 
 def read_by(domain: Domain, options: Options, scope: changesets.Scope) -> str:
     """A digest of all that decides how a file is read. The same of the same bytes gives the same rows and findings."""
-    said = [rules_version(domain), scope, *(sorted(each.items()) for each in (options.mapping, options.units,
-                                                                             options.constants))]
+    named = (options.mapping, options.units, options.constants)
+    said = [rules_version(domain), scope, options.aside, *(sorted(each.items()) for each in named)]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
@@ -129,7 +129,7 @@ def recheck(submission_id: str, submitted_by: str) -> Outcome:
     dataset = changesets.lock_dataset(str(row["dataset_id"]))
     stored = row["options"]
     options = Options(mapping=stored["mapping"], units=stored["units"], constants=stored["constants"],
-                      expected_header=_header(dataset))
+                      aside=tuple(stored.get("aside", ())), expected_header=_header(dataset))
     [proposal] = _proposals(domain, [dataset], [bodies.find(row["body_id"])], [None])
     with scratch.folder() as folder:
         path = folder / "raw"

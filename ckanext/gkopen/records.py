@@ -54,12 +54,14 @@ class Options:
 
     `mapping`: source label → field name. `units`: source label or field name → unit ("万元"), where the file states it
     nowhere. `constants`: field name → value for columns that the source leaves out.
+    `aside`: source labels that the source itself reads, such as the one that says whose a row is: known, if no field's.
     `expected_header`: labels of the last accepted file (the schema contract), or None for a first one.
     """
 
     mapping: Mapping[str, str] = dataclasses.field(default_factory=dict)
     units: Mapping[str, str] = dataclasses.field(default_factory=dict)
     constants: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    aside: tuple[str, ...] = ()
     expected_header: tuple[str, ...] | None = None
     sheet: str | None = None
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from ckan import model as ckan_model
 
-from ckanext.gkopen import demo, intake, model
+from ckanext.gkopen import demo, intake, model, pipeline
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.examine import File
 from ckanext.gkopen.harvest import ledger, tables
 from ckanext.gkopen.review import audit
-from tests.harvest.city import SOURCE, City, carry_out, harvest, resumed
+from tests.harvest.city import BODY, SOURCE, City, carry_out, harvest, resumed
 from tests.people import call
 
 BODIES = 6
@@ -41,6 +41,22 @@ def listed(town: City) -> City:
                   change=json.dumps({"organization_column": "区", "organizations": ["all"]}))
     ckan_model.Session.commit()
     return town
+
+
+def test_a_column_that_the_source_reads_itself_is_no_unknown_one(town: City) -> None:
+    """It says whose a row is; nobody can do anything about it, on no night."""
+    [body] = model.every("select title from public.group where name = :b", b=BODY)
+    header, *lines = town.lines()
+    town.write([f"{header},推送单位,科室", *(f"{line},{body['title']},监督科" for line in lines)])
+    model.execute("update gkopen.source set config = config || cast(:change as jsonb) where name = :s", s=SOURCE,
+                  change=json.dumps({"organization_column": "推送单位"}))
+    ckan_model.Session.commit()
+    assert harvest()["counts"]["findings"]["column-unknown"] == 1
+    told = "select label from gkopen.finding where code = 'column-unknown' order by id"
+    assert [row["label"] for row in model.every(told)] == ["科室"]
+    again = model.value("select id from gkopen.submission")
+    pipeline.recheck(str(again), "test")
+    assert {row["label"] for row in model.every(told)} == {"科室"}, "nor when it is compared again"
 
 
 def kept() -> list[tuple[Any, ...]]:

@@ -71,7 +71,9 @@ def enough(tables: Sequence[Table]) -> bool:
 
 
 def options(source: Source) -> Options:
-    return Options(mapping=source.mapping, units=source.units, constants=source.constants)
+    read = (source.organization_column, source.watermark, *source.key)
+    return Options(mapping=source.mapping, units=source.units, constants=source.constants,
+                   aside=tuple(filter(None, read)))
 
 
 def scope(source: Source) -> changesets.Scope:

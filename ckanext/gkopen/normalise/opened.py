@@ -45,7 +45,7 @@ class Opened:
         """What two files have in common whose rows may be read together: the same columns, meant in the same way."""
         said = self.options
         return (self.head.line > 0, tuple(self.head.labels), tuple(self.head.duplicates), self.head.unit, self.sheet,
-                self.around, tuple(item.text for item in self.head.above),
+                said.aside, self.around, tuple(item.text for item in self.head.above),
                 *(tuple(sorted(each.items())) for each in (said.mapping, said.units, said.constants)))
 
 

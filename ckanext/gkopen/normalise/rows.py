@@ -142,7 +142,7 @@ def rows_of(domain: Domain, files: list[Opened]) -> Rows:
     elif columns.halves:
         labels = [columns.labels[index] for half in columns.halves for index in half.columns()]
         raise refuse("header-duplicate", label=labels[0], labels=labels)
-    unknown_columns = _unknown(domain, columns, texts, bounds, layout)
+    unknown_columns = _unknown(domain, columns, texts, bounds, layout, first.options)
     for number, file in enumerate(files):
         file.findings += [*columns.findings, *unknown_columns[number], *(totals.findings if not number else ()),
                           *contract(columns, domain, file.options, labelled=not file.head.line)]
@@ -238,9 +238,9 @@ def _structure(body: Body, keep: np.ndarray, width: int) -> tuple[dict[str, np.n
 
 
 def _unknown(domain: Domain, columns: Columns, texts: list[pa.Array], bounds: np.ndarray,
-             layout: Layout | None) -> list[list[Finding]]:
+             layout: Layout | None, options: Options) -> list[list[Finding]]:
     """Columns that no field claims are kept out and said, file by file; a nameless empty one is a trailing comma."""
-    ignored = ignored_labels(domain)
+    ignored = ignored_labels(domain) | set(map(fold, options.aside))
     others = labels_beside(domain, layout) if layout is not None else frozenset()
     findings: list[list[Finding]] = [[] for _ in bounds[1:]]
     for index, (label, name) in enumerate(zip(columns.labels, columns.field_at, strict=True)):
