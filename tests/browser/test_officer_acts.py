@@ -101,6 +101,21 @@ def test_a_nil_report_is_recorded_and_a_wrong_part_is_told(portal: Portal, visit
     assert model.value("select count(*) from gkopen.submission where kind = 'nil'") == 1
 
 
+def test_a_nil_report_is_taken_back(portal: Portal, visit: Callable[..., Any]) -> None:
+    call("gkopen_nil_report", portal.cast.officer, domain="procurement", organization=portal.cast.body, part="2024-06")
+    ckan_model.Session.commit()
+    with visit(portal.cast.officer) as page:
+        page.goto("/office")
+        page.click("#nil-1 summary")
+        expect(page.locator("#nil-1")).to_contain_text("2024-06")
+        page.fill("#nil-1 [name=reason]", "当月有一项采购，误报")
+        page.click("#nil-1 button")
+        expect(page.locator(".gk-notice-good[role=status]")).to_contain_text("已撤销")
+        expect(page.locator("#nil-1")).to_have_count(0)
+    ckan_model.Session.rollback()
+    assert model.value("select options -> 'recalled' ->> 'reason' from gkopen.submission where kind = 'nil'")
+
+
 def test_a_source_is_paused_and_resumed(source: str, portal: Portal, visit: Callable[..., Any]) -> None:
     with visit(portal.cast.officer) as page:
         page.goto("/office/sources")

@@ -51,6 +51,29 @@ def test_missing_nil_published_and_not_yet_due(cast: Cast, monkeypatch: pytest.M
     assert june["organization"]["name"] == cast.body
 
 
+def test_a_nil_report_that_was_wrong_is_taken_back(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    owe(cast, "2026-05-01", until="2026-05-31")
+    on_day(monkeypatch, "2026-07-10")
+    of = {"domain": "procurement", "organization": cast.body, "part": "2026-05"}
+    made = call("gkopen_nil_report", cast.officer, **of)["submission_id"]
+    assert states(ledger()["results"]) == {"2026-05": "nil"}
+    with pytest.raises(toolkit.NotAuthorized):
+        call("gkopen_nil_recall", cast.stranger, **of, reason="误报")
+    with pytest.raises(toolkit.ValidationError, match="eason"):
+        call("gkopen_nil_recall", cast.officer, **of)
+    assert call("gkopen_nil_recall", cast.officer, **of, reason="误报")["submission_id"] == made
+    assert states(ledger()["results"]) == {"2026-05": "overdue"}
+    with pytest.raises(toolkit.ValidationError, match="2026-05"):
+        call("gkopen_nil_recall", cast.officer, **of, reason="误报")
+    again = call("gkopen_nil_report", cast.officer, **of)["submission_id"]
+    assert again != made and states(ledger()["results"]) == {"2026-05": "nil"}
+    call("gkopen_nil_recall", cast.officer, **of, reason="又误报")
+    assert states(ledger()["results"]) == {"2026-05": "overdue"}
+    told = model.every("select detail ->> 'reason' as reason from gkopen.audit where action = 'nil.recalled'"
+                       " order by id")
+    assert [row["reason"] for row in told] == ["误报", "又误报"]
+
+
 def test_a_duty_without_a_rule_is_counted_by_the_domains_own(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     """Penalties have seven working days by a rule of their own, not the twenty of proactive disclosure."""
     owe(cast, "2026-04-01", domain="penalty", until="2026-04-30")

@@ -68,7 +68,12 @@ def submit(domain_name: str, file: Path, org: str, user: str | None) -> None:
 @click.option("--org", required=True, help="the responsible body")
 @click.option("--part", required=True, help="such as 2026-05")
 @click.option("--as", "user", help="the officer who reports")
-def nil(domain_name: str, org: str, part: str, user: str | None) -> None:
+@click.option("--take-back", "reason", metavar="REASON", help="take back the one that was made, for this reason")
+def nil(domain_name: str, org: str, part: str, user: str | None, reason: str | None) -> None:
     """A nil report (零报告): nothing to disclose for a part."""
-    act("gkopen_nil_report", person(user) if user else None, domain=domain_name, organization=org, part=part)
-    click.echo(f"{org} {domain_name} {part}: nil report recorded")
+    who, of = person(user) if user else None, {"domain": domain_name, "organization": org, "part": part}
+    if reason is None:
+        act("gkopen_nil_report", who, **of)
+    else:
+        act("gkopen_nil_recall", who, **of, reason=reason)
+    click.echo(f"{org} {domain_name} {part}: nil report {'recorded' if reason is None else 'taken back'}")

@@ -87,7 +87,8 @@ def facts(datasets: Collection[str]) -> Facts:
         told.setdefault(str(row["dataset_id"]), []).append(_day(row["at"]))
     nil: dict[str, dict[str, date]] = {}
     for row in model.every("select dataset_id, idempotency_key, received_at from gkopen.submission"
-                           f" where kind = 'nil' and source = 'nil' and {_THESE}", ids=ids_of):
+                           " where kind = 'nil' and source = 'nil' and options -> 'recalled' is null"
+                           f" and {_THESE}", ids=ids_of):
         part = row["idempotency_key"].partition("/")[2]
         nil.setdefault(str(row["dataset_id"]), {})[part] = _day(row["received_at"])
     return Facts(parts, shown, told, nil)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from ckanext.gkopen import changesets, model
+from ckanext.gkopen import changesets, ids, model
 from ckanext.gkopen.domains import Domain, get_domain
+from ckanext.gkopen.review import audit
 from ckanext.gkopen.review.comparing import submission_of
 from ckanext.gkopen.review.refused import Refused
 
@@ -31,6 +32,32 @@ def nil_report(domain_name: str, body: Mapping[str, Any], part: str, actor: str)
     key = f"{dataset['id']}/{part}"
     submission_id = model.value("select id from gkopen.submission where source = 'nil' and idempotency_key = :k", k=key)
     return str(submission_id) if submission_id else submission_of(str(dataset["id"]), "nil", actor, "nil", key)
+
+
+def recall(domain_name: str, body: Mapping[str, Any], part: str, reason: str, actor: str) -> str:
+    """Take a nil report back: what it answered is owed again. It is kept, with who took it back and why. Raises Refused
+    where there is none."""
+    domain = get_domain(domain_name)
+    key = f"{ids.dataset_id(domain.name, body['id'])}/{part}"
+    submission_id = model.value(
+        "update gkopen.submission set idempotency_key = idempotency_key || '#' || id, options = options ||"
+        " jsonb_build_object('recalled', jsonb_build_object('by', cast(:by as text), 'at', now(), 'reason',"
+        " cast(:reason as text))) where source = 'nil' and idempotency_key = :k returning id", k=key, by=actor,
+        reason=reason)
+    if submission_id is None:
+        raise Refused("There is no nil report of this body for {part} of {domain}.", part=part[:50],
+                      domain=domain.title.zh)
+    audit.record(actor, "nil.recalled", str(submission_id), reason=reason)
+    return str(submission_id)
+
+
+def standing(body_ids: Collection[str], limit: int) -> list[dict[str, Any]]:
+    """The latest nil reports of these bodies that were not taken back: domain, body_id, part, at, by."""
+    return model.every(
+        "select d.domain, d.body_id, substr(s.idempotency_key, 38) as part, s.received_at as at, s.submitted_by as by"
+        " from gkopen.submission s join gkopen.dataset d on d.id = s.dataset_id where s.kind = 'nil'"
+        " and s.source = 'nil' and s.options -> 'recalled' is null and d.body_id = any(:bodies)"
+        " order by s.received_at desc, s.id limit :limit", bodies=list(body_ids), limit=limit)
 
 
 def _is_part(domain: Domain, part: str) -> bool:

@@ -13,6 +13,7 @@ from flask import Blueprint, Response
 from ckanext.gkopen.domains import domains
 from ckanext.gkopen.oversight import duties, health, ledger
 from ckanext.gkopen.review import roles
+from ckanext.gkopen.review.nil import standing
 from ckanext.gkopen.views import kept, report
 from ckanext.gkopen.views.findings import as_csv, every, grouped, rows_as_csv
 from ckanext.gkopen.views.session import act, attachment, sentences, signed_in, telling, words
@@ -32,7 +33,7 @@ def desk() -> str:
     return toolkit.render("gkopen/office/desk.html", {
         **_choices(), "revisions": revisions["results"], "cursor": revisions["cursor"],
         "sources": _by_urgency(), "data": words("domain", "organization"),
-        "owed": _owed()})
+        "owed": _owed(), "nil_reports": _nil_reports()})
 
 
 @blueprint.route("/submit", methods=["GET", "POST"], endpoint="submit")
@@ -121,6 +122,15 @@ def nil() -> Any:
     return h.redirect_to("gkopen_office.desk")
 
 
+@blueprint.post("/nil/recall", endpoint="nil_recall")
+def nil_recall() -> Any:
+    """A nil report that was wrong."""
+    with telling():
+        act("gkopen_nil_recall", words("domain", "organization", "part", "reason"))
+        h.flash_success(toolkit._("The nil report is taken back. What it answered is owed again."))
+    return h.redirect_to("gkopen_office.desk")
+
+
 def _owed() -> list[dict[str, Any]]:
     """What the person's bodies owe and have not sent, the longest overdue first."""
     mine = {body.id for body in _choices()["body_choices"]}
@@ -128,6 +138,12 @@ def _owed() -> list[dict[str, Any]]:
             if entry.state in ("overdue", "due") and entry.duty.body_id in mine]
     owed.sort(key=lambda entry: (entry.due.on or date.max, entry.duty.domain.name))
     return list(ledger.described(owed[:DESK_ROWS]))
+
+
+def _nil_reports() -> list[dict[str, Any]]:
+    """The latest nil reports of the person's bodies, each with its body."""
+    mine = {body.id: body for body in _choices()["body_choices"]}
+    return [{**told, "body": mine[told["body_id"]]} for told in standing(mine, DESK_ROWS)]
 
 
 def _sources(**more: Any) -> str:

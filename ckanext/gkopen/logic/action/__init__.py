@@ -24,6 +24,7 @@ from ckanext.gkopen.logic.action import (
 
 _ACTIONS = (
     submission.gkopen_submission_create, submission.gkopen_check, submission.gkopen_nil_report,
+    submission.gkopen_nil_recall,
     revision.gkopen_revision_list, revision.gkopen_revision_show, revision.gkopen_revision_diff,
     revision.gkopen_revision_approve, revision.gkopen_revisions_approve, revision.gkopen_revision_return,
     revision.gkopen_revision_recall,

@@ -120,6 +120,22 @@ def gkopen_nil_report(context: Any, data_dict: Any) -> dict[str, Any]:
     return {"submission_id": submission_id}
 
 
+def gkopen_nil_recall(context: Any, data_dict: Any) -> dict[str, Any]:
+    """Take a nil report back; what it answered is owed again.
+
+    :param domain: :param organization: :param part: :param reason: kept for the audit
+    """
+    with speaking():
+        domain = domain_of(data_dict)
+        need(data_dict, "organization", "part", "reason")
+        body = bodies.find(str(data_dict["organization"]))
+        toolkit.check_access("gkopen_submit", context, {"body_id": body["id"]})
+        part, reason = str(data_dict["part"]), str(data_dict["reason"])
+        submission_id = nil.recall(domain.name, body, part, reason, user_of(context))
+        ckan_model.Session.commit()
+    return {"submission_id": submission_id, "state": "recalled"}
+
+
 def described(finding: Finding) -> dict[str, Any]:
     """A finding with its words in the request's language."""
     return finding.as_dict() | render(finding, language.reader())
