@@ -106,7 +106,7 @@ def _remembered(domain: Domain, dataset: Mapping[str, Any], submission: Submissi
 def _said(submission: Submission) -> dict[str, Any]:
     options = submission.options
     return {"scope": submission.scope, "mapping": dict(options.mapping), "units": dict(options.units),
-            "constants": dict(options.constants), "aside": options.aside}
+            "constants": dict(options.constants), **({"aside": list(options.aside)} if options.aside else {})}
 
 
 def _header(dataset: Mapping[str, Any]) -> tuple[str, ...] | None:
@@ -116,7 +116,7 @@ def _header(dataset: Mapping[str, Any]) -> tuple[str, ...] | None:
 def read_by(domain: Domain, options: Options, scope: changesets.Scope) -> str:
     """A digest of all that decides how a file is read. The same of the same bytes gives the same rows and findings."""
     named = (options.mapping, options.units, options.constants)
-    said = [rules_version(domain), scope, options.aside, *(sorted(each.items()) for each in named)]
+    said = [rules_version(domain), scope, *(sorted(each.items()) for each in named), *options.aside]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import psycopg2
 import pytest
 from ckan import model as ckan_model
-from ckanext.datastore.backend.postgres import get_write_engine
+from ckanext.datastore.backend.postgres import get_read_engine, get_write_engine
 
 from ckanext.gkopen import model
 from ckanext.gkopen.embedded.site import Site
@@ -82,28 +83,23 @@ def test_a_trigger_always_names_a_run(town: City) -> None:
 
 
 def written(site: Site) -> dict[str, int]:
-    """Rows that were ever inserted, updated or deleted, by database and table."""
-    found = {}
+    """Rows that were ever inserted, updated or deleted, by database and table. A session that has ended has told what
+    it did: all are ended first."""
+    names = (site.databases.name, site.databases.datastore)
     ckan_model.Session.remove()
-    for engine in (ckan_model.ensure_engine(), get_write_engine()):
-        engine.dispose()                                  # a session that ends tells what it has done
-    for name in (site.databases.name, site.databases.datastore):
-        connection = psycopg2.connect(site.databases.as_superuser(name))
-        with connection, connection.cursor() as cursor:
-            cursor.execute("select relname, n_tup_ins + n_tup_upd + n_tup_del from pg_stat_user_tables")
-            found |= {f"{name}.{table}": number for table, number in cursor.fetchall()}
-        connection.close()
-    return found
+    for engine in (ckan_model.ensure_engine(), get_write_engine(), get_read_engine()):
+        engine.dispose()
+    crew.until(lambda: not asked(site, "select pg_terminate_backend(pid) from pg_stat_activity where usename <>"
+                                       " current_user and datname = any(%s)", list(names)))
+    return {f"{name}.{table}": number for name in names for table, number in asked(
+        site, "select relname, n_tup_ins + n_tup_upd + n_tup_del from pg_stat_user_tables", name=name)}
 
 
-def settled(site: Site) -> dict[str, int]:
-    """The counters, once every session has told its own, which one that is idle does after ten seconds."""
-    pause, last, same = threading.Event(), written(site), 0
-    while same < 120:
-        pause.wait(0.1)
-        now = written(site)
-        same, last = same + 1 if now == last else 0, now
-    return last
+def asked(site: Site, query: str, *values: Any, name: str = "") -> list[tuple[Any, ...]]:
+    with closing(psycopg2.connect(site.databases.as_superuser(name or site.databases.name))) as connection, \
+            connection.cursor() as cursor:
+        cursor.execute(query, values)
+        return cursor.fetchall()
 
 
 def test_harvested_twice_unchanged(town: City, site: Site, bulk_at_once: None) -> None:
@@ -111,11 +107,11 @@ def test_harvested_twice_unchanged(town: City, site: Site, bulk_at_once: None) -
     harvest()
     approve_all()
     crew.until(lambda: (crew.drain(), crew.nothing_waits())[1])
-    before = settled(site)
+    before = written(site)
     runs = 3
     for _ in range(runs):
         assert harvest()["counts"]["outcomes"][0]["state"] == "unchanged"
-    after = settled(site)
+    after = written(site)
     touched = {name: after[name] - before.get(name, 0) for name in after if after[name] != before.get(name, 0)}
     books = {name: number for name, number in touched.items() if name.rsplit(".", 1)[1] in BOOKS}
     activities = model.value("select to_regclass('public.activity')") and model.value("select count(*) from activity")
