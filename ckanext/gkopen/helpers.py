@@ -416,6 +416,6 @@ def gkopen_role() -> dict[str, bool]:
     user = toolkit.current_user
     if not has_request_context() or not user.is_authenticated:
         return {"desk": False, "review": False, "admin": False}
-    admin = roles.is_administrator(user.name)
-    return {"desk": admin or bool(roles.bodies(user.name, roles.OFFICER)),
-            "review": admin or bool(roles.bodies(user.name, roles.REVIEWER)), "admin": admin}
+    held = roles.roles_of(user.name)
+    return {"desk": held.administrator or bool(held.officer), "review": held.administrator or bool(held.reviewer),
+            "admin": held.administrator}

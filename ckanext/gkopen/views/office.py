@@ -194,9 +194,8 @@ def _missing(data: dict[str, str], file: bool) -> list[str]:
 
 def _choices() -> dict[str, Any]:
     """Domains and the bodies for which the person may submit."""
-    user = toolkit.current_user.name
+    held = roles.roles_of(toolkit.current_user.name)
     groups = model.Session.query(model.Group).filter(model.Group.is_organization.is_(True),
                                                      model.Group.state == "active").order_by(model.Group.name)
-    allowed = None if roles.is_administrator(user) else roles.bodies(user, roles.OFFICER)
     return {"domain_choices": list(domains().values()),
-            "body_choices": [group for group in groups if allowed is None or group.id in allowed]}
+            "body_choices": [group for group in groups if held.administrator or group.id in held.officer]}

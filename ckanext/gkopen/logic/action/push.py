@@ -41,12 +41,11 @@ def gkopen_push_token_list(context: Any, data_dict: Any) -> dict[str, Any]:
     is refused: whoever made it has no account any more, or may not submit for the body. :param cursor: :param limit:
     """
     toolkit.check_access("gkopen_desk", context, {})
-    user = user_of(context)
-    every = roles.is_administrator(user)
+    held = roles.roles_of(user_of(context))
     return paging.listed(
         data_dict, "select * from gkopen.push_token where (:every or body_id = any(:bodies))"
         " and (cast(:after_name as text) is null or name > :after_name) order by name limit :limit", {"name": str},
-        _shown, every=every, bodies=[] if every else sorted(roles.bodies(user, roles.OFFICER)))
+        _shown, every=held.administrator, bodies=sorted(held.officer))
 
 
 def gkopen_push_token_revoke(context: Any, data_dict: Any) -> dict[str, Any]:
