@@ -7,6 +7,7 @@ admins of the organisation that is marked as the disclosure office (政务公开
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from ckanext.gkopen import model
 
@@ -84,3 +85,9 @@ def visible_bodies(user: str | None) -> frozenset[str] | None:
     """Bodies whose held content the user may see; None means all."""
     roles = roles_of(user)
     return None if roles.administrator or roles.office else roles.officer
+
+
+def seen_by(user: str | None) -> dict[str, Any]:
+    """`visible_bodies` for a statement: `:all`, or those of `:visible`."""
+    visible = visible_bodies(user)
+    return {"all": visible is None, "visible": sorted(visible or ())}

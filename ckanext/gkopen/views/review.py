@@ -34,9 +34,8 @@ def queue() -> str:
 
 def _choices() -> dict[str, Any]:
     """Bodies and domains of the revisions that the person may see."""
-    visible = roles.visible_bodies(toolkit.current_user.name)
     rows = model.every("select distinct domain, body_id from gkopen.dataset where :all or body_id = any(:visible)",
-                       all=visible is None, visible=sorted(visible or ()))
+                       **roles.seen_by(toolkit.current_user.name))
     wanted, known = {row["domain"] for row in rows}, bodies.every()
     return {"domains": [domain for name, domain in domains().items() if name in wanted],
             "bodies": sorted((known[each] for each in {row["body_id"] for row in rows} & known.keys()),

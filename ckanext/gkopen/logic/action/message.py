@@ -26,7 +26,6 @@ def gkopen_message_list(context: Any, data_dict: Any) -> dict[str, Any]:
     """
     toolkit.check_access("gkopen_desk", context, {})
     user = user_of(context)
-    visible = roles.visible_bodies(user)
     titles = bodies.titles()
 
     def shown(row: dict[str, Any]) -> dict[str, Any]:
@@ -38,7 +37,7 @@ def gkopen_message_list(context: Any, data_dict: Any) -> dict[str, Any]:
     return paging.listed(
         data_dict, "select * from gkopen.message where (:all or body_id = any(:visible) or (:portal and body_id is"
         " null)) and (cast(:after_id as bigint) is null or id < :after_id) order by id desc limit :limit",
-        {"id": paging.number}, shown, all=visible is None, visible=sorted(visible or ()),
+        {"id": paging.number}, shown, **roles.seen_by(user),
         portal=roles.is_administrator(user))
 
 

@@ -42,7 +42,7 @@ def gkopen_finding_list(context: Any, data_dict: Any) -> dict[str, Any]:
         {"id": paging.number}, lambda row: _finding(row) | {
             "body": titles.get(row["body_id"], ""), "file": _file(run, row),
             "revision": str(row["revision_id"] or "") or None},
-        default=FINDINGS, run=run["id"], **_seen_by(context))
+        default=FINDINGS, run=run["id"], **roles.seen_by(user_of(context)))
 
 
 @toolkit.side_effect_free
@@ -93,7 +93,7 @@ def gkopen_run_quarantine(context: Any, data_dict: Any) -> dict[str, Any]:
         " and f.line = t.line and f.dataset_id is not distinct from t.dataset_id"
         " and f.submission_id is not distinct from t.submission_id and f.code = :code))"
         " order by t.id limit :limit", {"id": paging.number}, shown, default=FINDINGS, run=run["id"],
-        code=data_dict.get("code") or None, **_seen_by(context))
+        code=data_dict.get("code") or None, **roles.seen_by(user_of(context)))
     found: dict[tuple[Any, Any, int], list[dict[str, Any]]] = {}
     for finding in model.every("select * from gkopen.finding where run_id = :run and line = any(:lines) order by id",
                                run=run["id"], lines=[entry["line"] for entry in answer["results"]]):
@@ -119,13 +119,13 @@ def severities_of_run(context: Any, run_id: Any) -> dict[str, str]:
     return {row["code"]: row["severity"] for row in model.every(
         f"select distinct on (t.code) t.code, t.severity from gkopen.finding t{_OF} where t.run_id = :run{_OWN}"
         " order by t.code, array_position(array['error', 'warning', 'info'], t.severity)", run=run_id,
-        **_seen_by(context))}
+        **roles.seen_by(user_of(context)))}
 
 
 def keeps_rows(context: Any, run_id: Any) -> bool:
     """Whether rows that a run set aside are kept, of bodies that the caller may see."""
     return model.value(f"select exists (select 1 from gkopen.quarantine t{_OF} where t.run_id = :run{_OWN})",
-                       run=run_id, **_seen_by(context))
+                       run=run_id, **roles.seen_by(user_of(context)))
 
 
 def findings_of_revision(revision_id: str, data_dict: Any) -> dict[str, Any]:
@@ -139,11 +139,6 @@ def findings_of_revision(revision_id: str, data_dict: Any) -> dict[str, Any]:
 def _file(run: dict[str, Any], row: dict[str, Any]) -> str | None:
     """The name of the dropped file; a table that was fetched has none."""
     return row["filename"] if run["transport"] == "filedrop" else None
-
-
-def _seen_by(context: Any) -> dict[str, Any]:
-    visible = roles.visible_bodies(user_of(context))
-    return {"all": visible is None, "visible": sorted(visible or ())}
 
 
 def _finding(row: dict[str, Any]) -> dict[str, Any]:

@@ -45,7 +45,6 @@ def gkopen_revision_list(context: Any, data_dict: Any) -> dict[str, Any]:
     """
     toolkit.check_access("gkopen_desk", context, {})
     with speaking():
-        visible = roles.visible_bodies(user_of(context))
         titles = bodies.titles()
         body = bodies.find(str(data_dict["organization"]))["id"] if data_dict.get("organization") else None
         return paging.listed(
@@ -64,7 +63,7 @@ def gkopen_revision_list(context: Any, data_dict: Any) -> dict[str, Any]:
             {"created_at": paging.moment, "id": UUID},
             lambda row: _plain(row, titles) | {"metadata": row["metadata"]}, metadata=changesets.METADATA,
             state=data_dict.get("state"), domain=data_dict.get("domain"), body=body, dataset=data_dict.get("dataset"),
-            all=visible is None, visible=sorted(visible or ()))
+            **roles.seen_by(user_of(context)))
 
 
 @toolkit.side_effect_free

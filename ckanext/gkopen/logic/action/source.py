@@ -118,12 +118,11 @@ def gkopen_run_show(context: Any, data_dict: Any) -> dict[str, Any]:
 
 def _waiting(run: dict[str, Any], context: Any) -> int:
     """How many revisions of a run wait for review now."""
-    visible = roles.visible_bodies(user_of(context))
     return model.value(
         "select count(*) from gkopen.revision r join gkopen.submission s on s.id = r.submission_id"
         " join gkopen.dataset d on d.id = r.dataset_id where s.run_id = :run and r.state = 'held'"
         " and (:all or d.body_id = any(:visible))",
-        run=run["id"], all=visible is None, visible=sorted(visible or ()))
+        run=run["id"], **roles.seen_by(user_of(context)))
 
 
 def _save(context: Any, data_dict: Any, *, replace: bool) -> dict[str, Any]:

@@ -39,7 +39,6 @@ def gkopen_standing_list(context: Any, data_dict: Any) -> dict[str, Any]:
     """Standing approvals of the bodies that the caller may see, the newest first, with what was published under each
     and why the last revision was not. :param dataset: name or id :param cursor: :param limit:"""
     toolkit.check_access("gkopen_desk", context, {})
-    visible = roles.visible_bodies(user_of(context))
     titles = bodies.titles()
     return paging.listed(
         data_dict, "select s.*, d.name, d.domain, d.body_id, (select count(*) from gkopen.standing_use u"
@@ -52,7 +51,7 @@ def gkopen_standing_list(context: Any, data_dict: Any) -> dict[str, Any]:
         " and (cast(:dataset as text) is null or :dataset in (d.name, cast(d.id as text)))"
         " and (cast(:after_id as uuid) is null or (s.granted_at, s.id) < (:after_granted_at, cast(:after_id as uuid)))"
         " order by s.granted_at desc, s.id desc limit :limit", {"granted_at": paging.moment, "id": paging.uuid},
-        lambda row: _plain(row, titles), all=visible is None, visible=sorted(visible or ()),
+        lambda row: _plain(row, titles), **roles.seen_by(user_of(context)),
         dataset=data_dict.get("dataset"))
 
 
