@@ -95,3 +95,26 @@ def test_a_worker_that_lives_was_not_killed(pages: City, monkeypatch: pytest.Mon
             assert worker._round(threading.Event()) is None
     assert worker._round(threading.Event()) is True
     assert run_of(run_id)["state"] == "partly"
+
+
+def test_a_statement_that_the_database_breaks_off_ends_its_run_and_no_other(town: City) -> None:
+    """A limit of the database (57014: statement_timeout) would break it off for ever: the run fails in words, and the
+    sources after it have their turn."""
+    model.execute("create function gkopen.breaks_off() returns trigger language plpgsql as $$ begin"
+                  " raise exception using errcode = 'query_canceled', message = 'due to statement timeout'; end $$")
+    model.execute("create trigger breaks_off before insert on gkopen.submission for each row"
+                  f" when (new.source = 'source:{SOURCE}') execute function gkopen.breaks_off()")
+    ckan_model.Session.commit()
+    try:
+        first, other = queued(), ledger.enqueue(ledger.find_source("jianghai-czj-budget"), "manual", "test")
+        ckan_model.Session.commit()
+        assert [worker._round(threading.Event()) for _ in range(2)] == [True, True]
+    finally:
+        ckan_model.Session.remove()
+        model.execute("drop function gkopen.breaks_off() cascade")
+        ckan_model.Session.commit()
+    row = run_of(first)
+    assert (row["state"], row["error"]["kind"]) == ("failed", "DatabaseBrokeOff")
+    assert "57014" in row["error"]["zh"] and "57014" in row["error"]["en"]
+    assert ledger.find_source(SOURCE)["failures"] == 1, "it is told as failing, and tried again later each time"
+    assert run_of(other)["state"] == "partly"

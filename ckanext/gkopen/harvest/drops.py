@@ -51,9 +51,11 @@ def take(run: dict[str, Any], source: Source, folder: Path, report: Report,
         try:
             outcome = _table(run, source, body, item, report)
             end()
-        except (ledger.Fenced, ledger.Cancelled, *ledger.LOST):
+        except (ledger.Fenced, ledger.Cancelled):
             raise
         except Exception as error:
+            if ledger.lost(error):
+                raise
             ckan_model.Session.rollback()
             log.exception("%s of %s cannot be taken in; the files after it are", item.name, source.name)
             failed.append(error)

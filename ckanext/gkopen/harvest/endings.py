@@ -30,6 +30,14 @@ def own_fault(problem: Exception) -> dict[str, str]:
                 "zh": "门户存储的磁盘已满，没有留下半成品；请管理员腾出空间，之后会自动重试。",
                 "en": "the disk of the portal's storage is full; nothing is half written. The administrator makes room,"
                       " and the run is tried again by itself"}
+    if isinstance(problem, ledger.LOST):                  # but not away or full (`ledger.lost`)
+        code = ledger.sqlstate(problem)
+        return {"kind": "DatabaseBrokeOff",
+                "zh": f"数据库中断了一条语句（SQLSTATE {code}），这张表未改动；请管理员查看数据库日志和限制"
+                      "（如 statement_timeout、work_mem），之后会自动重试。",
+                "en": f"the database broke a statement off (SQLSTATE {code}); this table was not changed. The"
+                      " administrator looks at the database's log and limits (such as statement_timeout, work_mem);"
+                      " the source is tried again by itself"}
     return {"kind": type(problem).__name__,
             "zh": "程序错误：已记入日志，数据未改动；请把运行编号告诉管理员",
             "en": "an error of the program: it is in the log and nothing was changed;"

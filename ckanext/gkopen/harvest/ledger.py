@@ -44,7 +44,10 @@ GOOD = ("done", "partly", "held")
 
 LOST = (OperationalError, InterfaceError, PendingRollbackError, psycopg2.OperationalError, psycopg2.InterfaceError)
 """How the database says that it is away, or full, depending on who asks it first: SQLAlchemy, its session, or psycopg2.
-A run is not ended by it: whoever claims it next goes on."""
+"""
+
+_PASSES = ("08", "40", "53100", "53300", "57P")
+"""SQLSTATE: no connection, rolled back for another one's sake, disk full, no room for a connection, being shut down."""
 
 BEAT = 15.0
 """Seconds between two signs of life of a worker that has a run."""
@@ -54,6 +57,23 @@ SILENT = timedelta(minutes=3)
 
 LOGGED = ("pages", "rows_in", "rows_ok", "rows_quarantined", "rows_duplicate", "added", "changed", "removed")
 """Counts of a run that its line in the log tells."""
+
+
+def lost(error: BaseException) -> bool:
+    """Whether the database is away or full. A run is not ended by it: whoever claims it next goes on.
+
+    A statement that the database breaks off for what it is (a limit of time, memory or size) would be broken off again
+    and again, and no other run would have its turn: that is an error like any other.
+    """
+    if not isinstance(error, LOST):
+        return False
+    code = sqlstate(error)
+    return code is None or code.startswith(_PASSES)
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """PostgreSQL's code of an error; None where no server said it."""
+    return getattr(getattr(error, "orig", error), "pgcode", None)
 
 
 class UnknownSource(Exception):

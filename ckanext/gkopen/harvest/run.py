@@ -90,9 +90,11 @@ def carry_out(claim: ledger.Claim, tell: Progress = lambda *_: None) -> Report:
         ckan_model.Session.rollback()
         report.at_least("incomplete" if report.pages else "failed")
         error, wait = endings.described(problem), getattr(problem, "retry_after", None)
-    except (ledger.Fenced, *ledger.LOST):
-        raise                                             # not this run's fault: whoever claims it next goes on
+    except ledger.Fenced:
+        raise
     except Exception as problem:
+        if ledger.lost(problem):
+            raise                                         # not this run's fault: whoever claims it next goes on
         ckan_model.Session.rollback()
         log.exception("run %s of %s ended by an error of the program", run["id"], source.name)
         report.at_least("failed")

@@ -94,10 +94,10 @@ def carry_out(run: dict[str, Any], source: Source, domain: Domain, tables: Seque
             told = _together(run, source, domain, [
                 (table, table.write(folder / str(number))) for number, table in enumerate(tables)], catalogue)
         end()
-    except (ledger.Fenced, ledger.Cancelled, *ledger.LOST):
+    except (ledger.Fenced, ledger.Cancelled):
         raise
-    except Exception:
-        if len(tables) == 1:
+    except Exception as error:
+        if len(tables) == 1 or ledger.lost(error):
             raise
         ckan_model.Session.rollback()
         log.exception("%s tables of %s fail together: each is tried alone", len(tables), source.name)
@@ -109,9 +109,11 @@ def carry_out(run: dict[str, Any], source: Source, domain: Domain, tables: Seque
     for table in tables:
         try:
             carry_out(run, source, domain, [table], catalogue, report, end)
-        except (ledger.Fenced, ledger.Cancelled, *ledger.LOST):
+        except (ledger.Fenced, ledger.Cancelled):
             raise
         except Exception as error:
+            if ledger.lost(error):
+                raise
             ckan_model.Session.rollback()
             failed.append(error)
     if failed:

@@ -116,17 +116,20 @@ def _round(stop: threading.Event) -> bool | None:
         ckan_model.Session.rollback()
         log.warning("run %s was taken over by another worker", fenced)
     except ledger.LOST as error:
-        log.exception("the disk of the database is full: make room; nothing is half written, and the worker goes on"
-                      " trying" if _no_room(error) else "the database does not answer; the worker goes on trying")
+        log.exception("%s; the worker goes on trying", _said(error))
         return None
     finally:
         ckan_model.Session.remove()
     return busy
 
 
-def _no_room(error: Exception) -> bool:
-    """Whether PostgreSQL says that its disk is full (SQLSTATE 53100)."""
-    return "53100" in {getattr(said, "pgcode", None) for said in (error, getattr(error, "orig", None))}
+def _said(error: Exception) -> str:
+    """What is wrong with the database, for the log. Its own words may hold values of a row."""
+    code = ledger.sqlstate(error)
+    if code == "53100":
+        return "the disk of the database is full: make room; nothing is half written"
+    return "the database does not answer" if ledger.lost(error) else (
+        f"the database broke a statement off (SQLSTATE {code}): look at its log and its limits")
 
 
 def sweep() -> None:

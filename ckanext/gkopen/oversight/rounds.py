@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 
 from ckan import model as ckan_model
-from sqlalchemy.exc import InterfaceError, OperationalError, PendingRollbackError
 
+from ckanext.gkopen.harvest.ledger import lost
 from ckanext.gkopen.oversight import mail, standing, watch
 
 log = logging.getLogger(__name__)
@@ -19,9 +19,9 @@ def work() -> bool:
         if watch.due():
             busy = bool(watch.look()) or busy
         return mail.send_one() or busy
-    except (OperationalError, InterfaceError, PendingRollbackError):
-        raise                                             # the database is gone: the worker waits for it
-    except Exception:
+    except Exception as error:
+        if lost(error):
+            raise                                         # the database is gone: the worker waits for it
         ckan_model.Session.rollback()
         log.exception("oversight failed; it is tried again with the next round")
         return False

@@ -14,12 +14,11 @@ from typing import Any
 from uuid import uuid4
 
 from ckan import model as ckan_model
-from sqlalchemy.exc import InterfaceError, OperationalError, PendingRollbackError
 
 from ckanext.gkopen import blobs, bodies, clock, ids, model, pipeline, reports, scratch
 from ckanext.gkopen.checks.catalogue import render
 from ckanext.gkopen.domains import get_domain
-from ckanext.gkopen.harvest import contract, drifting
+from ckanext.gkopen.harvest import contract, drifting, ledger
 from ckanext.gkopen.push import contents, tokens
 from ckanext.gkopen.push.contents import Said
 from ckanext.gkopen.records import Finding, Options
@@ -100,9 +99,9 @@ def work_one() -> bool:
         else:
             _check(push)
         ckan_model.Session.commit()
-    except (OperationalError, InterfaceError, PendingRollbackError):
-        raise                                             # the database is away: the worker waits for it
-    except Exception:
+    except Exception as error:
+        if ledger.lost(error):
+            raise                                         # the database is away: the worker waits for it
         ckan_model.Session.rollback()
         log.exception("push %s could not be checked (try %d)", push["id"], push["attempts"])
         model.execute("update gkopen.push set not_before = now() + make_interval(secs => :wait) where id = :id",
