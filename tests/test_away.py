@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import redis
 from ckan import logic
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
@@ -85,6 +87,37 @@ def test_a_database_that_is_away_is_said(no_database: None, app: Any, address: s
         answer = app.get(address)
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, away.AGAIN)
         assert answer.headers["Cache-Control"].startswith("no-store")
+
+
+def test_what_a_supervisor_asks_tells_which_server_is_away(no_database: None, app: Any) -> None:
+    """CKAN looks up the asker before it comes to the view, which is not asked then."""
+    alive, ready = app.get("/healthz"), app.get("/readyz")
+    assert (alive.status_code, alive.body) == (200, "ok\n")
+    assert (ready.status_code, ready.body) == (503, "postgresql does not answer\nsolr ok\nvalkey ok\n")
+
+
+@pytest.fixture
+def nobody_listens() -> Iterator[int]:
+    """A port at which no server is."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
+@pytest.mark.parametrize("address", ["/", "/dataset/", "/domain/parking", "/organization/", "/catalog.ttl",
+                                     "/feeds/dataset.atom", "/api/3/action/package_search"])
+def test_a_search_that_is_away_is_said(app: Any, monkeypatch: pytest.MonkeyPatch, nobody_listens: int,
+                                       address: str) -> None:
+    monkeypatch.setitem(toolkit.config, "solr_url", f"http://127.0.0.1:{nobody_listens}/solr/ckan")
+    answer = app.get(address)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, away.AGAIN)
+
+
+def test_sessions_that_are_away_are_said(app: Any, monkeypatch: pytest.MonkeyPatch, nobody_listens: int) -> None:
+    monkeypatch.setattr(app.flask_app.session_interface, "client", redis.Redis(port=nobody_listens))
+    monkeypatch.setitem(app.flask_app.config, "PROPAGATE_EXCEPTIONS", False)      # as in a portal
+    answer = app.get("/user/login")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, away.AGAIN)
 
 
 @pytest.mark.parametrize("action", ["tag_list", "gkopen_domain_list"])

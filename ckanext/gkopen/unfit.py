@@ -45,7 +45,7 @@ def asked_for(name: str) -> Callable[..., Any]:
     def asked(context: Any, data_dict: Any) -> Any:
         try:
             return action(context, data_dict)
-        except away.LOST as error:
+        except away.MAY_BE_AWAY as error:
             away.note(error)
             raise
         except RAISED as error:
