@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree
@@ -312,6 +313,11 @@ def test_metrics_tell_of_sources_and_queues(app: Any) -> None:
     for name in ("source_lag_seconds", "source_failures", "queue_runs", "mails_waiting", "review_oldest_seconds"):
         assert f"# TYPE gkopen_{name} gauge\n" in text
     assert SECRET not in text
+    assert "gkopen_worker_seen_seconds inf\n" in text, "no worker, no runs, nothing late: all else looks well"
+    told()
+    text = app.get("/metrics", environ_overrides={"REMOTE_ADDR": "127.0.0.1"}).body
+    [seen] = re.findall(r"^gkopen_worker_seen_seconds ([0-9.]+)$", text, re.MULTILINE)
+    assert float(seen) < 60
 
 
 def test_an_overdue_part_is_named_in_words(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,9 @@ from ckanext.datastore.backend.postgres import get_write_engine
 from ckanext.gkopen import changesets, helpers, ids, model
 from ckanext.gkopen import verify as checks
 from ckanext.gkopen.logic.action.common import speaking
+from ckanext.gkopen.publish import outbox, store
+from ckanext.gkopen.publish.forms.streams import GZIP, SUFFIX, ZSTD
+from ckanext.gkopen.review import audit
 from tests.people import call, make_cast
 from tests.races import crew
 from tests.thread.test_thread import FIRST, approve, dataset_id, drain, submit
@@ -82,6 +85,42 @@ def test_verify_sees_a_cell_that_was_changed_in_the_table(site: Any, done: str, 
         connection.execute(sa.text(done.format(table=f'"{ids.table_id("procurement")}"')))
     problems = list(checks.problems())
     assert any(said in problem for problem in problems), problems
+
+
+@pytest.mark.parametrize("coding", [GZIP, ZSTD])
+def test_verify_sees_the_variants_that_most_readers_are_sent(site: Any, coding: str) -> None:
+    cast = make_cast()
+    approve(cast, submit(cast, *FIRST)["revision_id"])
+    drain()
+    address = f"procurement/{cast.body}-procurement.csv"
+    sha256 = str(model.value("select sha256 from gkopen.file where address = :it", it=address))
+    folder = store.local_folder()
+    assert folder is not None
+    file, name = folder / store.location(sha256, coding), f"/open/{address}{SUFFIX[coding]}"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:40] + bytes([whole[40] ^ 1]) + whole[41:])
+    assert list(checks.problems()) == [f"{name} was changed: it no longer has its sha256"]
+    file.unlink()
+    assert list(checks.problems()) == [f"{name} is missing from the public storage"]
+    file.write_bytes(whole)
+    assert list(checks.problems()) == []
+
+
+def test_a_bulk_exit_that_fails_is_told(site: Any) -> None:
+    """It waits for its interval, which is no delay; failing is."""
+    cast = make_cast()
+    approve(cast, submit(cast, *FIRST)["revision_id"])
+    list(outbox.drain())
+    model.execute("update gkopen.outbox set done_at = null, attempts = 3 where sink = 'bulk'")
+    assert outbox.waiting() == {"rows": 0, "oldest": 0.0, "failing": 1}
+
+
+def test_verify_goes_on_where_the_index_does_not_answer(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    submit(make_cast(), *FIRST)
+    monkeypatch.setitem(toolkit.config, "solr_url", "http://127.0.0.1:9/solr/ckan")
+    monkeypatch.setattr(audit, "FIRST", "f" * 64)         # a chain that is broken, which is looked at after the index
+    index, chain = checks.problems()
+    assert "the search index does not answer" in index and "does not follow" in chain
 
 
 def test_verify_names_a_raw_file_of_which_one_byte_was_changed(site: Any) -> None:

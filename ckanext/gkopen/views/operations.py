@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from math import inf
 
 from ckan import model as ckan_model
 from ckan.lib.redis import is_redis_available
@@ -12,7 +13,7 @@ from flask import Blueprint, Response, request
 from sqlalchemy.exc import SQLAlchemyError
 
 from ckanext.gkopen import model
-from ckanext.gkopen.oversight import health
+from ckanext.gkopen.oversight import health, watch
 from ckanext.gkopen.publish import outbox
 
 blueprint = Blueprint("gkopen_operations", __name__)
@@ -74,9 +75,13 @@ def _messages() -> list[str]:
         "select (select count(*) from gkopen.run where state = 'queued') as queued,"
         " (select coalesce(extract(epoch from now() - min(created_at)), 0) from gkopen.revision where state = 'held')"
         " as oldest, (select count(*) from gkopen.mail where sent_at is null and given_up_at is null) as mails,"
-        " (select count(*) from gkopen.mail where given_up_at is not null) as lost")
+        " (select count(*) from gkopen.mail where given_up_at is not null) as lost,"
+        " (select extract(epoch from now() - since) from gkopen.watched where subject = :look) as looked",
+        look=watch.LOOK)
     assert row is not None
-    return [_gauge("queue_runs", "Runs that wait for a worker.", row["queued"]),
+    return [_gauge("worker_seen_seconds", "Seconds since a worker last looked for changes of state: it does each minute"
+                   " between runs. Infinite: never.", inf if row["looked"] is None else row["looked"]),
+            _gauge("queue_runs", "Runs that wait for a worker.", row["queued"]),
             _gauge("review_oldest_seconds", "Age of the oldest revision that waits for review.", row["oldest"]),
             _gauge("mails_waiting", "Mails that wait to be sent.", row["mails"]),
             _gauge("mails_given_up", "Mails that could not be sent at all.", row["lost"])]
