@@ -77,11 +77,14 @@ def of_run(run_id: str | None, told: Sequence[Told]) -> None:
 def set_aside(run_id: str, apart: Mapping[str, Mapping[str, Iterable[str]]]) -> dict[str, dict[str, int]]:
     """Rows (finding code → body → lines of JSON) that belong to no dataset of their source, under their run.
 
-    Returns code → body → number of rows. A run that is resumed does it anew.
+    Returns code → body → number of rows. A run that is resumed does it anew; of the source's runs only the newest keeps
+    them, as in `of_run`.
     """
-    for table in ("finding", "quarantine"):
-        model.execute(f"delete from gkopen.{table} where run_id = :run and dataset_id is null and revision_id is null",
-                      run=run_id)
+    for table, of_others in (("finding", "t.code = any(:codes)"), ("quarantine", "true")):
+        model.execute(f"delete from gkopen.{table} t using gkopen.run r, gkopen.run mine where t.run_id = r.id"
+                      " and r.source_id = mine.source_id and mine.id = :run and t.dataset_id is null"
+                      f" and t.revision_id is null and (r.id = mine.id or {of_others})", run=run_id,
+                      **({"codes": [BODY_UNKNOWN, BODY_FOREIGN]} if table == "finding" else {}))
     return {code: {body: _set_aside(run_id, code, body, rows) for body, rows in tables.items()}
             for code, tables in apart.items()}
 

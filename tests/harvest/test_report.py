@@ -114,6 +114,9 @@ def test_rows_of_unknown_bodies_are_quarantined(town: City) -> None:
     shown = [entry for entry in rows_of(str(row["id"])) if entry["codes"] == [reports.BODY_UNKNOWN]]
     assert len(shown) == rows
     assert {entry["row"]["区"] for entry in shown} == set(counts["unknown_bodies"])
+    harvest()
+    for table in ("quarantine", "finding"):               # of a source that is bad in the same way every day
+        assert model.value(f"select count(*) from gkopen.{table} where dataset_id is null") == rows
 
 
 def test_a_source_speaks_only_for_the_bodies_that_it_names(town: City) -> None:
