@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from ckan import model as ckan_model
 from ckan.cli.cli import ckan
 from ckan.tests.helpers import CKANCliRunner
 
+from ckanext.gkopen import model
 from ckanext.gkopen.cli import operate, sources
 from ckanext.gkopen.harvest import ledger
 from ckanext.gkopen.harvest import run as harvest_run
@@ -80,3 +82,32 @@ def test_pythons_collector_leaves_out_what_a_worker_has_loaded(cli: CKANCliRunne
     assert answer.exit_code == 0, answer.output
     [(looked_at, left_out)] = found
     assert left_out > 100_000 and looked_at < left_out // 10
+
+
+def test_what_the_program_did_not_foresee_is_no_work_that_waits(
+        town: City, cli: CKANCliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python would end with 1, by which the command says that a revision waits."""
+    def unforeseen(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(harvest_run, "carry_out", unforeseen)
+    answer = cli.invoke(ckan, ["gkopen", "harvest", SOURCE])
+    assert answer.exit_code == 2 and "ZeroDivisionError" in answer.output
+
+
+@pytest.mark.parametrize("command", [
+    ["run", "list", "--source", "nobody"], ["review", "approve", "--all", "nothing", "--as", "office"]])
+def test_a_name_that_nothing_has_is_no_empty_list(town: City, cli: CKANCliRunner, command: list[str]) -> None:
+    answer = cli.invoke(ckan, ["gkopen", *command])
+    assert answer.exit_code == 2 and ("'nobody'" in answer.output or "no domain nothing" in answer.output)
+
+
+def test_a_source_that_is_changed_is_due_at_once(town: City) -> None:
+    """Else one that was read once a year is read daily only after that year."""
+    model.execute("update gkopen.source set next_run_at = now() + interval '300 days' where name = :name", name=SOURCE)
+    kept = harvest_run.source_of(ledger.find_source(SOURCE))
+    ledger.save_source(kept, "admin", replace=True)
+    due = "select next_run_at <= now() from gkopen.source where name = :name"
+    assert not model.value(due, name=SOURCE), "it is as it was"
+    ledger.save_source(replace(kept, update_cycle="daily"), "admin", replace=True)
+    assert model.value(due, name=SOURCE)

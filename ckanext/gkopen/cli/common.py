@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -12,7 +13,7 @@ import click
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import bodies, pipeline
+from ckanext.gkopen import away, bodies, pipeline
 from ckanext.gkopen.domains import UnknownDomain
 from ckanext.gkopen.harvest import ledger
 from ckanext.gkopen.harvesters.lines import SourceError
@@ -47,9 +48,17 @@ def spoken() -> Iterator[None]:
         sys.exit(FAILED)
     except BrokenPipeError:
         raise  # the reader of a pipe has seen enough: click ends the command quietly
-    except OSError as error:
-        if error.filename is None:
-            raise  # not a file that the operator named
+    except (click.ClickException, click.Abort, click.exceptions.Exit):
+        raise
+    except Exception as error:
+        if away.is_away(error):
+            click.echo(f"gkopen: a server cannot be reached ({type(error).__name__}): look at PostgreSQL, Solr and"
+                       " Valkey, then try again.", err=True)
+            sys.exit(FAILED)
+        if not isinstance(error, OSError) or error.filename is None:
+            # Not a file that the operator named. Python would end with 1, by which commands say that work waits.
+            traceback.print_exc()
+            sys.exit(FAILED)
         click.echo(f"gkopen: {error.filename}: {error.strerror}; give a path that can be read and written.", err=True)
         sys.exit(FAILED)
 

@@ -7,6 +7,7 @@ import sys
 import click
 
 from ckanext.gkopen.cli.common import act, command, every, gkopen, person
+from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.logic.action.revision import MOST_AT_ONCE
 from ckanext.gkopen.publish import outbox
 
@@ -56,6 +57,8 @@ def review_approve(revisions: tuple[str, ...], domain: str | None, user: str, di
     if bool(revisions) == bool(domain) or (digest and len(revisions) != 1):
         raise click.UsageError("name revisions, or --all DOMAIN; --digest goes with one revision")
     reviewer = person(user)
+    if domain:
+        get_domain(domain)
     chosen = [
         {"id": item["id"], "digest": item["digest"]}
         for item in every("gkopen_revision_list", reviewer, state="held", domain=domain)

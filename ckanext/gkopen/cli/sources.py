@@ -203,6 +203,8 @@ def run_group() -> None:
 @click.option("--limit", default=20, show_default=True)
 def run_list(source_name: str | None, limit: int) -> None:
     """The newest runs."""
+    if source_name:
+        ledger.find_source(source_name)
     for item in act("gkopen_run_list", source=source_name, limit=limit)["results"]:
         counts = item["counts"]
         click.echo("\t".join((item["id"], item["source"], item["decision"] or item["state"], item["started_at"] or "-",

@@ -118,7 +118,10 @@ def save_source(source: Source, created_by: str, *, replace: bool = False) -> st
     model.execute(
         "insert into gkopen.source (id, name, domain, organization, config, created_by) values (:id, :name, :domain,"
         " :organization, cast(:config as jsonb), :by) on conflict (id) do update set config = excluded.config,"
-        " domain = excluded.domain, organization = excluded.organization",
+        " domain = excluded.domain, organization = excluded.organization,"
+        # Its next run was set by what it said before: once a year, say, or after many failures.
+        " next_run_at = case when source.config = excluded.config then source.next_run_at"
+        "  else least(source.next_run_at, now()) end",
         id=source_id, name=source.name, domain=source.domain, organization=source.organization,
         config=model.dump(source.as_dict()), by=created_by)
     breaker.forget(source.name)                           # a secret or an address may have been mended
