@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -169,6 +170,24 @@ def test_rows_that_come_later_than_their_stamp_are_read(town: City) -> None:
     assert harvest()["counts"]["rows_in"] == 1
     approve()
     assert public_rows() == before + 1
+
+
+def test_a_source_that_is_given_to_another_body_sends_it_all_rows(town: City) -> None:
+    """Where only changes are asked for, the new body's table would hold the few of the last days."""
+    model.execute("update gkopen.source set config = config || cast(:change as jsonb) where name = :s", s=SOURCE,
+                  change='{"complete": false, "request": {"since": "updateTime"}}')
+    town.service(watermark="更新时间")
+    head, *rows = town.lines()
+    town.write([f"{head},更新时间", *(f"{row},2020-01-01 00:00:00" for row in rows)])
+    whole = harvest()["counts"]["rows_in"]
+    approve()
+    kept = run.source_of(ledger.find_source(SOURCE))
+    assert whole == len(rows) and harvest()["counts"]["rows_in"] == 0
+    ledger.save_source(replace(kept, update_cycle="daily"), "admin", replace=True)
+    assert harvest()["counts"]["rows_in"] == 0, "its rows are the same"
+    ledger.save_source(replace(kept, organization="jianghai-czj"), "admin", replace=True)
+    moved = harvest()
+    assert (moved["counts"]["rows_in"], moved["counts"]["outcomes"][0]["body"]) == (whole, "jianghai-czj")
 
 
 def test_a_row_that_was_broken_on_its_way_is_asked_for_again(town: City) -> None:

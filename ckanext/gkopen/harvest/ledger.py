@@ -49,6 +49,9 @@ LOST = (OperationalError, InterfaceError, PendingRollbackError, psycopg2.Operati
 _PASSES = ("08", "40", "53100", "53300", "57P")
 """SQLSTATE: no connection, rolled back for another one's sake, disk full, no room for a connection, being shut down."""
 
+APART = ("title", "update_cycle", "page_size", "overlap_hours", "signer", "secret_env", "catalogue")
+"""Settings of a source by which no row becomes another one."""
+
 BEAT = 15.0
 """Seconds between two signs of life of a worker that has a run."""
 
@@ -121,9 +124,12 @@ def save_source(source: Source, created_by: str, *, replace: bool = False) -> st
         " domain = excluded.domain, organization = excluded.organization,"
         # Its next run was set by what it said before: once a year, say, or after many failures.
         " next_run_at = case when source.config = excluded.config then source.next_run_at"
-        "  else least(source.next_run_at, now()) end",
+        "  else least(source.next_run_at, now()) end,"
+        # Where only changes are asked for, another table, body or mapping has all rows to send.
+        " read_anew_since = case when source.config - cast(:apart as text[]) = excluded.config - cast(:apart as text[])"
+        "  then source.read_anew_since else now() end",
         id=source_id, name=source.name, domain=source.domain, organization=source.organization,
-        config=model.dump(source.as_dict()), by=created_by)
+        config=model.dump(source.as_dict()), by=created_by, apart=list(APART))
     breaker.forget(source.name)                           # a secret or an address may have been mended
     return source_id
 

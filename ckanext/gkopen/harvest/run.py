@@ -184,11 +184,12 @@ def _settled(run: dict[str, Any]) -> datetime | None:
     (with an edit of its metadata) or discarded, until a later run has brought nothing of its dataset that is not
     public: most of its rows were good. What is stale was compared again, and counts as what came of it. A row with a
     broken character was perhaps broken on its way, and the source has no reason to send it again: for some days it is
-    asked for.
+    asked for. A run before the source's settings made other rows of it (`ledger.APART`) does not count.
     """
     return model.value(
         "select max(r.started_at) from gkopen.run r where r.source_id = :s and r.state in ('done', 'partly')"
-        " and not r.dry_run and not (r.started_at > now() - cast(:days as interval)"
+        " and not r.dry_run and r.started_at >= (select coalesce(s.read_anew_since, '-infinity') from gkopen.source s"
+        "  where s.id = :s) and not (r.started_at > now() - cast(:days as interval)"
         " and jsonb_exists_any(r.counts -> 'findings', :broken))"
         " and r.started_at < coalesce((select min(w.started_at) from gkopen.run w"
         "  join gkopen.submission b on b.run_id = w.id join gkopen.revision v on v.submission_id = b.id"
