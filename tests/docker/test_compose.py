@@ -14,7 +14,7 @@ TOP_LEVEL = {"name", "services", "networks", "volumes"}
 # Those of the Compose specification's service that are used here; an unknown one stops `docker compose`.
 SERVICE_KEYS = {
     "image", "build", "init", "restart", "environment", "env_file", "volumes", "ports", "networks", "depends_on",
-    "healthcheck", "command", "stop_grace_period", "shm_size",
+    "healthcheck", "command", "stop_grace_period", "shm_size", "logging",
 }  # fmt: skip
 CONDITIONS = {"service_healthy", "service_completed_successfully", "service_started"}
 DURATION = re.compile(r"\d+(ms|s|m|h)")
@@ -61,6 +61,13 @@ def test_a_service_says_whether_it_is_healthy(name: str) -> None:
     assert service["restart"] == "unless-stopped"
     for key in ("interval", "timeout"):
         assert DURATION.fullmatch(check[key])
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_services_log_does_not_fill_the_disk(name: str) -> None:
+    """Docker's own default has no limit."""
+    options = SERVICES[name]["logging"]["options"]
+    assert re.fullmatch(r"\d+m", options["max-size"]) and int(options["max-file"]) > 1
 
 
 def test_who_waits_for_health_waits_for_a_service_that_tells_it() -> None:
