@@ -126,8 +126,8 @@ def contents(domain: Domain, asked: Sequence[Asked]) -> list[Contents]:
     """What each of several datasets shall hold. The rows of all of them are written together.
 
     A complete listing speaks for every part. Of a list of changes the rows are put over what is public, together with
-    those of `carried`. A row whose key is public in a part that the file does not speak for has moved: it leaves that
-    part, so that a key is public once.
+    those of `carried`; what `carried` takes out of a part goes, too. A row whose key is public in a part that the file
+    does not speak for has moved: it leaves that part, so that a key is public once.
     """
     listed = [asking.examined.table if asking.scope != "changes" else domain.arrow_schema.empty_table()
               for asking in asked]
@@ -138,16 +138,22 @@ def contents(domain: Domain, asked: Sequence[Asked]) -> list[Contents]:
 def _contents(domain: Domain, asked: Asked, written: dict[str, parts.Written]) -> Contents:
     rows, base = asked.examined.table, asked.base
     tables: dict[str, pa.Table] = {}
+    taken: dict[str, list[pa.Array]] = {}
     if asked.scope == "changes":
         for change in reversed(asked.carried):
-            rows = parts.overlay(domain, _delta(domain, change), rows)
+            brought, gone = _delta(domain, change)
+            rows = parts.overlay(domain, brought, rows)
+            taken.setdefault(change["part"], []).append(parts.row_keys(domain, gone))
         tables = parts.split_parts(domain, rows)
     spoken = {*written, *tables}
-    moved = {} if asked.scope == "complete" else _moved(domain, rows, base, base.keys() - spoken - {METADATA})
+    keys = parts.row_keys(domain, rows)
+    leaving = {part: pa.concat_arrays([keys, *taken.get(part, ())]) for part in base}
+    others = set() if asked.scope == "complete" else base.keys() - spoken - {METADATA}
+    moved = _moved(domain, leaving, base, others)
     for part in base.keys() & tables.keys():
         public = parts.read_part(domain, blobs.read(base[part]))
         # Also without what moves on to another part; what stays here is put back by the overlay.
-        kept = _without(domain, public, parts.row_keys(domain, rows))
+        kept = _without(domain, public, leaving[part])
         tables[part] = parts.overlay(domain, public if kept is None else kept, tables[part])
     tables |= {part: table for part, table in moved.items() if table.num_rows}
     found: dict[str, bytes | None] = {part: each.data for part, each in written.items()}
@@ -159,23 +165,25 @@ def _contents(domain: Domain, asked: Asked, written: dict[str, parts.Written]) -
     return Contents(found, {part: each.counted for part, each in written.items()}, spoken)
 
 
-def _delta(domain: Domain, change: Mapping[str, Any]) -> pa.Table:
-    """The rows that a stored change of one part brings. Its base may have been withdrawn: it is only compared with."""
+def _delta(domain: Domain, change: Mapping[str, Any]) -> tuple[pa.Table, pa.Table]:
+    """The rows that a stored change of one part brings, and those that it takes out of it. Its base may have been
+    withdrawn: it is only compared with."""
     old, new = (parts.read_part(domain, blobs.read(sha256, sealed=True)) if sha256 else None
                 for sha256 in (change["base_sha256"], change["new_sha256"]))
     difference = parts.diff_parts(domain, old, new)
-    return pa.concat_tables([difference.added, difference.changed]).combine_chunks()
+    return pa.concat_tables([difference.added, difference.changed]).combine_chunks(), difference.removed
 
 
-def _moved(domain: Domain, rows: pa.Table, base: Mapping[str, str], others: Set[str]) -> dict[str, pa.Table]:
-    """Public parts that lose rows to the parts of a file, with what they keep. Only their keys are read first."""
-    keys = parts.row_keys(domain, rows)
+def _moved(domain: Domain, leaving: Mapping[str, pa.Array], base: Mapping[str, str],
+           others: Set[str]) -> dict[str, pa.Table]:
+    """Public parts that lose rows (`leaving`: part → keys), with what they keep. Only their keys are read first."""
     found = {}
     for part in sorted(others):
         data = blobs.read(base[part])
-        if _without(domain, parts.read_part(domain, data, domain.key), keys) is not None:
+        if _without(domain, parts.read_part(domain, data, domain.key), leaving[part]) is not None:
             found[part] = parts.read_part(domain, data)
-    return {part: kept for part, table in found.items() if (kept := _without(domain, table, keys)) is not None}
+    return {part: kept for part, table in found.items()
+            if (kept := _without(domain, table, leaving[part])) is not None}
 
 
 def _without(domain: Domain, table: pa.Table, keys: pa.Array) -> pa.Table | None:
@@ -297,10 +305,11 @@ def hold(domain: Domain, proposed: Sequence[Proposed]) -> list[str]:
     """
     digests = [digest(str(each.dataset["id"]), each.kind, each.changes) for each in proposed]
     datasets = [str(each.dataset["id"]) for each in proposed]
-    model.execute("update gkopen.revision r set state = 'superseded' from unnest(cast(:datasets as uuid[]),"
-                  " cast(:digests as text[])) same (dataset_id, digest) where r.dataset_id = same.dataset_id"
-                  " and r.digest = same.digest and r.state = 'held'", datasets=datasets, digests=digests)
     revisions = [str(uuid4()) for _ in proposed]
+    model.execute("update gkopen.revision r set state = 'superseded', superseded_by = same.id from unnest("
+                  "cast(:datasets as uuid[]), cast(:digests as text[]), cast(:ids as uuid[])) same (dataset_id, digest,"
+                  " id) where r.dataset_id = same.dataset_id and r.digest = same.digest and r.state = 'held'",
+                  datasets=datasets, digests=digests, ids=revisions)
     model.insert_many(
         "revision", ("id", "dataset_id", "submission_id", "kind", "schema_version", "rules_version", "digest", *COUNTS,
                      "header", "summary", "submitted_by", "reason", "state"),

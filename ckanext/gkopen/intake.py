@@ -94,7 +94,6 @@ class _Step:
     returned: bool = False
     noted: Outcome | None = None
     told: bool = False
-    again: bool = False
 
     def outcome(self, state: str, revision_id: str | None, alarms: tuple[Mapping[str, Any], ...] = ()) -> Outcome:
         counts = {name: getattr(self.examined, name) if self.examined else 0 for name in COUNTS}
@@ -166,7 +165,6 @@ def _settle(step: _Step) -> None:
             return
         if not step.changes:
             step.noted, step.told = step.outcome("unchanged", None), True
-            step.again = table.harvested and table.scope == "complete"
             return
     if step.alarms and (known := _known(table.dataset_id, step.changes)):
         step.noted, step.told = step.outcome(known["state"], str(known["id"]),
@@ -213,14 +211,13 @@ def _supersede(steps: Sequence[_Step], revisions: Mapping[str, str]) -> None:
     for step in steps:
         table, revision_id = step.table, revisions.get(step.table.submission_id)
         if step.alarms and revision_id and not step.returned:
-            model.execute("update gkopen.revision set state = 'superseded' where dataset_id = :d and state = 'frozen'"
-                          " and id <> :id and submitted_by = :by", d=table.dataset_id, id=revision_id,
-                          by=table.submitted_by)
-        elif revision_id and not step.returned and step.contents is not None:
+            model.execute("update gkopen.revision set state = 'superseded', superseded_by = :id where dataset_id = :d"
+                          " and state = 'frozen' and id <> :id and submitted_by = :by", d=table.dataset_id,
+                          id=revision_id, by=table.submitted_by)
+        # A source that says again what is public wants nothing else any more: what it sent meanwhile does not wait on.
+        elif step.contents is not None and not step.returned and (revision_id or not step.changes):
             replaced.append(Replaced(table.dataset_id, table.submission_id, revision_id,
                                      step.contents.spoken | {changesets.METADATA}, table.scope))
-        elif step.again:                        # the source is again what is public: nothing else waits
-            replaced.append(Replaced(table.dataset_id, table.submission_id, None, set(), table.scope))
     supersede(replaced)
 
 
@@ -259,7 +256,7 @@ def _carried(tables: Sequence[Table]) -> dict[str, list[dict[str, Any]]]:
 @dataclass(frozen=True, slots=True)
 class Replaced:
     """A submission that takes the place of what its source sent before. `touched`: the parts that a file of some
-    parts speaks for."""
+    parts speaks for; `revision_id` None: what is public already says the same."""
 
     dataset_id: str
     submission_id: str
@@ -274,7 +271,8 @@ def supersede(replaced: Sequence[Replaced]) -> None:
     if not replaced:
         return
     model.execute(
-        "update gkopen.revision r set state = 'superseded' from gkopen.submission s, gkopen.submission mine,"
+        "update gkopen.revision r set state = 'superseded', superseded_by = n.revision"
+        " from gkopen.submission s, gkopen.submission mine,"
         " jsonb_to_recordset(cast(:replaced as jsonb)) n (dataset uuid, submission uuid, revision uuid, whole boolean,"
         "  touched jsonb)"
         " where r.submission_id = s.id and mine.id = n.submission and s.source = mine.source"

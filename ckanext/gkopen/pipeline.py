@@ -220,7 +220,8 @@ def submit_metadata(domain: Domain, body: Mapping[str, Any], fields: Mapping[str
     revision_id = changesets.hold_changes(domain, dataset, submission_id, changes, submitted_by, kind="publish",
                                           counts=counts, header=header)
     if waiting:
-        model.execute("update gkopen.revision set state = 'superseded' where id = :id", id=waiting["id"])
+        model.execute("update gkopen.revision set state = 'superseded', superseded_by = :new where id = :id",
+                      new=revision_id, id=waiting["id"])
         model.execute("update gkopen.revision n set summary = jsonb_set(o.summary, '{metadata}', 'true')"
                       " from gkopen.revision o where n.id = :new and o.id = :old", new=revision_id, old=waiting["id"])
         model.execute("update gkopen.finding set revision_id = :new where revision_id = :old"

@@ -21,8 +21,9 @@ def release(run_id: str, by: str) -> list[str]:
                              " of this one. Rows that are to go are taken out by a withdrawal.")
     for row in _frozen(run):
         # The same change-set may wait already, of an officer: it waits once.
-        model.execute("update gkopen.revision set state = 'superseded' where dataset_id = :d and digest = :digest"
-                      " and state = 'held'", d=row["dataset_id"], digest=row["digest"])
+        model.execute("update gkopen.revision set state = 'superseded', superseded_by = :id where dataset_id = :d"
+                      " and digest = :digest and state = 'held'", id=row["id"], d=row["dataset_id"],
+                      digest=row["digest"])
         model.execute("update gkopen.revision set state = 'held' where id = :id", id=row["id"])
         model.execute("update gkopen.submission set options = options || '{\"released\": true}' where id = :id",
                       id=row["submission_id"])

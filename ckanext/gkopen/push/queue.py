@@ -16,6 +16,7 @@ from uuid import uuid4
 from ckan import model as ckan_model
 
 from ckanext.gkopen import blobs, bodies, clock, ids, model, pipeline, reports, scratch
+from ckanext.gkopen.changesets import COUNTS
 from ckanext.gkopen.checks.catalogue import render
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.harvest import contract, drifting, ledger
@@ -30,6 +31,7 @@ CLAIM_SECONDS = 2
 """Between counting a try and locking the push no other worker counts one too: several that knock at once would else
 use up the tries of a push that nobody has checked."""
 FINDINGS_TOLD = 500
+SUMS = ("added", "changed", "removed")
 BLOB_LOCK = 0x676B6F70       # "gkop": with the content's hash, one writer of equal bytes at a time
 
 
@@ -159,18 +161,40 @@ def status(push: Mapping[str, Any]) -> dict[str, Any]:
     outcome = push["outcome"]
     if push["state"] == "failed":
         return told | {"error": outcome}
-    told |= {name: outcome[name] for name in ("state", "rows_in", "rows_ok", "rows_quarantined", "rows_duplicate",
-                                              "added", "changed", "removed")}
-    revision = model.one("select * from gkopen.revision where submission_id = :id order by created_at desc limit 1",
-                         id=push["submission_id"])
-    if revision is not None:
-        told |= {"state": revision["state"], "revision": str(revision["id"]), "reason": revision["reason"]}
+    told |= {name: outcome[name] for name in ("state", *COUNTS, *SUMS)}
+    standing = _standing(push["submission_id"])
+    if standing:
+        own, last = next(row for row in standing if row["own"]), standing[0]
+        told |= {name: own[name] for name in COUNTS} | {name: last["summary"][name] for name in SUMS}
+        told |= {"state": last["compared"] or last["state"], "revision": str(last["id"]), "reason": last["reason"]}
         # What was withdrawn is told to nobody, and a finding may repeat a cell of it.
-        gone = revision["state"] == "published" and _withdrawn(revision["id"])
-        told |= {"state": "withdrawn"} if gone else _findings(revision["id"])
+        gone = last["state"] == "published" and _withdrawn(last["id"])
+        told |= {"state": "withdrawn"} if gone else _findings(own["id"])
     else:
         told |= {"findings": [], "findings_total": sum(outcome["findings"].values())}
     return told
+
+
+def _standing(submission_id: Any) -> list[dict[str, Any]]:
+    """The revisions that had the rows of a push one after the other, the one that has them now first; none where it has
+    none. `own`: the push's own revision, as it is or with other metadata; `compared`: what came of a stale one of which
+    nothing was left.
+
+    A list of changes takes along what waits, and what waits twice waits once: what is decided there is decided about
+    this push. A file that speaks for the same parts has other rows: then this one was superseded.
+    """
+    return model.every(
+        "with recursive chain as ("
+        " select r.*, 1 as depth, true as own from (select * from gkopen.revision where submission_id = :id"
+        "  order by created_at desc limit 1) r"
+        " union all select n.*, c.depth + 1, c.own and s.kind = 'metadata' from chain c"
+        "  join gkopen.revision b on c.state = 'superseded' and b.id = c.superseded_by"
+        "  join gkopen.submission s on s.id = b.submission_id"
+        "   and (s.kind = 'metadata' or s.options ->> 'scope' = 'changes' or b.digest = c.digest)"
+        "  cross join lateral (select * from gkopen.revision where submission_id = s.id"
+        "   order by created_at desc limit 1) n)"
+        " select c.*, case when c.state = 'stale' then s.options -> 'outcome' ->> 'state' end as compared from chain c"
+        " left join gkopen.submission s on s.id = c.submission_id order by c.depth desc", id=submission_id)
 
 
 def _withdrawn(revision_id: Any) -> bool:
