@@ -5,12 +5,15 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import logging
 import zipfile
 from typing import Any
 
 import pytest
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
+from gunicorn.http.body import Body, ChunkedReader
+from gunicorn.http.unreader import IterUnreader
 from werkzeug.test import create_environ, run_wsgi_app
 
 from ckanext.gkopen import model
@@ -115,6 +118,24 @@ def test_a_body_whose_connection_broke_off_is_none(system: System, media: str) -
     assert answer.status_code == 202
     work()
     assert system.ask(answer.headers["Location"]).json["rows_ok"] == 3
+
+
+def test_a_body_in_chunks_that_breaks_off_is_none(system: System) -> None:
+    request: Any = None                                   # only its trailers would be asked of it
+    reader = ChunkedReader(request, IterUnreader([b"5\r\n" + json.dumps({"rows": rows(1)}).encode()[:5] + b"\r\n"]))
+    environ = create_environ(DOOR, method="POST", headers=system.headers())
+    environ |= {"wsgi.input": Body(reader), "wsgi.input_terminated": True, "CONTENT_LENGTH": ""}
+    body, status, _ = run_wsgi_app(system.web, environ)
+    assert (status[:3], json.loads(b"".join(body))["error"]["code"]) == ("400", "request-broken")
+
+
+def test_a_push_is_no_error_in_the_log(system: System, caplog: pytest.LogCaptureFixture) -> None:
+    """CKAN looks at each Authorization header for a token of its own."""
+    place = system.push({"rows": rows(1)}).headers["Location"]
+    assert system.ask(place).status_code == 200
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
+    system.web.test_client().get("/api/3/action/status_show", headers={"Authorization": "Bearer nonsense"})
+    assert [record.name for record in caplog.records if record.levelno >= logging.ERROR] == ["ckan.lib.api_token"]
 
 
 def test_bombs_are_refused_without_being_unpacked(system: System) -> None:

@@ -49,6 +49,11 @@ def make(name: str, domain: str, body: Mapping[str, Any], days: int, by: str) ->
     return token, row
 
 
+def in_header(text: str) -> bool:
+    """Whether a header Authorization holds a push token; whether it is good, `find` says."""
+    return text.rpartition(" ")[2].startswith(PREFIX)
+
+
 def find(token: str) -> dict[str, Any]:
     """The row of a token that is good now. Raises BadToken."""
     row = model.one("select *, expires_at <= now() as expired from gkopen.push_token where hash = :hash",

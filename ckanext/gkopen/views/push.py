@@ -222,7 +222,7 @@ def _save(path: Path) -> str:
         raise too_large
     digest, size = hashlib.sha256(), 0
     with path.open("wb") as target:
-        while block := request.stream.read(BLOCK):
+        while block := _read():
             size += len(block)
             if size > most:
                 raise too_large
@@ -231,6 +231,13 @@ def _save(path: Path) -> str:
     if size < (request.content_length or 0):
         raise _broken()
     return digest.hexdigest()
+
+
+def _read() -> bytes:
+    try:
+        return request.stream.read(BLOCK)
+    except OSError:                                       # gunicorn: a body in chunks that ends within one
+        raise _broken() from None
 
 
 def _accept(token: Mapping[str, Any], key: str, mark: str, path: Path, filename: str,
