@@ -101,6 +101,17 @@ def test_order_and_distinct_hold_beyond_the_cap(cast: Cast, app_again: Any, monk
     assert paged == sorted(set(paged))
 
 
+def test_pages_of_rows_that_are_equal_hold_each_once(cast: Cast, app_again: Any) -> None:
+    many = [FIRST[0].replace("-001", f"-{number:03}") for number in range(100, 180)]
+    approve(cast, submit(cast, *many)["revision_id"])
+    drain()
+    for asked in ({}, {"q": "停车"}, {"filters": {"notice_type": "award"}}):
+        pages = [[row["_id"] for row in search(app_again, resource_id="procurement", sort="buyer_name desc", limit=9,
+                                               offset=start, **asked)["records"]] for start in range(0, 99, 9)]
+        total = search(app_again, resource_id="procurement", limit=0, **asked)["total"]
+        assert len(set(sum(pages, []))) == len(sum(pages, [])) == total > 80
+
+
 def test_info_describes_the_dataset(cast: Cast, app_again: Any) -> None:
     own = ids.resource_id(dataset_id(cast))
     answer = app_again.post("/api/3/action/datastore_info", json={"resource_id": own})

@@ -45,6 +45,8 @@ class DatastoreMixin(IDatastore):
             _search(context["connection"], data_dict, query_dict, found, domain)
         elif not gone and not query_dict["distinct"] and len(query_dict["where"]) == (dataset is not None):
             _count_all(context["connection"], data_dict, dataset)
+        if query_dict["sort"] and not query_dict["distinct"]:
+            query_dict["sort"] = [*query_dict["sort"], '"_id" asc']       # of equal rows each page would else have any
         return query_dict
 
 
