@@ -40,7 +40,8 @@ def search() -> None:
 def test(arguments: list[str]) -> None:
     """Become pytest: tests/conftest.py starts the servers when a test needs them.
 
-    Without arguments two workers share the tests, where the servers are our own.
+    Without arguments three workers share the tests, where the servers are our own: on two cores, since many tests wait
+    for a server, a browser or a process that was killed.
     """
     from .servers import ELSEWHERE
 
@@ -53,7 +54,7 @@ def test(arguments: list[str]) -> None:
             flush=True,
         )
     if not arguments and not any(name in os.environ for name in ELSEWHERE.values()):
-        arguments = ["-n2"]
+        arguments = ["-n3"]
     os.chdir(PROJECT)
     os.execv(sys.executable, [sys.executable, "-m", "pytest", *arguments])
 
