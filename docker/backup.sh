@@ -2,7 +2,7 @@
 # Back up the running portal: docker/backup.sh FOLDER [COMPOSE OPTIONS ...]
 #
 # The order matters. Contents are stored before the database names them and never change, so files copied AFTER the
-# database hold everything that it names; the DataStore can always be rebuilt from the database and the private files.
+# database hold everything that it names; `gkopen rebuild --all` makes the DataStore from the database and the private files.
 #   1 database gkopen   2 database gkopen_datastore   3 private files   4 public files   5 uploads
 # Solr is not backed up (restore.sh builds the index again), nor is Valkey (sessions and caches).
 # docker/.env and docker/sources.env are copied too: keep the backup as closely as those secrets.

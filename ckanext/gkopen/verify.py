@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
-import zlib
-from collections.abc import Callable, Iterator
-from contextlib import closing, nullcontext
-from typing import Any, cast
+from collections.abc import Iterator
+from contextlib import closing
 
-import pyarrow as pa
 import pysolr
 import sqlalchemy as sa
 from ckan import model as ckan_model
-from ckan.lib import files, search
+from ckan.lib import search
 from ckanext.datastore.backend.postgres import get_read_engine
 
 from ckanext.gkopen import blobs, changesets, ids, model
 from ckanext.gkopen.domains import Domain, UnknownDomain, domains, get_domain
 from ckanext.gkopen.history.difference import difference, text_rows
 from ckanext.gkopen.publish import store
-from ckanext.gkopen.publish.forms.streams import GZIP, IDENTITY, SUFFIX, ZSTD
+from ckanext.gkopen.publish.forms.streams import SUFFIX
 from ckanext.gkopen.publish.table_sql import TableSQL, literal, quoted
 from ckanext.gkopen.review import audit
-
-_UNPACKED: dict[str, Callable[[Any], Any]] = {
-    IDENTITY: nullcontext, GZIP: gzip.open, ZSTD: lambda file: pa.CompressedInputStream(file, "zstd")}
 
 
 def problems() -> Iterator[str]:
@@ -109,21 +102,11 @@ def _csv(domain: Domain, dataset_id: str, part: str) -> bytes:
 
 
 def _files() -> Iterator[str]:
-    """Each with its compressed variants, which most readers are sent: they hold the same bytes."""
+    said = {"missing": "is missing from the public storage", "changed": "was changed: it no longer has its sha256"}
     for row in model.every("select address, sha256, size, variants from gkopen.file where sha256 is not null"
                            " order by address"):
-        for coding, size in {IDENTITY: row["size"], **row["variants"]}.items():
-            name = f"/open/{row['address']}{SUFFIX[coding]}"
-            try:
-                with store.open_file(row["sha256"], coding, size) as file, _UNPACKED[coding](file) as content:
-                    found = hashlib.file_digest(cast(Any, content), "sha256").hexdigest()
-            except files.exc.MissingFileError:
-                yield f"{name} is missing from the public storage"
-                continue
-            except (OSError, EOFError, zlib.error):       # gzip's and Arrow's words for what is no such file any more
-                found = None
-            if found != row["sha256"]:
-                yield f"{name} was changed: it no longer has its sha256"
+        for coding, what in store.damaged(row["sha256"], row["size"], row["variants"]):
+            yield f"/open/{row['address']}{SUFFIX[coding]} {said[what]}"
 
 
 def _packages() -> Iterator[str]:

@@ -1,9 +1,10 @@
-"""`ckan gkopen worker | verify | demo-city`: for the operator."""
+"""`ckan gkopen worker | verify | rebuild | demo-city`: for the operator."""
 
 from __future__ import annotations
 
 import os
 import sys
+import time
 from importlib.resources import files
 from pathlib import Path
 
@@ -12,8 +13,10 @@ import click
 from ckanext.gkopen import verify as checks
 from ckanext.gkopen.cli.common import command, gkopen
 from ckanext.gkopen.demo import make_city
+from ckanext.gkopen.domains import domains, get_domain
 from ckanext.gkopen.embedded.accounts import Accounts
 from ckanext.gkopen.harvest import worker
+from ckanext.gkopen.publish import anew
 
 CITY = Path(str(files("ckanext.gkopen") / "simulator" / "city"))
 
@@ -34,8 +37,27 @@ def verify_command() -> None:
     for problem in checks.problems():
         click.echo(problem)
         number += 1
-    click.echo("all is well" if not number else f"{number} problem(s)")
+    click.echo(f"{number} problem(s): gkopen rebuild makes tables, files and index anew; stored contents come back from"
+               " a back-up alone" if number else "all is well")
     sys.exit(1 if number else 0)
+
+
+@command(gkopen, "rebuild")
+@click.argument("names", nargs=-1, metavar="[DOMAIN]...")
+@click.option("--all", "every", is_flag=True, help="every domain")
+def rebuild_command(names: tuple[str, ...], every: bool) -> None:
+    """Make tables, files, index and standards of a domain anew from what was approved.
+
+    After `verify` named damage in them, or a restore of two databases from two moments. Nothing that is approved
+    changes, readers go on reading, and what is published meanwhile waits for its turn.
+    """
+    if bool(names) == every:
+        raise click.UsageError("name domains, or --all")
+    for domain in [get_domain(name) for name in names] or domains().values():
+        started = time.monotonic()
+        for sink, number in anew.rebuild(domain):
+            click.echo(f"{domain.name}\t{sink}\t{number}\t{time.monotonic() - started:.1f} s")
+            started = time.monotonic()
 
 
 @command(gkopen, "demo-city")

@@ -150,10 +150,10 @@ def _alone(row: dict[str, Any] | None) -> Done | None:
 def _bring_up(rows: list[dict[str, Any]]) -> list[Done]:
     """Check claimed rows of one exit and domain off, do their work, commit."""
     started, sink = time.monotonic(), rows[0]["sink"]
-    _take_turns(rows)
+    take_turns(rows)
     # First, though in this transaction: of a withdrawal that comes meanwhile is told all the same (`behind`).
     _check_off(sink, _covered(rows))
-    _WORK[sink](rows)
+    WORK[sink](rows)
     ckan_model.Session.commit()
     seconds = (time.monotonic() - started) / len(rows)
     for row in rows:
@@ -175,7 +175,7 @@ def _check_off(sink: str, covered: list[dict[str, Any]]) -> None:
                   " and o.done_at is not null", **named)
 
 
-def _take_turns(rows: list[dict[str, Any]]) -> None:
+def take_turns(rows: list[dict[str, Any]]) -> None:
     """One worker at a time brings one exit of a dataset (or of a domain) up to date, and then reads what is newest.
 
     Else one that read an older publication could write it after another one had written the newer: into the index,
@@ -237,14 +237,20 @@ def _data_parts(rows: list[dict[str, Any]]) -> dict[str, dict[str, str]]:
 def _datastore(rows: list[dict[str, Any]]) -> None:
     from ckanext.gkopen.publish import table
 
+    table.bring_up_many(get_domain(rows[0]["domain"]), *wanted_rows(rows))
+
+
+def wanted_rows(rows: list[dict[str, Any]]) -> tuple[list[Any], Callable[[str], bytes]]:
+    """What the DataStore's rows of datasets shall be (`table.Wanted`), and who reads their contents."""
+    from ckanext.gkopen.publish import table
+
     wanted = _data_parts(rows)
     titles = {str(row["id"]): row["title"] for row in model.every(
         "select d.id, coalesce(nullif(g.title, ''), g.name, '') as title from gkopen.dataset d"
         " left join public.\"group\" g on g.id = d.body_id where d.id = any(:ids)",
         ids=[row["dataset_id"] for row in rows])}
-    table.bring_up_many(get_domain(rows[0]["domain"]), [
-        table.Wanted(dataset, titles[dataset], row["newest"], wanted[dataset])
-        for row in rows for dataset in (str(row["dataset_id"]),)], blobs.reader(_sha256s(wanted)))
+    return [table.Wanted(dataset, titles[dataset], row["newest"], wanted[dataset])
+            for row in rows for dataset in (str(row["dataset_id"]),)], blobs.reader(_sha256s(wanted))
 
 
 def _files(rows: list[dict[str, Any]]) -> None:
@@ -294,5 +300,5 @@ def _index(package_ids: list[str]) -> None:
     index.bring_up(package_ids)
 
 
-_WORK: dict[str, Callable[[list[dict[str, Any]]], None]] = {"datastore": _datastore, "files": _files, "solr": _solr,
+WORK: dict[str, Callable[[list[dict[str, Any]]], None]] = {"datastore": _datastore, "files": _files, "solr": _solr,
                                                             "bulk": _bulk, "standards": _standards}

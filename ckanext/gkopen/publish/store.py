@@ -6,23 +6,29 @@ variants lie beside the file, under its sha256 and `.gz` or `.zst`.
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import io
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 
+import pyarrow as pa
 from ckan.lib import files as storages
 from ckan.lib.files.default import FsStorage
 
 from ckanext.gkopen import scratch
 from ckanext.gkopen.publish.forms.spool import Spool
-from ckanext.gkopen.publish.forms.streams import IDENTITY, SUFFIX
+from ckanext.gkopen.publish.forms.streams import GZIP, IDENTITY, SUFFIX, ZSTD
 
 STORAGE = "gkopen_public"
 MAKING = "making-"
 """Folders in which files are made, in the storage itself, so that a rename brings them to their place. No dot in front:
 a storage does not list what is hidden, and the sweep would never find them."""
+_UNPACKED: dict[str, Callable[[Any], Any]] = {
+    IDENTITY: nullcontext, GZIP: gzip.open, ZSTD: lambda file: pa.CompressedInputStream(file, "zstd")}
 
 
 def local_folder() -> Path | None:
@@ -84,6 +90,22 @@ def open_file(sha256: str, coding: str, size: int) -> BinaryIO:
     if local_folder() is not None:
         return cast(BinaryIO, storage.stream(held))
     return cast(BinaryIO, io.BufferedReader(_Remote(storage, held), 1 << 18))
+
+
+def damaged(sha256: str, size: int, variants: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+    """Of a file and its compressed variants, which hold the same bytes: coding and `missing` or `changed`, where it is
+    not what its name says. `size`, `variants`: bytes of each."""
+    for coding, of in {IDENTITY: size, **variants}.items():
+        try:
+            with open_file(sha256, coding, of) as file, _UNPACKED[coding](file) as content:
+                found = hashlib.file_digest(content, "sha256").hexdigest()
+        except storages.exc.MissingFileError:
+            yield coding, "missing"
+            continue
+        except (OSError, EOFError, zlib.error):           # gzip's and Arrow's words for what is no such file any more
+            found = None
+        if found != sha256:
+            yield coding, "changed"
 
 
 class _Remote(io.RawIOBase):

@@ -19,7 +19,16 @@ from ckanext.datastore.backend.postgres import get_write_engine
 
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.publish.table_fresh import Fresh
-from ckanext.gkopen.publish.table_load import Applied, Load, ReadBlob, read_role, read_state, record
+from ckanext.gkopen.publish.table_load import (
+    Applied,
+    Load,
+    ReadBlob,
+    count,
+    forget,
+    read_role,
+    read_state,
+    record,
+)
 from ckanext.gkopen.publish.table_sql import BOOKKEEPING, GRAMS, TableSQL, lock_key, quoted
 
 
@@ -58,6 +67,23 @@ def bring_up_many(domain: Domain, wanted: Sequence[Wanted], read_blob: ReadBlob)
             applied.append(Applied(rows, 0, 0, rows, False) if rows else _bring_up(cursor, table, one, read_blob))
         fresh.load()
         return applied
+
+
+def bring_anew(domain: Domain, wanted: Sequence[Wanted], read_blob: ReadBlob) -> None:
+    """Makes the table anew, of all datasets of a domain. Neither the rows that are there nor what is on record of them
+    is believed, not even a newer `seq`. Readers see one table before and one after. Raises `table_load.TableBusy`."""
+    table = TableSQL(domain)
+    with transaction() as cursor:
+        _prepare(cursor)
+        cursor.execute("select pg_advisory_xact_lock(%s)", (lock_key(table.id),))
+        forget(cursor, table)
+        for one in wanted:
+            record(cursor, table, one.dataset_id, one.publisher, one.seq,
+                   {part: (sha, 0) for part, sha in one.parts.items()}, [])
+        first = wanted[0]
+        Load(cursor, table, first.dataset_id, first.publisher, first.seq, dict(first.parts), [],
+             read_state(cursor, table, first.dataset_id), read_blob).rebuild()
+        count(cursor, table)
 
 
 def _bring_up(cursor: Any, table: TableSQL, wanted: Wanted, read_blob: ReadBlob) -> Applied:

@@ -243,6 +243,28 @@ def record(
         cursor.execute(statement, (dataset_id, gone))
 
 
+def forget(cursor: Any, table: TableSQL) -> None:
+    """All that is on record of the datasets of a table, and the row counts that CKAN shows of them."""
+    cursor.execute("delete from gkopen.applied a using gkopen.applied_dataset d where d.dataset_id = a.dataset_id"
+                   " and d.table_id = %s", (table.id,))
+    cursor.execute("delete from gkopen.applied_dataset where table_id = %s returning dataset_id", (table.id,))
+    cursor.execute("delete from public._table_stats where resource_id = any(%s)",
+                   ([ids.resource_id(dataset_id) for (dataset_id,) in cursor.fetchall()],))
+
+
+def count(cursor: Any, table: TableSQL) -> None:
+    """Puts on record how many rows of each part and dataset the table has."""
+    cursor.execute(f"update gkopen.applied a set rows = n.rows from (select dataset_id, part, count(*) as rows"
+                   f" from {table.name} group by 1, 2) n where (a.dataset_id, a.part) = (n.dataset_id, n.part)")
+    cursor.execute("update gkopen.applied_dataset d set rows = (select coalesce(sum(a.rows), 0) from gkopen.applied a"
+                   " where a.dataset_id = d.dataset_id) where table_id = %s returning dataset_id, rows", (table.id,))
+    counts = dict(cursor.fetchall())
+    stats = [(ids.resource_id(dataset_id), rows) for dataset_id, rows in counts.items() if rows]
+    execute_values(cursor, "insert into public._table_stats (resource_id, stats) values %s"
+                           " on conflict (resource_id) do update set stats = excluded.stats",
+                   [(resource, f'{{"rows": {rows}}}') for resource, rows in (*stats, (table.id, sum(counts.values())))])
+
+
 def read_state(cursor: Any, table: TableSQL, dataset_id: str) -> State:
     cursor.execute("select seq, publisher, rows from gkopen.applied_dataset where dataset_id = %s",
                    (dataset_id,))

@@ -1,0 +1,121 @@
+"""Whatever happened to an exit, `gkopen rebuild` brings back what is approved, and `verify` has nothing to say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pysolr
+import pytest
+import sqlalchemy as sa
+from ckan import model as ckan_model
+from ckan.cli.cli import ckan
+from ckan.plugins import toolkit
+from ckanext.datastore.backend.postgres import get_write_engine
+
+from ckanext.gkopen import ids, model, verify
+from ckanext.gkopen.publish import store
+from ckanext.gkopen.publish.forms.streams import GZIP, IDENTITY, ZSTD
+from tests.history.whole import hold_whole
+from tests.people import Cast, call, make_cast
+from tests.races import crew
+
+TABLE = f'public."{ids.table_id("procurement")}"'
+
+
+@pytest.fixture
+def cast(site: Any, monkeypatch: pytest.MonkeyPatch) -> Cast:
+    """Two bodies with three and with two rows, the second one with a part that was withdrawn."""
+    monkeypatch.setitem(toolkit.config, "ckanext.gkopen.bulk_interval", 0)
+    cast = make_cast()
+    crew.approve(cast.office, hold_whole(cast.officer, cast.body, [crew.row(n, "100.00", f"0{n}") for n in (4, 5, 6)]))
+    crew.approve(cast.office, hold_whole(cast.stranger, cast.other, [crew.row(n, "90.00", f"0{n}") for n in (4, 5)]))
+    call("gkopen_dataset_withdraw", cast.office, id=f"{cast.other}-procurement", part="2024-05", reason="不应公开")
+    ckan_model.Session.commit()
+    crew.drain()
+    assert list(verify.problems()) == []
+    return cast
+
+
+def shown(app: Any) -> Iterator[tuple[str, Any]]:
+    """What readers get from each exit."""
+    for row in model.every("select address from gkopen.file order by address"):
+        answer = app.get(f"/open/{row['address']}", headers={"Accept-Encoding": "identity"})
+        yield row["address"], (answer.status_code, answer.get_data())
+    rows = call("datastore_search", "", resource_id="procurement", sort="dataset_id,release_id")
+    yield "rows", (rows["total"], [{k: v for k, v in row.items() if k != "_id"} for row in rows["records"]])
+    yield "found", sorted(each["name"] for each in call("package_search", "", q="采购")["results"])
+
+
+def ahead() -> None:
+    """As where the DataStore was saved after the database."""
+    with get_write_engine().begin() as connection:
+        connection.execute(sa.text("update gkopen.applied_dataset set seq = seq + 7"))
+
+
+def by_hand(statement: str) -> None:
+    with get_write_engine().begin() as connection:
+        assert connection.execute(sa.text(statement.format(table=TABLE))).rowcount > 0
+
+
+def harm_table() -> None:
+    by_hand("update {table} set award_amount = award_amount + 1 where part = '2024-04'")
+    by_hand("delete from {table} where part = '2024-06'")
+    by_hand("update gkopen.applied set rows = rows + 3")
+    ahead()
+
+
+def lose_table() -> None:
+    with get_write_engine().begin() as connection:
+        connection.execute(sa.text(f"drop table {TABLE} cascade"))
+
+
+def bring_rows_back() -> None:
+    """Rows that nobody approved, and such of a dataset that there is not."""
+    by_hand("update {table} set part = '2024-05' where part = '2024-04'")
+    by_hand("update {table} set dataset_id = gen_random_uuid()::text where part = '2024-06'")
+    ahead()
+
+
+def harm_files() -> None:
+    folder = store.local_folder()
+    assert folder is not None
+    for number, row in enumerate(model.every("select sha256, variants from gkopen.file where sha256 is not null")):
+        coding = (IDENTITY, GZIP, ZSTD)[number % 3]
+        file = folder / store.location(row["sha256"], coding if coding in row["variants"] else IDENTITY)
+        if number % 2:
+            file.unlink(missing_ok=True)
+        else:
+            whole = file.read_bytes()
+            file.write_bytes(whole[:-20] + bytes([whole[-20] ^ 1]) + whole[-19:])
+
+
+def harm_index() -> None:
+    index = pysolr.Solr(toolkit.config["solr_url"], always_commit=True)
+    index.delete(q="name:*procurement")
+
+
+@pytest.mark.parametrize("harm", [harm_table, lose_table, bring_rows_back, harm_files, harm_index])
+def test_what_is_approved_comes_back(cast: Cast, app: Any, cli: Any, harm: Any) -> None:
+    before = dict(shown(app))
+    harm()
+    assert list(verify.problems()) != []
+    done = cli.invoke(ckan, ["gkopen", "rebuild", "procurement"])
+    assert done.exit_code == 0, done.output
+    assert [line.split("\t")[:3] for line in done.output.splitlines() if line.startswith("procurement\t")] == [
+        ["procurement", sink, "2"] for sink in ("datastore", "files", "solr", "bulk", "standards")]
+    assert list(verify.problems()) == []
+    assert dict(shown(app)) == before
+    # and the books are right: what comes next is brought up from there
+    crew.approve(cast.office, hold_whole(cast.officer, cast.body, [crew.row(n, "7.00", "04") for n in (1, 2)]) or "")
+    ckan_model.Session.commit()
+    crew.drain()
+    assert list(verify.problems()) == []
+    assert call("datastore_search", "", resource_id="procurement", limit=0)["total"] == 3
+
+
+def test_a_domain_of_which_nothing_is_public_has_nothing_to_do(site: Any, cli: Any) -> None:
+    done = cli.invoke(ckan, ["gkopen", "rebuild", "--all"])
+    assert (done.exit_code, done.output) == (0, "")
+    for wrong in ([], ["--all", "parking"], ["nope"]):
+        assert cli.invoke(ckan, ["gkopen", "rebuild", *wrong]).exit_code == 2
