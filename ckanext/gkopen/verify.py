@@ -26,6 +26,7 @@ def problems() -> Iterator[str]:
     """Raw files and revisions, public parts, published files, DataStore tables, the index, the audit chain."""
     yield from _blobs()
     yield from _rows()
+    yield from _rows_of_nobody()
     yield from _files()
     yield from _packages()
     yield from audit.broken()
@@ -64,8 +65,16 @@ def _rows() -> Iterator[str]:
             yield f"{name}: its approved content {error} cannot be read"
 
 
+def _rows_of_nobody() -> Iterator[str]:
+    known = {str(row["id"]) for row in model.every("select id from gkopen.dataset where seq > 0")}
+    for domain in domains().values():
+        strange = _shown(domain, "select distinct dataset_id from {table}") - known
+        yield from (f"the DataStore's table {domain.name} shows rows of {id_}, which is no dataset" for id_ in
+                    sorted(strange))
+
+
 def _compared(domain: Domain, dataset_id: str, public: dict[str, str]) -> Iterator[str]:
-    found = _parts(domain, dataset_id)
+    found = _shown(domain, "select distinct part from {table} where dataset_id = :d", d=dataset_id)
     yield from (f"the DataStore shows part {part}, which was not approved" for part in sorted(found - public.keys()))
     for part, sha256 in sorted(public.items()):
         approved = blobs.read(sha256)
@@ -80,14 +89,13 @@ def _compared(domain: Domain, dataset_id: str, public: dict[str, str]) -> Iterat
             yield f"part {part}: {wrong} rows are not in the DataStore as they were approved"
 
 
-def _parts(domain: Domain, dataset_id: str) -> set[str]:
-    """The parts of a dataset that the DataStore shows; a table that is not there shows none."""
+def _shown(domain: Domain, query: str, **params: str) -> set[str]:
+    """What the DataStore's table of a domain answers; one that is not there shows nothing."""
     table = TableSQL(domain).name
     with get_read_engine().connect() as connection:
         if connection.execute(sa.text("select to_regclass(:name)"), {"name": table}).scalar() is None:
             return set()
-        return set(connection.execute(sa.text(f"select distinct part from {table} where dataset_id = :d"),
-                                      {"d": dataset_id}).scalars())
+        return set(connection.execute(sa.text(query.format(table=table)), params).scalars())
 
 
 def _csv(domain: Domain, dataset_id: str, part: str) -> bytes:

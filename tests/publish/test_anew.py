@@ -28,8 +28,10 @@ def cast(site: Any, monkeypatch: pytest.MonkeyPatch) -> Cast:
     """Two bodies with three and with two rows, the second one with a part that was withdrawn."""
     monkeypatch.setitem(toolkit.config, "ckanext.gkopen.bulk_interval", 0)
     cast = make_cast()
-    crew.approve(cast.office, hold_whole(cast.officer, cast.body, [crew.row(n, "100.00", f"0{n}") for n in (4, 5, 6)]))
-    crew.approve(cast.office, hold_whole(cast.stranger, cast.other, [crew.row(n, "90.00", f"0{n}") for n in (4, 5)]))
+    crew.approve(cast.office, hold_whole(cast.officer, cast.body, [crew.row(n, "100.00", f"0{n}") for n in (4, 5, 6)])
+                 or "")
+    crew.approve(cast.office, hold_whole(cast.stranger, cast.other, [crew.row(n, "90.00", f"0{n}") for n in (4, 5)])
+                 or "")
     call("gkopen_dataset_withdraw", cast.office, id=f"{cast.other}-procurement", part="2024-05", reason="不应公开")
     ckan_model.Session.commit()
     crew.drain()
@@ -71,10 +73,12 @@ def lose_table() -> None:
 
 
 def bring_rows_back() -> None:
-    """Rows that nobody approved, and such of a dataset that there is not."""
     by_hand("update {table} set part = '2024-05' where part = '2024-04'")
-    by_hand("update {table} set dataset_id = gen_random_uuid()::text where part = '2024-06'")
     ahead()
+
+
+def give_rows_to_nobody() -> None:
+    by_hand("update {table} set dataset_id = 'nobody' where part = '2024-06'")
 
 
 def harm_files() -> None:
@@ -95,11 +99,14 @@ def harm_index() -> None:
     index.delete(q="name:*procurement")
 
 
-@pytest.mark.parametrize("harm", [harm_table, lose_table, bring_rows_back, harm_files, harm_index])
-def test_what_is_approved_comes_back(cast: Cast, app: Any, cli: Any, harm: Any) -> None:
+@pytest.mark.parametrize(("harm", "said"), [
+    (harm_table, "rows were approved, the DataStore shows"), (lose_table, "the DataStore shows 0"),
+    (bring_rows_back, "which was not approved"), (give_rows_to_nobody, "rows of nobody, which is no dataset"),
+    (harm_files, "is missing from the public storage"), (harm_index, "is missing from the search index")])
+def test_what_is_approved_comes_back(cast: Cast, app: Any, cli: Any, harm: Any, said: str) -> None:
     before = dict(shown(app))
     harm()
-    assert list(verify.problems()) != []
+    assert any(said in problem for problem in verify.problems())
     done = cli.invoke(ckan, ["gkopen", "rebuild", "procurement"])
     assert done.exit_code == 0, done.output
     assert [line.split("\t")[:3] for line in done.output.splitlines() if line.startswith("procurement\t")] == [

@@ -88,10 +88,6 @@ def many_kills(kills: int, log: Path) -> None:
     assert harvest(names[0])["counts"]["outcomes"][0]["state"] == "unchanged"
 
 
-def test_killed_workers_lose_nothing(city: City, tmp_path: Path) -> None:
-    many_kills(3, tmp_path / "workers.log")
-
-
 @pytest.mark.torture
 def test_fifty_killed_workers_lose_nothing(city: City, tmp_path: Path) -> None:
     many_kills(50, tmp_path / "workers.log")

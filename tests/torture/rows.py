@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 ROWS: dict[str, tuple[str, ...]] = {
-    "1": ("torture/test_kills.py::test_killed_at", "races/test_harvests.py::test_killed_workers_lose_nothing",
-          "races/test_harvests.py::test_fifty_killed_workers_lose_nothing"),
+    "1": ("torture/test_kills.py::test_killed_at", "races/test_harvests.py::test_fifty_killed_workers_lose_nothing"),
     "2": ("torture/test_kills.py::test_killed_or_cut_off_between_claim_and_write",
           "harvest/test_run.py::test_a_run_whose_worker_died_is_claimable_at_once",
           "races/test_harvests.py::test_a_worker_outlives_its_connections"),
