@@ -60,6 +60,7 @@ def test_what_is_not_found_is_named_with_what_to_do(cli: Any) -> None:
     for command, said in ((["review", "show", "nothing"], "gkopen review list"),
                           (["run", "show", NOBODY], "gkopen run list"),
                           (["source", "pause", "nowhere"], "gkopen source list"),
+                          (["push-token", "revoke", "nope"], "gkopen push-token list"),
                           (["withdraw", "no-such-dataset", "--reason", "x"], "no-such-dataset")):
         answer = cli.invoke(ckan, ["gkopen", *command])
         assert answer.exit_code == 2

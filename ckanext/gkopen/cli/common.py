@@ -18,6 +18,7 @@ from ckanext.gkopen.domains import UnknownDomain
 from ckanext.gkopen.harvest import ledger
 from ckanext.gkopen.harvesters.lines import SourceError
 from ckanext.gkopen.review import decide
+from ckanext.gkopen.schemas import SchemaError
 
 FAILED = 2
 
@@ -32,7 +33,7 @@ def spoken() -> Iterator[None]:
     """Expected problems end the command with one sentence and exit code 2."""
     try:
         yield
-    except (UnknownDomain, bodies.UnknownBody, ledger.UnknownSource, SourceError, decide.Refused,
+    except (SchemaError, UnknownDomain, bodies.UnknownBody, ledger.UnknownSource, SourceError, decide.Refused,
             pipeline.KeyReused) as error:
         if isinstance(error, decide.Stale):
             ckan_model.Session.commit()

@@ -188,7 +188,7 @@ def _standing(submission_id: Any) -> list[dict[str, Any]]:
         " select r.*, 1 as depth, true as own from (select * from gkopen.revision where submission_id = :id"
         "  order by created_at desc limit 1) r"
         " union all select n.*, c.depth + 1, c.own and s.kind = 'metadata' from chain c"
-        "  join gkopen.revision b on c.state = 'superseded' and b.id = c.superseded_by"
+        "  join gkopen.revision b on c.state = 'superseded' and b.id = c.superseded_by and c.depth < 10000"
         "  join gkopen.submission s on s.id = b.submission_id"
         "   and (s.kind = 'metadata' or s.options ->> 'scope' = 'changes' or b.digest = c.digest)"
         "  cross join lateral (select * from gkopen.revision where submission_id = s.id"

@@ -54,7 +54,9 @@ def gkopen_push_token_revoke(context: Any, data_dict: Any) -> dict[str, Any]:
     need(data_dict, "name")
     row = model.one("select * from gkopen.push_token where name = :name", name=str(data_dict["name"]))
     if row is None or not roles.may_submit(user_of(context), row["body_id"]):
-        raise toolkit.ObjectNotFound(toolkit._("Not found"))
+        raise toolkit.ObjectNotFound(toolkit._(
+            "There is no push token {name} that you may revoke: gkopen_push_token_list (gkopen push-token list) names"
+            " those that there are.").format(name=str(data_dict["name"])[:100]))
     tokens.revoke(row["name"], user_of(context))
     ckan_model.Session.commit()
     return _shown(model.one("select * from gkopen.push_token where name = :name", name=row["name"]) or row)
