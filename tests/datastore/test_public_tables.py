@@ -112,6 +112,14 @@ def test_pages_of_rows_that_are_equal_hold_each_once(cast: Cast, app_again: Any)
         assert len(set(paged)) == len(paged) == total > 80
 
 
+def test_an_offset_that_no_table_reaches_is_refused_without_the_sql(cast: Cast, app_again: Any) -> None:
+    for offset in (1 << 31, 10 ** 20):
+        answer = app_again.post("/api/3/action/datastore_search", json={"resource_id": "procurement", "offset": offset},
+                                status=409)
+        assert "2147483647" in answer.json["error"]["offset"][0] and "SELECT" not in answer.body
+    assert search(app_again, resource_id="procurement", offset=2147483647)["records"] == []
+
+
 def test_info_describes_the_dataset(cast: Cast, app_again: Any) -> None:
     own = ids.resource_id(dataset_id(cast))
     answer = app_again.post("/api/3/action/datastore_info", json={"resource_id": own})

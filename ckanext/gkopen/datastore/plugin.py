@@ -18,6 +18,7 @@ from ckanext.gkopen.publish.table_sql import TableSQL, quoted
 
 MILLISECONDS = 60_000
 """CKAN's own limit of a search."""
+MOST_OFFSET = (1 << 31) - 1
 DATASET = "gkopen_dataset"
 """Key of the context under which our action names the dataset whose rows are asked for."""
 
@@ -30,6 +31,9 @@ class DatastoreMixin(IDatastore):
         domain = domain_of_table(data_dict["resource_id"])
         if domain is None:
             return query_dict
+        if int(query_dict["offset"] or 0) > MOST_OFFSET:  # PostgreSQL cannot count so far, and CKAN would tell the SQL
+            raise ValidationError({"offset": [
+                f"offset 最大为 {MOST_OFFSET} / offset is a whole number up to {MOST_OFFSET}"]})
         hold(context["connection"], quoted(data_dict["resource_id"]), context.get("query_timeout", MILLISECONDS))
         gone = behind.rows_shown()
         if gone:
