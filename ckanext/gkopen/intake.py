@@ -267,6 +267,9 @@ class Replaced:
 
 def supersede(replaced: Sequence[Replaced]) -> None:
     """What the same source sent before and nobody has decided yet is replaced by what it sends now, or carried in it.
+
+    A push also takes the place of what came by a token that is good no more: the business system has another one now.
+    Lists of changes do not: they would carry the rows of the other token past whoever made that one.
     """
     if not replaced:
         return
@@ -274,12 +277,15 @@ def supersede(replaced: Sequence[Replaced]) -> None:
         "update gkopen.revision r set state = 'superseded', superseded_by = n.revision"
         " from gkopen.submission s, gkopen.submission mine,"
         " jsonb_to_recordset(cast(:replaced as jsonb)) n (dataset uuid, submission uuid, revision uuid, whole boolean,"
-        "  touched jsonb)"
-        " where r.submission_id = s.id and mine.id = n.submission and s.source = mine.source"
+        "  changes boolean, touched jsonb)"
+        " where r.submission_id = s.id and mine.id = n.submission and (s.source = mine.source or not n.changes"
+        "  and starts_with(mine.source, 'push:') and s.source in (select 'push:' || t.name from gkopen.push_token t"
+        "   where t.revoked_at is not null or t.expires_at <= now()))"
         " and r.dataset_id = n.dataset and r.state in ('held', 'frozen') and r.kind = 'publish'"
         " and r.id is distinct from n.revision"
         " and (n.whole or not exists (select 1 from gkopen.revision_part p where p.revision_id = r.id"
         "      and not jsonb_exists(n.touched, p.part)))",
         replaced=model.dump([{"dataset": each.dataset_id, "submission": each.submission_id,
                               "revision": each.revision_id, "whole": each.scope != "parts",
-                              "touched": sorted(each.touched)} for each in replaced]))
+                              "changes": each.scope == "changes", "touched": sorted(each.touched)}
+                             for each in replaced]))

@@ -70,6 +70,19 @@ def test_a_push_that_was_carried_is_published_with_the_one_that_carries_it(syste
     assert public().keys() == {"001", "002"}
 
 
+def test_a_push_takes_the_place_of_what_came_by_a_token_that_was_revoked(system: System) -> None:
+    other = another_token(system)
+    first = sent(system, "k-1", {"rows": rows(2)})
+    beside = sent(system, "k-2", {"rows": rows(2, **CHEAPER)}, token=other)
+    assert told(system, first, "state") == told(system, beside, "state") == "held", "two systems, each with its rows"
+    changes = sent(system, "k-3", {"rows": rows(3)[2:], "scope": "changes"})
+    call("gkopen_push_token_revoke", system.cast.officer, name="czj-finance")
+    last = system.push({"rows": rows(2, **CHEAPER)}, "k-4", token=other)
+    work()
+    states = [system.ask(place, token=other).json["state"] for place in (first, changes, last.headers["Location"])]
+    assert states == ["superseded", "superseded", "held"], states
+
+
 def test_a_push_for_the_same_parts_takes_the_place_of_the_one_before(system: System) -> None:
     first, second = sent(system, "k-1", {"rows": rows(2)}), sent(system, "k-2", {"rows": rows(3)})
     assert (told(system, first, "state", "added"), told(system, second, "state")) == (("superseded", 2), "held")
