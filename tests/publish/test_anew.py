@@ -14,7 +14,7 @@ from ckan.plugins import toolkit
 from ckanext.datastore.backend.postgres import get_write_engine
 
 from ckanext.gkopen import ids, model, verify
-from ckanext.gkopen.publish import store
+from ckanext.gkopen.publish import store, table
 from ckanext.gkopen.publish.forms.streams import GZIP, IDENTITY, ZSTD
 from tests.history.whole import hold_whole
 from tests.people import Cast, call, make_cast
@@ -119,6 +119,23 @@ def test_what_is_approved_comes_back(cast: Cast, app: Any, cli: Any, harm: Any, 
     crew.drain()
     assert list(verify.problems()) == []
     assert call("datastore_search", "", resource_id="procurement", limit=0)["total"] == 3
+
+
+def test_what_is_brought_up_meanwhile_stays(cast: Cast, cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = table.bring_anew
+
+    def late(*asked: Any) -> None:
+        """A body publishes for the first time after the command has begun."""
+        third = crew.row(8, "3.00", "07")
+        crew.approve(cast.office, hold_whole("portal-admin", "zwgkb", [third]) or "")
+        ckan_model.Session.commit()
+        crew.drain()
+        real(*asked)
+
+    monkeypatch.setattr(table, "bring_anew", late)
+    assert cli.invoke(ckan, ["gkopen", "rebuild", "procurement"]).exit_code == 0
+    assert list(verify.problems()) == []
+    assert call("datastore_search", "", resource_id="procurement", limit=0)["total"] == 5
 
 
 def test_a_domain_of_which_nothing_is_public_has_nothing_to_do(site: Any, cli: Any) -> None:

@@ -7,6 +7,7 @@ lost a file, two databases were restored from two moments) nothing would ever be
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from ckan import model as ckan_model
 
@@ -25,23 +26,33 @@ def rebuild(domain: Domain) -> Iterator[tuple[str, int]]:
     Readers see what they saw, or what is approved; a file whose bytes are wrong is missing until it is made. What is
     published meanwhile is brought to the exits as ever.
     """
-    rows = model.every("select id as dataset_id, domain, name, seq, seq as newest, state, false as urgent"
-                       " from gkopen.dataset where domain = :domain and seq > 0 order by id", domain=domain.name)
+    rows = _published(domain)
     for sink in outbox.SINKS if rows else ():
         if sink == "standards" and domain.name not in STANDARDS:
             continue
-        if sink == "files":
-            _remove_changed(domain)
-        step = len(rows) if sink in ("datastore", *outbox.OF_ALL_BODIES) else STEP
-        for start in range(0, len(rows), step):
-            some = [{**row, "sink": sink} for row in rows[start:start + step]]
-            outbox.take_turns(some)
-            if sink == "datastore":
-                table.bring_anew(domain, *outbox.wanted_rows(some))
-            else:
-                outbox.WORK[sink](some)
+        if sink == "datastore":
+            table.bring_anew(domain, lambda: outbox.wanted_rows(_published(domain)))
             ckan_model.Session.commit()
+        else:
+            _make(domain, sink, rows)
         yield sink, len(rows)
+
+
+def _published(domain: Domain) -> list[dict[str, Any]]:
+    """The datasets of which something is or was public, as the outbox names them."""
+    return model.every("select id as dataset_id, domain, name, seq, seq as newest, state, false as urgent"
+                       " from gkopen.dataset where domain = :domain and seq > 0 order by id", domain=domain.name)
+
+
+def _make(domain: Domain, sink: str, rows: list[dict[str, Any]]) -> None:
+    if sink == "files":
+        _remove_changed(domain)
+    step = len(rows) if sink in outbox.OF_ALL_BODIES else STEP
+    for start in range(0, len(rows), step):
+        some = [{**row, "sink": sink} for row in rows[start:start + step]]
+        outbox.take_turns(some)
+        outbox.WORK[sink](some)
+        ckan_model.Session.commit()
 
 
 def _remove_changed(domain: Domain) -> None:

@@ -10,7 +10,7 @@ Why so: docs/decisions/datastore-table.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -69,13 +69,18 @@ def bring_up_many(domain: Domain, wanted: Sequence[Wanted], read_blob: ReadBlob)
         return applied
 
 
-def bring_anew(domain: Domain, wanted: Sequence[Wanted], read_blob: ReadBlob) -> None:
+def bring_anew(domain: Domain, asked: Callable[[], tuple[Sequence[Wanted], ReadBlob]]) -> None:
     """Makes the table anew, of all datasets of a domain. Neither the rows that are there nor what is on record of them
-    is believed, not even a newer `seq`. Readers see one table before and one after. Raises `table_load.TableBusy`."""
+    is believed, not even a newer `seq`. Readers see one table before and one after. Raises `table_load.TableBusy`.
+
+    `asked` is called once nobody else can change the table: what was brought up before is in its answer, and what is
+    published after it comes after this.
+    """
     table = TableSQL(domain)
     with transaction() as cursor:
         _prepare(cursor)
         cursor.execute("select pg_advisory_xact_lock(%s)", (lock_key(table.id),))
+        wanted, read_blob = asked()
         forget(cursor, table)
         for one in wanted:
             record(cursor, table, one.dataset_id, one.publisher, one.seq,
