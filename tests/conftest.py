@@ -7,7 +7,7 @@ milliseconds and needs no server.
 The servers run below `<GKOPEN_HOME>/test` for one session, or are those that GKOPEN_*_URL or
 CKAN_SQLALCHEMY_URL name. `site` gives each test the state of a site just made.
 
-With `-n3` each worker has servers of its own, below `<GKOPEN_HOME>/test-gw0` to `test-gw2`: what a test stops,
+With `-n2` each worker has servers of its own, below `<GKOPEN_HOME>/test-gw0` and `test-gw1`: what a test stops,
 empties or counts there is never another test's. tests/sharing.py says which worker runs what.
 """
 

@@ -1,4 +1,4 @@
-"""Which tests the workers of `-n3` take together, and in which order.
+"""Which tests the workers of `-n2` take together, and in which order.
 
 The tests of a file stay together, in their order: they may share a site. So do those of a folder below TOGETHER, which
 share something that is slow to start.
@@ -13,7 +13,7 @@ TOGETHER = ("tests/browser", "tests/harvesters")
 LONGEST = ("tests/browser", "tests/leaks/test_leaks.py", "tests/torture/test_servers.py", "tests/torture/test_kills.py",
            "tests/torture/test_loader.py", "tests/harvesters", "tests/races/test_harvests.py",
            "tests/docker/test_restore.py", "tests/torture/test_mixed.py")
-"""These first, in this order, so that no worker ends long before the others."""
+"""These first, in this order, so that no worker ends long before the other."""
 
 
 class Sharing(LoadScopeScheduling):

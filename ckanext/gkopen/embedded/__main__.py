@@ -40,8 +40,7 @@ def search() -> None:
 def test(arguments: list[str]) -> None:
     """Become pytest: tests/conftest.py starts the servers when a test needs them.
 
-    Without arguments three workers share the tests, where the servers are our own: on two cores, since many tests wait
-    for a server, a browser or a process that was killed.
+    Without arguments two workers share the tests, where the servers are our own.
     """
     from .servers import ELSEWHERE
 
@@ -54,7 +53,7 @@ def test(arguments: list[str]) -> None:
             flush=True,
         )
     if not arguments and not any(name in os.environ for name in ELSEWHERE.values()):
-        arguments = ["-n3"]
+        arguments = ["-n2"]
     os.chdir(PROJECT)
     os.execv(sys.executable, [sys.executable, "-m", "pytest", *arguments])
 
