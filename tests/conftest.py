@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from ckan.tests import helpers
 from ckan.tests.pytest_ckan import ckan_setup
+from hypothesis import HealthCheck, settings
 
 from ckanext.gkopen.embedded.places import PROJECT, StartError, gkopen_home, require_libmagic
 from ckanext.gkopen.embedded.servers import ELSEWHERE, Servers
@@ -30,6 +31,11 @@ from .torture.table import pytest_terminal_summary as pytest_terminal_summary
 
 # Servers of tests answer in threads, also between two tests, when nobody takes what they write.
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
+
+# No test is timed, and the fixtures that examples share only read or are emptied by the test itself.
+settings.register_profile("gkopen", deadline=None, suppress_health_check=[
+    HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+settings.load_profile("gkopen")
 
 pytest_addoption = ckan_setup.pytest_addoption
 

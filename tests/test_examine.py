@@ -272,7 +272,7 @@ def damaged(row: str, kind: str, at: int) -> list[str]:
 @given(st.lists(st.tuples(st.integers(1, 6), st.none() | st.sampled_from(DAMAGE), st.integers(0, 30)), min_size=1,
                 max_size=12), st.sampled_from(["utf-8", "utf-8-sig", "gb18030", "utf-16"]),
        st.sampled_from(["\n", "\r\n"]))
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 def test_in_equals_ok_plus_quarantined_plus_duplicate(tmp_path_factory, rows, encoding, end):
     lines = [HEADER]
     for number, kind, at in rows:

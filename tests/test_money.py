@@ -121,7 +121,7 @@ figures = st.decimals(-(10**11), 10**11, places=4).map(lambda d: format(d, "f"))
 
 
 @given(figures, st.sampled_from([("元", 0), ("万元", 4), ("亿元", 8), ("百万元", 6)]), st.booleans())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_columns_equal_digits(figure, unit, commas):
     """Arrow's path, Python's path and arithmetic by Decimal agree in every digit, in all orders of mixture."""
     name, power = unit

@@ -57,7 +57,7 @@ def by_key(domain: Domain, table: pa.Table) -> dict:
 
 
 @given(tables(PENALTY))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_round_trip(table: pa.Table):
     back = read_part(PENALTY, write_part(PENALTY, table))
     assert back.schema == PENALTY.arrow_schema
@@ -65,7 +65,7 @@ def test_round_trip(table: pa.Table):
 
 
 @given(tables(PENALTY), st.randoms())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_order_of_rows_does_not_change_bytes(table: pa.Table, random):
     order = list(range(table.num_rows))
     random.shuffle(order)
@@ -74,7 +74,7 @@ def test_order_of_rows_does_not_change_bytes(table: pa.Table, random):
 
 
 @given(tables(PENALTY))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_pythons_csv_reader_sees_the_same_cells(table: pa.Table):
     rows = list(csv.DictReader(io.StringIO(write_part(PENALTY, table).decode(), newline=""), strict=True))
     assert len(rows) == table.num_rows
@@ -156,7 +156,7 @@ def test_difference():
 
 
 @given(tables(PENALTY), tables(PENALTY))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_difference_explains_every_row(old: pa.Table, new: pa.Table):
     found = diff_parts(PENALTY, old, new)
     before, after = by_key(PENALTY, old), by_key(PENALTY, new)
@@ -168,7 +168,7 @@ def test_difference_explains_every_row(old: pa.Table, new: pa.Table):
 
 
 @given(st.lists(tables(PENALTY), min_size=1, max_size=4))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_parts_that_are_written_together_are_written_as_alone(rows: list[pa.Table]):
     together = {str(place): table for place, table in enumerate(rows)}
     assert write_parts(PENALTY, together) == {part: write_part(PENALTY, table) for part, table in together.items()}
@@ -185,7 +185,7 @@ def test_large_parts_are_cut_and_written_side_by_side(monkeypatch):
 
 
 @given(tables(PENALTY))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_few_rows_are_counted_as_many_are(table: pa.Table):
     data = write_part(PENALTY, table)
     read = read_part(PENALTY, data)

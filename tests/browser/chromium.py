@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
+from ckanext.gkopen.embedded.places import BROWSERS
+
 ARGUMENTS = ("--no-sandbox", "--headless=new", "--disable-gpu", "--disable-quic", "--no-first-run",
              "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars")
 WIDE: ViewportSize = {"width": 1280, "height": 800}
@@ -27,9 +28,9 @@ OUTLINE = """() => {
 
 def program() -> str:
     """Where Chromium is. Raises RuntimeError that says what to install."""
-    found = next(filter(None, map(shutil.which, NAMES)), None)
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
     if found is None:
-        raise RuntimeError("Chromium is missing: on Debian, apt-get install chromium fonts-noto-cjk")
+        raise RuntimeError("Chromium is missing: on Debian, apt-get install chromium-headless-shell fonts-noto-cjk")
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ckanext.gkopen.checks.collect import Findings
@@ -19,7 +19,6 @@ def _texts(size: st.SearchStrategy[int]) -> st.SearchStrategy[list[str]]:
     return size.flatmap(lambda n: st.lists(st.text(SIGNS, min_size=n, max_size=n), min_size=2, max_size=30))
 
 
-@settings(deadline=None)
 @given(_texts(st.sampled_from([1, 2, 5, 9, 40])), st.sampled_from([None, 1, 4]))
 def test_order_is_that_of_the_bytes_and_equal_keys_keep_theirs(keys: list[str], cut: int | None) -> None:
     if cut is not None:  # as many bytes each

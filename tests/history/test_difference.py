@@ -32,7 +32,7 @@ def pairs(draw: st.DrawFn) -> tuple[bytes | None, bytes | None]:
 
 
 @given(st.lists(pairs(), min_size=1, max_size=4))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_pairs_compared_together_are_as_each_by_itself(several: list[tuple[bytes | None, bytes | None]]) -> None:
     together = differences(PENALTY, several)
     for number, (old, new) in enumerate(several):

@@ -6,7 +6,7 @@ import threading
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ckanext.gkopen.domains import get_domain
@@ -32,7 +32,6 @@ def cut(texts: list[str | None]) -> pa.Array:
 
 
 @pytest.mark.usefixtures("block")
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(TEXTS)
 def test_a_sign_is_found_where_it_is(texts: list[str | None]):
     column = cut(texts)
@@ -44,7 +43,6 @@ def test_a_sign_is_found_where_it_is(texts: list[str | None]):
 
 
 @pytest.mark.usefixtures("block")
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(TEXTS)
 def test_a_column_that_is_left_alone_needs_no_cleaning(texts: list[str | None]):
     assert cells.tidy(cut(texts))[0].to_pylist() == [

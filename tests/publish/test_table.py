@@ -11,7 +11,7 @@ from uuid import UUID
 import psycopg2
 import pytest
 from ckan.plugins.toolkit import config
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ckanext.gkopen import ids
@@ -126,7 +126,7 @@ ROWS = st.lists(
     max_size=8, unique_by=key)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(st.lists(st.dictionaries(st.sampled_from(["2024-05", "2024-06", "2024-07"]), ROWS), min_size=1, max_size=5))
 def test_any_sequence_of_edits_gives_exactly_the_parts(
     reader: Any, writer: Any, blobs: Blobs, states: list[dict[str, list[Row]]]

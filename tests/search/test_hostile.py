@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from ckan.tests.helpers import CKANTestApp
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ckanext.gkopen.embedded.site import Site
@@ -101,7 +101,7 @@ def test_titles_sort_by_pinyin() -> None:
 
 
 @pytest.mark.usefixtures("corpus")
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(st.text(st.sampled_from('停车场市养老〔〕0129:"()[]{}!^~*?\\/+-&| AND_query_') | st.characters()))
 def test_any_text_answers(query: str) -> None:
     judged.search(query)

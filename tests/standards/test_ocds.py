@@ -170,7 +170,7 @@ notice = st.builds(
     st.decimals(1, 10**12, places=2))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(notice, min_size=1, max_size=10))
 def test_a_release_stays_as_it_is_when_others_follow(rows: list[dict[str, Any]]) -> None:
     """And its place among them; ids are unique; merging never fails."""

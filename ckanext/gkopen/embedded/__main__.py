@@ -7,9 +7,7 @@ import sys
 import threading
 
 from .keeping import HomeLock
-from .places import PROJECT, StartError, gkopen_home, require_libmagic
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+from .places import BROWSERS, PROJECT, StartError, gkopen_home, require_libmagic
 
 
 def demo() -> None:
@@ -48,7 +46,7 @@ def test(arguments: list[str]) -> None:
     if not any(map(shutil.which, BROWSERS)):
         print(
             "!! Chromium is missing, so the browser tests cannot pass: install it "
-            "(Debian: apt-get install chromium fonts-noto-cjk).",
+            "(Debian: apt-get install chromium-headless-shell fonts-noto-cjk).",
             file=sys.stderr,
             flush=True,
         )
