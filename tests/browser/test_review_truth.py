@@ -221,6 +221,7 @@ def test_a_queue_of_many_bodies_is_read_a_body_or_a_domain_at_a_time(portal: Por
         page.click(".gk-tabs >> text=已退回")
         expect(page.locator("#gk-queue-body")).to_have_value(portal.cast.body)
         expect(page.locator(".gk-empty")).to_contain_text("没有此类记录")
+        page.wait_for_load_state()                        # with its styles
         page.set_viewport_size(NARROW)
         assert page.evaluate("document.scrollingElement.scrollWidth - innerWidth") <= 0
     with visit(portal.cast.officer) as page:
