@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -30,10 +31,12 @@ MESSAGES = 10
 def desk() -> str:
     """What the officer has to do with: the form, the last submissions, the sources."""
     revisions = act("gkopen_revision_list", {"limit": DESK_ROWS, **words("cursor")})
+    choices = _choices()
+    mine = {body.id: body for body in choices["body_choices"]}
     return toolkit.render("gkopen/office/desk.html", {
-        **_choices(), "revisions": revisions["results"], "cursor": revisions["cursor"],
+        **choices, "revisions": revisions["results"], "cursor": revisions["cursor"],
         "sources": _by_urgency(), "data": words("domain", "organization"),
-        "owed": _owed(), "nil_reports": _nil_reports()})
+        "owed": _owed(mine), "nil_reports": _nil_reports(mine)})
 
 
 @blueprint.route("/submit", methods=["GET", "POST"], endpoint="submit")
@@ -131,18 +134,16 @@ def nil_recall() -> Any:
     return h.redirect_to("gkopen_office.desk")
 
 
-def _owed() -> list[dict[str, Any]]:
-    """What the person's bodies owe and have not sent, the longest overdue first."""
-    mine = {body.id for body in _choices()["body_choices"]}
+def _owed(mine: Mapping[str, model.Group]) -> list[dict[str, Any]]:
+    """What the person's bodies (by id) owe and have not sent, the longest overdue first."""
     owed = [entry for entry in ledger.entries(duties.today())
             if entry.state in ("overdue", "due") and entry.duty.body_id in mine]
     owed.sort(key=lambda entry: (entry.due.on or date.max, entry.duty.domain.name))
     return list(ledger.described(owed[:DESK_ROWS]))
 
 
-def _nil_reports() -> list[dict[str, Any]]:
+def _nil_reports(mine: Mapping[str, model.Group]) -> list[dict[str, Any]]:
     """The latest nil reports of the person's bodies, each with its body."""
-    mine = {body.id: body for body in _choices()["body_choices"]}
     return [{**told, "body": mine[told["body_id"]]} for told in standing(mine, DESK_ROWS)]
 
 
