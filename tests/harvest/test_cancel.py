@@ -104,6 +104,9 @@ def test_the_next_run_follows_the_cycle_or_backs_off() -> None:
     for cycle, length in ledger.CYCLES.items():
         due = {ledger.next_run({"update_cycle": cycle}, 0, str(seed), now) - now for seed in range(50)}
         assert length <= min(due) and max(due) <= length * 1.05 and len(due) > 10, "with jitter"
+    for cycle in ("yearly", "irregular", "never", "monthly"):
+        due = ledger.next_run({"update_cycle": cycle, "transport": "filedrop"}, 0, "x", now) - now
+        assert timedelta(days=1) <= due <= timedelta(days=1.05), "a file comes when it comes"
     waits = [(ledger.next_run({"update_cycle": "daily"}, failures, "x", now) - now) / timedelta(minutes=1)
              for failures in range(1, 15)]
     assert [round(wait) for wait in waits[:4]] == [1, 2, 4, 8] or waits[:4] == sorted(waits[:4])

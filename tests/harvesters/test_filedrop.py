@@ -25,7 +25,7 @@ from ckanext.gkopen.oversight import book as look
 from ckanext.gkopen.publish import outbox
 from ckanext.gkopen.views.findings import rows_as_csv
 from tests.harvest import city
-from tests.leaks.world import HEADER, row
+from tests.leaks.world import HEADER, row, submit
 from tests.people import call, make_cast
 
 FILE = """\
@@ -324,6 +324,73 @@ def test_what_a_run_froze_before_its_worker_died_waits_for_a_person_all_the_same
     assert held["id"] == run["counts"]["held"][0]["revision"]
 
 
+def test_rows_that_a_whole_file_leaves_out_go_after_their_days_although_no_other_file_comes(harvested: Drop) -> None:
+    ledger.save_source(load_source(FILE.format(manifest="required") + "complete: true\n"), "portal-admin", replace=True)
+    rows = [row(number, f"采购{number}") for number in range(1, 41)]
+    send(harvested, "1.csv", csv(*rows), 1, rows=40)
+    harvest()
+    decide("approve")
+    send(harvested, "2.csv", csv(*rows[:38]), 2, rows=38)
+    told = harvest()["counts"]["tombstones"]
+    assert [(entry["body"], entry["rows"]) for entry in told] == [("nantong-czj", 2)], "the report names them"
+    city.age_tombstones(6)
+    assert [entry["rows"] for entry in harvest()["counts"]["tombstones"]] == [2]
+    assert call("gkopen_revision_list", "li-officer", state="held")["results"] == []
+    city.age_tombstones(1)
+    told = harvest()
+    assert (told["state"], told["counts"]["removed"], city.public_rows()) == ("done", 2, 40)
+    assert harvest()["counts"]["rows_in"] == 0, "it waits"
+    decide("approve")
+    assert city.public_rows() == 38
+    told = harvest()["counts"]
+    assert (told["rows_in"], told["tombstones"], model.value("select count(*) from gkopen.tombstone")) == (0, [], 0)
+
+
+def test_a_removal_that_was_returned_is_not_proposed_again_until_a_file_comes(harvested: Drop) -> None:
+    ledger.save_source(load_source(FILE.format(manifest="required") + "complete: true\n"), "portal-admin", replace=True)
+    rows = [row(number, f"采购{number}") for number in range(1, 41)]
+    send(harvested, "1.csv", csv(*rows), 1, rows=40)
+    harvest()
+    decide("approve")
+    send(harvested, "2.csv", csv(*rows[:39]), 2, rows=39)
+    harvest()
+    city.age_tombstones(7)
+    harvest()
+    decide("return", reason="请核实")
+    assert (harvest()["counts"]["removed"], city.public_rows()) == (0, 40)
+    send(harvested, "3.csv", csv(*rows[:38]), 3, rows=38)
+    assert harvest()["counts"]["removed"] == 1
+    decide("approve")
+    assert city.public_rows() == 39
+
+
+def test_a_file_takes_nothing_back_that_others_wrote_after_it(harvested: Drop) -> None:
+    ledger.save_source(load_source(FILE.format(manifest="required") + "complete: true\n"), "portal-admin", replace=True)
+    rows = [row(number, f"采购{number}") for number in range(1, 41)]
+    send(harvested, "1.csv", csv(*rows), 1, rows=40)
+    harvest()
+    decide("approve")
+    send(harvested, "2.csv", csv(*rows[:39]), 2, rows=39)
+    harvest()
+    submit("li-officer", "nantong-czj", *rows, row(41, "采购四十一"))
+    decide("approve")
+    city.age_tombstones(8)
+    assert (harvest()["counts"]["removed"], city.public_rows()) == (0, 41)
+    send(harvested, "3.csv", csv(*rows[:39], row(41, "采购四十一")), 3, rows=40)
+    assert harvest()["counts"]["removed"] == 1
+
+
+def test_a_file_that_is_still_being_sent_is_looked_at_again_in_minutes(harvested: Drop) -> None:
+    ledger.save_source(load_source(FILE.format(manifest="optional")), "portal-admin", replace=True)
+    harvested.put("new.csv", csv(row(1, "采购一")), old=False)
+    assert harvest()["counts"]["findings"] == {"drop-unsettled": 1}
+    due = "select extract(epoch from next_run_at - now()) from gkopen.source where name = 'drop'"
+    assert 60 < model.value(due) <= 120
+    harvested.put("new.csv", csv(row(1, "采购一")))
+    assert harvest()["counts"]["rows_ok"] == 1
+    assert model.value(due) > 3600
+
+
 def test_a_wrong_file_is_a_finding_of_the_run_and_the_others_come_through(harvested: Drop) -> None:
     harvested.put("bad.csv", csv(row(1, "采购一")), sha256="0" * 64)
     harvested.put("good.csv", csv(row(2, "采购二")), rows=7)
@@ -382,8 +449,8 @@ def kept_of(told: dict[str, Any]) -> dict[str, list[str]]:
     return {entry["file"]: [drifting.CODES[drift["kind"]] for drift in entry["drift"]] for entry in entries}
 
 
-def send(drop: Drop, name: str, content: bytes, second: int) -> None:
-    path = drop.put(name, content, rows=1)
+def send(drop: Drop, name: str, content: bytes, second: int, rows: int = 1) -> None:
+    path = drop.put(name, content, rows=rows)
     os.utime(path, (1_700_000_000 + second, 1_700_000_000 + second))
 
 

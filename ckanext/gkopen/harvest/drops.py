@@ -14,17 +14,19 @@ from typing import Any
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import bodies, changesets, ids, model, pipeline, reports
+from ckanext.gkopen import blast, bodies, changesets, ids, model, pipeline, reports
 from ckanext.gkopen.checks.catalogue import severity_of
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.harvest import contract, drifting, ledger, profiles, progress, tables
 from ckanext.gkopen.harvest.report import Report
-from ckanext.gkopen.harvesters.filedrop import Dropped, FileDrop, Known, LeftThere, Taken
+from ckanext.gkopen.harvesters.filedrop import SETTLED_SECONDS, Dropped, FileDrop, Known, LeftThere, Taken
 from ckanext.gkopen.harvesters.source import Source
 from ckanext.gkopen.records import Finding
 
 log = logging.getLogger(__name__)
 
+SOON = 2.0 * SETTLED_SECONDS
+"""Seconds after which a file is looked at again that was perhaps still being sent."""
 WAITING = ("held", "frozen", "approved")
 NOTHING = ("returned", "recalled", "discarded")
 """States of a revision that nobody has decided, and of one of which nothing became public."""
@@ -75,6 +77,8 @@ def take(run: dict[str, Any], source: Source, folder: Path, report: Report,
         _note(run, report)
         tell("check", report.pages, None)
     ledger.check_epoch(run)
+    if source.complete:
+        _end_of_grace(run, source, body, report)
     _tell(run, told, report)
     end()
     if failed:
@@ -84,6 +88,30 @@ def take(run: dict[str, Any], source: Source, folder: Path, report: Report,
 def _note(run: dict[str, Any], report: Report) -> None:
     progress.note(run, report, "check")
     ckan_model.Session.commit()
+
+
+def _end_of_grace(run: dict[str, Any], source: Source, body: dict[str, Any], report: Report) -> None:
+    """Rows that the newest file leaves out are told of, and proposed for removal once their days of grace are over.
+
+    A gateway lists its rows again each night; a file says once what it says, and where nothing changes none follows.
+    One that waits for a decision or was returned is not compared again, nor one after which others wrote rows: it does
+    not know of them.
+    """
+    name, dataset_id = f"source:{source.name}", ids.dataset_id(source.domain, body["id"])
+    last = model.one(
+        "select p.submission_id, v.state, exists (select 1 from gkopen.publication u join gkopen.revision r"
+        "  on r.id = u.revision_id join gkopen.submission o on o.id = r.submission_id where u.dataset_id = :dataset"
+        "  and u.at > p.taken_at and o.source <> :name and o.kind <> 'metadata') as others"
+        " from gkopen.dropped p left join lateral (select state from gkopen.revision r"
+        "  where r.submission_id = p.submission_id order by created_at desc limit 1) v on true"
+        " where p.source_id = :id order by p.taken_at desc limit 1", id=run["source_id"], dataset=dataset_id, name=name)
+    if last is not None and not last["others"] and last["state"] not in (*WAITING, *NOTHING) and any(
+            datetime.fromisoformat(row["due"]) <= datetime.now(UTC)
+            for row in blast.buried([dataset_id], name).get(dataset_id, [])):
+        outcome = pipeline.recheck(str(last["submission_id"]), name)
+        if outcome.state != "unchanged":                   # else it is of rows that are public no more
+            report.add(outcome, body["name"], outcome.rows_in)
+    report.bury(body["name"], blast.buried([dataset_id], name).get(dataset_id, []))
 
 
 def _known(run: dict[str, Any], source: Source) -> Known:

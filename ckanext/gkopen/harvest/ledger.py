@@ -336,10 +336,11 @@ def keep_page(run: dict[str, Any], page: Page) -> None:
 
 
 def finish(run: dict[str, Any], state: str, counts: dict[str, Any], stages: dict[str, float],
-           error: dict[str, Any] | None = None, wait: float | None = None) -> None:
+           error: dict[str, Any] | None = None, wait: float | None = None, soon: float | None = None) -> None:
     """Close a run, set the next one by the source's cycle (with back-off after a failure), and commit.
 
-    `wait`: seconds before which the platform does not want to be asked again. A dry run leaves the schedule alone.
+    `wait`: seconds before which the platform does not want to be asked again; `soon`: after which there is more to read,
+    whatever the cycle. A dry run leaves the schedule alone.
     """
     _fence(run)
     model.execute("update gkopen.run set state = :state, finished_at = now(), counts = cast(:counts as jsonb),"
@@ -353,6 +354,8 @@ def finish(run: dict[str, Any], state: str, counts: dict[str, Any], stages: dict
         due = next_run(source["config"], failures if state in BAD else 0, str(run["id"]))
         if wait is not None:
             due = max(due, datetime.now(UTC) + timedelta(seconds=wait))
+        if soon is not None:
+            due = min(due, datetime.now(UTC) + timedelta(seconds=soon))
         model.execute("update gkopen.source set failures = :failures, next_run_at = :next,"
                       " last_good_at = case when :good then now() else last_good_at end where id = :id",
                       id=source["id"], failures=failures, next=due, good=state in GOOD)
@@ -362,9 +365,12 @@ def finish(run: dict[str, Any], state: str, counts: dict[str, Any], stages: dict
 
 
 def next_run(config: dict[str, Any] | str, failures: int, seed: str, now: datetime | None = None) -> datetime:
-    """When a source is due again: its cycle, up to 5 % jitter; after failures 1, 2, 4 … minutes, at most the cycle."""
+    """When a source is due again: its cycle, up to 5 % jitter; after failures 1, 2, 4 … minutes, at most the cycle. A
+    folder of dropped files is looked into each day at least."""
     settings = json.loads(config) if isinstance(config, str) else config
     cycle = CYCLES.get(settings.get("update_cycle") or "", timedelta(days=3650))
+    if settings.get("transport") == "filedrop":           # a file comes when it comes, and a look costs next to nothing
+        cycle = min(cycle, CYCLES["daily"])
     jitter = 1 + (uuid5(ids.NAMESPACE, seed).int % 1000) / 20000
     wait = min(timedelta(minutes=2 ** min(failures - 1, 20)), cycle) if failures else cycle
     return (now or datetime.now(UTC)) + wait * jitter

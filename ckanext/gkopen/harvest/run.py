@@ -99,7 +99,8 @@ def carry_out(claim: ledger.Claim, tell: Progress = lambda *_: None) -> Report:
         log.exception("run %s of %s ended by an error of the program", run["id"], source.name)
         report.at_least("failed")
         error = endings.own_fault(problem)
-    ledger.finish(run, report.state, report.counts(), stages, error, wait)
+    ledger.finish(run, report.state, report.counts(), stages, error, wait,
+                  drops.SOON if "drop-unsettled" in report.findings else None)
     return report
 
 
