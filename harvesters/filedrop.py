@@ -9,12 +9,14 @@ Folder and files are opened one step at a time without following links, so that 
 
 from __future__ import annotations
 
+import codecs
 import errno
 import hashlib
 import json
 import os
 import re
 import stat
+import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -75,7 +77,8 @@ class Taken:
 
 @dataclass(frozen=True)
 class Known:
-    """What was taken before: by SHA-256, and (name, size, modified_ns), by which a file need not be read again."""
+    """What was taken before: by SHA-256, and (name, size, modified_ns), by which a file need not be read again unless
+    its manifest gives a SHA-256 that was not taken."""
 
     contents: Mapping[str, Taken]
     looks: Collection[tuple[str, int, int]]
@@ -116,24 +119,49 @@ class _Declared:
 
     def read(self, manifest: str, raw: bytes) -> None:
         try:
-            found = json.loads(raw.decode("utf-8-sig"))
+            found = json.loads(_text(raw))
             if isinstance(found, dict) and "files" in found:
                 found = found["files"]
             for entry in found if isinstance(found, list) else [found]:
-                self._add(manifest, entry)
-        except (ValueError, TypeError, KeyError, RecursionError) as exc:
-            reason = str(exc)[:200] if type(exc) is ValueError else type(exc).__name__
-            self.problems.append(LeftThere("drop-manifest-broken", manifest, {"reason": reason}))
+                self._add(entry)
+        except _NoManifest as exc:
+            self.problems.append(LeftThere("drop-manifest-broken", manifest, {"reason": str(exc)}))
+        except (ValueError, RecursionError):
+            self.problems.append(LeftThere("drop-manifest-broken", manifest, {"reason": "不是 JSON / not JSON"}))
 
-    def _add(self, manifest: str, entry: dict[str, Any]) -> None:
+    def _add(self, entry: Any) -> None:
+        if not isinstance(entry, dict):
+            raise _NoManifest("应为对象 / no object")
+        if absent := [key for key in ("file", "size", "sha256") if key not in entry]:
+            raise _NoManifest(f"缺少 / without {', '.join(absent)}")
         name, size, sha256, rows = entry["file"], entry["size"], str(entry["sha256"]).lower(), entry.get("rows")
         if not isinstance(name, str) or name != Path(name).name or name.startswith(".") or NO_NAME.search(name):
-            raise ValueError(f"file: {str(name)[:100]!r}")
-        if type(size) is not int or len(sha256) != 64 or not (rows is None or type(rows) is int):
-            raise ValueError(f"size, sha256, rows: {name[:100]}")
+            raise _NoManifest(f"file: {str(name)[:100]!r}")
+        for key, number in (("size", size), ("rows", rows)):
+            if type(number) is not int and not (key == "rows" and number is None):
+                raise _NoManifest(f"{name[:100]}: {key} 应为整数，不加引号 / {key} is no whole number (without quotes)")
+        if not re.fullmatch("[0-9a-f]{64}", sha256):
+            raise _NoManifest(f"{name[:100]}: sha256 应为 64 位十六进制 / sha256 is not 64 hexadecimal digits")
         told = {"size": size, "sha256": sha256, "rows": rows}
-        if self.files.setdefault(name, told) != told:
-            raise ValueError(f"two manifests, two contents: {name[:100]}")
+        if self.files.setdefault(_one_form(name), told) != told:
+            raise _NoManifest(f"{name[:100]}: 两份清单不一致 / two manifests, two contents")
+
+
+class _NoManifest(Exception):
+    """Why a manifest is none, in both languages."""
+
+
+def _text(raw: bytes) -> str:
+    """What departments' Windows machines write: UTF-8, UTF-16 (PowerShell), GB18030."""
+    try:
+        return raw.decode("utf-16" if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig")
+    except UnicodeDecodeError:
+        return raw.decode("gb18030", "replace")
+
+
+def _one_form(name: str) -> str:
+    """A Mac writes é as e and an accent, others as one character: a manifest of one may name a file of the other."""
+    return unicodedata.normalize("NFC", name)
 
 
 class FileDrop:
@@ -161,11 +189,14 @@ class FileDrop:
                 if name.startswith(".") or name.lower().endswith(UNFINISHED) or _is_manifest(name):
                     continue
                 look = folder.look(raw)
-                if look is None or stat.S_ISDIR(look.st_mode):
+                if look is None:
                     continue
-                if not stat.S_ISREG(look.st_mode):
+                if stat.S_ISDIR(look.st_mode):
+                    yield LeftThere("drop-folder", name)
+                elif not stat.S_ISREG(look.st_mode):
                     yield LeftThere("drop-not-plain", name)
-                elif (name, look.st_size, look.st_mtime_ns) not in known.looks:
+                elif (name, look.st_size, look.st_mtime_ns) not in known.looks or (
+                        name in declared.files and declared.files[name]["sha256"] not in known.contents):
                     fresh.append((look.st_mtime_ns, name, raw, look.st_size))
             contents = _Contents(known)
             for modified, name, raw, size in sorted(fresh):
@@ -289,7 +320,7 @@ class _Folder:
                 name = raw.decode("utf-8")
             except UnicodeDecodeError:
                 name = raw.decode("gb18030", "replace")
-            found.append((name, raw))
+            found.append((_one_form(name), raw))
         return sorted(found)
 
     def look(self, raw: bytes) -> os.stat_result | None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import tempfile
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from openpyxl.workbook import Workbook
 from ckanext.gkopen import blobs, model
 from ckanext.gkopen.harvest import drifting, ledger, profiles
 from ckanext.gkopen.harvesters import SourceRefused, SourceUnreachable, load_source
-from ckanext.gkopen.harvesters.filedrop import Dropped, FileDrop, Known, Taken
+from ckanext.gkopen.harvesters.filedrop import Dropped, FileDrop, Known, LeftThere, Taken
 from ckanext.gkopen.oversight import book as look
 from ckanext.gkopen.publish import outbox
 from ckanext.gkopen.views.findings import rows_as_csv
@@ -176,6 +177,51 @@ def test_a_manifest_in_capitals_is_one(drop: Drop, tmp_path: Path) -> None:
     assert drop.look(tmp_path, manifest="optional") == {"Manifest.JSON": "drop-manifest-broken"}
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "gb18030"])
+def test_a_manifest_as_windows_machines_write_it(drop: Drop, tmp_path: Path, encoding: str) -> None:
+    drop.put("采购.csv", b"a")
+    told = {"file": "采购.csv", "size": 1, "sha256": hashlib.sha256(b"a").hexdigest().upper()}
+    (drop.folder / "manifest.json").write_bytes(json.dumps(told, ensure_ascii=False).encode(encoding))
+    assert drop.look(tmp_path) == {"采购.csv": "taken"}
+
+
+@pytest.mark.parametrize(("change", "reason"), [
+    ({"size": "1"}, "a.csv: size 应为整数，不加引号 / size is no whole number (without quotes)"),
+    ({"sha256": hashlib.md5(b"a", usedforsecurity=False).hexdigest()},
+     "a.csv: sha256 应为 64 位十六进制 / sha256 is not 64 hexadecimal digits"),
+    ({"sha256": None, "size": None}, "缺少 / without size, sha256"),
+])
+def test_what_is_wrong_with_a_manifest_is_said_in_words(drop: Drop, tmp_path: Path, change: dict[str, Any],
+                                                        reason: str) -> None:
+    told = {"file": "a.csv", "size": 1, "sha256": hashlib.sha256(b"a").hexdigest()} | change
+    drop.put("manifest.json", json.dumps({key: value for key, value in told.items() if value is not None}).encode())
+    found = FileDrop(load_source(FILE.format(manifest="required")), str(drop.root), limit=1, now=datetime.now(UTC))
+    assert [item.params for item in found.files(tmp_path, NOTHING) if isinstance(item, LeftThere)
+            and item.code == "drop-manifest-broken"] == [{"reason": reason}]
+
+
+def test_a_manifest_names_a_file_in_either_form_of_its_accents(drop: Drop, tmp_path: Path) -> None:
+    """A Mac writes é as two characters, and whoever makes the manifest as one; or the other way round."""
+    for number, forms in enumerate((("NFD", "NFC"), ("NFC", "NFD"))):
+        name, told = (unicodedata.normalize(form, f"Café{number}.csv") for form in forms)
+        drop.put(name, b"%d" % number)
+        entry = {"file": told, "size": 1, "sha256": hashlib.sha256(b"%d" % number).hexdigest()}
+        (drop.folder / f"{number}.manifest.json").write_text(json.dumps(entry), "utf-8")
+    assert drop.look(tmp_path) == {"Café0.csv": "taken", "Café1.csv": "taken"}
+
+
+def test_a_file_that_was_replaced_is_read_where_only_its_manifest_tells(drop: Drop, tmp_path: Path) -> None:
+    """Same name, same size, and a time that the sender keeps, or that its system counts in seconds."""
+    look = drop.put("a.csv", b"one", rows=1).stat()
+    one = hashlib.sha256(b"one").hexdigest()
+    known = Known({one: Taken("a.csv", look.st_mtime_ns)}, {("a.csv", look.st_size, look.st_mtime_ns)})
+    assert drop.look(tmp_path, known) == {}
+    drop.put("a.csv", b"two", rows=1)
+    assert drop.look(tmp_path, known) == {"a.csv": "taken"}
+    drop.put("a.csv", b"one", sha256=hashlib.sha256(b"two").hexdigest())
+    assert drop.look(tmp_path, known) == {"a.csv": "drop-differs"}, "the manifest came first"
+
+
 def test_a_file_that_may_not_be_read_is_no_file_that_is_still_being_sent() -> None:
     with tempfile.TemporaryDirectory() as folder:
         shut = Drop(Path(folder))
@@ -216,7 +262,8 @@ def test_links_and_special_files_are_refused(drop: Drop, tmp_path: Path) -> None
     (drop.folder / "folder.csv").mkdir()
     (drop.folder / "m.manifest.json").symlink_to(secret)
     assert drop.look(tmp_path, manifest="optional") == {
-        "link.csv": "drop-not-plain", "pipe.csv": "drop-not-plain", "m.manifest.json": "drop-manifest-broken"}
+        "link.csv": "drop-not-plain", "pipe.csv": "drop-not-plain", "folder.csv": "drop-folder",
+        "m.manifest.json": "drop-manifest-broken"}
 
 
 def test_a_folder_that_is_a_link_or_missing_is_named(drop: Drop, tmp_path: Path) -> None:
