@@ -117,6 +117,11 @@ class Transport(Protocol):
         """Known after the last page: rows that came on more than one page. Others may be missing for them."""
         ...
 
+    @property
+    def emptied(self) -> bool:
+        """Known after the last page: nothing has changed, and there is no row at all of which anything could."""
+        ...
+
     def catalogue(self) -> CatalogueEntry | None:
         """The catalogue's entry, or None when the source file names none. Raises HarvestError."""
         ...

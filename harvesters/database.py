@@ -35,6 +35,7 @@ DIALECTS: dict[str, type[Dialect]] = {"postgresql": PostgreSQL, "mysql": MySQL}
 class DatabaseTransport:
     """A `Transport` over one table of a database. It has no catalogue's entry."""
 
+    emptied = False
     repeated = 0                                          # all pages come from one snapshot, in the order of the key
 
     def __init__(
@@ -75,7 +76,7 @@ class DatabaseTransport:
     def pages(self, since: datetime | None = None) -> Iterator[Page]:
         database = self._open = self._connect()
         source = self._source
-        columns = database.columns(source.table)
+        columns = database.columns(source.table, all_of_them=not source.columns)
         wanted = self._wanted(columns)
         mark = self._mark(columns, since)
         total = database.count(source.table, mark)
@@ -105,6 +106,7 @@ class DatabaseTransport:
                 "empty values; name columns that are unique and never empty",
                 number,
             )
+        self.emptied = mark is not None and not total and not database.count(source.table, None)
 
     def _page(self, number: int, columns: Sequence[Column], rows: list[list[str | None]], total: int) -> Page:
         names = [column.name for column in columns]
@@ -138,10 +140,10 @@ class DatabaseTransport:
                 near = difflib.get_close_matches(name, known, n=1)
                 there = near or list(known)[:30]
                 raise SourceRefused(
-                    f"表 {self._source.table} 中没有列 {name}，"
-                    f"{'相近的列' if near else '现有的列'}：{'、'.join(there)}。请核对来源文件。",
-                    f"the table {self._source.table} has no column {name}; {'near it' if near else 'it has'}: "
-                    f"{', '.join(there)}; check the source file",
+                    f"表 {self._source.table} 中没有列 {name}，或账号无权读取该列；"
+                    f"{'相近的列' if near else '现有的列'}：{'、'.join(there)}。请核对来源文件和授权。",
+                    f"the table {self._source.table} has no column {name} that the account may read; "
+                    f"{'near it' if near else 'it has'}: {', '.join(there)}; check the source file and what is granted",
                 )
         return [known[name] for name in names]
 

@@ -63,7 +63,10 @@ class Dialect(Protocol):
 
     def __init__(self, address: Address, limits: Limits) -> None: ...
 
-    def columns(self, table: str) -> list[Column]: ...
+    def columns(self, table: str, *, all_of_them: bool) -> list[Column]:
+        """Those that the account may read, in the table's order; refused where `all_of_them` are wanted and it may not.
+        """
+        ...
 
     def count(self, table: str, mark: Mark) -> int: ...
 
@@ -124,6 +127,16 @@ def too_slow(address: Address, seconds: float) -> SourceUnreachable:
     )
 
 
+def locked(address: Address) -> SourceUnreachable:
+    return SourceUnreachable(
+        f"数据库 {address.host} 的表被其他会话锁住，没有等到（多为正在换数或改结构）。请稍后重试，或避开换数的时间；"
+        "一直如此的，请库的管理员查看是谁锁住了表。",
+        f"the table in the database {address.host} is locked by somebody else, mostly because it is being filled or "
+        "altered, and was not free in time; harvest again later, or at another time of day; if it stays so, let the "
+        "database's operator look who holds the lock",
+    )
+
+
 def emptied(address: Address) -> SourceUnreachable:
     return SourceUnreachable(
         f"数据库 {address.host} 的表在读取期间被清空重灌或改了结构，没有读到一致的内容。"
@@ -169,8 +182,10 @@ def no_table(address: Address, said: str) -> SourceRefused:
 
 def no_permission(address: Address, said: str) -> SourceRefused:
     return SourceRefused(
-        f"账号 {address.user} 没有读取该表的权限（{said[:200]}）。请库的管理员授予 SELECT 权限。",
-        f"the account {address.user} may not read the table ({said[:200]}); let the database's operator grant SELECT",
+        f"账号 {address.user} 没有读取该表或其中某列的权限（{said[:200]}）。请库的管理员授予 SELECT 权限；"
+        "只授权部分列的，请用 columns 列出这些列。",
+        f"the account {address.user} may not read the table, or a column of it ({said[:200]}); let the database's "
+        "operator grant SELECT, or, where only some columns are granted, name these with columns",
     )
 
 

@@ -63,6 +63,8 @@ Answer = tuple[bytes, dict[str, Any]]
 class ExchangeTransport:
     """A `Transport` over HTTP. Not for several threads at once: it holds one session and one deadline."""
 
+    emptied = False                                       # a gateway says no more of a table than what it lists
+
     def __init__(
         self,
         source: Source,

@@ -33,7 +33,7 @@ BYTES = frozenset((
 ))  # fmt: skip
 TOO_SLOW = (ER.STATEMENT_TIMEOUT, ER.QUERY_TIMEOUT, ER.QUERY_INTERRUPTED)   # MariaDB's, MySQL's, either's
 EMPTIED = (ER.TABLE_DEF_CHANGED, ER.LOCK_WAIT_TIMEOUT, ER.LOCK_DEADLOCK)
-FORBIDDEN = (ER.TABLEACCESS_DENIED_ERROR, ER.COLUMNACCESS_DENIED_ERROR)
+FORBIDDEN = (ER.TABLEACCESS_DENIED_ERROR, ER.COLUMNACCESS_DENIED_ERROR, ER.DBACCESS_DENIED_ERROR)
 GONE = (CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST, CR.CR_SERVER_LOST_EXTENDED, CR.CR_CONN_HOST_ERROR,
         ER.CON_COUNT_ERROR, ER.SERVER_SHUTDOWN)  # fmt: skip
 
@@ -68,15 +68,23 @@ class MySQL:
         with suppress(pymysql.Error):
             self._connection.close()
 
-    def columns(self, table: str) -> list[Column]:
-        self._ask(f"select * from {_table(table)} limit 0")          # says when there is none, or it may not be read
+    def columns(self, table: str, *, all_of_them: bool) -> list[Column]:
+        if all_of_them:
+            self._look(table, "*")
         schema, _, name = table.rpartition(".")
         rows = self._ask(
-            "select column_name, data_type from information_schema.columns where table_schema = %s and"
+            "select column_name, data_type, privileges from information_schema.columns where table_schema = %s and"
             " table_name = %s order by ordinal_position",
             [schema or self._address.database, name],
         )
-        return [Column(name, KINDS.get(kind.lower(), "other"), _form(kind)) for name, kind in rows]
+        if not all_of_them:
+            rows = [row for row in rows if "select" in (row[2] or "").split(",")] or rows
+            self._look(table, ", ".join(_quoted(name) for name, *_ in rows) or "*")
+        return [Column(name, KINDS.get(kind.lower(), "other"), _form(kind)) for name, kind, _ in rows]
+
+    def _look(self, table: str, names: str) -> None:
+        """Says when there is no such table, it may not be read, or it is not free."""
+        self._ask(f"select {names} from {_table(table)} limit 0", waits=True)
 
     def count(self, table: str, mark: Mark) -> int:
         where, values = _where([], mark, None)
@@ -92,20 +100,21 @@ class MySQL:
         sql = f"select {names} from {_table(table)}{where} order by {order} limit {limit}"
         return [list(row) for row in self._ask(sql, values)]
 
-    def _ask(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    def _ask(self, sql: str, values: Sequence[Any] = (), *, waits: bool = False) -> list[tuple[Any, ...]]:
+        """`waits`: for nothing but a lock, where it takes long."""
         def ask() -> list[tuple[Any, ...]]:
             with self._connection.cursor() as cursor:
                 cursor.execute(sql, list(values))
                 return list(cursor.fetchall())
 
-        return self._run(ask, self._limits.attempt + dialect.GRACE)
+        return self._run(ask, self._limits.attempt + dialect.GRACE, waits)
 
-    def _run(self, work: Callable[[], Any], seconds: float) -> Any:
+    def _run(self, work: Callable[[], Any], seconds: float, waits: bool = False) -> Any:
         try:
             with dialect.cut_after(seconds, self._descriptor):
                 return work()
         except (pymysql.Error, OSError, UnicodeDecodeError) as exc:
-            raise self._failed(exc) from None
+            raise self._failed(exc, waits) from None
 
     def _descriptor(self) -> int:
         return self._connection._sock.fileno()
@@ -120,7 +129,7 @@ class MySQL:
                 failure = exc
         raise failure
 
-    def _failed(self, exc: Exception) -> HarvestError:
+    def _failed(self, exc: Exception, waits: bool) -> HarvestError:
         code = exc.args[0] if exc.args and isinstance(exc.args[0], int) else 0
         said = str(exc.args[1]) if len(exc.args) > 1 else ""
         address = self._address
@@ -137,6 +146,8 @@ class MySQL:
             return dialect.no_table(address, said)
         if code in FORBIDDEN:
             return dialect.no_permission(address, said)
+        if waits and code in (*TOO_SLOW, ER.LOCK_WAIT_TIMEOUT):
+            return dialect.locked(address)
         if code in EMPTIED:
             return dialect.emptied(address)
         if code in TOO_SLOW:

@@ -52,14 +52,23 @@ class PostgreSQL:
     def close(self) -> None:
         self._connection.close()
 
-    def columns(self, table: str) -> list[Column]:
+    def columns(self, table: str, *, all_of_them: bool) -> list[Column]:
         with self._connection.cursor() as cursor:
             self._lock(cursor, table)
-            self._run(cursor, f"select * from {_table(table)} limit 0")
+            names = "*" if all_of_them else self._readable(cursor, table)
+            self._run(cursor, f"select {names} from {_table(table)} limit 0", waits=True)
             return [
                 Column(part.name, KINDS.get(part.type_code, "other"), FORMS.get(part.type_code, "text"))
                 for part in cursor.description or ()
             ]
+
+    def _readable(self, cursor: Any, table: str) -> str:
+        """The columns that the account may read, or all where that is none: the server then says what is missing."""
+        self._run(
+            cursor, "select attname from pg_catalog.pg_attribute where attrelid = %s::regclass and attnum > 0"
+            " and not attisdropped and has_column_privilege(attrelid, attnum, 'select') order by attnum",
+            [_table(table).replace("%%", "%")])  # fmt: skip
+        return ", ".join(_quoted(name) for (name,) in cursor.fetchall()) or "*"
 
     def count(self, table: str, mark: Mark) -> int:
         where, values = _where([], mark, None)
@@ -83,7 +92,7 @@ class PostgreSQL:
         """
         self._run(cursor, "savepoint before_lock")
         try:
-            self._run(cursor, f"lock table {_table(table)} in access share mode")
+            self._run(cursor, f"lock table {_table(table)} in access share mode", waits=True)
         except SourceRefused:
             self._run(cursor, "rollback to savepoint before_lock")
 
@@ -92,14 +101,15 @@ class PostgreSQL:
             self._run(cursor, sql, values)
             return cursor.fetchall() if cursor.description else []
 
-    def _run(self, cursor: Any, sql: str, values: Sequence[str] = ()) -> None:
+    def _run(self, cursor: Any, sql: str, values: Sequence[str] = (), *, waits: bool = False) -> None:
+        """`waits`: for nothing but a lock, where it takes long."""
         try:
             with dialect.cut_after(self._limits.attempt + dialect.GRACE, self._connection.fileno):
                 cursor.execute(sql, list(values))
         except psycopg2.Error as exc:
-            raise self._failed(exc) from None
+            raise self._failed(exc, waits) from None
 
-    def _failed(self, exc: psycopg2.Error) -> HarvestError:
+    def _failed(self, exc: psycopg2.Error, waits: bool) -> HarvestError:
         code, said = exc.pgcode or "", (exc.diag.message_primary or "").strip()
         if code in (errorcodes.UNDEFINED_TABLE, errorcodes.INVALID_SCHEMA_NAME):
             return dialect.no_table(self._address, said)
@@ -107,6 +117,8 @@ class PostgreSQL:
             return dialect.no_permission(self._address, said)
         if code in (errorcodes.CHARACTER_NOT_IN_REPERTOIRE, errorcodes.UNTRANSLATABLE_CHARACTER):
             return dialect.broken_text(self._address, said)
+        if code == errorcodes.LOCK_NOT_AVAILABLE or (waits and code == errorcodes.QUERY_CANCELED):
+            return dialect.locked(self._address)
         if code == errorcodes.QUERY_CANCELED:
             return dialect.too_slow(self._address, self._limits.attempt)
         # No code: the connection is gone. 40: a standby ended the snapshot; 53 and 57: resources, shut-down.

@@ -172,6 +172,31 @@ def test_rows_that_come_later_than_their_stamp_are_read(town: City) -> None:
     assert public_rows() == before + 1
 
 
+def test_a_night_without_changes_is_a_good_one_and_does_not_move_the_time_from_which_they_are_asked_for(
+        town: City) -> None:
+    """A platform that lists nothing may be filling its table anew: what changed before comes after it, with its time
+    of then."""
+    model.execute("update gkopen.source set config = config || cast(:change as jsonb) where name = :s", s=SOURCE,
+                  change='{"complete": false, "request": {"since": "updateTime"}}')
+    town.service(watermark="更新时间")
+    head, *rows = town.lines()
+    town.write([f"{head},更新时间", *(f"{row},2020-01-01 00:00:00" for row in rows[:-1])])
+    first = harvest()
+    approve()
+    before = public_rows()
+    quiet = harvest()
+    assert (quiet["state"], quiet["counts"]["rows_in"], quiet["counts"]["findings"], quiet["error"]) == (
+        "done", 0, {}, None)
+    assert run._settled(quiet) == first["started_at"]
+    model.execute("update gkopen.run set started_at = started_at - interval '3 days' where id = :id", id=first["id"])
+    ckan_model.Session.commit()
+    late = (datetime.now(SHANGHAI) - timedelta(days=2)).strftime("%Y-%m-%d %H:%M:%S")
+    town.write([f"{head},更新时间", f"{rows[-1]},{late}"])
+    assert harvest()["counts"]["rows_in"] == 1
+    approve()
+    assert public_rows() == before + 1
+
+
 def test_a_source_that_is_given_to_another_body_sends_it_all_rows(town: City) -> None:
     """Where only changes are asked for, the new body's table would hold the few of the last days."""
     model.execute("update gkopen.source set config = config || cast(:change as jsonb) where name = :s", s=SOURCE,

@@ -13,7 +13,11 @@ from typing import Any
 import psycopg2
 import pymysql
 import pytest
+from ckan import model as ckan_model
+from ckan.plugins import toolkit
 
+from ckanext.gkopen import model
+from ckanext.gkopen.harvest import ledger
 from ckanext.gkopen.harvesters import (
     AnswerTooLarge,
     ForbiddenAddress,
@@ -29,8 +33,10 @@ from ckanext.gkopen.harvesters import (
 from ckanext.gkopen.harvesters.database import DatabaseTransport
 from ckanext.gkopen.harvesters.dialect import Column
 from ckanext.gkopen.harvesters.mysql import MySQL
+from tests.harvest import city
 from tests.harvesters import fronts
 from tests.harvesters.fronts import Front
+from tests.people import call, make_cast
 
 SHORT = Limits(connect=2, silence=2, attempt=20, tries=2, pause=0.01, pause_most=0.02)
 NOTICE = {
@@ -245,9 +251,9 @@ def test_a_table_that_was_emptied_after_the_snapshot_is_read_later(front, connec
     fill(front, 3)
     real = MySQL.columns
 
-    def columns(self: MySQL, table: str) -> list[Column]:
+    def columns(self: MySQL, table: str, *, all_of_them: bool) -> list[Column]:
         front.run("truncate table notice")
-        return real(self, table)
+        return real(self, table, all_of_them=all_of_them)
 
     monkeypatch.setattr(MySQL, "columns", columns)
     with pytest.raises(SourceUnreachable, match="emptied"):
@@ -307,6 +313,94 @@ def test_only_the_columns_that_are_named_are_read(front, connect):
     fill(front, 1)
     ((row,),) = (page.rows for page in connect(front, columns="[id, amount]").pages())
     assert row == {"id": "1", "amount": "1.10"}
+
+
+def test_an_account_that_may_read_some_columns_only(front, connect):
+    """What is personal may stay with the department: its operator grants the other columns."""
+    fill(front, 230)
+    reader = fronts.USER if front.kind == "postgresql" else f"{fronts.USER}@'127.0.0.1'"
+    front.run(f"revoke select on notice from {reader}", f"grant select (id, amount, updated) on notice to {reader}")
+    rows = rows_of(list(connect(front, columns="[id, amount]").pages()))
+    assert (len(rows), rows[0]) == (230, {"id": "1", "amount": "1.10"})
+    (page,) = connect(front, columns="[id, amount]", watermark="updated", complete="false").pages(
+        STAMP - timedelta(hours=8) + timedelta(minutes=230))    # the table's times are Beijing's
+    assert [row["id"] for row in page.rows] == ["230"]
+    with pytest.raises(SourceRefused, match="rate that the account may read"):
+        list(connect(front, columns="[id, rate]").pages())
+    with pytest.raises(SourceRefused, match="name these with columns"):
+        list(connect(front).pages())
+    front.run(f"revoke select (id, amount, updated) on notice from {reader}")
+    with pytest.raises(SourceRefused, match="grant SELECT"):
+        list(connect(front, columns="[id, amount]").pages())
+
+
+def test_a_table_that_is_locked_by_somebody_else_is_told_as_that(front, connect):
+    fill(front, 3)
+    limits = Limits(connect=2, silence=2, attempt=1, tries=1)
+    postgresql = front.kind == "postgresql"
+    lock = ["begin", "lock table notice in access exclusive mode"] if postgresql else ["lock tables notice write"]
+    front.run(*lock)
+    try:
+        with pytest.raises(SourceUnreachable, match="locked by somebody else"):
+            list(connect(front, limits=limits).pages())
+    finally:
+        front.run("rollback" if postgresql else "unlock tables")
+    assert len(rows_of(list(connect(front).pages()))) == 3
+
+
+@POSTGRESQL
+def test_a_limit_of_time_for_locks_on_the_other_side_is_told_as_a_lock(front, connect):
+    front.run("begin", "lock table notice in access exclusive mode")
+    try:
+        with psycopg2.connect(front.owner.dsn, password=front.owner.info.password) as other, other.cursor() as cursor:
+            cursor.execute(f"alter role {fronts.USER} set lock_timeout = '100ms'")
+            other.commit()
+            with pytest.raises(SourceUnreachable, match="locked by somebody else"):
+                list(connect(front).pages())
+            cursor.execute(f"alter role {fronts.USER} reset lock_timeout")
+    finally:
+        front.run("rollback")
+
+
+def test_nothing_that_changed_is_not_an_empty_table(front, connect):
+    fill(front, 3)
+    transport = connect(front, watermark="updated", complete="false")
+    assert (rows_of(list(transport.pages(datetime(2030, 1, 1, tzinfo=UTC)))), transport.emptied) == ([], False)
+    front.run("delete from notice")
+    assert (rows_of(list(transport.pages(STAMP))), transport.emptied) == ([], True)
+    transport = connect(front)
+    assert (rows_of(list(transport.pages())), transport.emptied) == ([], False), "a whole listing is judged elsewhere"
+
+
+@POSTGRESQL
+def test_a_run_of_changes_tells_of_a_table_that_was_emptied_and_loses_nothing_of_it(site, front, monkeypatch):
+    make_cast()
+    monkeypatch.setenv("GKOPEN_SECRET_DEMO", fronts.PASSWORD)
+    monkeypatch.setitem(toolkit.config, "ckanext.gkopen.harvest.allowed_hosts", ["127.0.0.1"])
+    odd(front, "id int primary key, 停车场名称 text, 类型 text, 区 text, 地址 text, 泊位总数 int, 收费标准 text,"
+        " 开放时间 text, gxsj timestamp")
+    fill = ("insert into notice values (%s, %s, '公共停车场', '江滨区', '长江路1号', %s, '免费', '00:00-24:00',"
+            " now() at time zone 'Asia/Shanghai' - %s * interval '1 day')")
+    front.fill(fill, [(number, f"停车场{number}", 10, 9) for number in range(1, 8)])
+    source = {"name": "front", "title": "前置库", "domain": "parking", "organization": "nantong-czj",
+              "transport": "database", "url": f'"{front.url}"', "secret_env": "GKOPEN_SECRET_DEMO", "table": "notice",
+              "key": "id", "watermark": "gxsj", "complete": "false", "update_cycle": "daily"}
+    ledger.save_source(load_source("\n".join(f"{key}: {value}" for key, value in source.items())), "portal-admin")
+    ckan_model.Session.commit()
+    first = city.harvest("front")
+    [held] = call("gkopen_revision_list", "li-officer", state="held")["results"]
+    call("gkopen_revision_approve", "wang-reviewer", id=held["id"], digest=held["digest"])
+    front.run("truncate notice")
+    empty = city.harvest("front")
+    assert (empty["state"], empty["error"], empty["counts"]["findings"]) == ("partly", None, {"source-emptied": 1})
+    [told] = call("gkopen_finding_list", "portal-admin", run=str(empty["id"]))["results"]
+    assert "notice" in told["message"] and city.public_rows() == 7
+    # Three nights later it is full again, with a change of the evening before it was emptied.
+    model.execute("update gkopen.run set started_at = started_at - interval '3 days' where id = :id", id=first["id"])
+    ckan_model.Session.commit()
+    front.fill(fill, [(number, f"停车场{number}", 10, 9) for number in range(1, 7)] + [(7, "停车场7", 77, 3)])
+    counts = city.harvest("front")["counts"]
+    assert (counts["rows_in"], counts["changed"], counts["findings"]) == (1, 1, {})
 
 
 MISTAKES = [

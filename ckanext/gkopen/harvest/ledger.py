@@ -339,8 +339,8 @@ def finish(run: dict[str, Any], state: str, counts: dict[str, Any], stages: dict
            error: dict[str, Any] | None = None, wait: float | None = None, soon: float | None = None) -> None:
     """Close a run, set the next one by the source's cycle (with back-off after a failure), and commit.
 
-    `wait`: seconds before which the platform does not want to be asked again; `soon`: after which there is more to read,
-    whatever the cycle. A dry run leaves the schedule alone.
+    `wait`: seconds before which the platform does not want to be asked again; `soon`: after which there is more to
+    read, whatever the cycle. A dry run leaves the schedule alone.
     """
     _fence(run)
     model.execute("update gkopen.run set state = :state, finished_at = now(), counts = cast(:counts as jsonb),"

@@ -34,7 +34,7 @@ from ckanext.gkopen.records import Finding
 log = logging.getLogger(__name__)
 
 LIMITS = Limits()
-REPEATED = "listing-repeats"
+REPEATED, EMPTIED = "listing-repeats", "source-emptied"
 BROKEN = ("replacement-character", "character-broken")
 """Findings of rows that may have been broken on their way."""
 BROKEN_DAYS = timedelta(days=7)
@@ -122,8 +122,8 @@ def _timed(stages: dict[str, float], stage: str) -> Iterator[None]:
 def _fetch(run: dict[str, Any], source: Source, spool: Spool, report: Report,
            tell: Progress) -> tuple[CatalogueEntry | None, bool]:
     """All pages into the spool, by body; the entry of the source's catalogue, and whether there is something to submit:
-    nothing is even asked for where the entry says that what is public is not open any more. Raises HarvestError where
-    the listing is not whole."""
+    nothing is even asked for where the entry says that what is public is not open any more, and nothing has to come of
+    a source that was asked for changes. Raises HarvestError where the listing is not whole."""
     transport = open_transport(source, source.secret(os.environ), breaker=breaker.Breaker(source.name),
                                allowed_hosts=toolkit.config["ckanext.gkopen.harvest.allowed_hosts"],
                                limits=LIMITS, sleep=lambda seconds: _rest(run, seconds))
@@ -138,7 +138,8 @@ def _fetch(run: dict[str, Any], source: Source, spool: Spool, report: Report,
             _end(run)()
             if held:
                 return entry, False
-        for page in transport.pages(_since(run, source)):
+        since = _since(run, source)
+        for page in transport.pages(since):
             if run["dry_run"]:
                 ledger.check_epoch(run)
             else:
@@ -151,7 +152,12 @@ def _fetch(run: dict[str, Any], source: Source, spool: Spool, report: Report,
             spool.write([row.get(column) or "" for row in page.rows] if column
                         else [source.organization] * len(page.rows), page.rows)
             tell("fetch", report.rows_fetched, page.total)
-        report.repeated = transport.repeated
+        report.repeated, emptied = transport.repeated, transport.emptied
+    if since is not None and not report.rows_fetched:
+        ledger.check_epoch(run)
+        _tell(run, report, EMPTIED, {"table": source.table} if emptied else {})
+        _end(run)()
+        return entry, False
     if source.organization_column is None:
         spool.add(source.organization)
     spool.flush()
@@ -185,11 +191,13 @@ def _settled(run: dict[str, Any]) -> datetime | None:
     (with an edit of its metadata) or discarded, until a later run has brought nothing of its dataset that is not
     public: most of its rows were good. What is stale was compared again, and counts as what came of it. A row with a
     broken character was perhaps broken on its way, and the source has no reason to send it again: for some days it is
-    asked for. A run before the source's settings made other rows of it (`ledger.APART`) does not count.
+    asked for. A run before the source's settings made other rows of it (`ledger.APART`) does not count, nor does one to
+    which no row came: what the source changed may be on its way still, in a table that is filled anew, say.
     """
     return model.value(
         "select max(r.started_at) from gkopen.run r where r.source_id = :s and r.state in ('done', 'partly')"
-        " and not r.dry_run and r.started_at >= (select coalesce(s.read_anew_since, '-infinity') from gkopen.source s"
+        " and not r.dry_run and cast(r.counts ->> 'rows_in' as int) > 0"
+        " and r.started_at >= (select coalesce(s.read_anew_since, '-infinity') from gkopen.source s"
         "  where s.id = :s) and not (r.started_at > now() - cast(:days as interval)"
         " and jsonb_exists_any(r.counts -> 'findings', :broken))"
         " and r.started_at < coalesce((select min(w.started_at) from gkopen.run w"
@@ -233,17 +241,17 @@ def _submit(run: dict[str, Any], source: Source, spool: Spool, entry: CatalogueE
     if source.complete and source.organization_column:
         withheld.bodies_not_named(source, domain, {body["id"] for body, _ in named}, report)
     report.set_aside(reports.set_aside(run["id"], apart))
-    _tell_repeated(run, report)
+    # For each row that came on two pages another may have come on none.
+    _tell(run, report, REPEATED, {"rows": report.repeated} if report.repeated else {})
     end()
 
 
-def _tell_repeated(run: dict[str, Any], report: Report) -> None:
-    """Rows that came on two pages, in the run's own findings: for each of them another may have come on none."""
-    model.execute("delete from gkopen.finding where run_id = :run and code = :code", run=run["id"], code=REPEATED)
-    if report.repeated:
-        reports.store_findings([Finding(REPEATED, severity_of(REPEATED), params={"rows": report.repeated})], None, None,
-                               str(run["id"]))
-        report.findings[REPEATED] = 1
+def _tell(run: dict[str, Any], report: Report, code: str, params: dict[str, Any]) -> None:
+    """A finding of the run itself, where there are params to tell."""
+    model.execute("delete from gkopen.finding where run_id = :run and code = :code", run=run["id"], code=code)
+    if params:
+        reports.store_findings([Finding(code, severity_of(code), params=params)], None, None, str(run["id"]))
+        report.findings[code] = 1
         report.at_least("partly")
 
 
