@@ -171,6 +171,11 @@ def _typed(field: Field, made: Made, findings: Findings, labels: dict[str, str],
     wrong &= stated.to_numpy(zero_copy_only=False) & ~findings.bad_cells(field.name)
     code = {"code": "code-unknown", "date": "date-wrong", "datetime": "date-wrong", "year": "date-wrong",
             "month": "date-wrong", "period": "date-wrong", "uscc": "uscc-wrong"}.get(field.type, "type-wrong")
+    if field.type in ("decimal", "percent") and wrong.any():
+        precise = wrong & typed.too_precise(text if figures is None else figures, narrow(field.unit or ""))
+        findings.rows("amount-too-precise", precise, field=field.name, label=labels.get(field.name), values=text,
+                      severity="warning" if kept and not field.required else None)
+        wrong &= ~precise
     params: dict[str, object] = {"type": _TYPES.get(field.type, field.type), "form": _FORMS.get(field.type, "")}
     if field.codes is not None:
         params["codes"] = [item.title.zh for item in field.codes.codes[:12]]

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ckanext.gkopen import dates
+from ckanext.gkopen import dates, money
 from ckanext.gkopen.domains import Field
 from ckanext.gkopen.labels import narrow
 from ckanext.gkopen.normalise.amounts import DECIMAL, shifted
@@ -192,9 +192,15 @@ def _figure(cell: str, unit: str) -> Decimal | None:
         return None
 
 
+def too_precise(text: pa.Array, unit: str) -> np.ndarray:
+    """The cells that are figures, with more digits than can be kept."""
+    return by_distinct(text, lambda cell: (number := _figure(cell.rstrip("%％‰"), unit)) is not None
+                       and _fits(number) is None, pa.bool_()).fill_null(False).to_numpy(zero_copy_only=False)
+
+
 def _fits(number: Decimal | None) -> Decimal | None:
-    if number is None:
+    """A database pads a figure with as many noughts as its column has places: they say nothing."""
+    if number is None or number.copy_abs() >= Decimal(10) ** money.INTEGER_DIGITS:
         return None
-    exponent = number.as_tuple().exponent
-    small = isinstance(exponent, int) and exponent >= -8
-    return number if small and abs(number) < Decimal(10) ** 20 else None
+    kept = number.quantize(Decimal(1).scaleb(-money.SCALE))
+    return kept if kept == number else None
