@@ -76,6 +76,10 @@ def _rows_of_nobody() -> Iterator[str]:
 def _compared(domain: Domain, dataset_id: str, public: dict[str, str]) -> Iterator[str]:
     found = _shown(domain, "select distinct part from {table} where dataset_id = :d", d=dataset_id)
     yield from (f"the DataStore shows part {part}, which was not approved" for part in sorted(found - public.keys()))
+    lacking = [name for name in domain.field_names if name not in _columns(domain)] if found else []
+    if lacking:                                           # the domain's file is newer than what was published last
+        yield f"the DataStore's table {domain.name} has no {', '.join(lacking)}, which the domain has by now"
+        return
     for part, sha256 in sorted(public.items()):
         approved = blobs.read(sha256)
         shown = _csv(domain, dataset_id, part) if part in found else None
@@ -96,6 +100,11 @@ def _shown(domain: Domain, query: str, **params: str) -> set[str]:
         if connection.execute(sa.text("select to_regclass(:name)"), {"name": table}).scalar() is None:
             return set()
         return set(connection.execute(sa.text(query.format(table=table)), params).scalars())
+
+
+def _columns(domain: Domain) -> set[str]:
+    with get_read_engine().connect() as connection:
+        return {column["name"] for column in sa.inspect(connection).get_columns(TableSQL(domain).id, schema="public")}
 
 
 def _csv(domain: Domain, dataset_id: str, part: str) -> bytes:

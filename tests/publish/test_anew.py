@@ -81,6 +81,12 @@ def give_rows_to_nobody() -> None:
     by_hand("update {table} set dataset_id = 'nobody' where part = '2024-06'")
 
 
+def lack_a_column() -> None:
+    """As where the domain's file has one more column since the last publication."""
+    with get_write_engine().begin() as connection:
+        connection.execute(sa.text(f"alter table {TABLE} drop column award_amount cascade"))
+
+
 def harm_files() -> None:
     folder = store.local_folder()
     assert folder is not None
@@ -102,7 +108,8 @@ def harm_index() -> None:
 @pytest.mark.parametrize(("harm", "said"), [
     (harm_table, "rows were approved, the DataStore shows"), (lose_table, "the DataStore shows 0"),
     (bring_rows_back, "which was not approved"), (give_rows_to_nobody, "rows of nobody, which is no dataset"),
-    (harm_files, "is missing from the public storage"), (harm_index, "is missing from the search index")])
+    (lack_a_column, "procurement has no award_amount"), (harm_files, "is missing from the public storage"),
+    (harm_index, "is missing from the search index")])
 def test_what_is_approved_comes_back(cast: Cast, app: Any, cli: Any, harm: Any, said: str) -> None:
     before = dict(shown(app))
     harm()
