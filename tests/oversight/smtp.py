@@ -6,14 +6,15 @@ import email
 import socketserver
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from email.message import EmailMessage
 from email.policy import default
 from typing import Any
 
 
 class Postbox(socketserver.ThreadingTCPServer):
-    """`refuse`: the answer to RCPT instead of 250, such as "451 later" or "550 no such user"."""
+    """`refuse`: the answer to RCPT instead of 250, such as "451 later" or "550 no such user"; `bye`: the one to QUIT;
+    `endless`: instead of greeting it sends letter after letter until the other side has had enough."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -23,6 +24,8 @@ class Postbox(socketserver.ThreadingTCPServer):
         self.mails: list[EmailMessage] = []
         self.raw: list[str] = []
         self.refuse: str | None = None
+        self.bye = "221 bye"
+        self.endless = False
 
     @property
     def address(self) -> str:
@@ -33,6 +36,9 @@ class _Talk(socketserver.StreamRequestHandler):
     server: Postbox
 
     def handle(self) -> None:
+        if self.server.endless:
+            self._go_on()
+            return
         self._say("220 test")
         while line := self.rfile.readline():
             verb = line.decode().strip().upper()
@@ -45,10 +51,19 @@ class _Talk(socketserver.StreamRequestHandler):
                 self._keep()
                 self._say("250 kept")
             elif verb.startswith("QUIT"):
-                self._say("221 bye")
+                self._say(self.server.bye)
                 return
             else:
                 self._say("502 unknown")
+
+    def _go_on(self) -> None:
+        self.connection.settimeout(0.02)
+        with suppress(ConnectionError):
+            while True:
+                self.wfile.write(b"2")
+                with suppress(TimeoutError):
+                    if self.connection.recv(1) == b"":
+                        return
 
     def _keep(self) -> None:
         lines = []

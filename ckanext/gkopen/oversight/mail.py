@@ -10,7 +10,10 @@ from __future__ import annotations
 import hashlib
 import logging
 import smtplib
+import socket
 import ssl
+import threading
+from contextlib import suppress
 from email.message import EmailMessage
 from email.utils import formataddr, formatdate
 from typing import Any
@@ -26,6 +29,9 @@ from ckanext.gkopen.review import roles
 log = logging.getLogger(__name__)
 
 TIMEOUT = 20
+"""Seconds for each answer of the mail server."""
+LONGEST = 60
+"""Seconds for a mail in all: a server that sends letter after letter would hold the worker up for hours."""
 ATTEMPTS = 14
 """1, 2, 4 … minutes apart, at most six hours: about two days."""
 FOR_REVIEWERS = {"revision_waiting", "standing_declined"}
@@ -109,12 +115,37 @@ def _send(message: EmailMessage, recipient: str) -> None:
     config = toolkit.config
     host, _, port = (config.get("smtp.server") or "localhost").rpartition(":") if ":" in (
         config.get("smtp.server") or "") else (config.get("smtp.server") or "localhost", "", "25")
-    with smtplib.SMTP(host, int(port), timeout=TIMEOUT) as server:
+    server = _Bounded(host, int(port), timeout=TIMEOUT)
+    try:
         if toolkit.asbool(config.get("smtp.starttls")):
             server.starttls(context=ssl.create_default_context())
         if config.get("smtp.user"):
             server.login(config["smtp.user"], config.get("smtp.password") or "")
         server.send_message(message, to_addrs=[recipient])
+        with suppress(OSError, smtplib.SMTPException):    # it has the mail, whatever it says to this
+            server.quit()
+    finally:
+        server.close()
+
+
+class _Bounded(smtplib.SMTP):
+    """Its connection ends after LONGEST, whatever it is at; what waits for an answer then learns that there is none."""
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        connection = super()._get_socket(host, port, timeout)  # type: ignore[misc]
+        self._end = threading.Timer(LONGEST, self._cut)
+        self._end.daemon = True
+        self._end.start()
+        return connection
+
+    def _cut(self) -> None:
+        with suppress(OSError, AttributeError):           # it has ended meanwhile
+            self.sock.shutdown(socket.SHUT_RDWR)          # type: ignore[union-attr]
+
+    def close(self) -> None:
+        if hasattr(self, "_end"):
+            self._end.cancel()
+        super().close()
 
 
 def _close(row: dict[str, Any], column: str, error: str | None) -> None:
@@ -133,7 +164,8 @@ def _failed(row: dict[str, Any], error: Exception) -> None:
     if refused or row["attempts"] + 1 >= ATTEMPTS:
         _close(row, "given_up_at", said)
         return
-    if not isinstance(error, smtplib.SMTPResponseException | smtplib.SMTPRecipientsRefused | ValueError):
+    if isinstance(error, smtplib.SMTPConnectError) or not isinstance(
+            error, smtplib.SMTPResponseException | smtplib.SMTPRecipientsRefused | ValueError):
         # The server is away, which is found out slowly: the others ask after it once a minute, not each in turn.
         model.execute("update gkopen.mail set not_before = now() + interval '1 minute' where (message_id, user_id) in"
                       " (select message_id, user_id from gkopen.mail where sent_at is null and given_up_at is null"
