@@ -20,9 +20,11 @@ from ckan.plugins import toolkit
 
 from ckanext.gkopen import model
 from ckanext.gkopen.harvesters.errors import HarvestError, HostResting, RateLimited, SourceRefused, SourceUnreachable
+from ckanext.gkopen.harvesters.exchange import LONGEST_REST
 
 REST = timedelta(seconds=30)
 LONGEST = timedelta(minutes=15)
+LONGEST_NAMED = timedelta(seconds=LONGEST_REST)
 PROBE = timedelta(seconds=90)
 """A probe that has not come back after this time (its worker died) is made by another one. Longer than one call."""
 
@@ -50,7 +52,7 @@ class Breaker:
             now = datetime.now(UTC)
             for row in rows:
                 free = max(row["open_until"], row["probe_until"] or row["open_until"])
-                if free > now:
+                if now < free <= now + LONGEST_NAMED:      # what lies beyond was set while a clock was wrong
                     raise HostResting(host, (free - now).total_seconds())
             if rows:
                 connection.execute(sa.text("update gkopen.breaker set probe_until = :until where host = :host"
@@ -90,7 +92,7 @@ class Breaker:
                 " (host, source) do update set failures = b.failures + 1 returning failures"), key).scalar_one()
             rest = _rest(failures)
             if named is not None:
-                rest = max(rest or timedelta(), min(timedelta(seconds=named), timedelta(days=1)))
+                rest = max(rest or timedelta(), min(timedelta(seconds=named), LONGEST_NAMED))
             connection.execute(sa.text(
                 "update gkopen.breaker set open_until = :until, probe_until = null, error = cast(:error as jsonb),"
                 " changed_at = now() where host = :host and source = :source"),

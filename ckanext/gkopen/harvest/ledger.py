@@ -165,6 +165,9 @@ def enqueue(source: dict[str, Any], trigger: str, requested_by: str, *, dry_run:
             continue
         if open_run["dry_run"] != dry_run:
             raise OtherRunOpen(str(open_run["id"]), open_run["dry_run"])
+        if trigger == "manual":                           # else that of a source that was paused would wait on
+            model.execute("update gkopen.run set trigger = 'manual', requested_by = :by where id = :id and trigger <>"
+                          " 'manual'", by=requested_by, id=open_run["id"])
         return str(open_run["id"])
 
 
@@ -212,10 +215,20 @@ def claim(run_id: str | None = None) -> Claim | None:
         lock = lock_source(candidate["source_id"])
         if lock is None and _end_silent(candidate["source_id"]):
             lock = lock_source(candidate["source_id"])
+        if lock is not None and not is_free(candidate["source_id"]):
+            ckan_model.Session.rollback()
+            unlock(lock)
+            continue
         claim = take(candidate, lock) if lock is not None else None
         if claim is not None:
             return claim
     return None
+
+
+def is_free(source_id: Any) -> bool:
+    """Whether nobody holds the source's row; then this transaction does. Somebody's open transaction, a person's at the
+    database say, keeps its own source waiting and no other one."""
+    return bool(model.value("select 1 from gkopen.source where id = :id for no key update skip locked", id=source_id))
 
 
 def lock_source(source_id: Any) -> sa.Connection | None:
@@ -365,15 +378,27 @@ def finish(run: dict[str, Any], state: str, counts: dict[str, Any], stages: dict
 
 
 def next_run(config: dict[str, Any] | str, failures: int, seed: str, now: datetime | None = None) -> datetime:
-    """When a source is due again: its cycle, up to 5 % jitter; after failures 1, 2, 4 … minutes, at most the cycle. A
-    folder of dropped files is looked into each day at least."""
+    """When a source is due again: its cycle, less up to 5 % of it, so that one that runs as it should is never behind
+    its cycle; after failures 1, 2, 4 … minutes and up to 5 % more, at most the cycle. A folder of dropped files is
+    looked into each day at least."""
+    cycle = _cycle(config)
+    share = (uuid5(ids.NAMESPACE, seed).int % 1000) / 20000
+    wait = min(timedelta(minutes=2 ** min(failures - 1, 20)), cycle) * (1 + share) if failures else cycle * (1 - share)
+    return (now or datetime.now(UTC)) + wait
+
+
+def is_due(source: dict[str, Any], now: datetime) -> bool:
+    """Whether the next run of a source has come. One that lies further ahead than any run is ever put off was set while
+    a clock was wrong: it would be waited for for months."""
+    longest = max(_cycle(source["config"]), breaker.LONGEST_NAMED) * 1.1
+    return not now < source["next_run_at"] <= now + longest
+
+
+def _cycle(config: dict[str, Any] | str) -> timedelta:
     settings = json.loads(config) if isinstance(config, str) else config
     cycle = CYCLES.get(settings.get("update_cycle") or "", timedelta(days=3650))
-    if settings.get("transport") == "filedrop":           # a file comes when it comes, and a look costs next to nothing
-        cycle = min(cycle, CYCLES["daily"])
-    jitter = 1 + (uuid5(ids.NAMESPACE, seed).int % 1000) / 20000
-    wait = min(timedelta(minutes=2 ** min(failures - 1, 20)), cycle) if failures else cycle
-    return (now or datetime.now(UTC)) + wait * jitter
+    # A file comes when it comes, and a look costs next to nothing.
+    return min(cycle, CYCLES["daily"]) if settings.get("transport") == "filedrop" else cycle
 
 
 def active_sources() -> list[dict[str, Any]]:

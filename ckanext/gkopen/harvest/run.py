@@ -192,11 +192,12 @@ def _settled(run: dict[str, Any]) -> datetime | None:
     public: most of its rows were good. What is stale was compared again, and counts as what came of it. A row with a
     broken character was perhaps broken on its way, and the source has no reason to send it again: for some days it is
     asked for. A run before the source's settings made other rows of it (`ledger.APART`) does not count, nor does one to
-    which no row came: what the source changed may be on its way still, in a table that is filled anew, say.
+    which no row came (what the source changed may be on its way still, in a table that is filled anew, say), nor one
+    whose start lies ahead: the clock was wrong, and what changes until then would never be asked for.
     """
     return model.value(
         "select max(r.started_at) from gkopen.run r where r.source_id = :s and r.state in ('done', 'partly')"
-        " and not r.dry_run and cast(r.counts ->> 'rows_in' as int) > 0"
+        " and not r.dry_run and cast(r.counts ->> 'rows_in' as int) > 0 and r.started_at <= now()"
         " and r.started_at >= (select coalesce(s.read_anew_since, '-infinity') from gkopen.source s"
         "  where s.id = :s) and not (r.started_at > now() - cast(:days as interval)"
         " and jsonb_exists_any(r.counts -> 'findings', :broken))"

@@ -151,8 +151,9 @@ def start_due_sources() -> int:
     if not model.value("select pg_try_advisory_xact_lock(:key)", key=TICK_LOCK):
         ckan_model.Session.rollback()
         return 0
-    due = model.every("select * from gkopen.source s where state = 'active' and next_run_at <= now() and not exists"
-                      " (select 1 from gkopen.run r where r.source_id = s.id and r.state in ('queued', 'running'))")
+    idle = model.every("select s.*, now() as now from gkopen.source s where state = 'active' and not exists"
+                       " (select 1 from gkopen.run r where r.source_id = s.id and r.state in ('queued', 'running'))")
+    due = [source for source in idle if ledger.is_due(source, source["now"]) and ledger.is_free(source["id"])]
     for source in due:
         ledger.enqueue(source, "schedule", "worker")
     ckan_model.Session.commit()

@@ -10,7 +10,7 @@ from ckanext.gkopen import model
 from ckanext.gkopen.harvest.ledger import CYCLES
 
 SLACK = timedelta(hours=1)
-"""A run takes its time and begins with jitter: so much later than its cycle a source is not yet late."""
+"""A run waits for a worker and takes its time: so much later than its cycle a source is not yet late."""
 WAITING = ("held", "stopped")
 """Run states that a person has to decide on."""
 
@@ -56,8 +56,8 @@ def _state(row: Mapping[str, Any], lag: float | None) -> str:
 
 _LAST = ("(select r.id, coalesce(r.decision, r.state) as state, r.counts, r.started_at, r.finished_at, r.stages"
          " from gkopen.run r where r.source_id = s.id and r.finished_at is not null and not r.dry_run"
-         " and r.state <> 'cancelled' order by r.finished_at desc limit 1)")
-"""The newest run that ended; one that was held and decided on waits for nobody."""
+         " and r.state <> 'cancelled' order by r.epoch desc, r.finished_at desc limit 1)")
+"""The newest run that ended, also where a clock was wrong; one that was held and decided on waits for nobody."""
 
 
 def sources() -> list[dict[str, Any]]:

@@ -67,8 +67,8 @@ def look() -> int:
 
 def due() -> bool:
     """Whether nobody looked for a minute."""
-    fresh = model.value("select 1 from gkopen.watched where subject = :look and since > now() -"
-                        " make_interval(secs => :every)", look=LOOK, every=EVERY_SECONDS)
+    fresh = model.value("select 1 from gkopen.watched where subject = :look and since between now() -"
+                        " make_interval(secs => :every) and now()", look=LOOK, every=EVERY_SECONDS)
     ckan_model.Session.rollback()
     return not fresh
 

@@ -56,8 +56,8 @@ def enqueue(publications: Sequence[tuple[str, int]], domain: str, *, urgent: boo
     of_each, of_all = ([sink for sink in SINKS if (sink in OF_ALL_BODIES) is all_bodies
                         and (sink != "standards" or domain in STANDARDS)] for all_bodies in (False, True))
     model.execute(
-        "with due as (select sink, greatest(now(), (select max(o.done_at) + make_interval(secs => :interval)"
-        "  from gkopen.outbox o join gkopen.dataset x on x.id = o.dataset_id"
+        "with due as (select sink, greatest(now(), (select max(least(o.done_at, now()))"
+        "  + make_interval(secs => :interval) from gkopen.outbox o join gkopen.dataset x on x.id = o.dataset_id"
         "  where x.domain = :domain and o.sink = s.sink)) as at from unnest(cast(:of_all as text[])) as s (sink)"
         "  union all select sink, now() from unnest(cast(:of_each as text[])) as s (sink))"
         " insert into gkopen.outbox (dataset_id, seq, sink, urgent, not_before)"
