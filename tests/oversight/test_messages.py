@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+import sqlalchemy as sa
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
 
@@ -256,6 +259,28 @@ def test_a_mail_server_that_is_down_or_refuses(cast: Cast, post: Postbox, monkey
     assert len(post.mails) == 1
 
 
+def test_a_mail_that_was_taken_is_not_sent_again_whatever_the_server_says_at_the_end(cast: Cast, post: Postbox) -> None:
+    post.bye = "421 shutting down"
+    ended("failed")
+    watch.look()
+    while mail.send_one():
+        pass
+    assert model.value("select count(*) from gkopen.mail where sent_at is null") == 0
+    model.execute("update gkopen.mail set not_before = now()")
+    assert not mail.send_one() and len(post.mails) == 2
+
+
+def test_a_mail_server_that_never_ends_its_answer_holds_the_worker_for_a_bounded_time(
+        cast: Cast, post: Postbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mail, "LONGEST", 0.3)
+    post.endless = True
+    ended("failed")
+    watch.look()
+    assert mail.send_one()
+    assert model.value("select error from gkopen.mail where attempts = 1").startswith("SMTP")
+    assert not mail.send_one(), "the others wait too"
+
+
 def test_who_left_gets_no_mail_and_where_nobody_is_the_administrator_does(cast: Cast, post: Postbox) -> None:
     for who in (cast.officer, cast.reviewer):
         act("user_delete", id=who)
@@ -318,6 +343,53 @@ def test_metrics_tell_of_sources_and_queues(app: Any) -> None:
     text = app.get("/metrics", environ_overrides={"REMOTE_ADDR": "127.0.0.1"}).body
     [seen] = re.findall(r"^gkopen_worker_seen_seconds ([0-9.]+)$", text, re.MULTILINE)
     assert float(seen) < 60
+
+
+def test_metrics_raise_no_false_alarm(app: Any) -> None:
+    cast = make_cast()
+    ledger.save_source(load_source(SOURCE, "source.yaml"), cast.admin)
+    ended("held", rows_in=5, rows_quarantined=0)
+
+    def told_of(*names: str) -> list[str]:
+        text = app.get("/metrics", environ_overrides={"REMOTE_ADDR": "127.0.0.1"}).body
+        return [line for line in text.splitlines() if line.startswith(tuple(f"gkopen_{name}" for name in names))]
+
+    assert told_of("source_good{") == [f'gkopen_source_good{{source="{NAME}"}} 0']
+    assert told_of("runs") == ['gkopen_runs{state="held"} 1']
+    model.execute("update gkopen.run set decision = 'discarded', decided_by = 'x'")
+    assert told_of("runs") == ['gkopen_runs{state="discarded"} 1'], "nobody has to decide on it any more"
+    ledger.enqueue(ledger.find_source(NAME), "schedule", "worker")
+    assert told_of("queue_runs") == ["gkopen_queue_runs 1"]
+    model.execute("update gkopen.source set failures = 3, last_good_at = now() - interval '90 days'")
+    ledger.set_state(NAME, "paused")
+    assert told_of("source_good{", "source_lag", "source_failures") == [], "it is neither good nor bad"
+    [age] = told_of("source_good_age")
+    assert float(age.split()[-1]) > 89 * 86_400, "that it is forgotten can still be told"
+    assert told_of("queue_runs") == ["gkopen_queue_runs 0"]
+    ckan_model.Session.commit()
+
+
+def test_metrics_tell_who_waits_for_a_lock(app: Any, site: Any) -> None:
+    key = 0x6C6F636B
+
+    def wait() -> float:
+        [line] = [line for line in app.get("/metrics", environ_overrides={"REMOTE_ADDR": "127.0.0.1"}).body.splitlines()
+                  if line.startswith("gkopen_lock_wait_seconds ")]
+        return float(line.split()[1])
+
+    assert wait() == 0
+    with ckan_model.ensure_engine().connect() as holder, ckan_model.ensure_engine().connect() as waiter:
+        holder.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": key})
+        thread = threading.Thread(target=lambda: waiter.execute(sa.text("select pg_advisory_xact_lock(:key)"),
+                                                                {"key": key}))
+        thread.start()
+        until = time.monotonic() + 30
+        while not (waited := wait()) and time.monotonic() < until:
+            pass
+        holder.rollback()
+        thread.join()
+        waiter.rollback()
+    assert 0 < waited < 30 and wait() == 0
 
 
 def test_an_overdue_part_is_named_in_words(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,7 +62,8 @@ def _lines() -> list[str]:
     lines += _messages() + _sources()
     for name, text, sql in (
             ("revisions", "Revisions by state.", "select state, count(*) from gkopen.revision group by state"),
-            ("runs", "Harvest runs by state.", "select state, count(*) from gkopen.run group by state"),
+            ("runs", "Harvest runs by state, or by what a person decided on those that were held or stopped.",
+             "select coalesce(decision, state), count(*) from gkopen.run group by 1"),
             ("datasets", "Datasets by state.", "select state, count(*) from gkopen.dataset group by state")):
         lines.append(f"# HELP gkopen_{name} {text}\n# TYPE gkopen_{name} gauge\n")
         lines += [f'gkopen_{name}{{state="{state}"}} {number}\n' for state, number in model.execute(sql)]
@@ -72,15 +73,19 @@ def _lines() -> list[str]:
 def _messages() -> list[str]:
     """Queues of oversight: runs that wait, revisions that wait, mails that wait or could not be sent."""
     row = model.one(
-        "select (select count(*) from gkopen.run where state = 'queued') as queued,"
+        "select (select count(*) from gkopen.run r join gkopen.source s on s.id = r.source_id where r.state = 'queued'"
+        "  and (s.state = 'active' or r.trigger = 'manual')) as queued,"
         " (select coalesce(extract(epoch from now() - min(created_at)), 0) from gkopen.revision where state = 'held')"
         " as oldest, (select count(*) from gkopen.mail where sent_at is null and given_up_at is null) as mails,"
         " (select count(*) from gkopen.mail where given_up_at is not null) as lost,"
+        " (select coalesce(max(extract(epoch from now() - waitstart)), 0) from pg_locks where not granted) as locked,"
         " (select extract(epoch from now() - since) from gkopen.watched where subject = :look) as looked",
         look=watch.LOOK)
     assert row is not None
     return [_gauge("worker_seen_seconds", "Seconds since a worker last looked for changes of state: it does each minute"
                    " between runs. Infinite: never.", inf if row["looked"] is None else row["looked"]),
+            _gauge("lock_wait_seconds", "How long a session of the database has waited for another one's lock.",
+                   row["locked"]),
             _gauge("queue_runs", "Runs that wait for a worker.", row["queued"]),
             _gauge("review_oldest_seconds", "Age of the oldest revision that waits for review.", row["oldest"]),
             _gauge("mails_waiting", "Mails that wait to be sent.", row["mails"]),
@@ -88,21 +93,24 @@ def _messages() -> list[str]:
 
 
 def _sources() -> list[str]:
-    """One line a source: its health, and the duration of its last run by stage."""
+    """One line a source: its health, and its last run. Of a paused one only how old and how long its runs are: it is
+    neither good nor bad, and nobody waits for it."""
     rows = [(row, health.of(row)) for row in health.sources()]
+    active = [(row, found) for row, found in rows if row["state"] == "active"]
     lines: list[str] = []
-    for name, text, pick in (
-            ("source_good", "1 for a source that is good or only set rows aside, else 0.",
+    for name, text, listed, pick in (
+            ("source_good", "1 for a source that is good or only set rows aside, else 0.", active,
              lambda row, found: int(found["state"] in ("good", "partly"))),
-            ("source_good_age_seconds", "Seconds since the last good run.", lambda row, found: found["age_seconds"]),
-            ("source_lag_seconds", "How much more than one cycle ago the last good run was.",
+            ("source_good_age_seconds", "Seconds since the last good run.", rows,
+             lambda row, found: found["age_seconds"]),
+            ("source_lag_seconds", "How much more than one cycle ago the last good run was.", active,
              lambda row, found: found["lag_seconds"]),
-            ("source_failures", "Failed runs in a row.", lambda row, found: row["failures"]),
-            ("source_run_seconds", "Duration of the last run.", lambda row, found: row["last_seconds"]),
-            ("source_rows_quarantined", "Rows that the last run set aside.",
+            ("source_failures", "Failed runs in a row.", active, lambda row, found: row["failures"]),
+            ("source_run_seconds", "Duration of the last run.", rows, lambda row, found: row["last_seconds"]),
+            ("source_rows_quarantined", "Rows that the last run set aside.", rows,
              lambda row, found: (row["last_counts"] or {}).get("rows_quarantined"))):
         lines.append(f"# HELP gkopen_{name} {text}\n# TYPE gkopen_{name} gauge\n")
-        lines += [f'gkopen_{name}{{source="{row["name"]}"}} {value}\n' for row, found in rows
+        lines += [f'gkopen_{name}{{source="{row["name"]}"}} {value}\n' for row, found in listed
                   if (value := pick(row, found)) is not None]
     return lines
 
