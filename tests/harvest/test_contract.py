@@ -7,7 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+from ckan import model as ckan_model
 from ckan.cli.cli import ckan
+from ckan.plugins import toolkit
 from ckan.tests.helpers import CKANCliRunner
 
 from ckanext.gkopen import model
@@ -72,6 +75,27 @@ def test_a_new_name_is_proposed_and_accepted(public: City) -> None:
     assert mapping == {"规划车位合计": "spaces"}
     assert run_of(run["id"])["decision"] == "accepted"
     assert harvest()["counts"]["outcomes"][0]["state"] == "unchanged", "the same cells under another name"
+
+
+@pytest.mark.parametrize("since", ["came back", "edited"])
+def test_what_is_past_is_not_accepted(public: City, since: str) -> None:
+    """Else the next run would stop at the columns that the source really has, or read by another table's names."""
+    before = public.table().read_text("utf-8-sig")
+    public.edit("停车场类型,", "车场类别甲,")
+    run = harvest()
+    assert run["state"] == "stopped"
+    public.table().write_text(before, "utf-8")
+    if since == "came back":
+        assert harvest()["state"] in ("done", "partly")
+    else:
+        kept = source_of(ledger.find_source(SOURCE))
+        ledger.save_source(replace(kept, constants={"complaint_phone": "12345"}), "admin", replace=True)
+        ckan_model.Session.commit()
+    with pytest.raises(toolkit.ValidationError, match="nothing to accept any more"):
+        call("gkopen_run_accept", "officer", id=str(run["id"]))
+    ckan_model.Session.rollback()
+    assert ledger.find_source(SOURCE)["config"]["mapping"] == {}
+    assert harvest()["state"] in ("done", "partly")
 
 
 def test_exchanged_columns_are_accepted(public: City) -> None:

@@ -48,6 +48,12 @@ def discard(run_id: str, by: str) -> None:
 def accept(run_id: str, by: str) -> dict[str, str]:
     """Take the columns that stopped a run as the new contract of its source. Returns what the mapping has got."""
     run = _undecided(run_id, "stopped")
+    if model.value("select 1 from gkopen.source s where s.id = :source and (s.read_anew_since > :started or exists"
+                   " (select 1 from gkopen.run n where n.source_id = s.id and n.epoch > :epoch and not n.dry_run"
+                   " and n.state in ('done', 'partly', 'held')))", source=run["source_id"], started=run["started_at"],
+                   epoch=run["epoch"]):
+        raise decide.Refused("Since this run the source was changed, or came with the columns that it had before:"
+                             " there is nothing to accept any more. Harvest it again.")
     mapped: dict[str, str] = {}
     for wanted in contract.accept(run_id, by).values():
         mapped |= wanted
