@@ -14,6 +14,7 @@ from ckan.plugins import toolkit
 from ckanext.datastore.backend.postgres import get_write_engine
 
 from ckanext.gkopen import ids, model, verify
+from ckanext.gkopen.harvest import worker
 from ckanext.gkopen.publish import store, table
 from ckanext.gkopen.publish.forms.streams import GZIP, IDENTITY, ZSTD
 from tests.history.whole import hold_whole
@@ -126,6 +127,22 @@ def test_what_is_approved_comes_back(cast: Cast, app: Any, cli: Any, harm: Any, 
     crew.drain()
     assert list(verify.problems()) == []
     assert call("datastore_search", "", resource_id="procurement", limit=0)["total"] == 3
+
+
+def test_columns_that_a_domain_has_by_now_come_with_the_next_start_of_a_worker(cast: Cast, app: Any) -> None:
+    """After an upgrade readers would else get a 500 of each row until the next publication."""
+    before = dict(shown(app))
+    lack_a_column()
+    with get_write_engine().begin() as connection:
+        connection.execute(sa.text("update gkopen.applied_table set version = 'older'"))
+    assert any("has no award_amount" in problem for problem in verify.problems())
+    worker.work(once=True)
+    assert list(verify.problems()) == []
+    assert dict(shown(app)) == before
+    assert app.get("/datastore/dump/procurement").status_code == 200
+    written = model.every("select * from gkopen.outbox order by dataset_id, seq, sink")
+    worker.work(once=True)
+    assert model.every("select * from gkopen.outbox order by dataset_id, seq, sink") == written, "once"
 
 
 def test_what_is_brought_up_meanwhile_stays(cast: Cast, cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,9 +46,10 @@ def work(*, once: bool = False) -> bool:
     if threading.current_thread() is threading.main_thread() and not once:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _number, _frame: stop.set())
-    swept, lost, bell = time.monotonic(), 0, _Doorbell()
+    swept, lost, bell, renewed = time.monotonic(), 0, _Doorbell(), False
     try:
         while not stop.is_set():
+            renewed = renewed or renew()
             busy = _round(stop)
             if busy is None:
                 lost += 1
@@ -130,6 +131,23 @@ def _said(error: Exception) -> str:
         return "the disk of the database is full: make room; nothing is half written"
     return "the database does not answer" if ledger.lost(error) else (
         f"the database broke a statement off (SQLSTATE {code}): look at its log and its limits")
+
+
+def renew() -> bool:
+    """After an upgrade, or an edit of a domain's file: tables and files get the columns that their domain has by now,
+    as after a publication. Else readers would ask for columns that there are not. Whether that was looked into."""
+    try:
+        if names := [domain.name for domain in table.outdated()]:
+            log.info("%s: the domain's file has changed; its tables and files are made anew", ", ".join(names))
+            outbox.renew(names)
+            ckan_model.Session.commit()
+        return True
+    except Exception:
+        ckan_model.Session.rollback()
+        log.exception("whether tables are as their domains say could not be looked into; it is tried again")
+        return False
+    finally:
+        ckan_model.Session.remove()
 
 
 def sweep() -> None:

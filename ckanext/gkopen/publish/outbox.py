@@ -68,6 +68,14 @@ def enqueue(publications: Sequence[tuple[str, int]], domain: str, *, urgent: boo
     model.execute("select pg_notify(:channel, 'outbox')", channel=CHANNEL)
 
 
+def renew(names: Sequence[str]) -> None:
+    """Put every exit of what is public of these domains on the list again, as after a publication. The caller commits.
+    """
+    model.execute("update gkopen.outbox o set done_at = null, attempts = 0, not_before = now() from gkopen.dataset d"
+                  " where d.id = o.dataset_id and d.seq = o.seq and d.state = 'published' and d.domain = any(:names)",
+                  names=list(names))
+
+
 def drain(dataset_id: str | None = None, *, until: float | None = None) -> Iterator[Done]:
     """Do due work (of one dataset, or all) until none is left; yields each piece. `until`: monotonic deadline."""
     while (until is None or time.monotonic() < until) and (done := work_batch(dataset_id)):

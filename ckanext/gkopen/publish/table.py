@@ -17,7 +17,7 @@ from typing import Any
 
 from ckanext.datastore.backend.postgres import get_write_engine
 
-from ckanext.gkopen.domains import Domain
+from ckanext.gkopen.domains import Domain, domains
 from ckanext.gkopen.publish.table_fresh import Fresh
 from ckanext.gkopen.publish.table_load import (
     Applied,
@@ -119,6 +119,17 @@ def drop_dataset(domain: Domain, dataset_id: str, seq: int) -> Applied:
         raise LookupError(f"{sha256}: taking rows away reads no blob")
 
     return bring_up(domain, dataset_id, "", seq, {}, read_blob)
+
+
+def outdated() -> list[Domain]:
+    """Domains whose table was made by another version of their file: columns may be missing."""
+    with transaction() as cursor:
+        cursor.execute("select to_regclass('gkopen.applied_table') is not null")
+        if not cursor.fetchone()[0]:
+            return []
+        cursor.execute("select domain, version from gkopen.applied_table")
+        made = dict(cursor.fetchall())
+    return [domain for name, domain in domains().items() if made.get(name, domain.version) != domain.version]
 
 
 def is_busy(domain: Domain) -> bool:
