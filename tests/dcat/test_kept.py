@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,12 +11,14 @@ from ckan.lib.redis import connect_to_redis
 from ckan.plugins import toolkit
 from ckanext.dcat import logic
 from ckanext.dcat.profiles import SCHEMA
-from rdflib import BNode, Graph
+from rdflib import DCAT, BNode, Graph, Namespace
 from rdflib.compare import isomorphic
 
-from tests.people import make_cast
-from tests.thread.test_thread import FIRST, approve, drain, submit
+from ckanext.gkopen.clock import SHANGHAI
+from tests.people import call, make_cast
+from tests.thread.test_thread import FIRST, approve, drain, submit, upload
 
+HYDRA = Namespace("http://www.w3.org/ns/hydra/core#")
 PARSED = {"ttl": "turtle", "n3": "n3", "xml": "xml", "rdf": "xml", "jsonld": "json-ld"}
 
 
@@ -120,3 +123,39 @@ def test_the_feed_names_its_own_next_page(published: Any, app: Any) -> None:
     feed = app.get("/catalog.ttl").text
     assert "/api/3/action/dcat_catalog_show?page=1" in asked
     assert "/catalog.ttl?page=1" in feed and "/api/3/action/dcat" not in feed
+
+
+def test_what_is_published_while_a_reader_turns_pages_is_on_one_of_them(published: Any, app: Any, monkeypatch: Any
+                                                                        ) -> None:
+    """A harvester takes what it does not see for deleted."""
+    publish_changed(published, published.other, "一")
+    monkeypatch.setitem(toolkit.config, "ckanext.dcat.datasets_per_page", "1")
+    bodies = {f"{body}-procurement": body for body in (published.body, published.other)}
+    datasets = {call("package_show", "", id=name)["id"]: name for name in call("package_list", "")}
+    for more in ("", "&profiles=euro_dcat_ap_3", "&modified_since=2020-01-01T00:00:00+08:00"):
+        address, seen = f"/catalog.ttl?page=1{more}", []
+        while address:
+            page = read(app.get(address).data, "ttl")
+            seen += [datasets[str(dataset).rpartition("/")[2]] for dataset in page.objects(None, DCAT.dataset)]
+            if len(seen) == 2:
+                unseen = set(bodies) - set(seen)
+                publish_changed(published, bodies[min(unseen or bodies)], f"又{more}")
+            following = next(page.objects(None, HYDRA.next), "")
+            address = following.partition(toolkit.config["ckan.site_url"])[2]
+        assert sorted(seen) == sorted(datasets.values()), more
+
+
+def test_a_time_whose_plus_sign_stands_bare_in_the_address_is_read_as_it_is(published: Any, app: Any) -> None:
+    changed = max(datetime.fromisoformat(package["metadata_modified"]) for package in
+                  call("package_search", "")["results"]).replace(tzinfo=UTC).astimezone(SHANGHAI)
+    for moment, there in ((changed, True), (changed + timedelta(seconds=1), False)):
+        page = read(app.get(f"/catalog.ttl?modified_since={moment.isoformat()}").data, "ttl")
+        assert bool(list(page.objects(None, DCAT.dataset))) is there, moment
+
+
+def publish_changed(cast: Any, body: str, title: str) -> None:
+    rows = [row.replace("NT-", f"{body}-").replace("学校食堂", f"学校食堂{title}") for row in FIRST]
+    submitter = cast.stranger if body == cast.other else cast.officer
+    made = call("gkopen_submission_create", submitter, domain="procurement", organization=body, upload=upload(*rows))
+    approve(cast, made["revision_id"], cast.office)
+    drain()

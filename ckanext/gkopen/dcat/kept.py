@@ -40,8 +40,8 @@ OF_DATASET, OF_PAGE = 7 * 86400, 3600
 asks any more once another state is public."""
 _COMMON = re.compile(r"[1-9]\d{0,2}", re.ASCII)
 """Numbers of pages that are kept."""
-PAGE_DIGITS = 7
-"""Of the number of a page that Solr can be asked for."""
+_PAGE = re.compile(r"[1-9]\d{0,6}", re.ASCII)
+"""Numbers of pages that Solr can be asked for."""
 
 
 @toolkit.chained_action
@@ -50,9 +50,13 @@ def dcat_catalog_show(original: Callable[..., str], context: Any, data_dict: dic
     """One page of the catalogue's feed. Other profiles than the site's are drawn by ckanext-dcat."""
     name = data_dict.get("format") or "xml"
     form = FORMS.get(name)
-    if data_dict.get("profiles") or form is None:
+    if form is None:
         return original(context, data_dict)
     toolkit.check_access("dcat_catalog_show", context, data_dict)
+    if profiles := data_dict.get("profiles"):
+        found = _search(context, data_dict)
+        return RDFSerializer(profiles=profiles).serialize_catalog(
+            {}, found["results"], _format=name, pagination_info=logic._pagination_info(found, data_dict))
     key = _page_key(name, data_dict)
     return _page(context, data_dict, form) if key is None else _keep_one(
         key, lambda: _page(context, data_dict, form), OF_PAGE)
@@ -128,27 +132,34 @@ def _page(context: Any, data_dict: dict[str, Any], form: Form) -> str:
 
 
 def _search(context: Any, data_dict: Mapping[str, Any]) -> dict[str, Any]:
-    """The packages of a page. What ckanext-dcat lets through and Solr refuses is refused here.
+    """The packages of a page. ckanext-dcat puts those that changed last on the first page: what is published while a
+    reader turns pages would be on none that he reads. Here each stays where it is, and new ones come behind the last.
 
     :raises toolkit.ValidationError: the question cannot be answered
     """
-    asked = dict(data_dict)
-    if len(str(asked.get("page") or "")) > PAGE_DIGITS:
+    page = str(data_dict.get("page") or 1)
+    if not _PAGE.fullmatch(page):
         raise logic.wrong_page_exception
-    if asked.get("modified_since"):
-        asked["modified_since"] = _utc(asked["modified_since"])
+    rows = int(toolkit.config.get("ckanext.dcat.datasets_per_page", logic.DATASETS_PER_PAGE))
+    only = ["-dataset_type:harvest", "-dataset_type:showcase"]
+    if since := data_dict.get("modified_since"):
+        only.append(f"metadata_modified:[{_utc(str(since))}Z TO NOW]")
+    query, condition = data_dict.get("q", "*:*"), data_dict.get("fq")
     try:
-        return logic._search_ckan_datasets(context, asked)
+        return toolkit.get_action("package_search")(context, {
+            "rows": rows, "start": rows * (int(page) - 1), "sort": "metadata_created asc, id asc", "q": query,
+            "fq": condition, "fq_list": only})
     except SearchError as error:
-        if asked.get("q") or asked.get("fq"):
+        if data_dict.get("q") or condition:
             raise toolkit.ValidationError({"fq": [str(error)[:200]]}) from error
         raise
 
 
 def _utc(text: str) -> str:
-    """A time with a zone (09:30Z is one) in UTC, as ckanext-dcat takes those that have none."""
+    """A time with a zone (09:30Z is one) in UTC, as ckanext-dcat takes those that have none. In an address a plus sign
+    means a blank."""
     try:
-        time = parse_time(text)
+        time = parse_time(text.replace(" ", "+") if "T" in text else text)
         return (time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time).isoformat()
     except (ValueError, OverflowError) as error:
         raise toolkit.ValidationError({"modified_since": [str(error)[:200]]}) from error
