@@ -109,6 +109,9 @@ def test_other_conditions_of_the_standard(cast: Cast, browser: CKANTestApp) -> N
     assert status(Range="bytes=0-99999999999") == 206
     assert status(Range="bytes=0-3", If_None_Match=etag) == 304, "the file is the client's already"
     assert status(Range="bytes=0-3", If_None_Match='"a"') == 206
+    ending = browser.get(address(cast), headers={"Range": f"bytes=-{len(plain.data) + 1}"})
+    assert (ending.status_code, ending.data) == (206, plain.data), "who wants more of the end than there is wants all"
+    assert ending.headers["Content-Range"] == f"bytes 0-{len(plain.data) - 1}/{len(plain.data)}"
     assert status(Range="bytes=-0") == 416
     assert status(Range="bytes=-0", If_Range='"a"') == 200
     assert status(If_Match="*") == status(If_Match=f'"a", {etag}') == 200

@@ -130,8 +130,9 @@ def _sensible(response: Response, size: int) -> dict[str, Any]:
     if match is None or backwards or weak or kept["REQUEST_METHOD"] != "GET" or not is_resource_modified(
             bare, response.headers.get("ETag"), None, response.last_modified):
         kept.pop("HTTP_RANGE", None)
-    elif match[1] is None and not int(match[2]):
-        kept["HTTP_RANGE"] = f"bytes={size}-"              # the last 0 bytes: as little there as those behind the end
+    elif match[1] is None and not 0 < int(match[2]) <= size:
+        # The last 0 bytes: as little there as those behind the end. More than there are: all (RFC 9110, 14.1.2).
+        kept["HTTP_RANGE"] = "bytes=0-" if int(match[2]) else f"bytes={size}-"
     return kept
 
 
