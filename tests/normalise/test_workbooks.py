@@ -149,3 +149,22 @@ def test_a_merged_period_is_that_of_all_its_rows(tmp_path, period):
     book.save(path)
     (sheet,) = open_workbook(path).sheets
     assert [cells[0] for _, cells in sheet.preview] == ["期间", period, period]
+
+
+def test_a_long_code_that_was_typed_as_a_number_is_not_published_with_zeros_at_its_end(tmp_path):
+    """Excel keeps 15 digits: two codes that differ in the last ones only would be one."""
+    header = ["公告编号", "公告类型", "发布时间", "项目编号", "项目名称", "采购单位", "采购方式", "预算金额（元）"]
+    codes = [202605060000123456, 202605060000123789, 202605060000123, "202605060000123456", "2E+10", "9.1E+2"]
+    rows = [[code, "招标公告", "2026-05-06 09:00", f"CG-{place}", "设备采购", "某局", "公开招标", 120000]
+            for place, code in enumerate(codes)]
+    lost = [("digits-lost", 2, "2.02605060000123E+17"), ("digits-lost", 3, "2.02605060000124E+17")]
+    x = read(save(tmp_path, [header, *rows]), "procurement")
+    assert [(f.code, f.line, f.value) for f in x.findings if f.severity == "error"] == lost
+    assert (x.rows_ok, x.rows_quarantined) == (4, 2)
+    assert set(x.table["release_id"].to_pylist()) == {"202605060000123", "202605060000123456", "2E+10", "9.1E+2"}
+    for row, shown in zip(rows, ("2.02605E+17", "2.026050600001E+17"), strict=False):
+        row[0] = shown                                     # the same file, saved as CSV
+    path = tmp_path / "表.csv"
+    path.write_text("\n".join(",".join(map(str, row)) for row in [header, *rows]))
+    x = read(path, "procurement")
+    assert [(f.code, f.line) for f in x.findings if f.severity == "error"] == [("digits-lost", 2), ("digits-lost", 3)]

@@ -46,6 +46,8 @@ _TYPES = {"integer": {"zh": "整数", "en": "whole number"}, "decimal": {"zh": "
           "period": {"zh": "期间", "en": "period"}}
 _FIGURES = frozenset({"integer", "decimal", "percent"})
 _TEXT_TYPES = frozenset({"string", "text", "list", "url"})
+_LOST = r"^[1-9](?:\.[0-9]+)?E\+(?:1[1-9]|[2-9][0-9])$"
+"""A number of twelve digits or more as spreadsheets show it: a long code that was taken for a figure."""
 
 
 def make(domain: Domain, text: dict[str, pa.Array], units: dict[str, Units], row_units: dict[str, pa.Array],
@@ -90,6 +92,9 @@ def _tidied(field: Field, cleaned: pa.Array, changed: np.ndarray | None, finding
         wrong = by_distinct(cleaned, lambda cell: cell == NO_RESULT or (not text and is_error(cell)), pa.bool_())
         wrong = wrong.to_numpy(zero_copy_only=False)
         findings.rows("formula-error", wrong, field=field.name, label=label, values=cleaned)
+    if text and has_text(cleaned, "E+"):
+        findings.rows("digits-lost", as_mask(pc.match_substring_regex(cleaned, _LOST)), field=field.name, label=label,
+                      values=cleaned)
     if field.pattern and any_byte(cleaned, b"\xef"):  # full-width digits of a code
         cleaned = by_distinct(cleaned, narrow, pa.string())
     if field.default is not None:

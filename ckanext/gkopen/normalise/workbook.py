@@ -34,6 +34,8 @@ _WIDE = re.compile(rb'r="([A-Z]{2,})\d')
 _ROW = re.compile(rb'<(?:\w{1,20}:)?row [^<>]{0,400}?\br="(\d{1,9})"')
 _FIGURE = re.compile(r"^[(¥]?[-+−(]?[¥]?\d[\d,]*(?:\.\d+)?\s*\(?(?P<unit>[^\d\s()]{0,6})\)*$")
 _STYLES = "xl/styles.xml"
+_BEYOND = Decimal(10) ** 15
+"""From here on a cell does not hold all digits of its number any more."""
 _MOST_STYLES = 64 << 20
 """Bytes of all styles of a workbook."""
 
@@ -248,6 +250,8 @@ def _text(value: Any, percent: bool = False) -> str:
         return "true" if value else "false"
     if isinstance(value, int | float):
         number = Decimal(format(value, ".15g"))
+        if abs(number) >= _BEYOND:
+            return format(number.normalize(), "E")        # as Excel shows it: what its last digits were nobody knows
         if percent:
             number *= 100
         text = format(number, "f")
