@@ -123,6 +123,12 @@ def test_a_question_that_the_catalogue_cannot_answer(app: Any, question: str) ->
     assert "modified_since" in answer.body and "gkopen_dcat" in answer.body
 
 
+def test_what_is_asked_of_the_catalogue_twice_is_not_guessed(app: Any) -> None:
+    app.get("/catalog.ttl")
+    for question in ("page=1&page=2", "modified_since=2026-01-31&modified_since=2026-02-01"):
+        assert question.partition("=")[0] in app.get(f"/catalog.ttl?{question}", status=400).body
+
+
 def test_the_catalogue_since_a_time_with_a_zone(app: Any) -> None:
     for time in ("2026-01-31T09:30:00Z", "2026-01-31T17:30:00%2B08:00", "2026-01-31"):
         assert app.get(f"/catalog.ttl?modified_since={time}", status=200).mimetype == "text/turtle"

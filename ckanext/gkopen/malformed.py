@@ -16,6 +16,7 @@ from flask import Response, current_app, request
 from werkzeug.exceptions import BadRequest, Forbidden, NotFound
 
 from ckanext.gkopen import unfit
+from ckanext.gkopen.views.answers import asked_once, refused
 
 JSON_MOST = 1 << 20
 """Bytes of a JSON body that are looked at; a larger one is rows, whose texts are checked by the pipeline. One of
@@ -46,7 +47,7 @@ def without_nul(application: WSGIApplication) -> WSGIApplication:
 
 def refuse() -> Response | None:
     """For `before_request`: a NUL or half a character in a JSON body; a form that is not whole; a page that cannot be
-    counted; a form of the catalogue that there is not."""
+    counted; a form of the catalogue that there is not, and a question to it that says a thing twice."""
     if wrong := _wrong_in_json():
         return Response(wrong, status=400, mimetype="text/plain")
     if request.method == "POST" and request.endpoint in FORMS:
@@ -58,10 +59,18 @@ def refuse() -> Response | None:
         if not re.fullmatch(r"[1-9]\d{0,6}", request.args.get(name, "1"), re.ASCII):
             return Response(toolkit._("{name} is a whole number from 1 to 9999999.").format(name=name) + "\n", 400,
                             mimetype="text/plain")
+    return _wrong_of_catalogue() if (request.endpoint or "").startswith("dcat.") else None
+
+
+def _wrong_of_catalogue() -> Response | None:
     form = (request.view_args or {}).get("_format")
-    if (request.endpoint or "").startswith("dcat.") and form is not None and form not in RDF_FORMS:
+    if form is not None and form not in RDF_FORMS:
         return Response(toolkit._("There is no form {form}; there are: {forms}.").format(
             form=form, forms=", ".join(RDF_FORMS)) + "\n", status=404, mimetype="text/plain")
+    try:
+        asked_once()
+    except toolkit.ValidationError as error:
+        return refused(error)
     return None
 
 
