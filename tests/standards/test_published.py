@@ -23,7 +23,7 @@ from ckanext.gkopen.publish.standards.bring_up import bring_up, head, process_ad
 from ckanext.gkopen.publish.standards.prefix import accepted
 from tests.people import Cast, call, make_cast
 from tests.standards.samples import generated_file
-from tests.thread.test_thread import approve, drain
+from tests.thread.test_thread import FIRST, approve, drain, submit
 
 DOMAINS = ("procurement", "project", "project_event", "budget")
 
@@ -162,6 +162,44 @@ def test_what_is_withdrawn_is_gone_from_every_address(cast: Cast, browser: CKANT
         assert answer.status_code == 410, address
         assert "含有错误的金额" in answer.text, address
     assert browser.get("/open/ocds/index.json").get_json()["packages"] == []
+
+
+def test_what_was_withdrawn_with_a_part_tells_the_reason_of_that_part(site: Any, browser: CKANTestApp) -> None:
+    cast = make_cast()
+    approve(cast, submit(cast, *FIRST)["revision_id"])
+    drain()
+    for part in ("2024-05", "2024-06"):
+        call("gkopen_dataset_withdraw", cast.reviewer, id=f"{cast.body}-procurement", part=part, reason=f"{part}有误")
+        drain()
+    for number, part in (("NTCG-2024-001", "2024-05"), ("NTCG-2024-003", "2024-06")):
+        for address in (f"/open/ocds/ocds-jhdemo-{number}.json", f"/trail/process/{number}.json"):
+            answer = browser.get(address)
+            assert answer.status_code == 410 and f"撤回。{part}有误" in answer.text, (address, answer.text)
+    answer = browser.get("/open/ocds/releases-2024.json")
+    assert answer.status_code == 410 and "2024-06有误" in answer.text
+
+
+def test_a_year_that_went_with_a_part_tells_why(site: Any, browser: CKANTestApp) -> None:
+    cast = make_cast()
+    approve(cast, submit(cast, *FIRST, *(row.replace("2024", "2023") for row in FIRST[2:]))["revision_id"])
+    drain()
+    call("gkopen_dataset_withdraw", cast.reviewer, id=f"{cast.body}-procurement", part="2023-06", reason="金额有误")
+    drain()
+    for address in ("ocds/releases-2023.json", "ocds/records-2023.json", "ocds/ocds-jhdemo-NTCG-2023-003.json"):
+        answer = browser.get(f"/open/{address}")
+        assert answer.status_code == 410 and "撤回。金额有误" in answer.text, (address, answer.text)
+    assert browser.get("/open/ocds/releases-2024.json").status_code == 200
+
+
+def test_what_was_taken_out_is_not_told_as_withdrawn(site: Any, browser: CKANTestApp) -> None:
+    cast = make_cast()
+    for rows in (FIRST, FIRST[1:]):
+        approve(cast, submit(cast, *rows)["revision_id"])
+        drain()
+    for address in ("/open/ocds/ocds-jhdemo-NTCG-2024-001.json", "/trail/process/NTCG-2024-001.json"):
+        answer = browser.get(address)
+        assert answer.status_code == 410
+        assert "不再公开" in answer.text and "撤回" not in answer.text, address
 
 
 def test_without_a_prefix_of_its_own_no_ocds_is_published(cast: Cast, browser: CKANTestApp,

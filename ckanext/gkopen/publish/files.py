@@ -190,9 +190,10 @@ def withdraw_packages(form: str, kept: Collection[str]) -> None:
         "select address from gkopen.file where form = :form and sha256 is not null and address <> all(:kept)",
         form=form, kept=list(kept))]
     for address in gone:
-        _withdraw("f.address = :it", "select d.reason from gkopen.dataset d join gkopen.publication u"
-                  " on u.dataset_id = d.id and u.seq = d.seq where d.domain = f.domain and d.state = 'withdrawn'"
-                  " order by u.at desc limit 1", 0, it=address)
+        # What was withdrawn since the package was made, a part too; where nothing was, its rows were taken out.
+        _withdraw("f.address = :it", "select u.reason from gkopen.publication u join gkopen.dataset d"
+                  " on d.id = u.dataset_id join gkopen.revision r on r.id = u.revision_id where d.domain = f.domain"
+                  " and r.kind = 'withdraw' and u.at > f.updated_at order by u.at desc limit 1", 0, it=address)
 
 
 class _Stored(NamedTuple):

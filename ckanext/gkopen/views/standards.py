@@ -90,7 +90,9 @@ def _without_prefix(standard: str) -> Response | None:
 
 
 def _gone(reason: str | None) -> Response:
-    return said(410, f"该数据已撤回。{reason or ''}", f"These data were withdrawn. {reason or ''}")
+    if not reason:
+        return said(410, "这里公开过的数据已不再公开。", "What was published here is public no more.")
+    return said(410, f"该数据已撤回。{reason}", f"These data were withdrawn. {reason}")
 
 
 def _unknown(standard: str) -> Response:

@@ -26,6 +26,8 @@ def as_json(of: str, number: str) -> Response:
         return said(404, "没有以此编号公布的信息：采购用项目编号，建设项目用项目代码。",
                     "Nothing is published under this number: a procurement has a project number, a construction"
                     " project a project code.")
+    if not reason:
+        return said(410, "以此编号公布过的信息已不再公开。", "What was published under this number is public no more.")
     return said(410, f"该信息已撤回。{reason}", f"This information was withdrawn. {reason}")
 
 

@@ -55,7 +55,7 @@ def withdrawn(of: str, value: str) -> str | None:
     start = prefix("ocds" if of == "process" else "oc4ids")
     name = ocid_of(start or "", value) if of == "process" else identifier(start or "", value)
     entry = known.entry("ocds" if of == "process" else "oc4ids", name)
-    return (entry["reason"] or "") if entry else None
+    return (known.reason(entry) or "") if entry else None
 
 
 def _of_process(number: str) -> dict[str, Any]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
-from ckanext.gkopen import model
+from ckanext.gkopen import blobs, model
 
 _TOGETHER = 5_000
+_FEW, _BYTES = 100, 64 << 20
+"""Contents in which the reason of one answer is looked for, and after how many bytes no other one is begun."""
 
 
 class Ids:
@@ -41,7 +46,24 @@ class Ids:
 
 
 def entry(standard: str, name: str) -> dict[str, Any] | None:
-    """`known_by` of an identifier, and the public reason where the dataset that it stood in was withdrawn."""
-    return model.one("select i.known_by, case when d.state = 'withdrawn' then d.reason end as reason"
-                     " from gkopen.standard_id i left join gkopen.dataset d on d.id = i.dataset_id"
-                     " where i.standard = :standard and i.id = :name", standard=standard, name=name)
+    """`known_by` of an identifier and the dataset that it stood in."""
+    return model.one("select known_by, dataset_id::text as dataset_id from gkopen.standard_id"
+                     " where standard = :standard and id = :name", standard=standard, name=name)
+
+
+def reason(gone: Mapping[str, Any]) -> str | None:
+    """The public reason of the newest withdrawal that took away what an entry is known by. None: none is known of, as
+    where its rows were taken out. Contents that were withdrawn are read for this, and nothing else of them is told."""
+    cell = re.compile(rb'(?:^|[,\n"])' + re.escape(gone["known_by"].replace('"', '""').encode()) + rb'(?:[,\n"]|$)')
+    left = _BYTES
+    for row in model.every(
+            "select s.sha256, b.size, u.reason from gkopen.sealed s join gkopen.blob b using (sha256)"
+            " join gkopen.publication u using (dataset_id, revision_id) where s.dataset_id = :it"
+            " order by u.seq desc limit :few", it=gone["dataset_id"], few=_FEW):
+        if left < 0:
+            return None
+        left -= row["size"]
+        with suppress(blobs.Missing):
+            if cell.search(blobs.read(row["sha256"], sealed=True)):
+                return row["reason"]
+    return None

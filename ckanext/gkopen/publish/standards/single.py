@@ -68,4 +68,4 @@ def processes_of(code: str, events: list[Row]) -> Processes:
 def _gone(standard: str, name: str) -> None:
     entry = known.entry(standard, name)
     if entry is not None:
-        raise Gone(entry["reason"] or "")
+        raise Gone(known.reason(entry) or "")
