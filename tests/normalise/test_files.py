@@ -261,6 +261,14 @@ def test_json_numbers_stay_the_digits_of_the_file(tmp_path):
     assert rows_of(put(tmp_path, text, "a.json")).text["longitude"].to_pylist() == ["120.123456789012345678"]
 
 
+def test_a_json_row_that_names_a_column_twice(tmp_path):
+    once = json.dumps(record(), ensure_ascii=False)
+    twice = once.replace('"区":', '"区": "西洲区", "区":')
+    for name, text in (("a.json", f"[{once}, {twice}]"), ("a.jsonl", f"{once}\n{twice}")):
+        rows = rows_of(put(tmp_path, text, name))
+        assert {code: rows.lines[found].tolist() for code, found in rows.structure.items()} == {"key-twice": [2]}
+
+
 def test_json_that_is_no_table(tmp_path):
     assert refused(put(tmp_path, '[{"区": 1}', "a.json"))[0] == "json-broken"
     assert refused(put(tmp_path, '{"a": 1}\n{"b": }', "a.jsonl")) == ("json-broken", 2)

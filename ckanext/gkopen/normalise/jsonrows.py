@@ -61,7 +61,7 @@ def open_json(path: Path) -> Source:
             row = collector.count
             cells = list(map(record.get, header))
             if isinstance(record, _Twice):
-                collector.body.broken.add(row)
+                collector.body.twice.add(row)
             for place, cell in enumerate(cells):
                 if type(cell) is not str:
                     cells[place] = _text(cell)

@@ -41,8 +41,9 @@ class Body:
 
     `surplus`: row → cells beyond the header's width; `short`: row → cells that were there; `broken`: rows whose
     quoting is damaged; `nested`: row → label of a cell that holds an object; `characters`: rows with a cell that holds
-    half of a character or NUL. All of them are kept whole, none is read. `findings`: what loading them told; whoever
-    opens the file takes them over (`open_rows`), and bodies that are joined have none.
+    half of a character or NUL; `twice`: rows that name a column twice. All of them are kept whole, none is read.
+    `findings`: what loading them told; whoever opens the file takes them over (`open_rows`), and bodies that are joined
+    have none.
     """
 
     columns: list[pa.ChunkedArray]
@@ -52,6 +53,7 @@ class Body:
     broken: set[int] = field(default_factory=set)
     nested: dict[int, str] = field(default_factory=dict)
     characters: set[int] = field(default_factory=set)
+    twice: set[int] = field(default_factory=set)
     findings: list[Finding] = field(default_factory=list)
     cells: list[list[str]] = field(default_factory=list)
 

@@ -205,7 +205,8 @@ def joined(files: list[Opened]) -> tuple[Body, np.ndarray]:
                 {start + row: cells for start, body in shift for row, cells in body.short.items()},
                 {start + row for start, body in shift for row in body.broken},
                 {start + row: label for start, body in shift for row, label in body.nested.items()},
-                {start + row for start, body in shift for row in body.characters}), bounds
+                {start + row for start, body in shift for row in body.characters},
+                {start + row for start, body in shift for row in body.twice}), bounds
 
 
 def _counted(keep: np.ndarray, bounds: np.ndarray) -> np.ndarray:
@@ -226,12 +227,13 @@ def _dashes(layout: Layout, columns: Columns, texts: list[pa.Array], lines: np.n
 
 def _structure(body: Body, keep: np.ndarray, width: int) -> tuple[dict[str, np.ndarray], dict[int, list[str]]]:
     place = {int(row): index for index, row in enumerate(keep)} if (
-        body.short or body.surplus or body.broken or body.nested or body.characters) else {}
+        body.short or body.surplus or body.broken or body.nested or body.characters or body.twice) else {}
     found = {
         "row-ragged": [place[row] for row in sorted({*body.short, *body.surplus} - body.broken) if row in place],
         "quote-broken": [place[row] for row in sorted(body.broken) if row in place],
         "cell-nested": [place[row] for row in sorted(body.nested) if row in place],
         "character-broken": [place[row] for row in sorted(body.characters) if row in place],
+        "key-twice": [place[row] for row in sorted(body.twice) if row in place],
     }
     surplus = {place[row]: cells for row, cells in body.surplus.items() if row in place}
     return {code: np.array(rows, np.int64) for code, rows in found.items() if rows}, surplus

@@ -165,7 +165,7 @@ def _footnotes(body: Body, start: int, end: int, drop: np.ndarray, *, printed: b
     for index in range(end - 1, max(start - 1, end - _TAIL), -1):
         if drop[index]:
             continue
-        if index in body.broken or not (_FOOTNOTE.match(_first_text(body, index)) or (
+        if index in body.broken or index in body.twice or not (_FOOTNOTE.match(_first_text(body, index)) or (
                 printed and _closes(body, index, signed))):
             return
         filled = [text for text in dict.fromkeys(clean(column[index].as_py()) for column in body.columns) if text]
