@@ -140,7 +140,7 @@ def test_what_is_published_while_a_reader_turns_pages_is_on_one_of_them(publishe
             if len(seen) == 2:
                 unseen = set(bodies) - set(seen)
                 publish_changed(published, bodies[min(unseen or bodies)], f"又{more}")
-            following = next(page.objects(None, HYDRA.next), "")
+            following = str(next(page.objects(None, HYDRA.next), ""))
             address = following.partition(toolkit.config["ckan.site_url"])[2]
         assert sorted(seen) == sorted(datasets.values()), more
 
