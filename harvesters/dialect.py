@@ -54,6 +54,8 @@ Mark = tuple[Column, datetime] | None
 whose watermark is no time of these days."""
 NO_TIME = "1900-01-01"
 """Before it: an empty text, 0000-00-00, 0001-01-01, seconds as a text: nothing that says when a row changed."""
+YEAR_FIRST = "^[0-9][0-9][0-9][0-9]"
+"""Texts that begin otherwise (20/05/2026, 2-5-2026) do not stand in the order of their times."""
 
 
 class Dialect(Protocol):

@@ -210,6 +210,7 @@ def _where(key: Sequence[Column], mark: Mark, after: Sequence[str] | None) -> tu
             values.append(given[0])
     if mark is not None:
         name = _quoted(mark[0].name)
-        tests.append(f"({name} >= %s or {name} is null or {name} < %s)")
+        odd = f" or {name} not regexp '{dialect.YEAR_FIRST}'" if mark[0].kind == "text" else ""
+        tests.append(f"({name} >= %s or {name} is null or {name} < %s{odd})")
         values += (dialect.mark_text(mark[0].kind, mark[1]), dialect.NO_TIME)
     return (" where " + " and ".join(tests) if tests else ""), values

@@ -49,6 +49,8 @@ HELD = [{"state": "held", "revision": "x"}]
     ("held", {"held": [{"alarms": [{"kind": "empty"}]}, {"alarms": [{"kind": "not_open"}]}]}, False, ["not_open"]),
     ("done", {"outcomes": [{"state": "unchanged"}], "tombstones": [{"rows": 2}]}, False, ["buried"]),
     ("partly", {"findings": {"drop-rows-differ": 1}}, False, ["findings"]),
+    ("done", {"findings": {"drop-file-missing": 1}}, False, ["missing"]),
+    ("done", {"outcomes": HELD, "findings": {"drop-file-missing": 1}}, False, ["review", "missing"]),
     ("partly", {"outcomes": [{"state": "returned", "revision": "x"}]}, False, ["returned"]),
     ("partly", {"outcomes": [{"state": "returned"}, *HELD], "rows_quarantined": 3}, False, ["returned", "corrections"]),
     ("stopped", {}, False, ["stopped"]), ("incomplete", {}, False, ["incomplete"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -20,8 +21,9 @@ from ckanext.gkopen.harvest import ledger, report
 from ckanext.gkopen.harvesters.source import load_source
 from ckanext.gkopen.oversight import mail, rounds, watch
 from ckanext.gkopen.oversight.words import said
+from tests.fresh import FreshSite
 from tests.oversight.smtp import Postbox, postbox
-from tests.oversight.world import on_day, row, submit
+from tests.oversight.world import drain, on_day, publish, row, submit
 from tests.people import Cast, call, make_cast
 
 SECRET = "zqx-secret-cause-320102199003071234"
@@ -367,6 +369,23 @@ def test_metrics_raise_no_false_alarm(app: Any) -> None:
     assert float(age.split()[-1]) > 89 * 86_400, "that it is forgotten can still be told"
     assert told_of("queue_runs") == ["gkopen_queue_runs 0"]
     ckan_model.Session.commit()
+
+
+def test_metrics_tell_of_an_index_that_was_lost(app: Any, fresh_site: FreshSite,
+                                                monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacks() -> list[str]:
+        text = app.get("/metrics", environ_overrides={"REMOTE_ADDR": "127.0.0.1"}).body
+        return re.findall(r"^gkopen_search_lacks (.+)$", text, re.MULTILINE)
+
+    publish(make_cast(), row(1))
+    drain()
+    assert lacks() == ["0"]
+    fresh_site.solr.delete(q="*:*", commit=True)
+    assert lacks() == ["2"], "the dataset and the one of all bodies"
+    with socket.socket() as taken:                        # nobody listens at its port
+        taken.bind(("127.0.0.1", 0))
+        monkeypatch.setitem(toolkit.config, "solr_url", f"http://127.0.0.1:{taken.getsockname()[1]}/solr/ckan")
+        assert lacks() == []
 
 
 def test_metrics_tell_who_waits_for_a_lock(app: Any, site: Any) -> None:

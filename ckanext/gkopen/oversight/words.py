@@ -114,6 +114,9 @@ RUN_ADVICE: Mapping[str, Text] = {
                      "A whole table was not taken over; what is public stays. Have the source mend what the findings"
                      " below say, or the administrator completes mapping in the source file."),
     "findings": Text("请按下面的问题项处理。", "Do what the findings below say."),
+    "missing": Text("清单所列的文件还没有到。请向提供方核实是否已经传完；到齐后的下一次采集会读取。",
+                    "Files that a manifest names have not come: ask whether they were sent whole. Once they are there,"
+                    " the next run reads them."),
     "bodies": Text("有责任主体未在门户登记：请门户管理员登记，或由来源更正名称。机构只是改名的，请修改原机构的名称，"
                    "不要新建：新建后原机构名下的数据仍在，会公开两份。",
                    "Some bodies are not known to the portal: the administrator adds them, or the source mends the"
@@ -176,6 +179,8 @@ def run_advice(run: Mapping[str, Any]) -> list[Text]:
         keys += ["review"] if run.get("waiting") else [] if keys else ["reviewed"]
     if counts.get("tombstones"):
         keys.append("buried")
+    if state == "done" and "drop-file-missing" in (counts.get("findings") or {}):
+        keys.append("missing")
     # A run that ends as partly, with no row set aside, has told why in its own findings (files left in their folder).
     return [RUN_ADVICE[key] for key in (keys or ["findings" if state == "partly" else "unchanged"])[:2]]
 

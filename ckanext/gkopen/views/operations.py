@@ -7,7 +7,7 @@ from math import inf
 
 from ckan import model as ckan_model
 from ckan.lib.redis import is_redis_available
-from ckan.lib.search import is_available
+from ckan.lib.search import SearchError, SolrConnectionError, is_available
 from ckan.plugins import toolkit
 from flask import Blueprint, Response, request
 from sqlalchemy.exc import SQLAlchemyError
@@ -59,7 +59,7 @@ def _lines() -> list[str]:
              _gauge("outbox_oldest_seconds", "Age of the oldest publication that an exit is behind.",
                     waiting["oldest"]),
              _gauge("outbox_failing_rows", "Exits that failed at least once.", waiting["failing"])]
-    lines += _messages() + _sources()
+    lines += _messages() + _sources() + _search()
     for name, text, sql in (
             ("revisions", "Revisions by state.", "select state, count(*) from gkopen.revision group by state"),
             ("runs", "Harvest runs by state, or by what a person decided on those that were held or stopped.",
@@ -113,6 +113,16 @@ def _sources() -> list[str]:
         lines += [f'gkopen_{name}{{source="{row["name"]}"}} {value}\n' for row, found in listed
                   if (value := pick(row, found)) is not None]
     return lines
+
+
+def _search() -> list[str]:
+    """An index that was lost answers well: there is nothing. Nothing is said where it does not answer: /readyz does."""
+    stored = ckan_model.Session.query(ckan_model.Package).filter_by(state="active", private=False).count()
+    try:
+        found = toolkit.get_action("package_search")({"ignore_auth": True}, {"rows": 0})["count"]
+    except (SearchError, SolrConnectionError):
+        return []
+    return [_gauge("search_lacks", "Public datasets that the search does not find.", stored - found)]
 
 
 def _gauge(name: str, text: str, number: float) -> str:
