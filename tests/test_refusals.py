@@ -49,6 +49,14 @@ def test_a_page_that_cannot_be_counted_is_a_bad_request(app: Any, address: str) 
     assert "9999999" in app.get(address, status=400).text
 
 
+@pytest.mark.parametrize("address", ["/user/_logout?came_from=公开", "/user/_logout?came_from=0", "/user/login?next=x"])
+def test_an_address_to_go_on_to_that_is_none_is_a_bad_request(app: Any, address: str) -> None:
+    headers = token_of(make_cast().admin)
+    assert app.get(address, headers=headers, status=400).mimetype == "text/plain"
+    for fine in ("/user/_logout?came_from=/about", "/user/_logout?came_from=", "/user/login?next=/about"):
+        app.get(fine, headers=headers, status=200)
+
+
 def test_an_error_that_passes_every_handler_leaves_the_database_usable(app: Any, monkeypatch: pytest.MonkeyPatch
                                                                        ) -> None:
     """The next request of the process would find a transaction in which every statement fails."""

@@ -29,6 +29,8 @@ FORMS = {"dataset_resource.new": ("save", "id"), "dataset_resource.edit": ("save
 COUNTED = {"dataset": ("page",), "feeds": ("page",), "group": ("page",), "organization": ("page",),
            "user": ("page", "limit")}
 """CKAN's own lists → what they take for whole numbers that database and index can count with."""
+AFTERWARDS = {"user.login": ("next", "came_from"), "user.logout": ("came_from",)}
+"""CKAN's own pages → where they send a person on to; what begins otherwise they take for the name of a route."""
 DEEP = "请求中的 JSON 嵌套过深，请改正。/ The JSON of the request is nested too deeply: mend it.\n"
 HALF = "请求中有不完整的字符（\\ud800 一类），请改正。/ The request holds half of a character (\\ud800): mend it.\n"
 NUL = "请求中有 NUL 字符（%00），请去掉。/ The request holds a NUL character (%00): leave it out.\n"
@@ -47,7 +49,8 @@ def without_nul(application: WSGIApplication) -> WSGIApplication:
 
 def refuse() -> Response | None:
     """For `before_request`: a NUL or half a character in a JSON body; a form that is not whole; a page that cannot be
-    counted; a form of the catalogue that there is not, and a question to it that says a thing twice."""
+    counted; an address that is none to go on to; a form of the catalogue that there is not, and a question to it that
+    says a thing twice."""
     if wrong := _wrong_in_json():
         return Response(wrong, status=400, mimetype="text/plain")
     if request.method == "POST" and request.endpoint in FORMS:
@@ -59,6 +62,10 @@ def refuse() -> Response | None:
         if not re.fullmatch(r"[1-9]\d{0,6}", request.args.get(name, "1"), re.ASCII):
             return Response(toolkit._("{name} is a whole number from 1 to 9999999.").format(name=name) + "\n", 400,
                             mimetype="text/plain")
+    for name in AFTERWARDS.get(request.endpoint or "", ()):
+        if not re.match("/|https?:|$", request.args.get(name, "")):
+            return Response(toolkit._("{name} is an address of this portal, and begins with a slash.").format(name=name)
+                            + "\n", 400, mimetype="text/plain")
     return _wrong_of_catalogue() if (request.endpoint or "").startswith("dcat.") else None
 
 
