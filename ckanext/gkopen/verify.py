@@ -76,7 +76,8 @@ def _rows_of_nobody() -> Iterator[str]:
 def _compared(domain: Domain, dataset_id: str, public: dict[str, str]) -> Iterator[str]:
     found = _shown(domain, "select distinct part from {table} where dataset_id = :d", d=dataset_id)
     yield from (f"the DataStore shows part {part}, which was not approved" for part in sorted(found - public.keys()))
-    lacking = [name for name in domain.field_names if name not in _columns(domain)] if found else []
+    columns = _columns(domain) if found else set(domain.field_names)
+    lacking = [name for name in domain.field_names if name not in columns]
     if lacking:                                           # the domain's file is newer than what was published last
         yield f"the DataStore's table {domain.name} has no {', '.join(lacking)}, which the domain has by now"
         return

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
 
@@ -18,7 +19,6 @@ from ckanext.gkopen.publish import outbox
 from tests.harvest.city import SOURCE, City, approve, harvest
 
 HOST = "exchange.example:443"
-WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def ahead(table: str, *columns: str) -> None:
@@ -34,16 +34,42 @@ def test_a_source_whose_next_run_was_set_then_is_due(town: City) -> None:
     assert worker.start_due_sources() == 1
 
 
+@pytest.mark.parametrize("transport", ["exchange", "filedrop"])
 @pytest.mark.parametrize("cycle", [*ledger.CYCLES, "irregular"])
-def test_no_next_run_that_was_set_by_a_right_clock_is_taken_for_one(cycle: str) -> None:
-    config = {"update_cycle": cycle}
+def test_no_next_run_that_was_set_by_a_right_clock_is_taken_for_one(town: City, cycle: str, transport: str) -> None:
+    config = {"update_cycle": cycle, "transport": transport}
+    model.execute("update gkopen.source set config = config || cast(:config as jsonb)", config=model.dump(config))
+
+    def is_due(at: datetime) -> bool:
+        model.execute("update gkopen.source set next_run_at = :at", at=at)
+        return len(ledger.due()) == 2
+
+    now = datetime.now(UTC)
     for failures in (0, 1, 40):
-        for seed in range(50):
-            due = ledger.next_run(config, failures, str(seed), WHEN)
-            assert not ledger.is_due({"config": config, "next_run_at": due}, WHEN)
-            assert ledger.is_due({"config": config, "next_run_at": due}, due)
-    named = WHEN + breaker.LONGEST_NAMED                  # a platform that asks to be left alone
-    assert not ledger.is_due({"config": config, "next_run_at": named}, WHEN)
+        set_by = [ledger.next_run(config, failures, str(seed), now) for seed in range(50)]
+        assert not is_due(min(set_by)) and not is_due(max(set_by)), failures
+    assert not is_due(now + breaker.LONGEST_NAMED), "a platform that asks to be left alone"
+    assert is_due(now - timedelta(seconds=1)) and is_due(now + timedelta(days=5000))
+
+
+def test_of_thousands_of_sources_that_are_not_due_nothing_is_read(town: City) -> None:
+    """A worker asks each second, and after each run."""
+    model.execute("insert into gkopen.source (id, name, domain, organization, config, next_run_at)"
+                  " select gen_random_uuid(), name || n, domain, organization, config || jsonb_build_object("
+                  "  'update_cycle', (array['daily', 'monthly', 'yearly', 'irregular'])[1 + n % 4]),"
+                  "  now() + interval '20 hours' from gkopen.source, generate_series(1, 2000) n")
+    model.execute("analyze gkopen.source")
+    rows: list[int] = []
+
+    def count(_connection: Any, cursor: Any, *_: Any) -> None:
+        rows.append(cursor.rowcount)
+
+    sa.event.listen(ckan_model.ensure_engine(), "after_cursor_execute", count)
+    try:
+        assert worker.start_due_sources() == 2, "those of the town"
+    finally:
+        sa.event.remove(ckan_model.ensure_engine(), "after_cursor_execute", count)
+    assert sum(rows) < 50
 
 
 def test_where_only_changes_are_read_nothing_is_left_out_until_then(town: City) -> None:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from ckan import model as ckan_model
 from ckan.cli.cli import ckan
 from ckan.plugins import toolkit
-from ckanext.datastore.backend.postgres import get_write_engine
+from ckanext.datastore.backend.postgres import get_read_engine, get_write_engine
 
 from ckanext.gkopen import ids, model, verify
 from ckanext.gkopen.harvest import worker
@@ -127,6 +127,22 @@ def test_what_is_approved_comes_back(cast: Cast, app: Any, cli: Any, harm: Any, 
     crew.drain()
     assert list(verify.problems()) == []
     assert call("datastore_search", "", resource_id="procurement", limit=0)["total"] == 3
+
+
+def test_a_table_is_not_asked_for_its_columns_once_for_each_of_them(cast: Cast) -> None:
+    """There are thousands of datasets, and some have thirty columns."""
+    asked: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        asked.append(statement)
+
+    sa.event.listen(get_read_engine(), "before_cursor_execute", note)
+    try:
+        assert list(verify._rows()) == []
+    finally:
+        sa.event.remove(get_read_engine(), "before_cursor_execute", note)
+    assert sum("pg_attribute" in statement for statement in asked) == model.value(
+        "select count(*) from gkopen.dataset where seq > 0")
 
 
 def test_columns_that_a_domain_has_by_now_come_with_the_next_start_of_a_worker(cast: Cast, app: Any) -> None:

@@ -34,6 +34,9 @@ CYCLES = {"realtime": timedelta(minutes=5), "daily": timedelta(days=1), "weekly"
           "yearly": timedelta(days=365)}
 """Update cycle (更新周期) → time between two runs. A source with another cycle runs when it is asked to."""
 
+WHEN_ASKED = timedelta(days=3650)
+LOOK = CYCLES["daily"]
+"""Between two looks into a folder, at most: a file comes when it comes, and a look costs next to nothing."""
 
 BAD = ("incomplete", "failed")
 """States of a run after which the source is tried again soon, and later each time."""
@@ -215,20 +218,10 @@ def claim(run_id: str | None = None) -> Claim | None:
         lock = lock_source(candidate["source_id"])
         if lock is None and _end_silent(candidate["source_id"]):
             lock = lock_source(candidate["source_id"])
-        if lock is not None and not is_free(candidate["source_id"]):
-            ckan_model.Session.rollback()
-            unlock(lock)
-            continue
-        claim = take(candidate, lock) if lock is not None else None
+        claim = take(candidate, lock, waits=False) if lock is not None else None
         if claim is not None:
             return claim
     return None
-
-
-def is_free(source_id: Any) -> bool:
-    """Whether nobody holds the source's row; then this transaction does. Somebody's open transaction, a person's at the
-    database say, keeps its own source waiting and no other one."""
-    return bool(model.value("select 1 from gkopen.source where id = :id for no key update skip locked", id=source_id))
 
 
 def lock_source(source_id: Any) -> sa.Connection | None:
@@ -255,11 +248,12 @@ def _end_silent(source_id: Any) -> bool:
     return bool(ended)
 
 
-def take(run: dict[str, Any], lock: sa.Connection) -> Claim | None:
-    """Claim this run, whose source `lock` has locked. None, and the lock is given back, when it was closed meanwhile.
+def take(run: dict[str, Any], lock: sa.Connection, *, waits: bool = True) -> Claim | None:
+    """Claim this run, whose source `lock` has locked. None, and the lock is given back, when it was closed meanwhile;
+    also, unless it `waits`, where somebody holds the source's row.
     """
     try:
-        taken = _take_over(run)
+        taken = _take_over(run, waits)
     except BaseException:
         unlock(lock)                                      # else the pool would keep the lock of a run nobody works on
         raise
@@ -279,12 +273,17 @@ def unlock(lock: sa.Connection) -> None:
         lock.close()
 
 
-def _take_over(candidate: dict[str, Any]) -> dict[str, Any] | None:
+def _take_over(candidate: dict[str, Any], waits: bool) -> dict[str, Any] | None:
     """Raise the epoch and mark the run as running, in one commit; None when the run was closed meanwhile.
 
     The source's row first, as every writer of a run locks it (`check_epoch`): a worker that is just being overtaken
-    and the one that overtakes it wait for each other in one order only.
+    and the one that overtakes it wait for each other in one order only. Somebody's open transaction, a person's at the
+    database say, keeps its own source waiting and no other one.
     """
+    if not waits and not model.value("select 1 from gkopen.source where id = :id for no key update skip locked",
+                                     id=candidate["source_id"]):
+        ckan_model.Session.rollback()
+        return None
     epoch = model.value("update gkopen.source set epoch = epoch + 1 where id = :id returning epoch",
                         id=candidate["source_id"])
     run = progress.taken_over(candidate["id"], epoch)
@@ -387,18 +386,26 @@ def next_run(config: dict[str, Any] | str, failures: int, seed: str, now: dateti
     return (now or datetime.now(UTC)) + wait
 
 
-def is_due(source: dict[str, Any], now: datetime) -> bool:
-    """Whether the next run of a source has come. One that lies further ahead than any run is ever put off was set while
-    a clock was wrong: it would be waited for for months."""
-    longest = max(_cycle(source["config"]), breaker.LONGEST_NAMED) * 1.1
-    return not now < source["next_run_at"] <= now + longest
+def due() -> list[dict[str, Any]]:
+    """The active sources without an open run whose next one has come, less those whose row somebody holds. A next run
+    that lies further ahead than any is ever put off was set while a clock was wrong: it would be waited for for months.
+
+    Asked for each second, with thousands of sources: nothing is read of those that are not due.
+    """
+    return model.every(
+        "select s.* from gkopen.source s left join unnest(cast(:names as text[]), cast(:cycles as interval[]))"
+        "  as c (name, cycle) on c.name = s.config ->> 'update_cycle'"
+        " where s.state = 'active' and not (s.next_run_at > now() and s.next_run_at <= now() + 1.1 * greatest(:named,"
+        "  case when s.config ->> 'transport' = 'filedrop' then :look else coalesce(c.cycle, :asked) end))"
+        " and not exists (select 1 from gkopen.run r where r.source_id = s.id and r.state in ('queued', 'running'))"
+        " for no key update of s skip locked", names=list(CYCLES), cycles=list(CYCLES.values()), asked=WHEN_ASKED,
+        look=LOOK, named=breaker.LONGEST_NAMED)
 
 
 def _cycle(config: dict[str, Any] | str) -> timedelta:
     settings = json.loads(config) if isinstance(config, str) else config
-    cycle = CYCLES.get(settings.get("update_cycle") or "", timedelta(days=3650))
-    # A file comes when it comes, and a look costs next to nothing.
-    return min(cycle, CYCLES["daily"]) if settings.get("transport") == "filedrop" else cycle
+    cycle = CYCLES.get(settings.get("update_cycle") or "", WHEN_ASKED)
+    return min(cycle, LOOK) if settings.get("transport") == "filedrop" else cycle
 
 
 def active_sources() -> list[dict[str, Any]]:

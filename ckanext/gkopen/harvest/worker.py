@@ -169,9 +169,7 @@ def start_due_sources() -> int:
     if not model.value("select pg_try_advisory_xact_lock(:key)", key=TICK_LOCK):
         ckan_model.Session.rollback()
         return 0
-    idle = model.every("select s.*, now() as now from gkopen.source s where state = 'active' and not exists"
-                       " (select 1 from gkopen.run r where r.source_id = s.id and r.state in ('queued', 'running'))")
-    due = [source for source in idle if ledger.is_due(source, source["now"]) and ledger.is_free(source["id"])]
+    due = ledger.due()
     for source in due:
         ledger.enqueue(source, "schedule", "worker")
     ckan_model.Session.commit()
