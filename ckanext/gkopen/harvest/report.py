@@ -155,7 +155,7 @@ def seen_by(counts: Mapping[str, Any], names: Set[str] | None) -> dict[str, Any]
     seen["rows_fetched"] = seen["rows_in"] + seen.get("rows_unread", 0)
     findings = Counter({code: number for code, number in (counts.get("findings") or {}).items()
                         if code in (reports.BODY_UNKNOWN, reports.BODY_FOREIGN)
-                        or code.startswith(("drop-", "listing-"))})
+                        or code.startswith(("drop-", "listing-", "source-emptied"))})
     for numbers in own:
         findings.update(numbers["findings"])
     seen["findings"] = dict(findings)
