@@ -149,12 +149,13 @@ def test_a_figure_that_is_none_is_a_finding_and_not_an_empty_cell(tmp_path, cell
 def test_a_figure_as_a_database_pads_it_is_one_and_one_of_too_many_digits_is_told_as_that(tmp_path):
     """numeric(20, 12) prints twelve places of everything; a float has some fourteen, more than can be kept."""
     cells = ["120.501230000000", "121.000000000000", "12345678901234567890.000000000000", "120.12345678901235",
-             "12345678901234567890.123456789", "东经120度"]
+             "12345678901234567890.123456789", "99999999999999999999.999999999", "东经120度"]
     header = "停车场名称,停车场类型,区,地址,泊位总数,收费标准,开放时间,经度"
     rows = [f"{number},公共停车场,北湖区,某路1号,40,免费,全天,{cell}" for number, cell in enumerate(cells)]
     x = look(tmp_path, "\n".join([header, *rows]), get_domain("parking"))
     told = [(f.code, f.line) for f in x.findings if f.field == "longitude" and f.line]
-    assert told == [("out-of-range", 4), ("amount-too-precise", 5), ("amount-too-precise", 6), ("type-wrong", 7)]
+    assert told == [("out-of-range", 4), ("amount-too-precise", 5), ("amount-too-precise", 6),
+                    ("amount-too-precise", 7), ("type-wrong", 8)]
     assert x.table["longitude"].to_pylist() == [Decimal("120.50123"), Decimal(121)]
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_DOWN, Decimal, InvalidOperation
 
 import numpy as np
 import pyarrow as pa
@@ -202,5 +202,5 @@ def _fits(number: Decimal | None) -> Decimal | None:
     """A database pads a figure with as many noughts as its column has places: they say nothing."""
     if number is None or number.copy_abs() >= Decimal(10) ** money.INTEGER_DIGITS:
         return None
-    kept = number.quantize(Decimal(1).scaleb(-money.SCALE))
+    kept = number.quantize(Decimal(1).scaleb(-money.SCALE), ROUND_DOWN)       # up, it may be one digit longer
     return kept if kept == number else None
