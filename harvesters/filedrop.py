@@ -183,7 +183,8 @@ class FileDrop:
             yield from declared.problems
             broken = {problem.name.lower() for problem in declared.problems}
             for name in sorted(set(declared.files) - {name for name, _ in names}):
-                yield LeftThere("drop-file-missing", name)
+                if declared.files[name]["sha256"] not in known.contents:      # else it was cleared away meanwhile
+                    yield LeftThere("drop-file-missing", name)
             fresh = []
             for name, raw in names:
                 if name.startswith(".") or name.lower().endswith(UNFINISHED) or _is_manifest(name):

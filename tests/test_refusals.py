@@ -138,7 +138,8 @@ def test_what_is_asked_of_the_catalogue_twice_is_not_guessed(app: Any) -> None:
 
 
 def test_the_catalogue_since_a_time_with_a_zone(app: Any) -> None:
-    for time in ("2026-01-31T09:30:00Z", "2026-01-31T17:30:00%2B08:00", "2026-01-31"):
+    for time in ("2026-01-31T09:30:00Z", "2026-01-31T17:30:00%2B08:00", "2026-01-31T17:30:00+08:00", "2026-01-31",
+                 "2026-01-31 17:30", "Sat, 31 Jan 2026 09:30:00 GMT"):
         assert app.get(f"/catalog.ttl?modified_since={time}", status=200).mimetype == "text/turtle"
 
 

@@ -152,6 +152,13 @@ def test_an_old_file_under_another_name_is_none_that_comes_back(drop: Drop, tmp_
     assert drop.look(tmp_path, Known({one: Taken("one.csv", 1), two: last}, ())) == {"copy.csv": "drop-taken-before"}
 
 
+def test_a_file_that_was_taken_and_cleared_away_is_none_that_has_not_come(drop: Drop, tmp_path: Path) -> None:
+    """Its manifest stays, or is one of all files that were ever sent; the folder is looked into each day."""
+    drop.put("a.csv", b"one", rows=1).unlink()
+    assert drop.look(tmp_path) == {"a.csv": "drop-file-missing"}
+    assert drop.look(tmp_path, Known({hashlib.sha256(b"one").hexdigest(): Taken("a.csv", 1)}, ())) == {}
+
+
 def test_a_file_of_another_time_is_told_by_what_is_wrong_with_its_clock(drop: Drop, tmp_path: Path) -> None:
     path = drop.put("a.csv", b"a")
     os.utime(path, (4_000_000_000, 4_000_000_000))

@@ -42,6 +42,8 @@ _COMMON = re.compile(r"[1-9]\d{0,2}", re.ASCII)
 """Numbers of pages that are kept."""
 _PAGE = re.compile(r"[1-9]\d{0,6}", re.ASCII)
 """Numbers of pages that Solr can be asked for."""
+_BLANK = re.compile(r"(:[0-9.]+) (?=[0-9]{2}:?[0-9]{2}$)", re.ASCII)
+"""Where a plus sign stood before a zone's hours: 2026-01-31T09:30:00 08:00."""
 
 
 @toolkit.chained_action
@@ -159,7 +161,7 @@ def _utc(text: str) -> str:
     """A time with a zone (09:30Z is one) in UTC, as ckanext-dcat takes those that have none. In an address a plus sign
     means a blank."""
     try:
-        time = parse_time(text.replace(" ", "+") if "T" in text else text)
+        time = parse_time(_BLANK.sub(r"\1+", text))
         return (time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time).isoformat()
     except (ValueError, OverflowError) as error:
         raise toolkit.ValidationError({"modified_since": [str(error)[:200]]}) from error
