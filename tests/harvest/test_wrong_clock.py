@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
+from sqlalchemy import event
 
 from ckanext.gkopen import model
 from ckanext.gkopen.harvest import breaker, ledger, run, worker
@@ -64,11 +64,11 @@ def test_of_thousands_of_sources_that_are_not_due_nothing_is_read(town: City) ->
     def count(_connection: Any, cursor: Any, *_: Any) -> None:
         rows.append(cursor.rowcount)
 
-    sa.event.listen(ckan_model.ensure_engine(), "after_cursor_execute", count)
+    event.listen(ckan_model.ensure_engine(), "after_cursor_execute", count)
     try:
         assert worker.start_due_sources() == 2, "those of the town"
     finally:
-        sa.event.remove(ckan_model.ensure_engine(), "after_cursor_execute", count)
+        event.remove(ckan_model.ensure_engine(), "after_cursor_execute", count)
     assert sum(rows) < 50
 
 
@@ -100,6 +100,10 @@ def test_a_platform_that_refused_the_wrong_time_is_asked_again(site: Any, error:
     for _ in range(9):
         breaker.Breaker("a").failed(HOST, error)          # type: ignore[arg-type]
     with pytest.raises(breaker.HostResting):
+        breaker.Breaker("a").before(HOST)
+    model.execute("update gkopen.breaker set open_until = open_until + interval '1 minute'")
+    ckan_model.Session.commit()
+    with pytest.raises(breaker.HostResting):              # another machine's clock is a minute ahead
         breaker.Breaker("a").before(HOST)
     ahead("breaker", "open_until")
     breaker.Breaker("a").before(HOST)

@@ -12,6 +12,7 @@ from ckan import model as ckan_model
 from ckan.cli.cli import ckan
 from ckan.plugins import toolkit
 from ckanext.datastore.backend.postgres import get_read_engine, get_write_engine
+from sqlalchemy import event
 
 from ckanext.gkopen import ids, model, verify
 from ckanext.gkopen.harvest import worker
@@ -136,11 +137,11 @@ def test_a_table_is_not_asked_for_its_columns_once_for_each_of_them(cast: Cast) 
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         asked.append(statement)
 
-    sa.event.listen(get_read_engine(), "before_cursor_execute", note)
+    event.listen(get_read_engine(), "before_cursor_execute", note)
     try:
         assert list(verify._rows()) == []
     finally:
-        sa.event.remove(get_read_engine(), "before_cursor_execute", note)
+        event.remove(get_read_engine(), "before_cursor_execute", note)
     assert sum("pg_attribute" in statement for statement in asked) == model.value(
         "select count(*) from gkopen.dataset where seq > 0")
 
