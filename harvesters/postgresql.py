@@ -161,7 +161,8 @@ def _where(key: Sequence[Column], mark: Mark, after: Sequence[str] | None) -> tu
         # A language's order may pass over the marks between digits; that of the bytes does not.
         compared, odd = name, ""
         if mark[0].kind == "text":
-            compared, odd = f'{name} collate "C"', f" or {name} !~ '{dialect.YEAR_FIRST}'"
+            compared = f'{name} collate "C"'
+            odd = f" or {compared} !~ '{dialect.YEAR_FIRST}'"
         tests.append(f"({compared} >= %s or {name} is null or {compared} < %s{odd})")
         values += (dialect.mark_text(mark[0].kind, mark[1]), dialect.NO_TIME)
     return (" where " + " and ".join(tests) if tests else ""), values

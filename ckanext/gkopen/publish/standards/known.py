@@ -11,7 +11,8 @@ from ckanext.gkopen import blobs, model
 
 _TOGETHER = 5_000
 _FEW, _BYTES = 100, 64 << 20
-"""Contents in which the reason of one answer is looked for, and after how many bytes no other one is begun."""
+"""Contents in which the reason of one answer is looked for, and their bytes: all of it is read for an answer that
+anybody may ask for."""
 
 
 class Ids:
@@ -58,11 +59,11 @@ def reason(gone: Mapping[str, Any]) -> str | None:
     left = _BYTES
     for row in model.every(
             "select s.sha256, b.size, u.reason from gkopen.sealed s join gkopen.blob b using (sha256)"
-            " join gkopen.publication u using (dataset_id, revision_id) where s.dataset_id = :it"
-            " order by u.seq desc limit :few", it=gone["dataset_id"], few=_FEW):
+            " join gkopen.publication u using (dataset_id, revision_id) where s.dataset_id = :it and b.size <= :bytes"
+            " order by u.seq desc limit :few", it=gone["dataset_id"], bytes=_BYTES, few=_FEW):
+        left -= row["size"]
         if left < 0:
             return None
-        left -= row["size"]
         with suppress(blobs.Missing):
             if cell.search(blobs.read(row["sha256"], sealed=True)):
                 return row["reason"]
