@@ -29,6 +29,9 @@ def compare_again(revision: Mapping[str, Any], changes: list[dict[str, Any]], pu
     if not again:
         return None
     domain = get_domain(revision["dataset"]["domain"])
+    if changesets.METADATA not in public and not any(change.part == changesets.METADATA for change in again):
+        raise Refused("This dataset was withdrawn, and its metadata with it: return this revision, and have its rows"
+                      " submitted anew.")
     if changesets.shown_elsewhere(domain, revision, again):
         raise Refused("Rows of this revision are public in another part by now: return it, and have it submitted anew.")
     return changesets.hold_changes(domain, revision["dataset"], _id(revision["submission_id"]), again,

@@ -12,7 +12,7 @@ from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.publish import publication
 from ckanext.gkopen.publish.publication import Approved
 from ckanext.gkopen.push import tokens
-from ckanext.gkopen.review import audit
+from ckanext.gkopen.review import audit, sealing
 from ckanext.gkopen.review.comparing import compare_again
 from ckanext.gkopen.review.refused import NOT_WAITING, Refused, Stale
 
@@ -75,18 +75,19 @@ def approve(revision_id: str, digest: str, actor: str, reason: str | None = None
     Raises Refused (not held, other digest, own submission) and Stale; a stale revision is compared again and the new
     one held, in the same transaction, which the caller commits.
     """
-    outcome, = approve_all([(revision_id, digest)], actor, reason)
+    outcome, = approve_all([(revision_id, digest)], actor, reason, withdrawn=True)
     if isinstance(outcome, Exception):
         raise outcome
     return outcome
 
 
-def approve_all(chosen: Sequence[tuple[str, str]], actor: str, reason: str | None = None) -> list[int | Exception]:
+def approve_all(chosen: Sequence[tuple[str, str]], actor: str, reason: str | None = None, *,
+                withdrawn: bool = False) -> list[int | Exception]:
     """Publish the change-sets that digests name (revision id, digest) in one transaction, which the caller commits.
 
     In their order: the dataset's new seq, or why this one was not published (as `approve` raises it). One that is
     refused stops none of the others. Of several revisions of one dataset each is compared with what the one before
-    made public.
+    made public. Without `withdrawn` those that bring withdrawn rows back are refused: nobody does that in passing.
     """
     outcomes: dict[int, int | Exception] = {}
     waiting = list(enumerate(chosen))
@@ -102,13 +103,13 @@ def approve_all(chosen: Sequence[tuple[str, str]], actor: str, reason: str | Non
             else:
                 datasets.add(revision["dataset_id"])
                 round_.append((place, revision, digest))
-        outcomes |= _approve_round(round_, actor, reason)
+        outcomes |= _approve_round(round_, actor, reason, withdrawn)
         waiting = later
     return [outcomes[place] for place in range(len(chosen))]
 
 
 def _approve_round(chosen: Sequence[tuple[int, dict[str, Any], str]], actor: str,
-                   reason: str | None) -> dict[int, int | Exception]:
+                   reason: str | None, withdrawn: bool) -> dict[int, int | Exception]:
     """Place → outcome, of locked revisions (place, revision, digest) of different datasets."""
     outcomes: dict[int, int | Exception] = {}
     changes = _parts_of_all([str(revision["id"]) for _, revision, _ in chosen])
@@ -122,6 +123,10 @@ def _approve_round(chosen: Sequence[tuple[int, dict[str, Any], str]], actor: str
             outcomes[place] = refused
         elif (stale := _stale(revision, own, shown)) is not None:
             outcomes[place] = stale
+        elif not withdrawn and sealing.brings_back(get_domain(revision["dataset"]["domain"]), revision["dataset_id"],
+                                                   own):
+            outcomes[place] = Refused("It would make rows public again that were withdrawn: open it, and decide on it"
+                                      " alone.")
         else:
             good[place] = Approved(revision, own)
     return outcomes | _published(good, actor, reason)
@@ -140,9 +145,20 @@ def _refusal(revision: Mapping[str, Any], digest: str, actor: str, proposers: se
 def _stale(revision: Mapping[str, Any], changes: list[dict[str, Any]], public: Mapping[str, str]) -> Exception | None:
     """Stale, and compared again, where something else is public than what a revision was compared with."""
     try:
-        if all(public.get(change["part"]) == change["base_sha256"] for change in changes) and not (
-                changesets.shown_elsewhere(get_domain(revision["dataset"]["domain"]), revision,
-                                           list(map(changesets.stored_change, changes)))):
+        shown = public.get(changesets.METADATA)
+        rows = [change for change in changes if change["part"] != changesets.METADATA]
+        proposed = [change for change in changes if change["part"] == changesets.METADATA]
+        if shown is None and not rows:
+            # Where the dataset was withdrawn, it would take the place of the public reason.
+            return Refused("No rows of this dataset are public, so that its metadata alone cannot be: return it. The"
+                           " next rows that are submitted propose metadata, which can be edited then.")
+        # Metadata that another revision made public already, word for word, need no second look at the rows: each
+        # first revision of a dataset proposes the same.
+        same = rows and all(change["new_sha256"] == shown for change in proposed)
+        as_compared = all(public.get(change["part"]) == change["base_sha256"] for change in (rows if same else changes))
+        described = shown is not None or proposed         # rows of a dataset that was withdrawn have none beside them
+        if as_compared and described and not changesets.shown_elsewhere(
+                get_domain(revision["dataset"]["domain"]), revision, list(map(changesets.stored_change, changes))):
             return None
         with ckan_model.Session.begin_nested():
             return Stale(compare_again(revision, changes, public))

@@ -6,6 +6,10 @@ from typing import Any
 
 N_ = str          # marks a text for translation where it is not passed to Refused at once
 NOT_WAITING = N_("This revision is not waiting for a decision: it is {state}.")
+OVERTAKEN = N_("What is public has changed since this revision was checked. It was compared again and waits as revision"
+               " {revision}.")
+NOTHING_LEFT = N_("What is public has changed since this revision was checked. Compared again, nothing is left to"
+                  " publish.")
 
 
 class Refused(Exception):
@@ -20,10 +24,5 @@ class Stale(Refused):
     """What is public changed since the revision was compared; `revision_id` is the one compared again, or None."""
 
     def __init__(self, revision_id: str | None):
-        if revision_id:
-            super().__init__("What is public has changed since this revision was checked. It was compared again"
-                             " and waits as revision {revision}.", revision=revision_id)
-        else:
-            super().__init__("What is public has changed since this revision was checked. Compared again, nothing is"
-                             " left to publish.")
+        super().__init__(OVERTAKEN if revision_id else NOTHING_LEFT, revision=revision_id)
         self.revision_id = revision_id

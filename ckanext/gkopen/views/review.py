@@ -13,7 +13,7 @@ from ckanext.gkopen.domains import domains, get_domain
 from ckanext.gkopen.review import roles
 from ckanext.gkopen.views import difference
 from ckanext.gkopen.views.findings import SHOWN, as_csv, every, grouped
-from ckanext.gkopen.views.session import act, attachment, signed_in, telling, words
+from ckanext.gkopen.views.session import act, attachment, sentences, signed_in, telling, words
 
 blueprint = Blueprint("gkopen_review", __name__, url_prefix="/review")
 blueprint.before_request(signed_in)
@@ -79,9 +79,17 @@ def whole_difference(id: str) -> Response:
 @blueprint.post("/<id>/approve", endpoint="approve")
 def approve(id: str) -> Any:
     """Approve the digest that the page showed: what has changed since is refused."""
-    with telling():
+    try:
         act("gkopen_revision_approve", {"id": id, **words("digest", "reason")})
         h.flash_success(toolkit._("Approved. The revision is being published."))
+    except toolkit.ValidationError as error:
+        stale: Any = error.error_dict.get("stale", [""])
+        if again := stale[0]:                             # what waits now is looked at, not the number of it
+            h.flash_notice(toolkit._("Nothing was published yet: what is public has changed since this revision was"
+                                     " checked. It was compared again. Look at what it would change now, and decide."))
+            return h.redirect_to("gkopen_review.read", id=again)
+        for sentence in sentences(error):
+            h.flash_error(sentence)
     return h.redirect_to("gkopen_review.read", id=id)
 
 
