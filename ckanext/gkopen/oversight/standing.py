@@ -20,7 +20,7 @@ from ckanext.gkopen import changesets, logs, model
 from ckanext.gkopen.blast import Limits
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.oversight.duties import today
-from ckanext.gkopen.review import audit, decide, roles, sealing
+from ckanext.gkopen.review import audit, before, decide, roles, sealing
 from ckanext.gkopen.review.refused import Refused
 
 log = logging.getLogger(__name__)
@@ -38,6 +38,8 @@ WORDS = {
     "not_allowed": N_("The person who gave the standing approval may no longer review this body."),
     "own": N_("The person who gave the standing approval submitted this revision."),
     "kind": N_("Only routine data is published under a standing approval, never metadata, withdrawals or roll-backs."),
+    "declined": N_("What came this way last was returned, or an earlier revision was brought back since: a person"
+                   " decides about what comes next."),
     "first": N_("There is no earlier publication to compare with."),
     "part_goes": N_("A part that is public would go."),
     "withdrawn": N_("Rows that were withdrawn would be public again."),
@@ -160,10 +162,12 @@ def objections(revision: Mapping[str, Any], standing: Mapping[str, Any]) -> list
         found.append({"why": "part_goes"})
     if sealing.brings_back(get_domain(dataset["domain"]), dataset["id"], changes):
         found.append({"why": "withdrawn"})
+    if before.declined(revision):
+        found.append({"why": "declined"})
     last = _last(str(dataset["id"]))
     if last is None or dataset["state"] != "published":
         return [*found, {"why": "first"}]
-    now, before = _findings(revision["id"]), _findings(last["id"])
+    now, usual = _findings(revision["id"]), _findings(last["id"])
     same_columns = set(revision["header"] or ()) == set(dataset["header"] or ())
     if not same_columns or revision["schema_version"] != last["schema_version"] or any(
             code in CONTRACT for code, _ in now):
@@ -171,7 +175,7 @@ def objections(revision: Mapping[str, Any], standing: Mapping[str, Any]) -> list
     if any(code.startswith(("personal-", "privacy-")) for code, _ in now):
         found.append({"why": "privacy"})
     worse = sorted({code for (code, severity), number in now.items()
-                    if number > before.get((code, severity), 0) or code == "findings-more"})
+                    if number > usual.get((code, severity), 0) or code == "findings-more"})
     if worse:
         found.append({"why": "worse", "codes": ", ".join(worse)})
     return found + _guard(revision, changes, decide.parts_of(str(last["id"])))

@@ -29,7 +29,7 @@ from ckanext.gkopen.logic.action.common import (
 from ckanext.gkopen.logic.action.report import FINDINGS, findings_of_revision
 from ckanext.gkopen.logic.action.standing import objection
 from ckanext.gkopen.publish import follow
-from ckanext.gkopen.review import decide, roles, sealing, takeback
+from ckanext.gkopen.review import before, decide, roles, sealing, takeback
 
 UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 MOST_AT_ONCE = 100
@@ -71,7 +71,8 @@ def gkopen_revision_show(context: Any, data_dict: Any) -> dict[str, Any]:
     """One revision with its parts, findings (paged by `findings_cursor`), metadata and what the caller may do.
 
     `sealed` of a part: it was withdrawn, and its content is shown to nobody. `not_routine`: why a standing approval did
-    not publish it, a sentence each.
+    not publish it, a sentence each. `before` of one that waits: decisions against what came the same way last, or
+    against rows that it has: what (returned, rolled_back, withdrawn), at, by, reason.
     """
     row = visible_revision(context, data_dict)
     user = user_of(context)
@@ -90,6 +91,9 @@ def gkopen_revision_show(context: Any, data_dict: Any) -> dict[str, Any]:
                            " where id = :id", id=row["submission_id"])
     result["submission"] = _texts(submission) if submission else None
     held, own = row["state"] == "held", row["submitted_by"] == user
+    told = (before.declined(row), before.withdrawn(row["domain"], row, decide.parts_of(str(row["id"])))) if held else ()
+    result["before"] = [{"what": one["what"], "at": clock.told(one["decided_at"]), "by": one["decided_by"],
+                         "reason": one["reason"]} for one in told if one]
     reviewer = roles.may_review(user, row["body_id"])
     others = user not in decide.proposers_of([row])[str(row["id"])]
     result["may"] = {"approve": held and reviewer and others, "return": held and reviewer and not own,
@@ -159,7 +163,8 @@ def gkopen_revisions_approve(context: Any, data_dict: Any) -> dict[str, Any]:
     :param revisions: list of {"id", "digest"}, at most `MOST_AT_ONCE` :param reason: optional public note
 
     `results`, in their order: id, state, and seq and dataset of a published one; else `error` says why not, and
-    `again` names the revision that waits in the place of a stale one.
+    `again` names the revision that waits in the place of a stale one. One that brings withdrawn rows back is approved
+    by itself alone (gkopen_revision_approve).
     """
     need(data_dict, "revisions")
     chosen = data_dict["revisions"]

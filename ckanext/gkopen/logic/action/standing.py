@@ -79,6 +79,7 @@ def _plain(row: dict[str, Any], titles: dict[str, str]) -> dict[str, Any]:
             "organization": titles.get(row["body_id"], ""), "reason": row["reason"], "granted_by": row["granted_by"],
             "granted_at": clock.told(row["granted_at"]), "until": row["ends_on"].isoformat(),
             "revoked_by": row["revoked_by"], "revoked_at": clock.told(row["revoked_at"]), "active": not over,
+            "void": not over and not roles.may_review(row["granted_by"], row["body_id"]),
             "published": row["published"],
             "declined": {"revision": str(row["declined"]), "at": clock.told(row["declined_at"]),
                          "reasons": [objection(reason, row["domain"]) for reason in row["reasons"]]}

@@ -1,0 +1,49 @@
+"""What persons decided before about what a revision brings: a reviewer is told, no standing approval passes over it.
+
+A source that nobody has mended sends each night what was returned, rolled back or withdrawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ckanext.gkopen import changesets, model
+from ckanext.gkopen.domains import get_domain
+from ckanext.gkopen.review import sealing
+
+# Business systems change their tokens, so that all pushes to a dataset count as one way in.
+_DECLINED = """
+with mine as (select source from gkopen.submission where id = :submission),
+came as (
+  select r.*, u.seq from gkopen.revision r join gkopen.submission s on s.id = r.submission_id cross join mine
+  left join gkopen.publication u on u.revision_id = r.id
+  where r.dataset_id = :dataset and r.id <> :revision
+    and (s.source = mine.source or starts_with(s.source, 'push:') and starts_with(mine.source, 'push:'))),
+rolled_back as (
+  select 'rolled_back' as what, r.decided_at, r.decided_by, r.reason from gkopen.publication u
+  join gkopen.revision r on r.id = u.revision_id and r.kind = 'rollback'
+  where u.dataset_id = :dataset and u.seq > (select coalesce(max(seq), 0) from came) order by u.seq desc limit 1),
+returned as (
+  select 'returned' as what, decided_at, decided_by, reason from (
+    select * from came where state in ('returned', 'published') and decided_by <> :system
+    order by decided_at desc limit 1) last where state = 'returned')
+select * from returned union all select * from rolled_back order by decided_at desc limit 1
+"""
+
+
+def declined(revision: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The decision against what came the same way last: `what` (returned, rolled_back), decided_at, decided_by, reason.
+    None where there is none, or where a person approved a later revision that came this way."""
+    return model.one(_DECLINED, dataset=revision["dataset_id"], revision=revision["id"],
+                     submission=revision["submission_id"], system=changesets.SYSTEM)
+
+
+def withdrawn(domain: str, revision: Mapping[str, Any], changes: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """The last withdrawal of a dataset, as `declined` tells it, where a revision would make withdrawn rows public
+    again."""
+    if not sealing.brings_back(get_domain(domain), revision["dataset_id"], changes):
+        return None
+    return model.one("select 'withdrawn' as what, r.decided_at, r.decided_by, r.reason from gkopen.publication u"
+                     " join gkopen.revision r on r.id = u.revision_id and r.kind = 'withdraw'"
+                     " where u.dataset_id = :d order by u.seq desc limit 1", d=revision["dataset_id"])
