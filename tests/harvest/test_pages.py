@@ -200,6 +200,8 @@ def test_a_run_that_was_let_through_waits_for_no_decision_on_any_page(
     assert listed(office, "held", run) and not listed(office, "released", run)
     assert "待决定" in source_shown(office)
     office(f"/office/runs/{run['id']}/hold", do="release")
+    [twice] = office("/api/3/action/gkopen_run_release", id=run["id"]).json["error"]["revision"]
+    assert twice.endswith("作出决定：已放行。")
     page = office(f"/office/runs/{run['id']}").body
     assert tag_of(page) == tag_of(office(f"/office/runs/{run['id']}/hold").body) == "已放行"
     assert "请审核人审核" in advice_of(page) and "放弃" not in advice_of(page)

@@ -154,6 +154,24 @@ def test_who_approves_what_was_overtaken_is_led_to_what_waits_now(cast: Cast, ap
     assert answer.headers["Location"].endswith(f"/review/{now}")
 
 
+def test_of_two_files_the_older_one_is_told_to_be_older(cast: Cast, app: Any) -> None:
+    """The later one is approved first, and the other is compared again: it looks as if it had just come."""
+    older = submit(cast, *FIRST, row(9), user=cast.admin)["revision_id"]
+    model.execute("update gkopen.submission s set received_at = now() - interval '1 day' from gkopen.revision r"
+                  " where r.submission_id = s.id and r.id = :id", id=older)
+    publish(cast, *FIRST, row(10))
+    with pytest.raises(toolkit.ValidationError) as refused:
+        approve(cast, older)
+    stale: Any = refused.value.error_dict["stale"]
+    shown = call("gkopen_revision_show", cast.reviewer, id=stale[0])
+    assert [(one["what"], one["by"]) for one in shown["before"]] == [("newer", cast.officer)]
+    assert shown["submission"]["received_at"] < shown["before"][0]["at"] <= shown["created_at"]
+    page = app.get(f"/review/{stale[0]}", headers=token(cast.reviewer)).body
+    assert 'id="before-newer"' in page and f'datetime="{shown["submission"]["received_at"]}"' in page
+    added = submit(cast, row(20, month=6))["revision_id"]
+    assert not call("gkopen_revision_show", cast.reviewer, id=added)["before"]
+
+
 @pytest.mark.parametrize("told", [Stale("0"), Stale(None)])
 def test_what_was_overtaken_is_told_in_chinese_too(told: Stale) -> None:
     [entry] = [entry for entry in Catalogues.read().hans if entry.msgid == told.message]

@@ -47,3 +47,17 @@ def withdrawn(domain: str, revision: Mapping[str, Any], changes: Iterable[Mappin
     return model.one("select 'withdrawn' as what, r.decided_at, r.decided_by, r.reason from gkopen.publication u"
                      " join gkopen.revision r on r.id = u.revision_id and r.kind = 'withdraw'"
                      " where u.dataset_id = :d order by u.seq desc limit 1", d=revision["dataset_id"])
+
+
+def newer(revision: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What is public and would be changed or removed, where it was submitted after the revision's own file: of two
+    that waited the later one was approved first. As `declined` tells it, with when it was submitted and by whom."""
+    return model.one(
+        "select 'newer' as what, s.received_at as decided_at, r.submitted_by as decided_by, r.reason"
+        " from gkopen.revision_part own join gkopen.public_part p on p.dataset_id = :d and p.part = own.part"
+        " join gkopen.publication u on u.dataset_id = p.dataset_id and u.seq = p.seq"
+        " join gkopen.revision r on r.id = u.revision_id join gkopen.submission s on s.id = r.submission_id"
+        " join gkopen.submission mine on mine.id = :submission and mine.received_at < s.received_at"
+        " where own.revision_id = :revision and own.part <> :metadata and own.changed + own.removed > 0"
+        " order by s.received_at desc limit 1", d=revision["dataset_id"], revision=revision["id"],
+        submission=revision["submission_id"], metadata=changesets.METADATA)

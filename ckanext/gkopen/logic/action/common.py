@@ -34,8 +34,8 @@ WITHDRAWN = (f"r.state = 'published' and coalesce(({_SEALED.format('<>')}), ({_S
 
 STATE_WORDS = {"held": "waiting for review", "recalled": "taken back", "superseded": "replaced by a newer one",
                "stale": "overtaken", "frozen": "held for a decision", "stopped": "stopped: columns changed",
-               "partly": "partly set aside"}
-"""States whose word is not their code. Msgids of templates/gkopen/parts/state.html."""
+               "partly": "partly set aside", "released": "let through to review", "accepted": "columns accepted"}
+"""States and decisions whose word is not their code. Msgids of templates/gkopen/parts/state.html."""
 
 
 def need(data_dict: Mapping[str, Any], *names: str) -> None:
@@ -98,7 +98,8 @@ def said(error: Exception) -> str:
 
 
 def _say(error: decide.Refused) -> str:
-    return toolkit._(error.message).format(**error.values | state_named(error.values.get("state")))
+    return toolkit._(error.message).format(**error.values | {
+        name: state_named(error.values[name])["state"] for name in ("state", "decision") if error.values.get(name)})
 
 
 def state_named(state: str | None) -> dict[str, str]:

@@ -72,7 +72,8 @@ def gkopen_revision_show(context: Any, data_dict: Any) -> dict[str, Any]:
 
     `sealed` of a part: it was withdrawn, and its content is shown to nobody. `not_routine`: why a standing approval did
     not publish it, a sentence each. `before` of one that waits: decisions against what came the same way last, or
-    against rows that it has: what (returned, rolled_back, withdrawn), at, by, reason.
+    against rows that it has, and what was submitted after it and is public: what (returned, rolled_back, withdrawn,
+    newer), at, by, reason.
     """
     row = visible_revision(context, data_dict)
     user = user_of(context)
@@ -91,7 +92,8 @@ def gkopen_revision_show(context: Any, data_dict: Any) -> dict[str, Any]:
                            " where id = :id", id=row["submission_id"])
     result["submission"] = _texts(submission) if submission else None
     held, own = row["state"] == "held", row["submitted_by"] == user
-    told = (before.declined(row), before.withdrawn(row["domain"], row, decide.parts_of(str(row["id"])))) if held else ()
+    told = (before.declined(row), before.newer(row),
+            before.withdrawn(row["domain"], row, decide.parts_of(str(row["id"])))) if held else ()
     result["before"] = [{"what": one["what"], "at": clock.told(one["decided_at"]), "by": one["decided_by"],
                          "reason": one["reason"]} for one in told if one]
     reviewer = roles.may_review(user, row["body_id"])
