@@ -22,6 +22,10 @@ class UnknownBody(Exception):
         self.en = str(self)
 
 
+class InactiveBody(UnknownBody):
+    """The organisation of a dataset is not active any more."""
+
+
 def find(name: str) -> dict[str, Any]:
     """The body as a dictionary (id, name, title and its extras). Raises UnknownBody."""
     group = model.Group.get(name)
@@ -54,14 +58,14 @@ def finder() -> Callable[[str], dict[str, Any]]:
 
 
 def of_ids(ids: Iterable[str], deleted: Collection[str] = ()) -> dict[str, dict[str, Any]]:
-    """Organisation id → the body as a dictionary. Raises UnknownBody, of one that is not active too unless it is among
+    """Organisation id → the body as a dictionary. Raises InactiveBody for one that is not active, unless it is among
     `deleted`."""
     wanted = set(ids)
     found = {group.id: as_dict(group) for group in model.Session.query(model.Group).filter(
         model.Group.id.in_(wanted), model.Group.is_organization.is_(True))
         if group.state == "active" or group.id in deleted}
     for missing in wanted - found.keys():
-        raise UnknownBody(missing)
+        raise InactiveBody(missing)
     return found
 
 

@@ -14,7 +14,7 @@ from ckanext.gkopen.dcat.profile import GK
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.metadata.package import bulk_package_dict, default_metadata, package_dict
 from tests.dcat.shapes import judge, needs_shapes
-from tests.metadata.samples import BODY, ENTRY, PUBLISHED
+from tests.metadata.samples import BODY, ENTRY, PUBLISHED, dataset_name
 
 EU = Namespace("http://publications.europa.eu/resource/authority/")
 
@@ -29,7 +29,7 @@ def packages(site) -> list[dict]:
         domain = get_domain(name)
         entry = ENTRY | {"open_condition": "注明来源", "formed_on": "2025-09-25"}
         meta = default_metadata(domain, BODY, entry)
-        made.append(package_dict(domain, BODY, meta, PUBLISHED, site_url=url))
+        made.append(package_dict(domain, BODY, meta, PUBLISHED, name=dataset_name(domain), site_url=url))
         made.append(bulk_package_dict(domain, BODY, PUBLISHED, site_url=url))
     return [package | {"organization": organization} for package in made]
 

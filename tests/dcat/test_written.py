@@ -16,7 +16,7 @@ from ckanext.gkopen import domains
 from ckanext.gkopen.dcat.triples import Triples
 from ckanext.gkopen.dcat.written import JSONLD, TURTLE, XML, Form, piece
 from ckanext.gkopen.metadata.package import bulk_package_dict, default_metadata, package_dict
-from tests.metadata.samples import BODY, ENTRY, PUBLISHED
+from tests.metadata.samples import BODY, ENTRY, PUBLISHED, dataset_name
 
 READ_AS = {TURTLE: "turtle", XML: "xml", JSONLD: "json-ld"}
 FORMS = pytest.mark.parametrize("form", READ_AS, ids=lambda form: form.name)
@@ -41,17 +41,18 @@ def packages() -> Iterator[tuple[str, dict[str, Any]]]:
     organization = {"id": BODY["id"], "name": BODY["name"], "title": BODY["title"]}
     for domain in domains.domains().values():
         meta = default_metadata(domain, BODY, ENTRY)
-        yield domain.name, package_dict(domain, BODY, meta, PUBLISHED, site_url=url)
+        yield domain.name, package_dict(domain, BODY, meta, PUBLISHED, name=dataset_name(domain), site_url=url)
     domain = domains.get_domain("procurement")
     meta = default_metadata(domain, BODY, ENTRY | {"open_condition": "注明来源", "formed_on": "2025-09-25"})
-    whole = package_dict(domain, BODY, meta, PUBLISHED, site_url=url) | {
+    whole = package_dict(domain, BODY, meta, PUBLISHED, name=dataset_name(domain), site_url=url) | {
         "organization": organization, "metadata_created": "2026-01-05T01:30:00.123456",
         "metadata_modified": "2026-01-06T01:30:00"}
     for field in toolkit.get_action("scheming_dataset_schema_show")({}, {"type": "dataset"})["dataset_fields"]:
         whole.setdefault(field["field_name"], "1")
     yield "whole", whole
     yield "all bodies", bulk_package_dict(domain, BODY, PUBLISHED, site_url=url)
-    yield "no entry", package_dict(domain, BODY, default_metadata(domain, BODY, None), PUBLISHED, site_url=url)
+    yield "no entry", package_dict(domain, BODY, default_metadata(domain, BODY, None), PUBLISHED,
+                                   name=dataset_name(domain), site_url=url)
     yield "bare", {"id": "d1", "name": "bare", "title": "t"}
     strict = ("id", "name", "revision_id", "contact_email", "published_at")     # of which addresses and times are made
     yield "odd", {name: ODD if isinstance(value, str) and name not in strict else value

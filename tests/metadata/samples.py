@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.metadata.package import Published
 
 SITE = "https://data.example.gov.cn"
@@ -25,3 +26,8 @@ PUBLISHED: Published = {
     "revision_id": "0b9c3e0e-6a68-4a4b-9d8c-1f4d5a7e6b21", "sha256": "a" * 64, "harvest_source": "nantong-procurement",
     "files": {"csv": {"size": 51234, "sha256": "b" * 64}, "xlsx": {"size": 40321, "sha256": "c" * 64}},
 }
+
+
+def dataset_name(domain: Domain) -> str:
+    """The name of BODY's dataset."""
+    return f"{BODY['name']}-{domain.name.replace('_', '-')}"

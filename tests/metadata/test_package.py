@@ -15,14 +15,14 @@ from ckanext.gkopen.metadata.package import (
     unknown_labels,
 )
 
-from .samples import BODY, ENTRY, PUBLISHED, SITE
+from .samples import BODY, ENTRY, PUBLISHED, SITE, dataset_name
 
 PROCUREMENT = get_domain("procurement")
 
 
 def package() -> dict:
     meta = default_metadata(PROCUREMENT, BODY, ENTRY)
-    return package_dict(PROCUREMENT, BODY, meta, PUBLISHED, site_url=SITE)
+    return package_dict(PROCUREMENT, BODY, meta, PUBLISHED, name=dataset_name(PROCUREMENT), site_url=SITE)
 
 
 def test_the_catalogue_entry_is_read_by_label() -> None:
@@ -113,7 +113,7 @@ def test_one_resource_a_form_the_table_first() -> None:
 
 def test_only_approved_fields_reach_the_package() -> None:
     meta = default_metadata(PROCUREMENT, BODY, ENTRY) | {"state": "deleted", "private": True, "id": "x", "note": "y"}
-    assert package_dict(PROCUREMENT, BODY, meta, PUBLISHED, site_url=SITE) == package()
+    assert package_dict(PROCUREMENT, BODY, meta, PUBLISHED, name=dataset_name(PROCUREMENT), site_url=SITE) == package()
 
 
 def test_the_table_of_all_bodies() -> None:

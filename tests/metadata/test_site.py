@@ -42,7 +42,8 @@ def body(admin: str) -> dict:
 def package(body: dict) -> dict:
     domain = get_domain("procurement")
     meta = default_metadata(domain, body, ENTRY | {"formed_on": "2025-09-25"})
-    return package_dict(domain, body, meta, PUBLISHED, site_url=toolkit.config["ckan.site_url"])
+    return package_dict(domain, body, meta, PUBLISHED, name=f"{body['name']}-procurement",
+                        site_url=toolkit.config["ckan.site_url"])
 
 
 def store(package: dict, action: str = "package_create") -> dict:

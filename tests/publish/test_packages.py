@@ -42,7 +42,8 @@ def packages_of(cast: Cast, seq: int = 1, rows: int = 20) -> Step:
         found = bodies.find(body)
         meta = default_metadata(get_domain(domain), found, None) | {
             "open_type": "unconditional", "contact_name": "信息科", "stage": ["result"], "related_codes": ["a", "b"]}
-        made.append(package_dict(get_domain(domain), found, meta, published(domain, seq, rows), site_url="http://x.cn"))
+        made.append(package_dict(get_domain(domain), found, meta, published(domain, seq, rows),
+                                 name=f"{found['name']}-{domain}", site_url="http://x.cn"))
     return [*made, bulk_package_dict(get_domain("procurement"), bodies.find("zwgkb"),
                                      published("procurement", seq, rows), site_url="http://x.cn")]
 

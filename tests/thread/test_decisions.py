@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import sqlalchemy as sa
@@ -12,6 +14,7 @@ from ckanext.datastore.backend.postgres import get_write_engine
 
 from ckanext.gkopen import changesets, helpers, ids, model
 from ckanext.gkopen import verify as checks
+from ckanext.gkopen.demo import act
 from ckanext.gkopen.logic.action.common import speaking
 from ckanext.gkopen.publish import outbox, store
 from ckanext.gkopen.publish.forms.streams import GZIP, SUFFIX, ZSTD
@@ -207,3 +210,34 @@ def test_an_edit_of_the_metadata_leaves_a_roll_back_as_it_is(site: Any) -> None:
     assert call("gkopen_revision_show", cast.reviewer, id=back)["state"] == "held"
     approve(cast, edit)
     assert call("package_show", "", id=name)["contact_name"] == "乙"
+
+
+def test_a_dataset_keeps_its_addresses_when_its_body_gets_another_name(site: Any, app: Any) -> None:
+    cast = make_cast()
+    approve(cast, submit(cast, *FIRST)["revision_id"])
+    call("gkopen_duty_set", cast.office, domain="procurement", organization=cast.body, cycle="monthly",
+         since="2024-05-01")
+    act("organization_patch", id=cast.body, name="nantong-czgzj")
+    renamed = replace(cast, body="nantong-czgzj")
+    approve(renamed, submit(renamed, FIRST[0].replace("84.6", "85.6"))["revision_id"])
+    drain()
+    name = f"{cast.body}-procurement"
+    app.get(f"/dataset/{name}", status=200)
+    files = [path for resource in call("package_show", "", id=name)["resources"]
+             if (path := urlsplit(resource["url"]).path).startswith("/open/")]
+    assert len(files) > 3
+    for path in files:
+        app.get(path, status=200)
+    told = call("gkopen_oversight_list", "", organization=renamed.body)["results"]
+    assert {entry["dataset"] for entry in told if entry["state"] == "published"} == {name}
+    assert list(checks.problems()) == []
+
+
+def test_of_a_closed_body_nothing_is_approved_and_the_reviewer_is_told_what_to_do(site: Any) -> None:
+    cast = make_cast()
+    waiting = submit(cast, *FIRST)["revision_id"]
+    act("organization_delete", id=cast.body)
+    with pytest.raises(toolkit.ValidationError, match="was closed"):
+        approve(cast, waiting, cast.office)
+    call("gkopen_revision_return", cast.office, id=waiting, reason="机构已撤并")
+    assert changesets.public_parts(dataset_id(cast)) == {}

@@ -55,10 +55,10 @@ class Published(TypedDict):
 
 
 def package_dict(domain: Domain, body: Mapping[str, Any], meta: Mapping[str, Any], published: Published, *,
-                 site_url: str) -> dict[str, Any]:
-    """The package of one body's dataset, from approved metadata. `site_url` has no slash at its end."""
+                 name: str, site_url: str) -> dict[str, Any]:
+    """The package of one body's dataset, from approved metadata. `name`: the dataset's, which stays in its addresses
+    when its body gets another one. `site_url` has no slash at its end."""
     dataset = ids.dataset_id(domain.name, body["id"])
-    name = f"{body['name']}-{domain.name.replace('_', '-')}"
     start, end = period_of(domain, published["parts"])
     package = {field: meta[field] for field in APPROVED if meta.get(field) not in (None, "", [])}
     package |= {

@@ -189,8 +189,11 @@ def _day(at: datetime) -> date:
 
 def described(found: Iterable[Entry]) -> Iterator[dict[str, Any]]:
     """Entries as the action, the file and the page tell them; dates as ISO text, titles in both languages."""
-    known = bodies.every()
-    for entry in found:
+    known, told = bodies.every(), list(found)
+    names = {row["id"]: row["name"] for row in model.every(
+        "select id::text as id, name from gkopen.dataset where id = any(cast(:ids as uuid[]))",
+        ids=list({ids.dataset_id(entry.duty.domain.name, entry.duty.body_id) for entry in told}))}
+    for entry in told:
         duty = entry.duty
         body = known.get(duty.body_id, {"name": duty.body_id, "title": duty.body_id})
         given = duty.respites.get(entry.period.name, [])
@@ -204,7 +207,7 @@ def described(found: Iterable[Entry]) -> Iterator[dict[str, Any]]:
             "days_late": entry.days_late,
             "respites": [{"kind": row["kind"], "from": _iso(row["from_on"]), "to": _iso(row["to_on"]),
                           "reason": row["reason"]} for row in given],
-            "dataset": f"{body['name']}-{duty.domain.name.replace('_', '-')}" if entry.state == "published" else None}
+            "dataset": names[ids.dataset_id(duty.domain.name, duty.body_id)] if entry.state == "published" else None}
 
 
 def _iso(day: date | None) -> str | None:

@@ -140,7 +140,7 @@ def _write_packages(approved: Sequence[Approved], shown: Mapping[str, list[dict[
         metadata = json.loads(read(sha256)) if sha256 else {}
         published = _published(one, shown[one.dataset_id], times[one.dataset_id], sources.get(one.dataset_id, ""))
         made.append(package_dict(get_domain(dataset["domain"]), known[dataset["body_id"]], metadata, published,
-                                 site_url=_site_url()))
+                                 name=dataset["name"], site_url=_site_url()))
     packages.write(made)
     fallbacks = {one.revision["dataset"]["domain"]: known[one.revision["dataset"]["body_id"]] for one in approved}
     for name, body in sorted(fallbacks.items(), key=lambda item: item[0]):

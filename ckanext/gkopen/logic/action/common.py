@@ -71,6 +71,10 @@ def _told(error: BaseException) -> Exception | None:
             return toolkit.ValidationError({"revision": [_say(error)]})
         case blobs.Sealed():
             return toolkit.ValidationError({"revision": [toolkit._("This content was withdrawn and is sealed.")]})
+        case bodies.InactiveBody():
+            return toolkit.ValidationError({"organization": [toolkit._(
+                "The body of this dataset was closed, so that nothing more of it is published: return what waits. What"
+                " is public can be withdrawn.")]})
         case bodies.UnknownBody():
             return toolkit.ValidationError({"organization": [toolkit._(
                 "Unknown body {name}: the portal administrator creates bodies first.").format(name=error.name)]})
