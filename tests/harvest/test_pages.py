@@ -44,6 +44,8 @@ def test_one_page_says_what_would_change_and_has_two_buttons(public: City, offic
     assert "已公开的" in page and "10 行在来源中消失" in page
     assert lines[-1].split(",")[0] in page, "the rows that would go are named"
     assert page.count('name="do"') == 2 and 'value="release"' in page and 'value="discard"' in page
+    assert office(f"/office/runs/{run['id']}/hold", do="dicsard").status_code == 400
+    assert run_of(run["id"])["decision"] is None, "nobody said what to do"
     office(f"/office/runs/{run['id']}/hold", do="discard")
     assert run_of(run["id"])["decision"] == "discarded"
     assert 'name="do"' not in office(f"/office/runs/{run['id']}/hold").body

@@ -28,8 +28,11 @@ def hold(id: str) -> str:
 @blueprint.post("/<id>/hold", endpoint="decide")
 def decide(id: str) -> Any:
     """Let through to review, or discard."""
+    do = words("do").get("do")
+    if do not in ("release", "discard"):
+        toolkit.abort(400)
     with telling():
-        if words("do").get("do") == "release":
+        if do == "release":
             act("gkopen_run_release", {"id": id})
             h.flash_success(toolkit._("Let through: it now waits for review."))
         else:
