@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from ckan.cli.cli import ckan
 from ckan.plugins import toolkit
 
 from ckanext.gkopen import changesets, model
@@ -82,7 +83,7 @@ def test_what_was_rolled_back_is_not_published_the_next_night(cast: Cast) -> Non
     assert judged(submit(cast, *FIRST, WRONG, row(10), row(11))["revision_id"]) == ("published", set())
 
 
-def test_withdrawn_rows_come_back_by_a_decision_of_their_own(cast: Cast, app: Any) -> None:
+def test_withdrawn_rows_come_back_by_a_decision_of_their_own(cast: Cast, app: Any, cli: Any) -> None:
     june = row(20, month=6)
     publish(cast, june)
     withdraw(cast, "2026-06")
@@ -94,8 +95,10 @@ def test_withdrawn_rows_come_back_by_a_decision_of_their_own(cast: Cast, app: An
     assert 'id="before-' not in app.get(f"/review/{other}", headers=reviewer).body
     outcome = bulk(cast, again, other)
     assert [one["state"] for one in outcome] == ["held", "published"] and "withdrawn" in outcome[0]["error"]
+    command = ["gkopen", "review", "approve", "--as", cast.reviewer]
+    assert cli.invoke(ckan, [*command, "--all", "procurement"]).exit_code == 1, "nor in passing where it waits alone"
     assert "2026-06" not in changesets.public_parts(dataset_id(cast))
-    approve(cast, again)
+    assert "published as number" in cli.invoke(ckan, [*command, again]).output
     assert "2026-06" in changesets.public_parts(dataset_id(cast))
     drain()
     assert list(checks.problems()) == []

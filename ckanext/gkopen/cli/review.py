@@ -53,7 +53,8 @@ def review_show(revision: str) -> None:
 @click.option("--reason", help="a public note")
 def review_approve(revisions: tuple[str, ...], domain: str | None, user: str, digest: str | None,
                    reason: str | None) -> None:
-    """Approve revisions and bring them to every exit. One that is refused stops none of the others."""
+    """Approve revisions and bring them to every exit. One that is refused stops none of the others. One that brings
+    withdrawn rows back is named by itself."""
     if bool(revisions) == bool(domain) or (digest and len(revisions) != 1):
         raise click.UsageError("name revisions, or --all DOMAIN; --digest goes with one revision")
     reviewer = person(user)
@@ -67,8 +68,10 @@ def review_approve(revisions: tuple[str, ...], domain: str | None, user: str, di
         for revision in revisions]
     refused = 0
     for start in range(0, len(chosen), MOST_AT_ONCE):
-        for result in act("gkopen_revisions_approve", reviewer, revisions=chosen[start:start + MOST_AT_ONCE],
-                          reason=reason)["results"]:
+        several = chosen[start:start + MOST_AT_ONCE]
+        for result in [act("gkopen_revision_approve", reviewer, **several[0], reason=reason)] if (
+                len(revisions) == 1) else act("gkopen_revisions_approve", reviewer, revisions=several,
+                                              reason=reason)["results"]:
             if "error" in result:
                 refused += 1
                 click.echo(f"{result['id']}: {result['error']}", err=True)
