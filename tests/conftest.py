@@ -11,14 +11,18 @@ With `-n2` each worker has servers of its own, below `<GKOPEN_HOME>/test-gw0` an
 empties or counts there is never another test's. tests/sharing.py says which worker runs what.
 """
 
+import gc
 import logging
 import os
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from ckan.tests import helpers
 from ckan.tests.pytest_ckan import ckan_setup
+from flask import has_app_context, has_request_context
+from flask.globals import app_ctx, request_ctx
 from hypothesis import HealthCheck, settings
 
 from ckanext.gkopen.embedded.places import PROJECT, StartError, gkopen_home, require_libmagic
@@ -77,7 +81,20 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def pytest_runtest_setup(item: pytest.Function) -> None:
     if STATE in item.config.stash:
+        _close_what_is_open()
         ckan_setup.pytest_runtest_setup(item)
+
+
+def _close_what_is_open() -> None:
+    """A streamed answer that an earlier test did not read to its end holds its request for as long as the answer lives,
+    in a traceback say: this test would speak its language, as the person who asked."""
+    if has_app_context():
+        gc.collect()
+    while has_request_context():
+        warnings.warn(f"the answer of {request_ctx.request.path} was left open by an earlier test", stacklevel=1)
+        request_ctx.pop()
+    while has_app_context():
+        app_ctx.pop()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
