@@ -381,14 +381,21 @@ def test_what_a_run_froze_before_its_worker_died_waits_for_a_person_all_the_same
     assert held["id"] == run["counts"]["held"][0]["revision"]
 
 
-def test_rows_that_a_whole_file_leaves_out_go_after_their_days_although_no_other_file_comes(harvested: Drop) -> None:
+def a_shorter_file(harvested: Drop, rows_left: int) -> tuple[list[str], dict[str, Any]]:
+    """A whole file of forty rows is public; the next one leaves the last rows out. The forty, and the second's counts.
+    """
     ledger.save_source(load_source(FILE.format(manifest="required") + "complete: true\n"), "portal-admin", replace=True)
     rows = [row(number, f"采购{number}") for number in range(1, 41)]
     send(harvested, "1.csv", csv(*rows), 1, rows=40)
     harvest()
     decide("approve")
-    send(harvested, "2.csv", csv(*rows[:38]), 2, rows=38)
-    told = harvest()["counts"]["tombstones"]
+    send(harvested, "2.csv", csv(*rows[:rows_left]), 2, rows=rows_left)
+    return rows, harvest()["counts"]
+
+
+def test_rows_that_a_whole_file_leaves_out_go_after_their_days_although_no_other_file_comes(harvested: Drop) -> None:
+    _, counts = a_shorter_file(harvested, 38)
+    told = counts["tombstones"]
     assert [(entry["body"], entry["rows"]) for entry in told] == [("nantong-czj", 2)], "the report names them"
     city.age_tombstones(6)
     assert [entry["rows"] for entry in harvest()["counts"]["tombstones"]] == [2]
@@ -404,13 +411,7 @@ def test_rows_that_a_whole_file_leaves_out_go_after_their_days_although_no_other
 
 
 def test_a_removal_that_was_returned_is_not_proposed_again_until_a_file_comes(harvested: Drop) -> None:
-    ledger.save_source(load_source(FILE.format(manifest="required") + "complete: true\n"), "portal-admin", replace=True)
-    rows = [row(number, f"采购{number}") for number in range(1, 41)]
-    send(harvested, "1.csv", csv(*rows), 1, rows=40)
-    harvest()
-    decide("approve")
-    send(harvested, "2.csv", csv(*rows[:39]), 2, rows=39)
-    harvest()
+    rows, _ = a_shorter_file(harvested, 39)
     city.age_tombstones(7)
     harvest()
     decide("return", reason="请核实")
@@ -422,13 +423,7 @@ def test_a_removal_that_was_returned_is_not_proposed_again_until_a_file_comes(ha
 
 
 def test_a_file_takes_nothing_back_that_others_wrote_after_it(harvested: Drop) -> None:
-    ledger.save_source(load_source(FILE.format(manifest="required") + "complete: true\n"), "portal-admin", replace=True)
-    rows = [row(number, f"采购{number}") for number in range(1, 41)]
-    send(harvested, "1.csv", csv(*rows), 1, rows=40)
-    harvest()
-    decide("approve")
-    send(harvested, "2.csv", csv(*rows[:39]), 2, rows=39)
-    harvest()
+    rows, _ = a_shorter_file(harvested, 39)
     submit("li-officer", "nantong-czj", *rows, row(41, "采购四十一"))
     decide("approve")
     city.age_tombstones(8)

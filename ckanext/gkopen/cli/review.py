@@ -69,9 +69,11 @@ def review_approve(revisions: tuple[str, ...], domain: str | None, user: str, di
     refused = 0
     for start in range(0, len(chosen), MOST_AT_ONCE):
         several = chosen[start:start + MOST_AT_ONCE]
-        for result in [act("gkopen_revision_approve", reviewer, **several[0], reason=reason)] if (
-                len(revisions) == 1) else act("gkopen_revisions_approve", reviewer, revisions=several,
-                                              reason=reason)["results"]:
+        if len(revisions) == 1:                           # decided on alone
+            results = [act("gkopen_revision_approve", reviewer, **several[0], reason=reason)]
+        else:
+            results = act("gkopen_revisions_approve", reviewer, revisions=several, reason=reason)["results"]
+        for result in results:
             if "error" in result:
                 refused += 1
                 click.echo(f"{result['id']}: {result['error']}", err=True)
