@@ -125,13 +125,14 @@ def _whatever_order(rows: tuple[int, ...]) -> int:
 
 def _hashes(page: Page) -> tuple[int, ...]:
     """One of each row, whatever the order of its keys: 64 bits that hold within this process."""
-    readers: dict[tuple[str, ...], tuple[tuple[str, ...], Callable[[Any], Any]]] = {}
+    readers: dict[tuple[str, ...], tuple[int, Callable[[Any], Any]]] = {}
     found = []
     for row in page.rows:
         keys = tuple(row)
-        if keys not in readers:
+        reader = readers.get(keys)
+        if reader is None:
             ordered = tuple(sorted(keys))
-            readers[keys] = ordered, itemgetter(*ordered) if ordered else lambda row: None
-        ordered, values = readers[keys]
-        found.append(hash((ordered, values(row))))
+            reader = readers[keys] = hash(ordered), itemgetter(*ordered) if ordered else lambda row: None
+        labels, values = reader
+        found.append(hash((labels, values(row))))
     return tuple(found)

@@ -160,7 +160,6 @@ def _fetch(run: dict[str, Any], source: Source, spool: Spool, report: Report,
         return entry, False
     if source.organization_column is None:
         spool.add(source.organization)
-    spool.flush()
     return entry, True
 
 

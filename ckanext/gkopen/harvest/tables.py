@@ -57,7 +57,7 @@ class Table:
     @property
     def shapes(self) -> Counter[tuple[str, ...]]:
         """The labels of a row → how many rows have these."""
-        return sum((self.spool.shapes[name] for name in self.names), Counter())
+        return self.spool.shapes(self.names)
 
     def write(self, path: Path) -> Path:
         """Its rows as JSON Lines."""
