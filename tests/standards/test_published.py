@@ -191,6 +191,22 @@ def test_a_year_that_went_with_a_part_tells_why(site: Any, browser: CKANTestApp)
     assert browser.get("/open/ocds/releases-2024.json").status_code == 200
 
 
+def test_a_year_whose_rows_were_taken_out_does_not_tell_why_another_years_went(site: Any, browser: CKANTestApp) -> None:
+    cast = make_cast()
+    for rows in (FIRST[:2], [*FIRST, *(row.replace("2024", "2023") for row in FIRST[2:])]):
+        approve(cast, submit(cast, *rows)["revision_id"])
+    drain()
+    dataset = f"{cast.body}-procurement"
+    call("gkopen_dataset_withdraw", cast.reviewer, id=dataset, part="2024-06", reason="金额有误")
+    drain()
+    back = call("gkopen_dataset_rollback", cast.officer, id=dataset, seq=1, reason="这一年另行发布")["revision"]
+    approve(cast, back)
+    bring_up("procurement")
+    ckan_model.Session.commit()
+    answer = browser.get("/open/ocds/releases-2023.json")
+    assert answer.status_code == 410 and "金额有误" not in answer.text
+
+
 def test_what_was_taken_out_is_not_told_as_withdrawn(site: Any, browser: CKANTestApp) -> None:
     cast = make_cast()
     for rows in (FIRST, FIRST[1:]):

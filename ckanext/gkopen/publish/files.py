@@ -190,10 +190,10 @@ def withdraw_packages(form: str, kept: Collection[str]) -> None:
         "select address from gkopen.file where form = :form and sha256 is not null and address <> all(:kept)",
         form=form, kept=list(kept))]
     for address in gone:
-        # What was withdrawn since the package was made, a part too; where nothing was, its rows were taken out.
+        # What was withdrawn since the package was last made, a part too; where nothing was, its rows were taken out.
         _withdraw("f.address = :it", "select u.reason from gkopen.publication u join gkopen.dataset d"
                   " on d.id = u.dataset_id join gkopen.revision r on r.id = u.revision_id where d.domain = f.domain"
-                  " and r.kind = 'withdraw' and u.at > f.updated_at order by u.at desc limit 1", 0, it=address)
+                  " and r.kind = 'withdraw' and u.at > f.made_at order by u.at desc limit 1", 0, it=address)
 
 
 class _Stored(NamedTuple):
@@ -237,7 +237,7 @@ def _publish(stored: Sequence[_Stored]) -> list[PublishedFile]:
         f" cast(variants as jsonb), cast(layout as jsonb) from unnest({arrays}) as new ({', '.join(columns)})"
         " on conflict (address) do update set sha256 = excluded.sha256, size = excluded.size,"
         " rows = excluded.rows, seq = excluded.seq, reason = null, media_type = excluded.media_type,"
-        " variants = excluded.variants, layout = excluded.layout,"
+        " variants = excluded.variants, layout = excluded.layout, made_at = now(),"
         # The time of an address is that of its bytes: making the same file again changes nothing for readers.
         " updated_at = case when file.sha256 = excluded.sha256 then file.updated_at else now() end"
         " where file.seq <= excluded.seq or file.dataset_id is null"
