@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -13,7 +12,7 @@ from ckan.plugins import toolkit
 
 from ckanext.gkopen import ids, model
 from ckanext.gkopen.harvest import ledger, run, worker
-from tests.harvest.city import BODY, SECRET, SOURCE, City, approve_all, harvest, revisions, run_of, shown
+from tests.harvest.city import BODY, SECRET, SOURCE, City, approve_all, harvest, revisions, shown
 from tests.people import call
 
 
@@ -177,36 +176,3 @@ def test_rows_that_come_on_two_pages_are_told_and_the_run_is_not_called_done(tow
     (told,) = [one for one in call("gkopen_finding_list", "office", run=str(row["id"]), limit=1000)["results"]
                if one["code"] == "listing-repeats"]
     assert told["params"] == {"rows": 1} and row["counts"]["rows_duplicate"] == 1
-
-
-def test_a_worker_that_gives_no_sign_of_life_loses_its_run(town: City, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It was stopped, or its machine lost its network: its connection, and the lock with it, would stay for hours."""
-    run_id = ledger.enqueue(ledger.find_source(SOURCE), "manual", "test")
-    ckan_model.Session.commit()
-    silent = ledger.claim(run_id)
-    assert silent is not None and ledger.claim(run_id) is None
-    monkeypatch.setattr(ledger, "SILENT", timedelta(0))
-    other = ledger.claim(run_id)
-    assert other is not None
-    with pytest.raises(ledger.Fenced):
-        ledger.check_epoch(silent.run)
-    ckan_model.Session.rollback()
-    silent.release()
-    run.carry_out(other)
-    other.release()
-    assert run_of(run_id)["state"] == "partly"
-
-
-def test_a_worker_gives_signs_of_life_while_it_has_a_run(town: City, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger, "BEAT", 0.01)
-    ledger.enqueue(ledger.find_source(SOURCE), "manual", "test")
-    ckan_model.Session.commit()
-    claim = ledger.claim()
-    assert claim is not None
-    seen = set()
-    while len(seen) < 3:                                  # ends by itself, or by the suite's limit
-        ckan_model.Session.rollback()
-        seen.add(model.value("select max(a.state_change) from pg_locks l join pg_stat_activity a on a.pid = l.pid"
-                             " where l.locktype = 'advisory' and a.query = 'select 1'"))
-    claim.release()
-    assert not claim._beats.is_alive()

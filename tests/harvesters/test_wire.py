@@ -343,7 +343,8 @@ def test_a_time_that_is_none_is_no_wait(wire, when):
 
 
 def test_an_entry_that_is_nested_without_end_is_named(wire):
-    wire.answers(http(b'{"errcode":0,"data":{"resCode":"1","resName":"x","more":' + b"[" * 600 + b"]" * 600 + b"}}"))
+    deep = b"[" * 100_000 + b"]" * 100_000
+    wire.answers(http(b'{"errcode":0,"data":{"resCode":"1","resName":"x","more":' + deep + b"}}"))
     with pytest.raises(BadAnswer, match="nested"):
         wire.read(catalogue="/entry")
 

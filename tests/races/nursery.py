@@ -1,6 +1,7 @@
 """Workers by fork: CKAN is loaded once, and a worker that may be killed is there in milliseconds.
 
-`python -m tests.races.nursery` reads a line for each worker that it shall start and answers with its process id.
+`python -m tests.races.nursery [SECONDS]` reads a line for each worker that it shall start and answers with its process
+id. SECONDS: for so long a worker may be silent.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 from ckanext.gkopen.embedded.places import PROJECT
@@ -37,11 +39,12 @@ class Nursery:
 
 
 @contextmanager
-def nursery(log: Path) -> Iterator[Nursery]:
-    """A nursery whose workers write to `log`; all of them are killed at the end."""
+def nursery(log: Path, silent: float | None = None) -> Iterator[Nursery]:
+    """A nursery whose workers write to `log`; all of them are killed at the end. `silent`: seconds after which workers
+    that give no sign of life lose what they hold."""
     with log.open("ab") as err:
-        process = subprocess.Popen([sys.executable, "-m", "tests.races.nursery"], cwd=PROJECT, stdin=subprocess.PIPE,
-                                   stdout=subprocess.PIPE, stderr=err)
+        process = subprocess.Popen([sys.executable, "-m", "tests.races.nursery", *([str(silent)] if silent else [])],
+                                   cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=err)
     workers = Nursery(process)
     try:
         yield workers
@@ -58,9 +61,11 @@ def main() -> None:
     from ckan.config.middleware import make_app
     from ckanext.datastore.backend.postgres import get_write_engine
 
-    from ckanext.gkopen.harvest import worker
+    from ckanext.gkopen.harvest import life, worker
 
     make_app(load_config(str(PROJECT / "test.ini")))
+    for seconds in map(float, sys.argv[1:]):
+        life.SILENT, life.BEAT = timedelta(seconds=seconds), seconds / 10
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)          # the system buries those who die
     for _ in sys.stdin:
         model.Session.remove()
@@ -68,7 +73,8 @@ def main() -> None:
         get_write_engine().dispose()
         pid = os.fork()
         if pid == 0:
-            worker.work()
+            with life.signs():
+                worker.work()
             os._exit(0)
         print(pid, flush=True)
 

@@ -9,11 +9,14 @@ import random
 import signal
 import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
 from werkzeug.datastructures import FileStorage
@@ -126,6 +129,54 @@ def test_a_stopped_worker_that_comes_back_is_fenced_off(city: City, tmp_path: Pa
         crew.until(lambda: model.value("select finished_at from gkopen.run where id = :id", id=again))
         assert model.value("select epoch from gkopen.run where id = :id", id=again) == before["epoch"] + 1
     approve_what_is_held()
+    crew.drain()
+    crew.whole()
+
+
+@contextmanager
+def stopped_at(workers: Nursery, table: str) -> Iterator[int]:
+    """A worker, stopped (SIGSTOP) in a transaction that has just written to this table; it goes on at the end."""
+    with ckan_model.ensure_engine().connect() as other:
+        other.execute(sa.text(f"lock table {table} in share mode"))
+        stopped = workers.start()
+        crew.until(lambda: model.value("select 1 from pg_locks where relation = cast(:table as regclass)"
+                                       " and not granted", table=table))
+        os.kill(stopped, signal.SIGSTOP)
+    crew.until(lambda: model.value("select 1 from pg_locks l join pg_stat_activity a using (pid) where l.relation ="
+                                   " cast(:table as regclass) and l.mode = 'RowExclusiveLock' and l.granted"
+                                   " and a.state = 'idle in transaction'", table=table))
+    try:
+        yield stopped
+    finally:
+        os.kill(stopped, signal.SIGCONT)
+
+
+@pytest.mark.parametrize("table", ["gkopen.profile", "gkopen.file"], ids=["in-a-harvest", "at-an-exit"])
+def test_what_a_stopped_worker_holds_in_a_transaction_is_soon_another_ones(city: City, tmp_path: Path,
+                                                                           table: str) -> None:
+    """Its locks on rows and its turn at an exit would stay as long as it does."""
+    log = tmp_path / "workers.log"
+    model.execute("update gkopen.source set state = 'paused'")
+    if table == "gkopen.file":
+        harvest(SOURCE)
+        approve_what_is_held()
+    else:
+        ledger.enqueue(ledger.find_source(SOURCE), "manual", "test")
+        ckan_model.Session.commit()
+    with nursery(log, silent=3) as workers, stopped_at(workers, table) as stopped:
+        workers.start()
+        crew.until(crew.nothing_waits)
+        assert "no sign of life" in log.read_text()
+        for pid in [pid for pid in workers.alive if pid != stopped]:
+            workers.kill(pid)
+        os.kill(stopped, signal.SIGCONT)
+        # It writes nothing of what it was at, and is as good as any other afterwards.
+        approve_what_is_held()
+        crew.until(crew.nothing_waits)
+        again = ledger.enqueue(ledger.find_source(SOURCE), "manual", "test")
+        ckan_model.Session.commit()
+        crew.until(lambda: model.value("select finished_at from gkopen.run where id = :id", id=again))
+    assert [row["state"] for row in model.every("select state from gkopen.revision")] == ["published"]
     crew.drain()
     crew.whole()
 

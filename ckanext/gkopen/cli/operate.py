@@ -15,7 +15,7 @@ from ckanext.gkopen.cli.common import command, gkopen
 from ckanext.gkopen.demo import make_city
 from ckanext.gkopen.domains import domains, get_domain
 from ckanext.gkopen.embedded.accounts import Accounts
-from ckanext.gkopen.harvest import worker
+from ckanext.gkopen.harvest import life, worker
 from ckanext.gkopen.publish import anew
 
 CITY = Path(str(files("ckanext.gkopen") / "simulator" / "city"))
@@ -26,7 +26,9 @@ CITY = Path(str(files("ckanext.gkopen") / "simulator" / "city"))
 def worker_command(once: bool) -> None:
     """Do due work (harvests, exits) until told to stop. Any number of workers may run."""
     worker.settle()
-    if worker.work(once=once):
+    with life.signs():
+        again = worker.work(once=once)
+    if again:
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
@@ -53,11 +55,12 @@ def rebuild_command(names: tuple[str, ...], every: bool) -> None:
     """
     if bool(names) == every:
         raise click.UsageError("name domains, or --all")
-    for domain in [get_domain(name) for name in names] or domains().values():
-        started = time.monotonic()
-        for sink, number in anew.rebuild(domain):
-            click.echo(f"{domain.name}\t{sink}\t{number}\t{time.monotonic() - started:.1f} s")
+    with life.signs():
+        for domain in [get_domain(name) for name in names] or domains().values():
             started = time.monotonic()
+            for sink, number in anew.rebuild(domain):
+                click.echo(f"{domain.name}\t{sink}\t{number}\t{time.monotonic() - started:.1f} s")
+                started = time.monotonic()
 
 
 @command(gkopen, "demo-city")

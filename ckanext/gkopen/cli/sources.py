@@ -14,7 +14,7 @@ from ckan import model as ckan_model
 
 from ckanext.gkopen.checks.catalogue import render
 from ckanext.gkopen.cli.common import FAILED, act, command, every, gkopen
-from ckanext.gkopen.harvest import drifting, ledger
+from ckanext.gkopen.harvest import drifting, ledger, life
 from ckanext.gkopen.harvest import run as harvest_run
 from ckanext.gkopen.harvest.report import unknown_bodies
 from ckanext.gkopen.harvesters.source import load_source
@@ -77,9 +77,8 @@ def harvest(source_name: str | None, everything: bool, dry_run: bool) -> None:
     names = [source_name] if source_name else [row["name"] for row in ledger.active_sources()]
     if not names:
         raise decide.Refused("There is no active source: add one with `ckan gkopen source add FILE.yaml`.")
-    worst = 0
-    for name in names:
-        worst = max(worst, _harvest_one(str(name), dry_run))
+    with life.signs():
+        worst = max(_harvest_one(str(name), dry_run) for name in names)
     sys.exit(worst)
 
 

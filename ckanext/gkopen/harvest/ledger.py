@@ -2,16 +2,14 @@
 
 While a run is worked on, its worker holds a session advisory lock of the source, and every write checks the run's
 `epoch`: a worker that comes back from the dead finds a newer epoch and stops. A worker that dies loses its connection,
-and with it the lock: the run is claimable at once. One that is only silent (stopped, or its machine lost its power or
-its network) keeps the lock, so that it has to give a sign of life: without one its connection is ended by whoever wants
-the run.
+and with it the lock: the run is claimable at once. One that is only silent keeps the lock, so that it has to give signs
+of life (`life`).
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -54,12 +52,6 @@ _PASSES = ("08", "40", "53100", "53300", "57P")
 
 APART = ("title", "update_cycle", "page_size", "overlap_hours", "signer", "secret_env", "catalogue")
 """Settings of a source by which no row becomes another one."""
-
-BEAT = 15.0
-"""Seconds between two signs of life of a worker that has a run."""
-
-SILENT = timedelta(minutes=3)
-"""Without a sign of life for so long, a worker's run is another one's."""
 
 LOGGED = ("pages", "rows_in", "rows_ok", "rows_quarantined", "rows_duplicate", "added", "changed", "removed")
 """Counts of a run that its line in the log tells."""
@@ -182,28 +174,12 @@ def lock_key(source_id: Any) -> int:
 @dataclass
 class Claim:
     """A run that this process works on. `lock` is a connection of its own that holds the source's advisory lock: when
-    the process dies, so does the connection, and the run is claimable at once. A thread gives signs of life on it."""
+    the process dies, so does the connection, and the run is claimable at once."""
 
     run: dict[str, Any]
     lock: sa.Connection
 
-    def __post_init__(self) -> None:
-        self._over = threading.Event()
-        self._beats = threading.Thread(target=self._beat, name="gkopen-beat", daemon=True)
-        self._beats.start()
-
-    def _beat(self) -> None:
-        """PostgreSQL notes when the connection last did anything (`_end_silent`); only this thread uses it meanwhile.
-        """
-        while not self._over.wait(BEAT):
-            try:
-                self.lock.execute(sa.text("select 1"))
-            except DBAPIError:
-                return                                    # it is gone, and the lock with it: the epoch tells the rest
-
     def release(self) -> None:
-        self._over.set()
-        self._beats.join()
         unlock(self.lock)
 
 
@@ -216,8 +192,6 @@ def claim(run_id: str | None = None) -> Claim | None:
     ckan_model.Session.commit()
     for candidate in candidates:
         lock = lock_source(candidate["source_id"])
-        if lock is None and _end_silent(candidate["source_id"]):
-            lock = lock_source(candidate["source_id"])
         claim = take(candidate, lock, waits=False) if lock is not None else None
         if claim is not None:
             return claim
@@ -231,21 +205,6 @@ def lock_source(source_id: Any) -> sa.Connection | None:
         return lock
     lock.close()
     return None
-
-
-def _end_silent(source_id: Any) -> bool:
-    """End the connection of the worker that holds a source's lock, where it has not given a sign of life for long."""
-    key = lock_key(source_id)
-    ended = model.value(
-        "select count(pg_terminate_backend(a.pid, 5000)) from pg_locks l join pg_stat_activity a on a.pid = l.pid"
-        " where l.locktype = 'advisory' and l.granted and l.database = (select oid from pg_database where datname ="
-        " current_database()) and l.classid::bigint = :high and l.objid::bigint = :low and l.objsubid = 1"
-        " and a.state = 'idle' and a.state_change < now() - :silent", high=key >> 32, low=key & 0xFFFFFFFF,
-        silent=SILENT)
-    ckan_model.Session.commit()
-    if ended:
-        log.warning("a worker of source %s gave no sign of life for %s: its run is taken over", source_id, SILENT)
-    return bool(ended)
 
 
 def take(run: dict[str, Any], lock: sa.Connection, *, waits: bool = True) -> Claim | None:
