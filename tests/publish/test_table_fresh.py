@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ckanext.gkopen.domains import Domain, Field, Text
 from ckanext.gkopen.publish import table
-from ckanext.gkopen.publish.table_fresh import records
+from ckanext.gkopen.publish.table_rows import records
 
 from .sample import Blobs, Row, canonical, domain, row
 from .test_table import published
@@ -70,6 +71,28 @@ def test_new_and_known_ones_in_one_transaction(reader: Any, blobs: Blobs) -> Non
     assert len(published(reader)) == 15
     reader.execute("select stats ->> 'rows' from public._table_stats order by 1")
     assert "15" in {rows for (rows,) in reader.fetchall()}
+
+
+@pytest.mark.parametrize("described", [SAMPLE, domain(version="two", fields=(
+    *SAMPLE.fields, Field("remark", Text("备注", "Remark"), "string")))], ids=["as-they-are", "with-a-new-column"])
+def test_a_table_of_many_small_parts_is_made_anew_with_few_locks(reader: Any, blobs: Blobs, described: Domain) -> None:
+    """PostgreSQL has room for some thousand locks: a table of more parts than that could never be made anew."""
+    parts = {f"{1900 + number // 12}-{number % 12 + 1:02}": blobs.put(canonical([row(str(number), area="甲,乙")]))
+             for number in range(300)}
+    table.bring_up(SAMPLE, DATASETS[0], "局", 1, parts, blobs.read)
+    before, most = published(reader), 0
+
+    def read(sha256: str) -> bytes:
+        nonlocal most
+        reader.execute("select count(*) from pg_locks l join pg_stat_activity a using (pid)"
+                       " where a.datname = current_database()")
+        most = max(most, reader.fetchone()[0])
+        return blobs.read(sha256)
+
+    table.bring_anew(described, lambda: ([table.Wanted(DATASETS[0], "局", 1, parts)], read))
+    assert most < 100
+    assert [found[:len(before[0])] for found in published(reader)] == before
+    assert len(before) == len(parts)
 
 
 def test_what_fails_takes_all_back(reader: Any, blobs: Blobs) -> None:

@@ -6,14 +6,14 @@ needed; a statement for each of their parts would take most of the time.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from psycopg2.extras import execute_values
 
 from ckanext.gkopen import ids
-from ckanext.gkopen.publish.table_sql import SYSTEM_COLUMNS, TableSQL
+from ckanext.gkopen.publish.table_rows import Rows, records
+from ckanext.gkopen.publish.table_sql import TableSQL
 
 MOST_ROWS = 10_000
 """Of one dataset, and of all that wait for the COPY together."""
@@ -25,10 +25,9 @@ class Fresh:
     def __init__(self, cursor: Any, table: TableSQL, read_blob: Callable[[str], bytes]) -> None:
         self.cursor, self.table, self.read_blob = cursor, table, read_blob
         self._header = (",".join(table.field_names) + "\n").encode()
-        self._copy = io.BytesIO()
+        self._rows = Rows(cursor, table, table.name)
         self._datasets: list[tuple[str, str, int, int]] = []            # id, publisher, seq, rows
         self._parts: list[tuple[str, str, str, int, int]] = []          # id, part, sha256, seq, rows
-        self._rows = 0
 
     def take(self, dataset_id: str, publisher: str, seq: int, parts: Mapping[str, str]) -> int | None:
         """The number of its rows; None where it has to go the long way: not new, large, of an older version."""
@@ -41,12 +40,10 @@ class Fresh:
                 return None
             lines[part] = records(data[len(self._header):])
         rows = sum(map(len, lines.values()))
-        if not rows or self._rows + rows > MOST_ROWS:
+        if not rows or self._rows.rows + rows > MOST_ROWS:
             return None
-        self._rows += rows
         for part in sorted(lines):
-            begin = prefix(dataset_id, part, publisher)
-            self._copy.writelines(begin + line + b"\n" for line in lines[part])
+            self._rows.add(dataset_id, part, publisher, lines[part])
         self._datasets.append((dataset_id, publisher, seq, rows))
         self._parts += [(dataset_id, part, sha256, seq, len(lines[part])) for part, sha256 in parts.items()]
         return rows
@@ -63,12 +60,9 @@ class Fresh:
         """The rows, what is on record of them and the counts that CKAN shows."""
         if not self._datasets:
             return
-        header = [*SYSTEM_COLUMNS, *self.table.field_names]
         self.cursor.execute("set local gin_pending_list_limit = '256MB'; set local maintenance_work_mem = '256MB'")
-        data = io.BytesIO((",".join(header) + "\n").encode() + self._copy.getvalue())
-        self.cursor.copy_expert(self.table.copy_in(self.table.name, header, freeze=False), data, size=1 << 20)
-        if self.cursor.rowcount != self._rows:
-            raise ValueError(f"{self.table.domain.name}: {self._rows} rows were sent, {self.cursor.rowcount} came in")
+        new = self._rows.rows
+        self._rows.load()
         if self.table.domain.search_fields:
             self.cursor.execute(self.table.merge_search_index())
         self._insert("gkopen.applied_dataset (dataset_id, publisher, seq, rows, table_id)",
@@ -78,27 +72,8 @@ class Fresh:
                      [(ids.resource_id(one[0]), f'{{"rows": {one[-1]}}}') for one in self._datasets],
                      " on conflict (resource_id) do update set stats = excluded.stats")
         self.cursor.execute("update public._table_stats set stats = jsonb_build_object('rows',"
-                            " (stats ->> 'rows')::bigint + %s) where resource_id = %s", (self._rows, self.table.id))
+                            " (stats ->> 'rows')::bigint + %s) where resource_id = %s", (new, self.table.id))
 
     def _insert(self, into: str, rows: Sequence[tuple[Any, ...]], conflict: str = "") -> None:
         execute_values(self.cursor, f"insert into {into} values %s{conflict}", rows, page_size=1000)
 
-
-def prefix(dataset_id: str, part: str, publisher: str) -> bytes:
-    """What stands before a record in a table over all bodies. Quoted: an empty name is a text, not an unknown one."""
-    return "".join('"' + text.replace('"', '""') + '",' for text in (dataset_id, part, publisher)).encode()
-
-
-def records(data: bytes) -> list[bytes]:
-    """The records of canonical CSV without its header, each without its line end; a quoted cell may hold some."""
-    lines = data.split(b"\n")[:-1]
-    if b'"' not in data:
-        return lines
-    found: list[bytes] = []
-    begun: list[bytes] = []
-    for line in lines:
-        begun.append(line)
-        if sum(piece.count(b'"') for piece in begun) % 2 == 0:
-            found.append(b"\n".join(begun))
-            begun = []
-    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,8 +17,11 @@ from ckan.plugins.toolkit import config
 from psycopg2.extras import execute_values
 
 from ckanext.gkopen import ids
+from ckanext.gkopen.publish.table_rows import Rows, records
 from ckanext.gkopen.publish.table_sql import TableSQL, quoted
 
+SMALL_BYTES = 1 << 20
+"""Parts of no more bytes are copied together."""
 SMALL_ROWS = 10_000
 """A change of no more rows than these is always made in place, however small the table."""
 LARGE_SHARE = 0.3
@@ -108,9 +111,8 @@ class Load:
     def _stage(self) -> dict[str, int]:
         """The new content of the changed parts in a temporary table; part → rows."""
         self.cursor.execute(self.table.create_staged())
-        rows = {}
-        for part, sha in sorted(self.changed.items()):
-            rows[part] = self._copy("gkopen_staged", self.dataset_id, self.publisher, part, sha, freeze=False)
+        wanted = [(self.dataset_id, self.publisher, part, sha) for part, sha in sorted(self.changed.items())]
+        rows = dict(zip(sorted(self.changed), self._copy_all("gkopen_staged", wanted, freeze=False), strict=True))
         if sum(rows.values()) > 1000:
             self.cursor.execute("analyze gkopen_staged")
         return rows
@@ -132,15 +134,29 @@ class Load:
         self.cursor.execute(statement, values)
         return self.cursor.rowcount
 
-    def _copy(self, name: str, dataset_id: str, publisher: str, part: str, sha: str, *, freeze: bool) -> int:
+    def _copy_all(self, name: str, wanted: Iterable[tuple[str, str, str, str]], *, freeze: bool) -> list[int]:
+        """Parts into an empty table: dataset, publisher, part, sha256. The rows of each."""
+        counts, small = [], Rows(self.cursor, self.table, name, freeze=freeze)
+        for dataset_id, publisher, part, sha in wanted:
+            data = self._read(sha)
+            if len(data) <= SMALL_BYTES:
+                counts.append(small.add(dataset_id, part, publisher, records(data[data.index(b"\n") + 1:])))
+            else:
+                small.load()                              # in the order of the parts
+                self._set_constants(name, {"dataset_id": dataset_id, "part": part, "publisher": publisher})
+                statement = self.table.copy_in(name, self.table.field_names, freeze=freeze)
+                self.cursor.copy_expert(statement, io.BytesIO(data), size=1 << 20)
+                counts.append(self.cursor.rowcount)
+            if small.size > SMALL_BYTES:
+                small.load()
+        small.load()
+        return counts
+
+    def _read(self, sha: str) -> bytes:
+        """A part in the columns that the table has now."""
         data = self.read_blob(sha)
-        header = data[: data.index(b"\n")].decode().split(",")
-        if header != self.table.field_names:
-            data, header = _fit(data, self.table.field_names)
-        self._set_constants(name, {"dataset_id": dataset_id, "part": part, "publisher": publisher})
-        statement = self.table.copy_in(name, header, freeze=freeze)
-        self.cursor.copy_expert(statement, io.BytesIO(data), size=1 << 20)
-        return self.cursor.rowcount
+        header = (",".join(self.table.field_names) + "\n").encode()
+        return data if data.startswith(header) else header + _fitted(data, self.table.field_names)
 
     def _set_constants(self, name: str, values: dict[str, str]) -> None:
         known = self.constants.setdefault(name, {})
@@ -162,16 +178,13 @@ class Load:
         self.cursor.execute("set local maintenance_work_mem = '256MB'")
         self.cursor.execute(f"drop table if exists {self.table.build_name}")
         self.cursor.execute(self.table.create_build())
-        rows, total = {}, 0
-        for dataset_id, publisher, part, sha in wanted:
-            count = self._copy(self.table.build_name, dataset_id, publisher, part, sha, freeze=True)
-            total += count
-            if dataset_id == self.dataset_id and part in self.changed:
-                rows[part] = count
+        counts = self._copy_all(self.table.build_name, wanted, freeze=True)
+        rows = {part: count for (dataset_id, _, part, _), count in zip(wanted, counts, strict=True)
+                if dataset_id == self.dataset_id and part in self.changed}
         for statement in self.table.finish_build():
             self.cursor.execute(statement)
         self.cursor.execute(f"grant select on {self.table.build_name} to {quoted(read_role())}")
-        self.state.table_rows = total - sum(rows.values()) + self.state.rows - kept
+        self.state.table_rows = sum(counts) - sum(rows.values()) + self.state.rows - kept
         done = self._finish(rows, sum(rows.values()), 0, self.state.rows - kept, swapped=True)
         self._swap()
         return done
@@ -290,15 +303,14 @@ def read_role() -> str:
     return role
 
 
-def _fit(data: bytes, names: list[str]) -> tuple[bytes, list[str]]:
-    """A canonical CSV of an earlier version of the domain, with only the columns that there are now."""
+def _fitted(data: bytes, names: list[str]) -> bytes:
+    """The rows of a canonical CSV of an earlier version of the domain, in the columns that there are now."""
     header = data[: data.index(b"\n")].decode().split(",")
     reading = pacsv.ConvertOptions(
-        column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=True,
-        quoted_strings_can_be_null=False, null_values=[""])
+        column_types=dict.fromkeys([*header, *names], pa.string()), strings_can_be_null=True,
+        quoted_strings_can_be_null=False, null_values=[""], include_columns=names, include_missing_columns=True)
     content = pacsv.read_csv(io.BytesIO(data), convert_options=reading,
                              parse_options=pacsv.ParseOptions(newlines_in_values=True))
-    content = content.select([name for name in content.column_names if name in names])
     out = io.BytesIO()
-    pacsv.write_csv(content, out, pacsv.WriteOptions(quoting_style="needed"))
-    return out.getvalue(), content.column_names
+    pacsv.write_csv(content, out, pacsv.WriteOptions(include_header=False, quoting_style="needed"))
+    return out.getvalue()

@@ -15,7 +15,7 @@ import pyarrow.csv as pacsv
 
 from ckanext.gkopen.domains import Domain, Text
 from ckanext.gkopen.normalise.kept import once
-from ckanext.gkopen.publish.table_fresh import prefix, records
+from ckanext.gkopen.publish.table_rows import prefix, records
 from ckanext.gkopen.publish.table_sql import SYSTEM_COLUMNS
 
 BLOCK = 8 << 20

@@ -14,7 +14,7 @@ import pyarrow.csv as pacsv
 from ckanext.gkopen import scratch
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.publish.standards.exact import Row
-from ckanext.gkopen.publish.table_fresh import records
+from ckanext.gkopen.publish.table_rows import records
 
 _SLICE = 20_000
 _TOGETHER = 4 << 20
