@@ -37,6 +37,8 @@ class Envelope:
 
 TIME_KEYS = ("timestamp", "serverTime", "server_time", "systemTime", "currentTime", "time")
 """Where platforms tell their time in an answer."""
+MESSAGE_KEYS = ("message", "msg", "errmsg", "errMsg", "error_msg", "error", "info")
+"""Where platforms tell what is wrong, where the envelope's own place has nothing."""
 MOST_VALUES = 2_000_000
 """Values in an answer: of the smallest, so many take half a gigabyte once they are read."""
 CHINA = timezone(timedelta(hours=8))
@@ -75,8 +77,9 @@ def decode(raw: bytes, charset: str = "") -> dict[str, Any]:
     page = raw.removeprefix(BOM_UTF8).lstrip()[:1] == b"<"
     if raw.startswith(GZIP):
         raise BadAnswer(
-            "应答是 gzip 压缩数据，但应答头没有写明 Content-Encoding: gzip。请联系平台运维单位。",
-            "the answer is gzip data, and its header does not say so (Content-Encoding: gzip); ask the operator",
+            "应答是 gzip 压缩数据，但应答头没有写明 Content-Encoding: gzip，或压缩了两次。请联系平台运维单位。",
+            "the answer is gzip data, and its header does not say so (Content-Encoding: gzip), or it was compressed "
+            "twice; ask the operator",
         )
     text = "" if page else _text_of(raw, charset)
     if page:
@@ -184,10 +187,12 @@ def unwrap(answer: Mapping[str, Any], envelope: Envelope) -> None:
         raise refused(f"{envelope.code}={code_said} {said}".strip())
     zh, en = (f"（{said}）", f" ({said})") if said else ("", "")
     raise BadAnswer(
-        f"平台返回的状态码 {envelope.code}={code_said} 不表示成功{zh}。请联系平台运维单位；"
-        "若它表示没有数据，请写入来源文件的 envelope.paths.empty。",
-        f"the platform's code {envelope.code}={code_said} does not mean success{en}; ask the operator, "
-        "or, where it means that there are no rows, write it as envelope.paths.empty in the source file",
+        f"来源文件没有写明平台返回的状态码 {envelope.code}={code_said} 表示成功{zh}。请向平台运维单位核实它的含义，"
+        "写入来源文件 envelope.paths 的相应一项：成功 ok，密钥或令牌失效 refused，限流或超出配额 limited，"
+        "确实没有数据 empty；其他错误请其处理。",
+        f"the source file does not say that the platform's code {envelope.code}={code_said} means success{en}; ask the "
+        "operator what it means and write it under envelope.paths: success is ok, a secret or token that has ended "
+        "refused, a rate or quota limited, surely no rows empty; any other error is the operator's",
     )
 
 
@@ -308,9 +313,10 @@ def _json(value: Any) -> str:
 
 
 def _said(answer: Mapping[str, Any], envelope: Envelope) -> str:
+    """What the platform says: many errors come from a gateway in front, whose answers are of another shape."""
     said = _at(answer, envelope.message) if envelope.message else None
     if not isinstance(said, str):
-        return ""
+        said = next((text for key in MESSAGE_KEYS if isinstance(text := answer.get(key), str)), "")
     return _short(said.replace(envelope.secret, "***") if envelope.secret else said)
 
 

@@ -270,6 +270,21 @@ def test_a_code_is_a_number_a_text_or_a_truth(code, ok):
     unwrap(decode(f'{{"code": {code}}}'.encode()), Envelope("data", code="code", ok=(ok,)))
 
 
+def test_what_a_gateway_in_front_says_is_told_although_it_has_another_shape():
+    with pytest.raises(BadAnswer) as caught:
+        unwrap(decode('{"success":false,"msg":"服务熔断"}'.encode()), make_envelope("national"))
+    assert "code=None" in caught.value.en and "服务熔断" in caught.value.zh and "服务熔断" in caught.value.en
+
+
+def test_a_code_that_is_not_known_may_be_one_of_success_and_is_not_to_be_taken_for_no_rows():
+    """Who wrote 0000 as `empty` would publish nothing for ever, and a source of changes would look well."""
+    with pytest.raises(BadAnswer) as caught:
+        unwrap(decode(b'{"code":"0000","message":"ok"}'), make_envelope("national"))
+    for key in ("ok", "refused", "limited", "empty"):
+        assert key in caught.value.zh.partition("envelope.paths")[2] and key in caught.value.en.partition("paths")[2]
+    assert "（ok）" in caught.value.zh
+
+
 def test_a_code_of_a_books_length_is_told_in_short():
     with pytest.raises(BadAnswer) as caught:
         unwrap({"code": "错" * 100_000}, Envelope("data", code="code", ok=("0",)))
@@ -277,7 +292,7 @@ def test_a_code_of_a_books_length_is_told_in_short():
 
 
 def test_a_code_that_is_a_tower_of_lists_is_no_success():
-    with pytest.raises(BadAnswer, match="does not mean success"):
+    with pytest.raises(BadAnswer, match="does not say that"):
         unwrap(decode(b'{"code": ' + b"[" * 700 + b"]" * 700 + b"}"), Envelope("data", code="code", ok=("0",)))
 
 
