@@ -52,7 +52,7 @@ class Source:
 
     `organizations`: for which bodies, beside its own, a table of many may speak; `["all"]` for every one.
     `overlap_hours`: how far before the last good run changes are asked for again (`complete: false`): rows are stamped
-    when a business system writes them, and come to the exchange when its next batch does.
+    when a business system writes them, and come to the exchange when its next batch does. At least a cycle.
     What its transport does not use keeps its default.
     """
 

@@ -15,10 +15,10 @@ from ckanext.gkopen import model
 from ckanext.gkopen.clock import SHANGHAI
 from ckanext.gkopen.embedded.servers import Servers
 from ckanext.gkopen.harvest import ledger, run, worker
-from ckanext.gkopen.harvesters import Limits
+from ckanext.gkopen.harvesters import Limits, exchange
 from ckanext.gkopen.review import decide
 from ckanext.gkopen.simulator import answers
-from tests.harvest.city import BODY, SOURCE, City, approve, harvest, public_rows, revisions, run_of
+from tests.harvest.city import BODY, SOURCE, City, approve, carry_out, harvest, public_rows, revisions, run_of
 from tests.people import call
 from tests.races import crew
 
@@ -156,7 +156,8 @@ def test_a_row_of_tomorrow_moves_no_watermark(town: City) -> None:
 def test_rows_that_come_later_than_their_stamp_are_read(town: City) -> None:
     """A business system stamps what it writes, and its batch brings it to the platform hours later."""
     model.execute("update gkopen.source set config = config || cast(:change as jsonb) where name = :s", s=SOURCE,
-                  change='{"complete": false, "overlap_hours": 30, "request": {"since": "updateTime"}}')
+                  change='{"complete": false, "update_cycle": "daily", "overlap_hours": 30,'
+                         ' "request": {"since": "updateTime"}}')
     town.service(watermark="更新时间")
     head, *rows = town.lines()
     old = [f"{row},2020-01-01 00:00:00" for row in rows]
@@ -242,11 +243,52 @@ def test_a_row_that_was_broken_on_its_way_is_asked_for_again(town: City) -> None
     assert run._settled(mended) == mended["started_at"]
 
 
-def test_a_row_that_is_broken_at_the_source_is_not_asked_for_for_ever(town: City) -> None:
+def test_a_row_that_was_missed_between_two_pages_is_asked_for_by_the_next_run(
+        town: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The platform sorts by the time of the change. One row changes once more while the pages are read and moves to the
+    end, the others move up, and one comes on no page. The total is right."""
+    model.execute("update gkopen.source set config = config || cast(:change as jsonb) where name = :s", s=SOURCE,
+                  change='{"complete": false, "update_cycle": "weekly", "page_size": 10,'
+                         ' "request": {"since": "updateTime"}}')
+    monkeypatch.setattr(exchange, "AHEAD_BYTES", 0)       # each page is asked for when the one before was taken in
+    town.service(watermark="更新时间")
+    head, *rows = town.lines()
+    rows = [row for row in rows if ",配建停车场," in row][:25]
+    first = harvest_as(town, [f"{head},更新时间", *(f"{row},2020-01-01 00:00:00" for row in rows)])
+    approve()
+    started(first, first["started_at"] - timedelta(days=7))
+    changed = [row.replace("演示数据", "新的演示数据") for row in rows]
+    stamps = [(datetime.now(SHANGHAI) - timedelta(hours=120 - at)).strftime("%Y-%m-%d %H:%M:%S") for at in range(26)]
+    listed = [f"{head},更新时间", *(f"{row},{stamp}" for row, stamp in zip(changed, stamps, strict=False))]
+
+    def tell(stage: str, done: int, total: int | None) -> None:
+        if (stage, done) == ("fetch", 10):
+            town.write([*listed[:3], *listed[4:], f"{changed[2].replace('新的', '更新的')},{stamps[25]}"])
+
+    second = harvest_as(town, listed, tell)
+    assert second["counts"]["rows_fetched"] == 25 and second["error"] is None
+    approve()
+    for row, days in ((first, 14), (second, 7)):
+        started(row, row["started_at"] - timedelta(days=days))
+    whole = [line.replace(stamp, (datetime.fromisoformat(stamp) - timedelta(days=7)).strftime("%Y-%m-%d %H:%M:%S"))
+             for line, stamp in zip(listed[1:], stamps, strict=False)]
+    third = harvest_as(town, [listed[0], *whole])
+    assert third["counts"]["changed"] == 2, "the one that was missed, and the one that came in two forms"
+
+
+def harvest_as(town: City, lines: list[str], tell: run.Progress = lambda *_: None) -> dict[str, Any]:
+    town.write(lines)
+    run_id = ledger.enqueue(ledger.find_source(SOURCE), "manual", "test")
+    ckan_model.Session.commit()
+    return carry_out(run_id, tell)
+
+
+@pytest.mark.parametrize("code", ["character-broken", "listing-repeats"])
+def test_what_may_be_broken_or_missing_is_asked_for_again_and_not_for_ever(town: City, code: str) -> None:
     runs = [harvest(), harvest()]
     approve()
-    model.execute("update gkopen.run set counts = jsonb_set(counts, '{findings,character-broken}', '1') where id = :id",
-                  id=runs[1]["id"])
+    model.execute("update gkopen.run set counts = jsonb_set(counts, array['findings', :code], '1') where id = :id",
+                  id=runs[1]["id"], code=code)
     assert run._settled(runs[0]) == runs[0]["started_at"]
     started(runs[1], runs[1]["started_at"] - timedelta(days=8))
     started(runs[0], runs[0]["started_at"] - timedelta(days=9))

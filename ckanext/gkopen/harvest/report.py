@@ -15,6 +15,8 @@ STATES = ("done", "partly", "held", "stopped", "incomplete", "failed", "cancelle
 """How a run ends, the worst last: good rows delivered and bad ones set apart (partly); a person has to let it through
 (held); columns changed (stopped); not the whole listing came (incomplete); nothing came (failed); told to stop."""
 
+REPEATED = "listing-repeats"
+"""The finding of a listing in which rows came on two pages: as many others may have come on none."""
 NUMBERS = ("rows_in", "rows_ok", "rows_quarantined", "rows_duplicate", "added", "changed", "removed")
 NAMED, LONGEST_NAME = 20, 60
 """Rows and bodies that a report names, and how much of a body's name; it states the number of all of them."""

@@ -22,7 +22,7 @@ from ckanext.gkopen import bodies, ids, model, pipeline, reports, scratch
 from ckanext.gkopen.checks.catalogue import severity_of
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.harvest import again, breaker, drops, endings, ledger, progress, tables, withheld
-from ckanext.gkopen.harvest.report import Report
+from ckanext.gkopen.harvest.report import REPEATED, Report
 from ckanext.gkopen.harvest.spool import Spool
 from ckanext.gkopen.harvesters import Limits, open_transport
 from ckanext.gkopen.harvesters.base import CatalogueEntry
@@ -34,9 +34,9 @@ from ckanext.gkopen.records import Finding
 log = logging.getLogger(__name__)
 
 LIMITS = Limits()
-REPEATED, EMPTIED = "listing-repeats", "source-emptied"
-BROKEN = ("replacement-character", "character-broken")
-"""Findings of rows that may have been broken on their way."""
+EMPTIED = "source-emptied"
+BROKEN = ("replacement-character", "character-broken", REPEATED)
+"""Findings of rows that may have been broken on their way, or missed."""
 BROKEN_DAYS = timedelta(days=7)
 """For so long they are asked for again where only changes are read: a row that is broken at the source stays so."""
 
@@ -178,9 +178,15 @@ def _rest(run: dict[str, Any], seconds: float) -> None:
 
 
 def _since(run: dict[str, Any], source: Source) -> datetime | None:
-    """From when on changes are asked for; None: everything. What is read twice changes nothing."""
+    """From when on changes are asked for; None: everything. What is read twice changes nothing.
+
+    At least a cycle before the last good run, so that each change is asked for twice: rows that move from page to page
+    while a gateway lists them, in a list that is sorted by the time of the change say, may come on none, and nothing
+    tells it; nor does the source know of a row that was broken on its way.
+    """
     before = None if source.complete else _settled(run)
-    return before and before - timedelta(hours=source.overlap_hours)
+    overlap = max(timedelta(hours=source.overlap_hours), ledger.CYCLES.get(source.update_cycle, timedelta()))
+    return before and before - overlap
 
 
 def _settled(run: dict[str, Any]) -> datetime | None:
@@ -189,10 +195,11 @@ def _settled(run: dict[str, Any]) -> datetime | None:
     What waits is not public, so that the next answer must bring it again; the same goes for what was returned, recalled
     (with an edit of its metadata) or discarded, until a later run has brought nothing of its dataset that is not
     public: most of its rows were good. What is stale was compared again, and counts as what came of it. A row with a
-    broken character was perhaps broken on its way, and the source has no reason to send it again: for some days it is
-    asked for. A run before the source's settings made other rows of it (`ledger.APART`) does not count, nor does one to
-    which no row came (what the source changed may be on its way still, in a table that is filled anew, say), nor one
-    whose start lies ahead: the clock was wrong, and what changes until then would never be asked for.
+    broken character was perhaps broken on its way, and where rows came on two pages others came on none: the source has
+    no reason to send them again, and for some days they are asked for. A run before the source's settings made other
+    rows of it (`ledger.APART`) does not count, nor does one to which no row came (what the source changed may be on its
+    way still, in a table that is filled anew, say), nor one whose start lies ahead: the clock was wrong, and what
+    changes until then would never be asked for.
     """
     return model.value(
         "select max(r.started_at) from gkopen.run r where r.source_id = :s and r.state in ('done', 'partly')"
