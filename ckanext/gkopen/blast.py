@@ -80,13 +80,15 @@ class Guard:
             self._since[str(row["dataset_id"])][row["key"]] = row["missing_since"]
 
     def judge(self, dataset_id: str, listed: pa.Table, contents: dict[str, bytes | None],
-              changes: list[changesets.Change], *, complete: bool, freeze: bool, grace: bool) -> Verdict:
+              changes: list[changesets.Change], *, complete: bool, freeze: bool, grace: bool,
+              apart: pa.Table | None = None) -> Verdict:
         """What of a harvest's change-set may go on.
 
         `listed`: all good rows of the harvest; `contents`, `changes`: what they make of the public parts. `complete`:
         the harvest listed everything, so that what it lacks is gone. Without `freeze` no alarm is raised (a person
         approved it and it is only compared again), without `grace` what is missing goes at once (a person let the
-        removal through).
+        removal through). `apart`: keys of rows that were set aside, of which an alarm says that
+        they are not gone from the source.
         """
         verdict = Verdict(changes, contents)
         public, limits = self._public[dataset_id], self._limits
@@ -97,7 +99,9 @@ class Guard:
             gone = sum(part.rows.num_rows for part in missing.values())
             known = sum(row["rows"] or 0 for row in public.values())
             if gone > limits.gone_rows and gone * 100 > limits.gone_percent * known:
-                verdict.alarms.append({"kind": "gone", "rows": gone, "public": known})
+                came = _came(self._domain, missing, apart)
+                verdict.alarms.append({"kind": "gone", "rows": gone, "public": known} | ({"apart": came} if came
+                                                                                         else {}))
             verdict.alarms += _jumps(self._domain, changes, public, limits, self._read)
         if complete:
             self._note(dataset_id, missing, verdict, timedelta(days=limits.grace_days if grace else 0))
@@ -175,6 +179,20 @@ def _missing(domain: Domain, changes: list[changesets.Change], contents: Mapping
         if gone.num_rows:
             found[change.part] = _Missing(public, gone)
     return found
+
+
+def _came(domain: Domain, missing: Mapping[str, _Missing], apart: pa.Table | None) -> int:
+    """How many missing rows are, or may be, among those that came and were set aside: one whose key cannot be read may
+    be any of them. A few such rows, which many listings have, say nothing of many that are missing."""
+    if apart is None or not apart.num_rows:
+        return 0
+    whole = apart.drop_null()
+    keys = parts.row_keys(domain, whole)
+    gone = sum(part.rows.num_rows for part in missing.values())
+    known = sum(pc.sum(pc.is_in(parts.row_keys(domain, part.rows), value_set=keys)).as_py() or 0
+                for part in missing.values())
+    rest, nameless = gone - known, apart.num_rows - whole.num_rows
+    return known + (min(rest, nameless) if 2 * nameless >= rest else 0)
 
 
 def _keep(domain: Domain, part: str, public: pa.Table, kept: pa.Table, verdict: Verdict) -> None:

@@ -156,17 +156,19 @@ def _program() -> str:
 def _results(domain: Domain, values: dict[str, pa.Array], rows: Rows, findings: Findings, keys: Keys) -> list[Examined]:
     duplicates = keys.duplicates & ~findings.bad
     good = ~findings.bad & ~duplicates
-    quarantine = _as_printed(rows, np.flatnonzero(findings.bad))
+    bad = np.flatnonzero(findings.bad)
+    quarantine = _as_printed(rows, bad)
+    bad_keys = pa.table([values[name].take(pa.array(bad)) for name in domain.key], list(domain.key))
     repeated = _as_printed(rows, np.flatnonzero(duplicates))
     rows.texts, rows.text = [], {}
     table = _in_key_order(domain, values, good, keys.order)
     if len(good) > MANY:
         pa.default_memory_pool().release_unused()  # what is written next needs it, perhaps in another library
     cut = [_cut(whole, findings.of_files(mask)) for whole, mask in ((table, good), (quarantine, findings.bad),
-                                                                    (repeated, duplicates))]
+                                                                    (repeated, duplicates), (bad_keys, findings.bad))]
     each = zip(rows.files, *cut, np.diff(findings.bounds).tolist(), strict=True)
-    return [Examined(mine, findings.of(number), bad, twice, count, rows.columns.header(), file.encoding, file.notes)
-            for number, (file, mine, bad, twice, count) in enumerate(each)]
+    return [Examined(mine, findings.of(number), apart, twice, count, rows.columns.header(), file.encoding, file.notes,
+                     keys) for number, (file, mine, apart, twice, keys, count) in enumerate(each)]
 
 
 def _cut(table: pa.Table, rows: np.ndarray) -> list[pa.Table]:

@@ -142,7 +142,8 @@ def _judge(domain: Domain, steps: Sequence[_Step], read: Callable[[str], bytes])
         table, examined, contents = step.table, step.examined, step.contents
         if examined is not None and contents is not None and examined.rows_ok:
             verdict = guard.judge(table.dataset_id, examined.table, contents.parts, step.changes,
-                                  complete=table.scope == "complete", freeze=table.freeze, grace=table.grace)
+                                  complete=table.scope == "complete", freeze=table.freeze, grace=table.grace,
+                                  apart=examined.apart)
             step.changes, step.alarms = verdict.changes, tuple(verdict.alarms)
     guard.bury()
 

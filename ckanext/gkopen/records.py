@@ -74,6 +74,7 @@ class Examined:
     `quarantine`: bad rows: columns `line` int32, `row` string (JSON object source label → source text).
     `duplicates`: the same two columns, for rows that repeat another row exactly.
     `header`: source label → field name or None (kept out, with a finding), in the file's order.
+    `apart`: the key of each bad row, null where it cannot be read.
     """
 
     table: pa.Table
@@ -84,6 +85,7 @@ class Examined:
     header: dict[str, str | None]
     encoding: str | None = None
     notes: list[str] = dataclasses.field(default_factory=list)
+    apart: pa.Table | None = None
 
     @property
     def rows_ok(self) -> int:

@@ -174,7 +174,7 @@ def test_rows_that_wait_are_named_with_their_day(public: City, office: Any) -> N
     public.write(lines[:-2])
     run = harvest()
     page = office(f"/office/runs/{run['id']}").body
-    assert "2 行消失" in page and lines[-1].split(",")[0] in page
+    assert "2 行不在来源的合格行中" in page and lines[-1].split(",")[0] in page
 
 
 def tag_of(page: str) -> str:
@@ -252,7 +252,7 @@ def test_a_run_with_rows_that_are_gone_does_not_say_that_nothing_has_changed(pub
     public.write(public.lines()[:-2])
     page = office(f"/office/runs/{harvest()['id']}").body
     assert "没有变化" not in page.split('id="gk-outcomes"')[1].split("<section")[0]
-    assert "有行从来源中消失" in advice_of(page) and "与上次相同" not in advice_of(page)
+    assert "不在来源的合格行中" in advice_of(page) and "与上次相同" not in advice_of(page)
 
 
 def test_a_run_that_has_its_rows_no_more_sends_to_the_one_that_has_them(public: City, office: Any) -> None:

@@ -167,7 +167,8 @@ def _print_report(run: dict[str, Any]) -> None:
             for sentence in drifting.sentences(entry["drift"], "en"):
                 click.echo(f"    {sentence}")
         for entry in counts.get("tombstones", []):
-            click.echo(f"  {entry['body']}: {entry['rows']} rows are gone from the source; public until {entry['due']}")
+            click.echo(f"  {entry['body']}: {entry['rows']} public rows are not among the good rows of the source (gone"
+                       f" there, or set aside with errors); public until {entry['due']}")
         named, others, rows = unknown_bodies(counts)
         for body, number in named:
             click.echo(f"  {number} rows of an unknown body {body!r} are quarantined: add it, or have the source mend"
@@ -187,7 +188,8 @@ def _alarm(alarm: dict[str, Any]) -> str:
         case "not_open":
             return f"the catalogue says that it is not open any more, {alarm['public']} are public"
         case "gone":
-            return f"{alarm['rows']} of {alarm['public']} public rows are gone"
+            apart = f" (up to {alarm['apart']} of them came and were set aside)" if alarm.get("apart") else ""
+            return f"{alarm['rows']} of {alarm['public']} public rows are gone{apart}"
         case _:
             return f"the total of {alarm['field']} would go from {alarm['before']} to {alarm['after']} yuan"
 

@@ -19,6 +19,7 @@ from ckan import model as ckan_model
 from ckanext.gkopen import changesets, logs, model
 from ckanext.gkopen.blast import Limits
 from ckanext.gkopen.domains import get_domain
+from ckanext.gkopen.harvest.report import REPEATED
 from ckanext.gkopen.oversight.duties import today
 from ckanext.gkopen.review import audit, before, decide, roles, sealing
 from ckanext.gkopen.review.refused import Refused
@@ -48,6 +49,8 @@ WORDS = {
     "worse": N_("Findings are worse than in the last publication: {codes}."),
     "guard": N_("The harvest was held or is not whole."),
     "gone": N_("{rows} rows that are public would go."),
+    "unsure": N_("{rows} rows that are public would go, and the source may still have them: rows of its listing were"
+                 " set aside, or came on two pages."),
     "changed": N_("{rows} of {public} rows that are public would change, many more than last time."),
     "jump": N_("The total of {field} would move from {before} to {after}."),
     "error": N_("An error of the program; it is in the log."),
@@ -202,8 +205,8 @@ def _guard(revision: Mapping[str, Any], changes: list[dict[str, Any]],
     most rows change each time, that is routine."""
     found: list[dict[str, Any]] = []
     limits = Limits.configured()
-    run = model.one("select h.state from gkopen.submission b join gkopen.run h on h.id = b.run_id where b.id = :id",
-                    id=revision["submission_id"])
+    run = model.one("select h.state, h.counts from gkopen.submission b join gkopen.run h on h.id = b.run_id"
+                    " where b.id = :id", id=revision["submission_id"])
     if run is not None and run["state"] not in ("done", "partly"):
         found.append({"why": "guard"})
     known = model.value("select coalesce(sum(rows), 0) from gkopen.public_part where dataset_id = :d",
@@ -211,6 +214,8 @@ def _guard(revision: Mapping[str, Any], changes: list[dict[str, Any]],
     gone = sum(change["removed"] for change in changes)
     if gone > limits.gone_rows and gone * 100 > limits.gone_percent * known:
         found.append({"why": "gone", "rows": gone})
+    elif gone and run is not None and (revision["rows_quarantined"] or REPEATED in run["counts"].get("findings", {})):
+        found.append({"why": "unsure", "rows": gone})
     other, usual = (sum(change["changed"] for change in each) for each in (changes, published))
     if other > max(limits.gone_rows, usual * 2) and other * 2 > known:
         found.append({"why": "changed", "rows": other, "public": int(known)})

@@ -99,10 +99,11 @@ RUN_ADVICE: Mapping[str, Text] = {
                       " again."),
     "accepted": Text("新的列已接受，以后的采集按新列读取；请查看该来源最近一次采集的结果。",
                      "The new columns were accepted, and later runs read them: see the newest run of this source."),
-    "buried": Text("有行从来源中消失，到期前仍保留公开。请核对来源：误删的请来源恢复；确应移除的，到期后会提出删除，"
-                   "由审核人审核。",
-                   "Rows are gone from the source and stay public until they are due. Ask the source: what was taken"
-                   " out by mistake is put back there; otherwise their removal is proposed then, for review."),
+    "buried": Text("已公开的行中，有些不在来源的合格行中（来源已删，或有错误被隔离），到期前仍保留公开。请核对来源："
+                   "误删的请来源恢复，被隔离的请来源更正；确应移除的，到期后会提出删除，由审核人审核。",
+                   "Public rows are gone from the source, or were set aside with errors, and stay public until they are"
+                   " due. Ask the source: what was taken out by mistake is put back there, what was set aside is"
+                   " mended; otherwise their removal is proposed then, for review."),
     "corrections": Text("请下载待改正表，在来源系统中更正被隔离的行；下一次采集时自动通过，无需重新提交。",
                         "Download the workbook of corrections and mend the rows at the source: they come through with"
                         " the next run by themselves."),
