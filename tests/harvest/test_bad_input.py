@@ -129,7 +129,8 @@ def test_a_row_of_tomorrow_moves_no_watermark(town: City) -> None:
     """What was asked for since is told by our own clock and runs, never by a date in the data."""
     model.execute("update gkopen.source set config = config || cast(:change as jsonb) where name = :s", s=SOURCE,
                   change='{"complete": false, "request": {"since": "updateTime"}}')
-    town.write([line + (",更新时间" if at == 0 else ",2199-01-01 00:00:00") for at, line in enumerate(town.lines())])
+    head, *rows = town.lines()[:12]                        # all of them are good
+    town.write([f"{head},更新时间", *(f"{row},2199-01-01 00:00:00" for row in rows)])
     first = harvest()
     mine: dict[str, Any] = {"source_id": first["source_id"], "id": first["id"]}
     assert run._settled(mine) is None, "what waits for a decision is not public: it has to come again"
@@ -241,6 +242,31 @@ def test_a_row_that_was_broken_on_its_way_is_asked_for_again(town: City) -> None
     approve()
     assert public_rows() == before + 2
     assert run._settled(mended) == mended["started_at"]
+
+
+def test_a_row_that_a_bad_night_had_set_aside_is_asked_for_again(town: City) -> None:
+    """For one night the platform printed null for a figure. The row has not changed since, and has its time of then."""
+    model.execute("update gkopen.source set config = config || cast(:change as jsonb) where name = :s", s=SOURCE,
+                  change='{"complete": false, "update_cycle": "daily", "request": {"since": "updateTime"}}')
+    town.service(watermark="更新时间")
+    head, *rows = town.lines()
+    old = [f"{row},2020-01-01 00:00:00" for row in rows]
+    first = harvest_as(town, [f"{head},更新时间", *old])
+    approve()
+    assert first["counts"]["rows_quarantined"] and run._settled(first) == first["started_at"], "not all again"
+    now, day = first["started_at"], timedelta(days=1)
+    name, kind, district, address, _, *rest = rows[0].replace("演示数据", "新的演示数据").split(",")
+    other = rows[1].replace("演示数据", "新的演示数据")
+    stamp = f"{(now - 3.5 * day).astimezone(SHANGHAI):%Y-%m-%d %H:%M:%S}"
+    started(first, now - 4 * day)
+    bad = ",".join([name, kind, district, address, "null", *rest])
+    second = harvest_as(town, [f"{head},更新时间", *old[2:], f"{bad},{stamp}", f"{other},{stamp}"])
+    approve()
+    assert (second["state"], second["counts"]["changed"]) == ("partly", 1)
+    started(second, now - 2 * day)
+    good = rows[0].replace("演示数据", "新的演示数据")
+    third = harvest_as(town, [f"{head},更新时间", *old[2:], f"{good},{stamp}", f"{other},{stamp}"])
+    assert (third["counts"]["rows_in"], third["counts"]["changed"]) == (2, 1)
 
 
 def test_a_row_that_was_missed_between_two_pages_is_asked_for_by_the_next_run(

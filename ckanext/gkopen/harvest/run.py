@@ -38,7 +38,8 @@ EMPTIED = "source-emptied"
 BROKEN = ("replacement-character", "character-broken", REPEATED)
 """Findings of rows that may have been broken on their way, or missed."""
 BROKEN_DAYS = timedelta(days=7)
-"""For so long they are asked for again where only changes are read: a row that is broken at the source stays so."""
+"""For so long they, and rows that were set aside, are asked for again where only changes are read: what is wrong at the
+source stays so."""
 
 Progress = Callable[[str, int, int | None], None]
 """(stage, done, total or None): called after each page, and when tables are done."""
@@ -196,17 +197,19 @@ def _settled(run: dict[str, Any]) -> datetime | None:
     (with an edit of its metadata) or discarded, until a later run has brought nothing of its dataset that is not
     public: most of its rows were good. What is stale was compared again, and counts as what came of it. A row with a
     broken character was perhaps broken on its way, and where rows came on two pages others came on none: the source has
-    no reason to send them again, and for some days they are asked for. A run before the source's settings made other
-    rows of it (`ledger.APART`) does not count, nor does one to which no row came (what the source changed may be on its
-    way still, in a table that is filled anew, say), nor one whose start lies ahead: the clock was wrong, and what
-    changes until then would never be asked for.
+    no reason to send them again, and for some days they are asked for. So are rows that were set aside, by a bad night
+    of the platform or since nobody knows their body yet, but not of the first run: that would be the whole table each
+    night. A run before the source's settings made other rows of it (`ledger.APART`) does not count, nor does one to
+    which no row came (what the source changed may be on its way still, in a table that is filled anew, say), nor one
+    whose start lies ahead: the clock was wrong, and what changes until then would never be asked for.
     """
     return model.value(
-        "select max(r.started_at) from gkopen.run r where r.source_id = :s and r.state in ('done', 'partly')"
+        "with good as (select * from gkopen.run r where r.source_id = :s and r.state in ('done', 'partly')"
         " and not r.dry_run and cast(r.counts ->> 'rows_in' as int) > 0 and r.started_at <= now()"
-        " and r.started_at >= (select coalesce(s.read_anew_since, '-infinity') from gkopen.source s"
-        "  where s.id = :s) and not (r.started_at > now() - cast(:days as interval)"
-        " and jsonb_exists_any(r.counts -> 'findings', :broken))"
+        " and r.started_at >= (select coalesce(s.read_anew_since, '-infinity') from gkopen.source s where s.id = :s))"
+        " select max(r.started_at) from good r where not (r.started_at > now() - cast(:days as interval)"
+        " and (jsonb_exists_any(r.counts -> 'findings', :broken) or cast(r.counts ->> 'rows_quarantined' as int) > 0"
+        "  and r.started_at > (select min(started_at) from good)))"
         " and r.started_at < coalesce((select min(w.started_at) from gkopen.run w"
         "  join gkopen.submission b on b.run_id = w.id join gkopen.revision v on v.submission_id = b.id"
         "  where w.source_id = r.source_id and (v.state in ('held', 'frozen')"
