@@ -12,6 +12,7 @@ from pathlib import Path
 import openpyxl
 import pytest
 
+from ckanext.gkopen.derive.sheets import FINDINGS_COLUMNS
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.examine import examine, render
 from ckanext.gkopen.normalise import text as text_module
@@ -193,6 +194,18 @@ def test_hidden_and_further_sheets_are_reported(tmp_path):
     found = {(f.code, f.sheet) for f in rows_of(put(tmp_path, data, "a.xlsx")).files[0].findings}
     assert found == {("sheet-hidden", "隐藏"), ("sheet-left-out", "说明")}
     assert refused_option(put(tmp_path, data, "a.xlsx"), sheet="没有") == "sheet-missing"
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_the_list_of_findings_that_comes_back_with_a_workbook_is_no_table_of_the_officers(tmp_path, first):
+    def sheets(book, sheet):
+        for name in ("问题清单", "问题清单 2"):
+            book.create_sheet(name, 0 if first else None).append(list(FINDINGS_COLUMNS))
+        book.create_sheet("问题清单 3").append(["停车场名称", "审计发现的问题"])
+
+    data = workbook([HEADER.split(","), ROW.split(",")], more=sheets)
+    found = {(f.code, f.sheet) for f in rows_of(put(tmp_path, data, "a.xlsx")).files[0].findings}
+    assert found == {("sheet-left-out", "问题清单 3")}
 
 
 def refused_option(path: Path, **options) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from openpyxl import Workbook, load_workbook
+from openpyxl.comments import Comment
 from openpyxl.formatting.rule import FormulaRule
 from openpyxl.styles import Font
 from openpyxl.worksheet.datavalidation import DataValidation
@@ -80,6 +81,64 @@ def test_the_officers_own_workbook_comes_back_marked(tmp_path: Path) -> None:
     lines = listed(book)
     assert lines[0][2:5] == ("行号", "列", "原值") and len(lines) == len(FOUND) + 1
     assert lines[2][2:6] == (3, "发布时间", "2026-13-46", "错误") and lines[2][7] == "date-wrong" and lines[2][9]
+
+
+def merged_workbook() -> bytes:
+    book = Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.append(HEADER)
+    for number in range(60):
+        sheet.append([f"A-{number}", "2026-13-46" if number == 0 else None, 1])
+    sheet.merge_cells("B2:B61")
+    kept = io.BytesIO()
+    book.save(kept)
+    return kept.getvalue()
+
+
+def test_a_merged_cell_tells_the_findings_of_all_its_lines(tmp_path: Path) -> None:
+    target = tmp_path / "merged.xlsx"
+    found = [finding(line, "发布时间", "2026-13-46", severity="error" if line == 2 else "warning") for line in (4, 3, 2)]
+    assert made(target, found, merged_workbook()) == "own"
+    cell = load_workbook(target).worksheets[0]["B2"]
+    assert cell.comment is not None and all(f"第 {line} 行" in cell.comment.text for line in (2, 3, 4))
+    assert cell.fill.fgColor.rgb == look.FILLS["error"].fgColor.rgb
+
+
+def test_a_comment_that_has_no_room_for_all_says_how_many_more_the_list_has(tmp_path: Path) -> None:
+    target = tmp_path / "many.xlsx"
+    made(target, [finding(line, "发布时间", "2026-13-46" * 40) for line in range(2, 62)], merged_workbook())
+    comment = load_workbook(target).worksheets[0]["B2"].comment
+    assert comment is not None
+    told = comment.text.count("[date-wrong]")             # each with its advice and code, none cut
+    assert told and comment.text.endswith(f"另有 {60 - told} 处，见“问题清单”。")
+    assert comment.text.count("处理办法：") == told
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_what_was_mended_since_an_earlier_round_is_marked_no_more(tmp_path: Path, large: bool,
+                                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = tmp_path / "first.xlsx", tmp_path / "second.xlsx"
+    made(first, FOUND, own_workbook())
+    sent = load_workbook(first)
+    sent["采购"]["B3"] = "2026-12-04"
+    note = Comment("请王科长核对", "officer")
+    sent["采购"]["A5"].comment = note
+    sent["采购"]["A5"].fill = look.FILLS["warning"]       # the officer's own remark and colour stay
+    sent.save(first)
+    if large:
+        monkeypatch.setattr(corrections, "WHOLE_BYTES", 0)
+    again = [finding(3, "预算金额(万元)", "百万", code="not-an-amount")]
+    assert made(second, again, first.read_bytes()) == ("own-large" if large else "own")
+    book = load_workbook(second)
+    assert book.sheetnames == ["采购", look.LIST]
+    assert [row[7] for row in listed(book)[1:]] == ["not-an-amount"]
+    sheet = book["采购"]
+    assert sheet["B3"].comment is None and sheet["B3"].fill.fill_type is None
+    assert sheet["C3"].comment is not None and "not-an-amount" in sheet["C3"].comment.text
+    if not large:
+        assert sheet["A5"].comment is not None and sheet["A5"].comment.text == "请王科长核对"
+        assert sheet["A5"].fill.fgColor.rgb == look.FILLS["warning"].fgColor.rgb
 
 
 def test_nothing_in_it_computes_fetches_or_runs(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ckanext.gkopen.checks.catalogue import severity_of
 from ckanext.gkopen.checks.personal import judge, named
-from ckanext.gkopen.derive.sheets import ASIDE
+from ckanext.gkopen.derive.sheets import is_aside
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.labels import clean, fold
 from ckanext.gkopen.normalise.columns import Columns, ignored_labels, known_labels, match_columns, shape_labels
@@ -71,7 +71,7 @@ def _around(domain: Domain, source: Source, chosen: Sheet, filename: str) -> Ite
     if chosen.name is None:
         texts = [("file", Path(filename).stem)]
     else:
-        others = [clean(cell) for sheet in source.sheets if sheet is not chosen and sheet.name not in ASIDE
+        others = [clean(cell) for sheet in source.sheets if sheet is not chosen and not _aside(sheet)
                   for cell in (sheet.name or "", *(cell for _, cells in sheet.preview[:_TITLES] for cell in cells))]
         texts = [("sheet", chosen.name), *(("other-sheet", text) for text in dict.fromkeys(others)),
                  ("file", Path(filename).stem)]
@@ -127,12 +127,16 @@ def _no_person(head: Head) -> None:
         raise refuse("personal-in-header", line=head.line, kind=named(kinds))
 
 
+def _aside(sheet: Sheet) -> bool:
+    return is_aside(sheet.name, sheet.preview[0][1] if sheet.preview else ())
+
+
 def _choose(domain: Domain, source: Source, options: Options, findings: list[Finding]) -> tuple[Sheet, Head]:
     """The sheet that was asked for, else the one whose header names the most columns; others are reported."""
     fields = set(known_labels(domain, options.mapping))
     known = fields | ignored_labels(domain) | shape_labels(domain)
     sheets = [sheet for sheet in source.sheets if sheet.name == options.sheet
-              or (options.sheet is None and sheet.name not in ASIDE)]
+              or (options.sheet is None and not _aside(sheet))]
     if not sheets:
         names = [sheet.name or "" for sheet in source.sheets]
         raise refuse("sheet-missing", name=options.sheet or "", sheets=names) if names else refuse("file-empty")
@@ -149,7 +153,7 @@ def _choose(domain: Domain, source: Source, options: Options, findings: list[Fin
         raise refused[0]
     best = max(candidates, key=lambda item: item[0])
     for sheet in source.sheets:
-        if sheet is not best[1] and sheet.name not in ASIDE:
+        if sheet is not best[1] and not _aside(sheet):
             findings.append(Finding("sheet-left-out", severity_of("sheet-left-out"), sheet=sheet.name,
                                     params={"name": sheet.name or "", "used": best[1].name or ""}))
     return best[1], best[2]

@@ -5,6 +5,7 @@ Every text goes in as text: a cell that looks like a formula stays what was writ
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -15,10 +16,11 @@ from openpyxl.utils.exceptions import IllegalCharacterError
 from openpyxl.workbook import Workbook
 
 from ckanext.gkopen.checks.catalogue import render
+from ckanext.gkopen.derive import sheets
 from ckanext.gkopen.labels import fold
 from ckanext.gkopen.records import Finding
 
-LIST = "问题清单"
+LIST = sheets.FINDINGS
 MARKED_CELLS = 20_000
 """Cells that get a comment; a spreadsheet with more of them is slow to open. The list holds all findings."""
 COMMENT_LENGTH = 1_000
@@ -28,8 +30,9 @@ FILLS = {"error": PatternFill("solid", fgColor="FFF4B6B0"), "warning": PatternFi
 HEAD = PatternFill("solid", fgColor="FFE8EDF3")
 SEVERITIES = {"error": "错误", "warning": "提醒", "info": "说明"}
 RANKS = {"error": 0, "warning": 1, "info": 2}
-COLUMNS = (("责任主体", 26), ("工作表", 14), ("行号", 8), ("列", 22), ("原值", 28), ("级别", 8), ("规则", 26),
-           ("代码", 22), ("问题", 56), ("处理办法", 56))
+WIDTHS = (26, 14, 8, 22, 28, 8, 26, 22, 56, 56)
+_MARKED = re.compile(r"\n处理办法：[^\n]*\n\[[a-z0-9_-]+\]")
+"""By which a comment of an earlier round is known again: not every office program keeps its author."""
 PERSONAL = "personal-"
 HIDDEN = "（已隐去）"
 
@@ -67,12 +70,17 @@ def worst(findings: Iterable[Mapping[str, Any]]) -> str:
 
 
 def comment(findings: list[Mapping[str, Any]]) -> Comment:
-    """Every finding of a cell: what is wrong, what to do, and the rule's code."""
-    said = []
-    for finding in findings:
+    """The findings of a cell: what is wrong, what to do, and the rule's code; of many, how many more the list has."""
+    said: list[str] = []
+    for number, finding in enumerate(sorted(findings, key=lambda each: RANKS.get(each["severity"], 2))):
         words = text_of(finding)
-        said.append(f"{words['message']}\n处理办法：{words['fix']}\n[{finding['code']}]")
-    text = _plain("\n\n".join(said))[:COMMENT_LENGTH]
+        advice = f"\n处理办法：{words['fix']}\n[{finding['code']}]"
+        message = words["message"][:max(0, COMMENT_LENGTH - len(advice))]
+        if said and sum(map(len, said)) + len(message + advice) > COMMENT_LENGTH:
+            said.append(f"另有 {len(findings) - number} 处，见“{LIST}”。")
+            break
+        said.append(message + advice)
+    text = _plain("\n\n".join(said))
     note = Comment(text, "gkopen")
     note.width, note.height = 360, 60 + 18 * (text.count("\n") + len(text) // 24)
     return note
@@ -81,6 +89,14 @@ def comment(findings: list[Mapping[str, Any]]) -> Comment:
 def mark(cell: Cell, findings: list[Mapping[str, Any]]) -> None:
     cell.fill = FILLS.get(worst(findings), FILLS["info"])
     cell.comment = comment(findings)
+
+
+def unmark(cell: Any) -> None:
+    """Take away what an earlier workbook of corrections marked: the cell may have been mended since."""
+    if cell.comment is not None and _MARKED.search(cell.comment.text):
+        cell.comment = None
+        if cell.fill.fgColor.rgb in {fill.fgColor.rgb for fill in FILLS.values()}:
+            cell.fill = PatternFill()
 
 
 def safe_text(value: Any) -> str:
@@ -109,10 +125,10 @@ def text_cell(sheet: Any, value: Any, *, bold: bool = False) -> Cell:
 def add_list(book: Workbook, findings: Iterable[Mapping[str, Any]]) -> None:
     """The sheet 问题清单: one line a finding, all of them. The book may be write-only or not."""
     sheet = book.create_sheet(_free_name(book, LIST))
-    for index, (_, width) in enumerate(COLUMNS):
+    for index, width in enumerate(WIDTHS):
         sheet.column_dimensions["ABCDEFGHIJ"[index]].width = width
     sheet.freeze_panes = "A2"
-    _append(sheet, [title for title, _ in COLUMNS], bold=True)
+    _append(sheet, list(sheets.FINDINGS_COLUMNS), bold=True)
     for finding in findings:
         words = text_of(finding)
         whose = " ".join(filter(None, (finding.get("body"), finding.get("file"))))  # as beside the row itself

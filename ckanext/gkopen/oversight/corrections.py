@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from openpyxl import load_workbook
 from openpyxl.cell import Cell, WriteOnlyCell
@@ -23,6 +23,7 @@ from openpyxl.worksheet.datavalidation import DataValidationList
 
 from ckanext.gkopen import blobs, model, reports
 from ckanext.gkopen.checks.personal import context_of, judge
+from ckanext.gkopen.derive.sheets import is_findings
 from ckanext.gkopen.labels import fold
 from ckanext.gkopen.oversight import book as look
 
@@ -99,13 +100,18 @@ def _own(target: Path, raw: bytes, findings: Found, marks: look.Marks, header: l
     for name in list(book.defined_names):
         del book.defined_names[name]
     for sheet in book.worksheets:
-        _harmless(sheet)
+        if _is_list(sheet):                               # of an earlier round: this one gets its own
+            book.remove(sheet)
+        else:
+            _harmless(sheet)
     for sheet in book.worksheets:
         places = _places(sheet.iter_rows(max_row=HEAD_ROWS, values_only=True), header)
+        cells: dict[tuple[int, int], list[Mapping[str, Any]]] = {}
         for line, findings_here in _of_sheet(marks, sheet.title, book.worksheets[0].title).items():
             for column, found in _by_column(findings_here, places).items():
-                cell: Any = sheet.cell(*_origin(sheet, line, column + 1))
-                look.mark(cell, found)
+                cells.setdefault(_origin(sheet, line, column + 1), []).extend(found)
+        for place, found in cells.items():                # of a merged cell the findings of all its lines
+            look.mark(cast(Cell, sheet.cell(*place)), found)
     look.add_list(book, findings())
     book.save(target)
 
@@ -116,6 +122,8 @@ def _harmless(sheet: Any) -> None:
         for cell in row:
             if getattr(cell, "data_type", "n") == "f":
                 look.put_text(cell, cell.value)
+            if isinstance(cell, Cell):                    # of a merged range only the first one
+                look.unmark(cell)
             if getattr(cell, "hyperlink", None) is not None:
                 cell.hyperlink = None
     for name in list(sheet.defined_names):
@@ -124,6 +132,10 @@ def _harmless(sheet: Any) -> None:
     sheet.conditional_formatting = type(sheet.conditional_formatting)()
     sheet.legacy_drawing = None
     sheet._images, sheet._charts, sheet._pivots = [], [], []
+
+
+def _is_list(sheet: Any) -> bool:
+    return is_findings(sheet.title, next(sheet.iter_rows(max_row=1, values_only=True), ()))
 
 
 def _origin(sheet: Any, line: int, column: int) -> tuple[int, int]:
@@ -137,10 +149,10 @@ def _origin(sheet: Any, line: int, column: int) -> tuple[int, int]:
 def _own_large(target: Path, raw: bytes, findings: Found, marks: look.Marks, header: list[str]) -> None:
     source = load_workbook(io.BytesIO(raw), read_only=True, data_only=True, keep_links=False)
     made = Workbook(write_only=True)
-    first = source.worksheets[0].title
-    for sheet in source.worksheets:
+    sheets = [sheet for sheet in source.worksheets if not _is_list(sheet)]
+    for sheet in sheets:
         places = _places(sheet.iter_rows(max_row=HEAD_ROWS, values_only=True), header)
-        marked = _of_sheet(marks, sheet.title, first)
+        marked = _of_sheet(marks, sheet.title, sheets[0].title)
         copy = made.create_sheet(sheet.title)
         for number, row in enumerate(sheet.iter_rows(), 1):
             copy.append(list(_copied(copy, row, _by_column(marked.get(number, ()), places))))
