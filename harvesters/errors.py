@@ -7,6 +7,9 @@ help; what reaches the caller has already been retried.
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
 
 class HarvestError(Exception):
     """A harvest cannot go on. `zh` and `en` are one sentence each, with what to do.
@@ -70,8 +73,8 @@ class RateLimited(HarvestError):
     retryable = True
 
     def __init__(self, retry_after: float | None, said: str = "429"):
-        wait_zh = f"{retry_after:.0f} 秒后" if retry_after is not None else "稍后"
-        wait_en = f"in {retry_after:.0f} s" if retry_after is not None else "later"
+        wait_zh = f"在 {_until(retry_after)} 之后" if retry_after is not None else "稍后"
+        wait_en = f"after {_until(retry_after)}" if retry_after is not None else "later"
         super().__init__(
             f"平台限制访问频率（{said}）。请{wait_zh}再采集，或请平台运维单位提高调用额度。",
             f"the platform limits the rate of calls ({said}); harvest again {wait_en}, "
@@ -85,10 +88,10 @@ class HostResting(HarvestError):
 
     def __init__(self, host: str, retry_after: float):
         super().__init__(
-            f"平台 {host} 连续出错或要求暂停，{retry_after:.0f} 秒后自动再试，本次没有发出请求。"
+            f"平台 {host} 连续出错或要求暂停，{_until(retry_after)} 之后自动再试，本次没有发出请求。"
             "若平台已恢复可稍候重试；否则请联系平台运维单位。",
-            f"the platform {host} failed again and again or asked for a pause; it is tried again in "
-            f"{retry_after:.0f} s by itself, and no call was made; if it stays so, ask its operator",
+            f"the platform {host} failed again and again or asked for a pause; it is tried again after "
+            f"{_until(retry_after)} by itself, and no call was made; if it stays so, ask its operator",
         )
         self.retry_after = retry_after
 
@@ -142,3 +145,10 @@ class InconsistentListing(HarvestError):
             "harvest again later, and ask the department if it stays so",
         )
         self.page = page
+
+
+def _until(seconds: float) -> str:
+    """The end of a wait: a report is read hours later, when the number of seconds says nothing. In Shanghai, to the
+    minute that follows."""
+    end = datetime.now(ZoneInfo("Asia/Shanghai")) + timedelta(seconds=seconds + 60)
+    return f"{end:%Y-%m-%d %H:%M}"

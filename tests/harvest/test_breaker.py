@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from ckan import model as ckan_model
 
 from ckanext.gkopen import model
+from ckanext.gkopen.clock import SHANGHAI
 from ckanext.gkopen.harvest import breaker
-from ckanext.gkopen.harvesters.errors import BadAnswer, HostResting, RateLimited, SourceRefused, SourceUnreachable
+from ckanext.gkopen.harvesters.errors import (
+    BadAnswer,
+    HarvestError,
+    HostResting,
+    RateLimited,
+    SourceRefused,
+    SourceUnreachable,
+)
 from tests.harvest.city import SOURCE, City, harvest
 from tests.people import call
 
@@ -112,6 +121,16 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
     never: Callable[..., None] = lambda *_: None  # noqa: E731
     monkeypatch.setattr(run, "_rest", never)
+
+
+@pytest.mark.parametrize("made", [RateLimited, lambda seconds: HostResting(HOST, seconds)])
+def test_a_report_says_until_when_a_platform_is_left_alone(made: Callable[[float], HarvestError]) -> None:
+    """It is read hours later: 86400 seconds from an unsaid moment tell nobody anything."""
+    ends = {f"{datetime.now(SHANGHAI) + timedelta(days=1, minutes=1):%Y-%m-%d %H:%M}"}
+    error = made(86_400)
+    ends.add(f"{datetime.now(SHANGHAI) + timedelta(days=1, minutes=1):%Y-%m-%d %H:%M}")
+    assert any(end in error.zh and end in error.en for end in ends)
+    assert "86400" not in error.zh + error.en
 
 
 def test_runs_do_not_hammer_a_platform_that_is_down(town: City, quick: None) -> None:
