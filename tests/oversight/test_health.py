@@ -53,6 +53,10 @@ HELD = [{"state": "held", "revision": "x"}]
     ("done", {"outcomes": HELD, "findings": {"drop-file-missing": 1}}, False, ["review", "missing"]),
     ("partly", {"outcomes": [{"state": "returned", "revision": "x"}]}, False, ["returned"]),
     ("partly", {"outcomes": [{"state": "returned"}, *HELD], "rows_quarantined": 3}, False, ["returned", "corrections"]),
+    ("stopped", {"stopped": [{"drift": [{"kind": "renamed"}, {"kind": "removed"}]}]}, False, ["stopped"]),
+    ("stopped", {"stopped": [{"drift": [{"kind": "removed"}]}, {"drift": [{"kind": "foreign"}]}]}, False,
+     ["foreign_rows"]),
+    ("stopped", {"stopped": [{"drift": [{"kind": "retyped"}]}]}, False, ["retyped"]),
     ("stopped", {}, False, ["stopped"]), ("incomplete", {}, False, ["incomplete"]),
     ("failed", {}, False, ["failed"]), ("cancelled", {}, False, ["cancelled"]), ("queued", {}, False, ["queued"]),
     ("done", {"outcomes": HELD}, True, ["dry"])])

@@ -28,6 +28,8 @@ from tests.people import Cast, call, make_cast
 
 SECRET = "zqx-secret-cause-320102199003071234"
 NAME = "czj-notices"
+NAMED = "南通市财政局政府采购"
+NAMED_EN = "Finance Bureau: Public procurement"
 SOURCE = f"""\
 name: {NAME}
 title: {{zh: 采购公告 {SECRET}, en: notices}}
@@ -196,7 +198,7 @@ def test_mails_go_to_the_people_of_the_body_once(cast: Cast, post: Postbox) -> N
         pass
     assert sorted(message["To"] for message in post.mails) == ["li-officer@example.com", "wang-reviewer@example.com"]
     message = post.mails[0]
-    assert NAME in message["Subject"] and "采集失败" in message["Subject"]
+    assert f"采集失败：{NAMED}（{NAME}）" in message["Subject"], "an officer knows body and table, not the source's id"
     assert message["Auto-Submitted"] == "auto-generated" and len({m["Message-ID"] for m in post.mails}) == 2
     text = message.get_content()
     assert f"/office/runs?source={NAME}" in text and "What is public stays" in text
@@ -299,7 +301,7 @@ def test_without_the_setting_nothing_is_sent_and_the_list_has_it(cast: Cast, mon
     watch.look()
     assert not mail.send_one()
     [message] = call("gkopen_message_list", cast.officer)["results"]
-    assert message["subject"]["zh"] == f"采集失败：{NAME}" and SECRET not in str(message)
+    assert message["subject"]["zh"] == f"采集失败：{NAMED}（{NAME}）" and SECRET not in str(message)
     assert call("gkopen_message_list", cast.stranger)["results"] == []
     with pytest.raises(toolkit.NotAuthorized):
         call("gkopen_message_list", "")
@@ -315,7 +317,8 @@ def test_the_feed_opens_with_its_own_token_only(app: Any) -> None:
     first = call("gkopen_feed_create", cast.officer)["path"]
     feed = ElementTree.fromstring(app.get(first).body)
     titles = feed.findall("{http://www.w3.org/2005/Atom}entry/{http://www.w3.org/2005/Atom}title")
-    assert [title.text for title in titles] in ([f"采集失败：{NAME}"], [f"Harvest failing: {NAME}"])
+    assert [title.text for title in titles] in (
+        [f"采集失败：{NAMED}（{NAME}）"], [f"Harvest failing: {NAMED_EN} ({NAME})"])
     other = app.get(call("gkopen_feed_create", cast.stranger)["path"])
     assert NAME not in other.body and "no-store" in other.headers["Cache-Control"]
     second = call("gkopen_feed_create", cast.officer)["path"]
@@ -420,3 +423,8 @@ def test_an_overdue_part_is_named_in_words(cast: Cast, monkeypatch: pytest.Monke
     assert "2025 预算（" in subject.zh and ", 2025 Approved budget (" in subject.en
     kept = {"dataset": "预决算", "dataset_en": "Budgets", "period": "2025-budget", "due_on": "2026-01-29"}
     assert "2025-budget" in said("duty_overdue", kept)[0].en, "as an earlier version kept it"
+
+
+def test_a_message_of_before_that_knows_no_more_than_the_source_is_still_told() -> None:
+    subject, _, path = said("source_failing", {"source": NAME})
+    assert NAME in subject.zh and NAME in subject.en and path.endswith(NAME)

@@ -20,36 +20,40 @@ class Words:
 
 MESSAGES: Mapping[str, Words] = {
     "source_failing": Words(
-        Text("采集失败：{source}", "Harvest failing: {source}"),
+        Text("采集失败：{dataset}（{source}）", "Harvest failing: {dataset_en} ({source})"),
         Text("已公开的数据不受影响。请打开运行报告查看原因；恢复后系统自动补采，并另行通知。",
              "What is public stays as it is. Open the run's report for the cause; once it is mended the portal catches"
              " up by itself and says so."), "/office/runs?source={source}"),
     "source_good": Words(
-        Text("采集恢复正常：{source}", "Harvest good again: {source}"),
+        Text("采集恢复正常：{dataset}（{source}）", "Harvest good again: {dataset_en} ({source})"),
         Text("无需处理。", "Nothing has to be done."), "/office/runs?source={source}"),
     "source_waiting": Words(
-        Text("采集被暂停，等待人工决定：{source}", "Harvest waits for a decision: {source}"),
+        Text("采集被暂停，等待人工决定：{dataset}（{source}）",
+             "Harvest waits for a decision: {dataset_en} ({source})"),
         Text("变化异常或列有变化，系统没有采用，公开数据不变。请打开运行报告，按其中的说明作出决定。",
              "The change is unusual, or the columns changed: it was not taken over, and what is public stays. Open the"
              " run's report and decide as it says."), "/office/runs?source={source}"),
     "source_returned": Words(
-        Text("来源的整张表没有采用：{source}", "A whole table was not taken over: {source}"),
+        Text("来源的整张表没有采用：{dataset}（{source}）",
+             "A whole table was not taken over: {dataset_en} ({source})"),
         Text("已公开的数据保持原样，不会更新。请打开运行报告查看原因，请来源改正，"
              "或由门户管理员在来源设置中补充列名对应（mapping）。",
              "What is public stays as it was and is not brought up to date. Open the run's report for the cause; have"
              " the source mended, or the administrator completes mapping in the source file."),
         "/office/runs?source={source}"),
     "source_late": Words(
-        Text("采集滞后于更新周期：{source}", "Harvest is behind its cycle: {source}"),
+        Text("采集滞后于更新周期：{dataset}（{source}）", "Harvest is behind its cycle: {dataset_en} ({source})"),
         Text("请确认采集任务程序在运行，来源未被停用。", "See that a worker is running and that the source answers."),
         "/office/sources"),
     "source_quarantine": Words(
-        Text("来源出现问题数据：{source}，{rows} 行被隔离", "Rows set aside: {rows} of {source}"),
+        Text("来源出现问题数据：{dataset}（{source}），{rows} 行被隔离",
+             "Rows set aside: {rows} of {dataset_en} ({source})"),
         Text("其余数据照常处理。请下载待改正表，在来源系统中更正；下一次采集时自动通过。",
              "The other rows go on. Download the workbook of corrections and mend them at the source: they come through"
              " with the next run."), "/office/runs?source={source}"),
     "body_quarantine": Words(
-        Text("来源 {source} 中本单位的数据有 {rows} 行被隔离", "Rows set aside: {rows} of yours, from {source}"),
+        Text("来源 {dataset}（{source}）中本单位的数据有 {rows} 行被隔离",
+             "Rows set aside: {rows} of yours, from {dataset_en} ({source})"),
         Text("其余数据照常处理。请在数据专员工作台打开待审版本，下载待改正表，并请来源系统更正。",
              "The other rows go on. Open the revision on the officer's desk, download the workbook of corrections and"
              " have the source mended."), "/office/"),
@@ -142,6 +146,17 @@ RUN_ADVICE: Mapping[str, Text] = {
     "stopped": Text("来源的列有变化，没有采用，公开数据不变。请核对新旧列名后接受，或请来源改回。",
                     "The source's columns changed; nothing was taken over. Accept the new columns, or ask the source to"
                     " change them back."),
+    "foreign_rows": Text("来源的表里混入了别的表的行，没有采用，公开数据不变。请来源去掉这些行，下一次采集自动继续；"
+                         "不要接受：接受之后这些行会被隔离，来源改正后又会停下。",
+                         "Rows of another table stand among those of this one; nothing was taken over. Have the source"
+                         " take them out, and the next run goes on by itself. Do not accept: those rows would be set"
+                         " aside then, and the mended table would stop again."),
+    "retyped": Text("列的内容换了类型，没有采用，公开数据不变。请先向来源核实：误填的请来源改回，下一次采集自动继续；"
+                    "接受之后，读不出的值所在的行会被隔离，太多时整张表不采用。",
+                    "What a column holds is of another kind; nothing was taken over. Ask the source first: what is"
+                    " wrong is changed back there, and the next run goes on by itself. After accepting, rows with"
+                    " values that cannot be read are set aside, and where they are many the whole table is not taken"
+                    " over."),
     "incomplete": Text("来源没有给全数据，没有删除任何公开数据；下一次采集自动重试。",
                        "The listing is not whole: nothing public was removed. The next run tries again."),
     "failed": Text("公开数据不变，系统会自动重试。若连续失败，请把上面的原因告知来源或门户管理员。",
@@ -162,6 +177,9 @@ def run_advice(run: Mapping[str, Any]) -> list[Text]:
         waits = "review" if run.get("waiting") else "reviewed"
         return [RUN_ADVICE[waits if run["decision"] == "released" else run["decision"]]]
     keys = [state] if state in ("held", "stopped", "incomplete") else []
+    drifts = {drift["kind"] for table in counts.get("stopped", []) for drift in table["drift"]}
+    if state == "stopped" and drifts & {"foreign", "retyped"}:
+        keys = ["foreign_rows" if "foreign" in drifts else "retyped"]
     alarms = {alarm["kind"] for entry in counts.get("held", []) for alarm in entry["alarms"]}
     if "not_open" in alarms or alarms == {"empty"}:
         keys = ["not_open" if "not_open" in alarms else "empty"]
@@ -189,6 +207,7 @@ def run_advice(run: Mapping[str, Any]) -> list[Text]:
 def said(kind: str, params: Mapping[str, Any]) -> tuple[Text, Text, str]:
     """Subject, advice and path of a message."""
     words = MESSAGES[kind]
+    params = {"dataset": "", **params}                    # messages about sources that are older than their names in it
     english = {f"{name}_en": value for name, value in params.items()} | dict(params)  # where no English name is kept
     return (Text(words.subject.zh.format(**params), words.subject.en.format(**english)), words.advice,
             words.path.format(**params))
