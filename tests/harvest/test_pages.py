@@ -216,6 +216,39 @@ def test_a_run_that_was_let_through_waits_for_no_decision_on_any_page(
     assert "已发布" in page.split('id="gk-outcomes"')[1].split("</table>")[0], "what became of it since"
 
 
+def test_nobody_is_asked_to_decide_on_a_run_that_a_later_one_overtook(
+        public: City, office: Any, cli: CKANCliRunner) -> None:
+    """The source is good again: its page and mails say so, and so do the held runs of before."""
+    lines = public.lines()
+    public.write(lines[:-10])
+    gone = harvest()
+    public.fault("empty")
+    empty = harvest()
+    assert listed(office, "held", gone) or listed(office, "held", empty)
+    public.fault()
+    public.write(lines)
+    assert harvest()["state"] == "partly"                 # as it was before: a few rows are always set aside
+    for run in (gone, empty):
+        page, hold = office(f"/office/runs/{run['id']}").body, office(f"/office/runs/{run['id']}/hold").body
+        assert tag_of(page) == tag_of(hold) == "已过时"
+        assert "无需处理" in advice_of(page) and "放行" not in advice_of(page) and "放弃" not in advice_of(page)
+        assert "经人查看之前" not in page and "/hold" not in page and 'name="do"' not in hold
+        assert not listed(office, "held", run)
+        assert f"{run['id']}\t{SOURCE}\tovertaken" in cli.invoke(ckan, ["gkopen", "run", "list"]).output
+        assert 'gkopen_runs{state="overtaken"} 2' in office("/metrics").body
+        assert "nothing to decide" in cli.invoke(ckan, ["gkopen", "run", "show", str(run["id"])]).output
+    assert "待决定" not in source_shown(office)
+
+
+def test_a_held_run_waits_for_its_decision_while_later_ones_fail(public: City, office: Any) -> None:
+    public.write(public.lines()[:-10])
+    run = harvest()
+    public.fault("html")
+    assert harvest()["state"] == "failed"
+    page = office(f"/office/runs/{run['id']}").body
+    assert tag_of(page) == "暂停，待决定" and "放行" in advice_of(page) and listed(office, "held", run)
+
+
 def test_a_run_that_was_discarded_is_not_called_good(public: City, office: Any) -> None:
     """The source gave no rows: a person said that nothing of it is taken, and what is public is as old as before."""
     public.fault("empty")

@@ -140,6 +140,8 @@ def _print_report(run: dict[str, Any]) -> None:
     click.echo(f"{run['source']}: {run['state']}{mark}  run {run['id']}")
     if run["decision"]:
         click.echo(f"  {run['decision']} by {run['decided_by']} at {run['decided_at']}")
+    elif run["overtaken"]:
+        click.echo("  a later run took its place: there is nothing to decide")
     elif run["state"] in ("held", "stopped") and not trial:
         nothing = all(entry["revision"] is None for entry in counts.get("held", []))
         ways = f"accept {run['id']}" if run["state"] == "stopped" else f"discard {run['id']}" if nothing else (
@@ -208,7 +210,8 @@ def run_list(source_name: str | None, limit: int) -> None:
         ledger.find_source(source_name)
     for item in act("gkopen_run_list", source=source_name, limit=limit)["results"]:
         counts = item["counts"]
-        click.echo("\t".join((item["id"], item["source"], item["decision"] or item["state"], item["started_at"] or "-",
+        state = "overtaken" if item["overtaken"] else item["decision"] or item["state"]
+        click.echo("\t".join((item["id"], item["source"], state, item["started_at"] or "-",
                               f"{counts.get('rows_in', 0)} rows", f"{counts.get('rows_quarantined', 0)} quarantined")))
 
 

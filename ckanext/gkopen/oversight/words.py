@@ -101,6 +101,9 @@ RUN_ADVICE: Mapping[str, Text] = {
     "discarded": Text("已放弃，公开数据不变。来源没有改正的，下一次采集会再次停下，等待决定。",
                       "It was discarded; what is public stays. Where the source is not mended, the next run is held"
                       " again."),
+    "overtaken": Text("之后的采集已经取代了本次采集，无需处理：请查看该来源最近一次采集的结果。",
+                      "A later run took the place of this one, and there is nothing to do: see the newest run of this"
+                      " source."),
     "accepted": Text("新的列已接受，以后的采集按新列读取；请查看该来源最近一次采集的结果。",
                      "The new columns were accepted, and later runs read them: see the newest run of this source."),
     "buried": Text("已公开的行中，有些不在来源的合格行中（来源已删，或有错误被隔离），到期前仍保留公开。请核对来源："
@@ -176,6 +179,8 @@ def run_advice(run: Mapping[str, Any]) -> list[Text]:
     if run.get("decision"):
         waits = "review" if run.get("waiting") else "reviewed"
         return [RUN_ADVICE[waits if run["decision"] == "released" else run["decision"]]]
+    if run.get("overtaken"):
+        return [RUN_ADVICE["overtaken"]]
     keys = [state] if state in ("held", "stopped", "incomplete") else []
     drifts = {drift["kind"] for table in counts.get("stopped", []) for drift in table["drift"]}
     if state == "stopped" and drifts & {"foreign", "retyped"}:

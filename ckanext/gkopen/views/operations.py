@@ -13,6 +13,7 @@ from flask import Blueprint, Response, request
 from sqlalchemy.exc import SQLAlchemyError
 
 from ckanext.gkopen import model
+from ckanext.gkopen.logic.action.common import OVERTAKEN
 from ckanext.gkopen.oversight import health, watch
 from ckanext.gkopen.publish import outbox
 
@@ -62,8 +63,9 @@ def _lines() -> list[str]:
     lines += _messages() + _sources() + _search()
     for name, text, sql in (
             ("revisions", "Revisions by state.", "select state, count(*) from gkopen.revision group by state"),
-            ("runs", "Harvest runs by state, or by what a person decided on those that were held or stopped.",
-             "select coalesce(decision, state), count(*) from gkopen.run group by 1"),
+            ("runs", "Harvest runs by state; of those that were held or stopped, what a person decided, or overtaken.",
+             f"select case when {OVERTAKEN} then 'overtaken' else coalesce(r.decision, r.state) end, count(*)"
+             " from gkopen.run r group by 1"),
             ("datasets", "Datasets by state.", "select state, count(*) from gkopen.dataset group by state")):
         lines.append(f"# HELP gkopen_{name} {text}\n# TYPE gkopen_{name} gauge\n")
         lines += [f'gkopen_{name}{{state="{state}"}} {number}\n' for state, number in model.execute(sql)]

@@ -143,12 +143,22 @@ def visible_revision(context: Any, data_dict: Mapping[str, Any], name: str = "id
     return row
 
 
+OVERTAKEN = (
+    "(r.decision is null and not r.dry_run and r.state in ('held', 'stopped')"
+    " and exists (select 1 from gkopen.run n where n.source_id = r.source_id and n.epoch > r.epoch and not n.dry_run"
+    " and n.state in ('done', 'partly', 'held'))"
+    " and not exists (select 1 from jsonb_array_elements(coalesce(r.counts->'held', '[]')) as held join gkopen.revision"
+    " f on f.id = cast(held.value->>'revision' as uuid) where f.state = 'frozen'))")
+"""Of a run `r`: whether somebody would be asked to decide on it in vain, since a later run took its place. As
+`harvest.holding` refuses it."""
+
+
 def visible_run(context: Any, data_dict: Mapping[str, Any], name: str = "id") -> dict[str, Any]:
     """The run with its source's name, domain and body, for whoever may see them; else as if it did not exist."""
     missing = toolkit.ObjectNotFound(toolkit._(
         "There is no run {id} that you may see: gkopen_run_list (gkopen run list) names them all.").format(
             id=data_dict.get(name)))
-    row = model.one("select r.*, s.name as source, s.organization, s.domain,"
+    row = model.one(f"select r.*, {OVERTAKEN} as overtaken, s.name as source, s.organization, s.domain,"
                     " s.config->'title' as source_title, s.config->>'transport' as transport,"
                     " s.config->>'organization_column' as organization_column from gkopen.run r join gkopen.source s"
                     " on s.id = r.source_id where r.id = :id", id=uuid_of(data_dict, missing, name))

@@ -15,7 +15,7 @@ from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.harvest import breaker, ledger, progress, report
 from ckanext.gkopen.harvesters.source import load_source
 from ckanext.gkopen.logic import paging
-from ckanext.gkopen.logic.action.common import need, speaking, user_of, visible_names, visible_run
+from ckanext.gkopen.logic.action.common import OVERTAKEN, need, speaking, user_of, visible_names, visible_run
 from ckanext.gkopen.logic.action.report import keeps_rows, severities_of_run
 from ckanext.gkopen.oversight import health
 from ckanext.gkopen.review import roles
@@ -85,15 +85,16 @@ def gkopen_run_create(context: Any, data_dict: Any) -> dict[str, Any]:
 @toolkit.side_effect_free
 def gkopen_run_list(context: Any, data_dict: Any) -> dict[str, Any]:
     """Runs, newest first. :param source: name or id :param state: also released, discarded or accepted, of those that
-    were held or stopped and decided :param cursor: :param limit:"""
+    were held or stopped and decided; held and stopped are those that nobody decided on and no later run `overtaken`
+    :param cursor: :param limit:"""
     names = visible_names(context)
     return _listed(
         context, data_dict,
-        "select r.*, s.name as source, s.config->'title' as source_title, s.organization, s.domain from gkopen.run r"
-        " join gkopen.source s on s.id = r.source_id"
+        f"select r.*, {OVERTAKEN} as overtaken, s.name as source, s.config->'title' as source_title, s.organization,"
+        " s.domain from gkopen.run r join gkopen.source s on s.id = r.source_id"
         " where (:all or s.organization = any(:names))"
         " and (cast(:source as text) is null or :source in (s.name, cast(s.id as text)))"
-        " and (cast(:state as text) is null or coalesce(r.decision, r.state) = :state)"
+        f" and (cast(:state as text) is null or coalesce(r.decision, r.state) = :state and not {OVERTAKEN})"
         " and (cast(:after_queued_at as timestamptz) is null or"
         " (r.queued_at, r.id) < (cast(:after_queued_at as timestamptz), cast(:after_id as uuid)))"
         " order by r.queued_at desc, r.id desc limit :limit",
@@ -209,7 +210,7 @@ def _source(row: dict[str, Any], names: set[str] | None = None) -> dict[str, Any
 def _run(row: dict[str, Any], names: set[str] | None) -> dict[str, Any]:
     result = {key: row[key] for key in ("source", "source_title", "organization", "domain", "state", "trigger",
                                         "requested_by", "dry_run", "stages", "error", "cancel_by", "decision",
-                                        "decided_by")}
+                                        "decided_by", "overtaken")}
     result |= {"id": str(row["id"]), "counts": report.seen_by(row["counts"], names)}
     for key in ("queued_at", "started_at", "finished_at", "decided_at"):
         result[key] = clock.told(row[key])
