@@ -427,4 +427,5 @@ def test_an_overdue_part_is_named_in_words(cast: Cast, monkeypatch: pytest.Monke
 
 def test_a_message_of_before_that_knows_no_more_than_the_source_is_still_told() -> None:
     subject, _, path = said("source_failing", {"source": NAME})
-    assert NAME in subject.zh and NAME in subject.en and path.endswith(NAME)
+    assert (subject.zh, subject.en) == (f"采集失败：来源（{NAME}）", f"Harvest failing: source ({NAME})")
+    assert path.endswith(NAME)

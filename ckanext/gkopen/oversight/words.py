@@ -212,7 +212,8 @@ def run_advice(run: Mapping[str, Any]) -> list[Text]:
 def said(kind: str, params: Mapping[str, Any]) -> tuple[Text, Text, str]:
     """Subject, advice and path of a message."""
     words = MESSAGES[kind]
-    params = {"dataset": "", **params}                    # messages about sources that are older than their names in it
+    if "source" in params:                                # messages of before named nothing else
+        params = {"dataset": "来源", "dataset_en": "source", **params}
     english = {f"{name}_en": value for name, value in params.items()} | dict(params)  # where no English name is kept
     return (Text(words.subject.zh.format(**params), words.subject.en.format(**english)), words.advice,
             words.path.format(**params))
