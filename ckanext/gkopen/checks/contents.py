@@ -19,8 +19,8 @@ _MOST, _SOME = 0.9, 3
 
 def check_contents(domain: Domain, made: Made, findings: Findings, labels: dict[str, str],
                    options: Sequence[Options]) -> None:
-    """`column-retyped`: under an accepted header nine cells of ten are not of the field's type. Whether they were before
-    is not known here. `options`: of each file."""
+    """`column-retyped`: under an accepted header nine cells of ten are not of the field's type, whatever they were
+    before. `options`: of each file."""
     accepted = np.array([each.expected_header is not None for each in options])
     for name, text in made.text.items():
         field = domain.field(name)
