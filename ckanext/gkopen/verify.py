@@ -6,6 +6,7 @@ import hashlib
 import io
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import islice
 
 import pysolr
 import sqlalchemy as sa
@@ -18,8 +19,12 @@ from ckanext.gkopen.domains import Domain, UnknownDomain, domains, get_domain
 from ckanext.gkopen.history.difference import difference, text_rows
 from ckanext.gkopen.publish import store
 from ckanext.gkopen.publish.forms.streams import SUFFIX
+from ckanext.gkopen.publish.table_rows import records
 from ckanext.gkopen.publish.table_sql import TableSQL, literal, quoted
 from ckanext.gkopen.review import audit
+
+TOGETHER = 100_000
+"""Rows that are asked for at once, and held."""
 
 
 def problems() -> Iterator[str]:
@@ -74,24 +79,79 @@ def _rows_of_nobody() -> Iterator[str]:
 
 
 def _compared(domain: Domain, dataset_id: str, public: dict[str, str]) -> Iterator[str]:
-    found = _shown(domain, "select distinct part from {table} where dataset_id = :d", d=dataset_id)
-    yield from (f"the DataStore shows part {part}, which was not approved" for part in sorted(found - public.keys()))
-    columns = _columns(domain) if found else set(domain.field_names)
-    lacking = [name for name in domain.field_names if name not in columns]
-    if lacking:                                           # the domain's file is newer than what was published last
-        yield f"the DataStore's table {domain.name} has no {', '.join(lacking)}, which the domain has by now"
+    with closing(_Shown(domain, dataset_id)) as shown:
+        yield from (f"the DataStore shows part {part}, which was not approved"
+                    for part in sorted(shown.rows.keys() - public.keys()))
+        lacking = shown.lacks if shown.rows else ()
+        if lacking:                                       # the domain's file is newer than what was published last
+            yield f"the DataStore's table {domain.name} has no {', '.join(lacking)}, which the domain has by now"
+            return
+        read = blobs.reader(sha256 for _, sha256 in sorted(public.items()))
+        for part, sha256 in sorted(public.items()):
+            approved, lines = read(sha256), shown.lines(part)
+            header, _, rows = approved.partition(b"\n")
+            if header != shown.header or sorted(records(rows)) != sorted(lines):
+                yield from _differing(domain, part, approved, b"\n".join([shown.header, *lines, b""]))
+
+
+def _differing(domain: Domain, part: str, approved: bytes, shown: bytes) -> Iterator[str]:
+    """Cell by cell: the lines may differ and say the same."""
+    wanted, there = text_rows(domain, approved).num_rows, text_rows(domain, shown).num_rows
+    if wanted != there:
+        yield f"part {part}: {wanted} rows were approved, the DataStore shows {there}"
         return
-    for part, sha256 in sorted(public.items()):
-        approved = blobs.read(sha256)
-        shown = _csv(domain, dataset_id, part) if part in found else None
-        wanted, there = text_rows(domain, approved).num_rows, text_rows(domain, shown).num_rows
-        if wanted != there:
-            yield f"part {part}: {wanted} rows were approved, the DataStore shows {there}"
-            continue
-        told = difference(domain, approved, shown)
-        wrong = told.before.num_rows + told.removed.num_rows
-        if wrong:
-            yield f"part {part}: {wrong} rows are not in the DataStore as they were approved"
+    told = difference(domain, approved, shown)
+    if wrong := told.before.num_rows + told.removed.num_rows:
+        yield f"part {part}: {wrong} rows are not in the DataStore as they were approved"
+
+
+class _Shown:
+    """The rows of one dataset as the DataStore has them, in one snapshot; small parts are asked for together, and read
+    in the order of their names. `rows`: part → how many it has; `lacks`: fields that the table has not."""
+
+    def __init__(self, domain: Domain, dataset_id: str) -> None:
+        self.domain, self.dataset_id, self.header = domain, dataset_id, ",".join(domain.field_names).encode()
+        self.rows: dict[str, int] = {}
+        self.lacks: list[str] = []
+        self._held: dict[str, list[bytes]] = {}
+        self._connection = get_read_engine().raw_connection()
+        self._cursor = self._connection.cursor()
+        self._cursor.execute("set transaction isolation level repeatable read, read only")
+        table = TableSQL(domain)
+        self._cursor.execute("select attname from pg_attribute where attrelid = to_regclass(%s) and attnum > 0"
+                             " and not attisdropped", (table.name,))
+        if columns := {name for (name,) in self._cursor.fetchall()}:
+            self.lacks = [name for name in domain.field_names if name not in columns]
+            self._cursor.execute(f"select part, count(*) from {table.name} where dataset_id = %s group by part",
+                                 (dataset_id,))
+            self.rows = dict(sorted(self._cursor.fetchall()))
+
+    def lines(self, part: str) -> list[bytes]:
+        """The records of a part, in the spelling of the canonical CSV; none of one that is not there."""
+        if part in self.rows and part not in self._held:
+            self._held = self._read(self._run(part))
+        return self._held.pop(part, [])
+
+    def _run(self, first: str) -> list[str]:
+        run, rows = [first], self.rows[first]
+        for part in [part for part in self.rows if part > first]:
+            rows += self.rows[part]
+            if rows > TOGETHER:
+                break
+            run.append(part)
+        return run
+
+    def _read(self, run: list[str]) -> dict[str, list[bytes]]:
+        cells = ", ".join(f"{quoted(name)}::text as {quoted(name)}" for name in self.domain.field_names)
+        written = io.BytesIO()
+        self._cursor.copy_expert(
+            f"copy (select {cells} from {TableSQL(self.domain).name} where dataset_id = {literal(self.dataset_id)} and"
+            f" part in ({', '.join(map(literal, run))}) order by part collate \"C\") to stdout (format csv)", written)
+        lines = iter(records(written.getvalue()))
+        return {part: list(islice(lines, self.rows[part])) for part in run}
+
+    def close(self) -> None:
+        self._connection.close()
 
 
 def _shown(domain: Domain, query: str, **params: str) -> set[str]:
@@ -101,22 +161,6 @@ def _shown(domain: Domain, query: str, **params: str) -> set[str]:
         if connection.execute(sa.text("select to_regclass(:name)"), {"name": table}).scalar() is None:
             return set()
         return set(connection.execute(sa.text(query.format(table=table)), params).scalars())
-
-
-def _columns(domain: Domain) -> set[str]:
-    with get_read_engine().connect() as connection:
-        return {column["name"] for column in sa.inspect(connection).get_columns(TableSQL(domain).id, schema="public")}
-
-
-def _csv(domain: Domain, dataset_id: str, part: str) -> bytes:
-    """Rows of a part as the DataStore has them, in the form of the approved content."""
-    cells = ", ".join(f"{quoted(name)}::text as {quoted(name)}" for name in domain.field_names)
-    written = io.BytesIO()
-    with closing(get_read_engine().raw_connection()) as connection:
-        connection.cursor().copy_expert(
-            f"copy (select {cells} from {TableSQL(domain).name} where dataset_id = {literal(dataset_id)} and part ="
-            f" {literal(part)}) to stdout (format csv, header)", written)
-    return written.getvalue()
 
 
 def _files() -> Iterator[str]:
