@@ -123,8 +123,8 @@ def _approve_round(chosen: Sequence[tuple[int, dict[str, Any], str]], actor: str
             outcomes[place] = refused
         elif (stale := _stale(revision, own, shown)) is not None:
             outcomes[place] = stale
-        elif not withdrawn and sealing.brings_back(get_domain(revision["dataset"]["domain"]), revision["dataset_id"],
-                                                   own):
+        elif not withdrawn and revision["dataset"]["seq"] and sealing.brings_back(
+                get_domain(revision["dataset"]["domain"]), revision["dataset_id"], own):
             outcomes[place] = Refused("It would make rows public again that were withdrawn: open it, and decide on it"
                                       " alone.")
         else:
