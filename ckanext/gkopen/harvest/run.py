@@ -21,7 +21,7 @@ from ckan.plugins import toolkit
 from ckanext.gkopen import bodies, ids, model, pipeline, reports, scratch
 from ckanext.gkopen.checks.catalogue import severity_of
 from ckanext.gkopen.domains import get_domain
-from ckanext.gkopen.harvest import again, breaker, drops, endings, ledger, progress, tables, withheld
+from ckanext.gkopen.harvest import again, breaker, drops, endings, ledger, moved, progress, tables, withheld
 from ckanext.gkopen.harvest.report import REPEATED, Report
 from ckanext.gkopen.harvest.spool import Spool
 from ckanext.gkopen.harvesters import Limits, open_transport
@@ -250,6 +250,7 @@ def _submit(run: dict[str, Any], source: Source, spool: Spool, entry: CatalogueE
     ledger.check_epoch(run)
     if source.complete and source.organization_column:
         withheld.bodies_not_named(source, domain, {body["id"] for body, _ in named}, report)
+        moved.tell(run, source, domain, report)
     report.set_aside(reports.set_aside(run["id"], apart))
     # For each row that came on two pages another may have come on none.
     _tell(run, report, REPEATED, {"rows": report.repeated} if report.repeated else {})
