@@ -220,9 +220,18 @@ def test_contract_with_the_last_accepted_file(tmp_path):
     assert not {f.code for f in clean.findings} & {"column-added", "column-removed", "column-swapped", "column-retyped"}
     retyped = "\n".join([HEADER, *(line(n).replace(f"2024-05-{n % 28 + 1:02d}", "甲") for n in range(1, 6))])
     assert codes(look(tmp_path, retyped, expected_header=labels))["column-retyped"] == 1
+    [of_column] = [f for f in look(tmp_path, retyped).findings if f.code == "column-retyped"]
+    assert of_column.severity == "error", "of a first file, too: nobody says that the column changed"
     order = labels[1::-1] + labels[2:]
     swapped = "\n".join([",".join(order), "甲案,1号," + line(1).split(",", 2)[2]])
     assert codes(look(tmp_path, swapped, expected_header=labels))["column-swapped"] == 2
+
+
+def test_a_column_that_is_kept_as_printed_is_no_error(tmp_path):
+    text = "\n".join([HEADER + ",没收金额(元)", *(line(n) + ",若干财物" for n in range(1, 6))])
+    x = look(tmp_path, text)
+    assert counts(x) == (5, 5, 0, 0)
+    assert [f.severity for f in x.findings if f.code == "column-retyped"] == ["warning"]
 
 
 def test_a_failed_privacy_scan_refuses_the_file(tmp_path, monkeypatch):

@@ -128,7 +128,7 @@ def _together(domain: Domain, files: list[Opened]) -> list[Examined]:
     labels = rows.labels()
     made = make(domain, rows.text, rows.units, rows.row_units, findings, labels)
     check_wide(domain, rows, made, findings)
-    check_contents(domain, made, findings, labels, [file.options for file in files])
+    check_contents(domain, made, findings, labels)
     check_fields(domain, made, findings, labels)
     rules.apply_within(domain, made, findings, readable, labels)
     privacy.gate(domain, rows, made, findings)

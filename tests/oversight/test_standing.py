@@ -114,6 +114,18 @@ def test_what_is_not_routine_is_held_as_usual(cast: Cast, rows: list[str], heade
     assert listed["published"] == 0
 
 
+def test_a_column_that_never_was_of_its_type_is_no_change(cast: Cast) -> None:
+    unread = [text.replace(",公开招标,", ",网上比选法,") for text in FIRST]
+    publish(cast, *unread)
+    grant(cast)
+    routine = submit(cast, *unread[1:], unread[0].replace("采购1,", "采购一,"))["revision_id"]
+    work()
+    assert state(routine) == "published", why(routine)
+    other = submit(cast, *(text.replace(",货物,", ",杂项,") for text in FIRST))["revision_id"]
+    work()
+    assert (state(other), "contract" in why(other)) == ("held", True), "now it is another column"
+
+
 def test_where_every_row_changes_each_time_that_is_routine(cast: Cast) -> None:
     def bought_by(name: str) -> str:
         return submit(cast, *(text.replace("南通市城市管理局", name) for text in FIRST))["revision_id"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,24 +10,23 @@ from ckanext.gkopen.checks.collect import Findings
 from ckanext.gkopen.domains import Domain, Field
 from ckanext.gkopen.normalise.cells import as_mask, empty
 from ckanext.gkopen.normalise.derived import Made
-from ckanext.gkopen.records import Options
 
 _MOST, _SOME = 0.9, 3
 
 
-def check_contents(domain: Domain, made: Made, findings: Findings, labels: dict[str, str],
-                   options: Sequence[Options]) -> None:
-    """`column-retyped`: under an accepted header nine cells of ten are not of the field's type, whatever they were
-    before. `options`: of each file."""
-    accepted = np.array([each.expected_header is not None for each in options])
+def check_contents(domain: Domain, made: Made, findings: Findings, labels: dict[str, str]) -> None:
+    """`column-retyped`: nine cells of ten are not of the field's type, whatever they were before; an error where their
+    rows are set aside, a warning where the field may keep them as they are printed."""
     for name, text in made.text.items():
         field = domain.field(name)
-        unread = findings.of_files(findings.bad_cells(name))
-        suspicious = accepted & (unread >= _SOME)
+        cells = findings.bad_cells(name)
+        unread = findings.of_files(cells)
+        suspicious = unread >= _SOME
         if suspicious.any():
-            filled = findings.of_files(~empty(text))
+            filled, apart = findings.of_files(~empty(text)), findings.of_files(cells & findings.bad)
             for file in np.flatnonzero(suspicious & (unread >= filled * _MOST)):
                 findings.add("column-retyped", int(file), field=name, label=labels.get(name),
+                             severity="error" if apart[file] == unread[file] else "warning",
                              params={"count": int(unread[file]), "of": int(filled[file])})
         rates = _rates(field, made)
         if rates is not None:
