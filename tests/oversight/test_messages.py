@@ -63,9 +63,9 @@ def post(monkeypatch: pytest.MonkeyPatch) -> Iterator[Postbox]:
         yield server
 
 
-def ended(state: str, **counts: Any) -> None:
-    """A run of the source that ended so."""
-    source = ledger.find_source(NAME)
+def ended(state: str, name: str = NAME, **counts: Any) -> str:
+    """A run of the source that ended so; its id."""
+    source = ledger.find_source(name)
     run_id = ledger.enqueue(source, "schedule", "worker")
     ckan_model.Session.commit()
     claim = ledger.claim(run_id)
@@ -76,7 +76,19 @@ def ended(state: str, **counts: Any) -> None:
                       {"kind": "X", "zh": SECRET, "en": SECRET})
     finally:
         claim.release()
+    return run_id
 
+
+def due() -> None:
+    """What was gathered is due."""
+    model.execute("update gkopen.mail set not_before = now() where attempts = 0")
+    ckan_model.Session.commit()
+
+
+def deliver() -> None:
+    due()
+    while mail.send_one():
+        pass
 
 
 def told() -> list[str]:
@@ -190,20 +202,76 @@ def test_what_waits_too_long_and_what_is_overdue(cast: Cast, monkeypatch: pytest
 
 
 def test_mails_go_to_the_people_of_the_body_once(cast: Cast, post: Postbox) -> None:
-    ended("failed")
+    run = ended("failed")
     for _ in range(5):
         rounds.work()
     watch.look()
-    while mail.send_one():
-        pass
+    assert not mail.send_one(), "it waits a little for those of other sources"
+    deliver()
     assert sorted(message["To"] for message in post.mails) == ["li-officer@example.com", "wang-reviewer@example.com"]
     message = post.mails[0]
     assert f"采集失败：{NAMED}（{NAME}）" in message["Subject"], "an officer knows body and table, not the source's id"
     assert message["Auto-Submitted"] == "auto-generated" and len({m["Message-ID"] for m in post.mails}) == 2
     text = message.get_content()
-    assert f"/office/runs?source={NAME}" in text and "What is public stays" in text
+    assert f"/office/runs/{run}\n" in text and "What is public stays" in text
     assert not [raw for raw, each in zip(post.raw, post.mails, strict=True)
                 if SECRET in raw + each.get_content() + str(each["Subject"])]
+
+
+def test_an_outage_of_a_platform_is_one_mail_and_its_end_another(cast: Cast, post: Postbox) -> None:
+    """The runs of its sources come one after the other, and so do the looks."""
+    others = [NAME, *(f"czj-notices-{number}" for number in range(2, 5))]
+    for name in others[1:]:
+        ledger.save_source(load_source(SOURCE.replace(f"name: {NAME}", f"name: {name}"), "source.yaml"), cast.admin)
+    strange = SOURCE.replace(f"name: {NAME}", "name: jtj-notices").replace("nantong-czj", cast.other)
+    ledger.save_source(load_source(strange, "source.yaml"), cast.admin)
+
+    def mails(state: str) -> list[Any]:
+        post.mails.clear()
+        runs = []
+        for name in (*others, "jtj-notices"):
+            runs.append(ended(state, name, rows_in=5, rows_quarantined=0))
+            watch.look()
+        deliver()
+        mine = [message for message in post.mails if message["To"] == "li-officer@example.com"]
+        assert all("jtj-notices" not in message.get_content() for message in mine)
+        if mine and state == "failed":
+            assert [f"/office/runs/{run}\n" in mine[0].get_content() for run in runs] == [True] * 4 + [False]
+        return mine
+
+    [failing] = mails("failed")
+    assert str(failing["Subject"]).endswith(f"采集失败：{NAMED}（{NAME}） 等 4 项")
+    assert [f"采集失败：{NAMED}（{name}）\n" in failing.get_content() for name in others] == [True] * 4
+    assert f"Harvest failing: {NAMED_EN} ({NAME}) and 3 more\n" in failing.get_content()
+    assert failing.get_content().count("请打开运行报告查看原因") == 1 and not mails("failed")
+    [good] = mails("done")
+    assert str(good["Subject"]).endswith(f"采集恢复正常：{NAMED}（{NAME}） 等 4 项")
+    assert model.value("select count(*) from gkopen.mail where sent_at is null") == 0
+    listed = call("gkopen_message_list", cast.officer)["results"]
+    assert len(listed) == 8, "the page and the feed tell each"
+
+
+def test_several_that_could_not_be_sent_come_together_later(cast: Cast, post: Postbox,
+                                                            monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger.save_source(load_source(SOURCE.replace(f"name: {NAME}", "name: czj-others"), "source.yaml"), cast.admin)
+    for name in (NAME, "czj-others"):
+        ended("failed", name)
+    watch.look()
+    post.refuse = "451 later"
+    deliver()
+    assert model.every("select attempts, count(*) as n from gkopen.mail where sent_at is null and given_up_at is null"
+                       " group by attempts") == [{"attempts": 1, "n": 4}]
+    post.refuse = None
+    model.execute("update gkopen.mail set not_before = now()")
+    while mail.send_one():
+        pass
+    assert [(NAME in each.get_content(), "czj-others" in each.get_content()) for each in post.mails] == [
+        (True, True)] * 2
+    model.execute("update gkopen.mail set sent_at = null, attempts = case message_id when (select min(message_id) from"
+                  " gkopen.mail) then :last else 0 end, not_before = now()", last=mail.ATTEMPTS - 1)
+    monkeypatch.setitem(toolkit.config, "smtp.server", "127.0.0.1:9")
+    deliver()
+    assert model.value("select count(*) from gkopen.mail where given_up_at is not null") == 1, "each for itself"
 
 
 def test_what_was_returned_is_told_to_the_officers_once(cast: Cast, post: Postbox) -> None:
@@ -214,8 +282,7 @@ def test_what_was_returned_is_told_to_the_officers_once(cast: Cast, post: Postbo
     assert (told(), told()) == (["revision_returned"], [])
     submit(cast, row(2).replace("2026-05-06", "没有日期"))
     assert told() == [], "who uploads a file without a good row sees it at once"
-    while mail.send_one():
-        pass
+    deliver()
     assert [message["To"] for message in post.mails] == ["li-officer@example.com"]
     assert "提交被退回：南通市财政局政府采购" in post.mails[0]["Subject"]
     assert f"/review/{revision}" in post.mails[0].get_content()
@@ -234,8 +301,7 @@ def test_no_unreviewed_value_is_in_a_mail(cast: Cast, post: Postbox) -> None:
     model.execute("update gkopen.revision set created_at = now() - interval '4 days' where id = :id",
                   id=revision["revision_id"])
     watch.look()
-    while mail.send_one():
-        pass
+    deliver()
     assert [message["To"] for message in post.mails] == ["wang-reviewer@example.com"], "who waits is the reviewer"
     assert revision["revision_id"] in post.mails[0].get_content()
     assert planted not in post.mails[0].get_content() + str(post.mails[0]["Subject"]) + post.raw[0]
@@ -245,6 +311,7 @@ def test_a_mail_server_that_is_down_or_refuses(cast: Cast, post: Postbox, monkey
     monkeypatch.setitem(toolkit.config, "smtp.server", "127.0.0.1:9")
     ended("failed")
     watch.look()
+    due()
     assert mail.send_one() and not mail.send_one(), "tried later, not at once, and the other one neither"
     waiting = model.every("select attempts, error, not_before > now() as later from gkopen.mail order by attempts")
     assert [(each["attempts"], each["error"], each["later"]) for each in waiting] == [
@@ -258,8 +325,7 @@ def test_a_mail_server_that_is_down_or_refuses(cast: Cast, post: Postbox, monkey
     assert model.value("select count(*) from gkopen.mail where given_up_at is not null") == 1
     post.refuse = None
     model.execute("update gkopen.mail set not_before = now()")
-    while mail.send_one():
-        pass
+    deliver()
     assert len(post.mails) == 1
 
 
@@ -267,8 +333,7 @@ def test_a_mail_that_was_taken_is_not_sent_again_whatever_the_server_says_at_the
     post.bye = "421 shutting down"
     ended("failed")
     watch.look()
-    while mail.send_one():
-        pass
+    deliver()
     assert model.value("select count(*) from gkopen.mail where sent_at is null") == 0
     model.execute("update gkopen.mail set not_before = now()")
     assert not mail.send_one() and len(post.mails) == 2
@@ -280,6 +345,7 @@ def test_a_mail_server_that_never_ends_its_answer_holds_the_worker_for_a_bounded
     post.endless = True
     ended("failed")
     watch.look()
+    due()
     assert mail.send_one()
     assert model.value("select error from gkopen.mail where attempts = 1").startswith("SMTP")
     assert not mail.send_one(), "the others wait too"
@@ -290,8 +356,7 @@ def test_who_left_gets_no_mail_and_where_nobody_is_the_administrator_does(cast: 
         act("user_delete", id=who)
     ended("failed")
     watch.look()
-    while mail.send_one():
-        pass
+    deliver()
     assert [message["To"] for message in post.mails] == ["portal-admin@example.com"]
 
 

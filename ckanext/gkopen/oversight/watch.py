@@ -111,7 +111,7 @@ def _sources(known: Bodies) -> Iterator[Seen]:
     by_name = {body["name"]: body_id for body_id, body in known.items()}
     for row in health.sources():
         state = health.of(row)["state"]
-        params = {"source": row["name"],
+        params = {"source": row["name"], "run": str(row["last_run"]) if row["last_run"] else None,
                   **_named({"domain": row["domain"], "body_id": row["body_id"] or row["organization"]}, known)}
         shown = {"failing": "failing", "waiting": "waiting", "late": "late", "paused": UNDECIDED}.get(state, NORMAL)
         if shown == NORMAL and row["last_state"] in health.DECIDED:

@@ -23,7 +23,7 @@ MESSAGES: Mapping[str, Words] = {
         Text("采集失败：{dataset}（{source}）", "Harvest failing: {dataset_en} ({source})"),
         Text("已公开的数据不受影响。请打开运行报告查看原因；恢复后系统自动补采，并另行通知。",
              "What is public stays as it is. Open the run's report for the cause; once it is mended the portal catches"
-             " up by itself and says so."), "/office/runs?source={source}"),
+             " up by itself and says so."), "/office/runs/{run}"),
     "source_good": Words(
         Text("采集恢复正常：{dataset}（{source}）", "Harvest good again: {dataset_en} ({source})"),
         Text("无需处理。", "Nothing has to be done."), "/office/runs?source={source}"),
@@ -32,7 +32,7 @@ MESSAGES: Mapping[str, Words] = {
              "Harvest waits for a decision: {dataset_en} ({source})"),
         Text("变化异常或列有变化，系统没有采用，公开数据不变。请打开运行报告，按其中的说明作出决定。",
              "The change is unusual, or the columns changed: it was not taken over, and what is public stays. Open the"
-             " run's report and decide as it says."), "/office/runs?source={source}"),
+             " run's report and decide as it says."), "/office/runs/{run}"),
     "source_returned": Words(
         Text("来源的整张表没有采用：{dataset}（{source}）",
              "A whole table was not taken over: {dataset_en} ({source})"),
@@ -40,7 +40,7 @@ MESSAGES: Mapping[str, Words] = {
              "或由门户管理员在来源设置中补充列名对应（mapping）。",
              "What is public stays as it was and is not brought up to date. Open the run's report for the cause; have"
              " the source mended, or the administrator completes mapping in the source file."),
-        "/office/runs?source={source}"),
+        "/office/runs/{run}"),
     "source_late": Words(
         Text("采集滞后于更新周期：{dataset}（{source}）", "Harvest is behind its cycle: {dataset_en} ({source})"),
         Text("请确认采集任务程序在运行，来源未被停用。", "See that a worker is running and that the source answers."),
@@ -50,7 +50,7 @@ MESSAGES: Mapping[str, Words] = {
              "Rows set aside: {rows} of {dataset_en} ({source})"),
         Text("其余数据照常处理。请下载待改正表，在来源系统中更正；下一次采集时自动通过。",
              "The other rows go on. Download the workbook of corrections and mend them at the source: they come through"
-             " with the next run."), "/office/runs?source={source}"),
+             " with the next run."), "/office/runs/{run}"),
     "body_quarantine": Words(
         Text("来源 {dataset}（{source}）中本单位的数据有 {rows} 行被隔离",
              "Rows set aside: {rows} of yours, from {dataset_en} ({source})"),
@@ -212,8 +212,10 @@ def run_advice(run: Mapping[str, Any]) -> list[Text]:
 def said(kind: str, params: Mapping[str, Any]) -> tuple[Text, Text, str]:
     """Subject, advice and path of a message."""
     words = MESSAGES[kind]
+    path = words.path
     if "source" in params:                                # messages of before named nothing else
         params = {"dataset": "来源", "dataset_en": "source", **params}
+        path = path if params.get("run") else path.replace("/office/runs/{run}", "/office/runs?source={source}")
     english = {f"{name}_en": value for name, value in params.items()} | dict(params)  # where no English name is kept
     return (Text(words.subject.zh.format(**params), words.subject.en.format(**english)), words.advice,
-            words.path.format(**params))
+            path.format(**params))
