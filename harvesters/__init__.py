@@ -31,6 +31,7 @@ from ckanext.gkopen.harvesters.errors import (
     RateLimited,
     SourceRefused,
     SourceUnreachable,
+    WebPage,
 )
 from ckanext.gkopen.harvesters.exchange import ExchangeTransport
 from ckanext.gkopen.harvesters.source import Source, SourceError, load_source
@@ -54,6 +55,7 @@ __all__ = [
     "SourceError",
     "SourceRefused",
     "SourceUnreachable",
+    "WebPage",
     "Transport",
     "load_source",
     "open_transport",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
-from ckanext.gkopen.harvesters.errors import AnswerTooLarge, BadAnswer, RateLimited, SourceRefused
+from ckanext.gkopen.harvesters.errors import AnswerTooLarge, BadAnswer, RateLimited, SourceRefused, WebPage
 
 # Keys of `envelope: {paths: …}`; paths are dotted (data.list). Those in LIST_KEYS take one code or several.
 PATH_KEYS = ("rows", "total", "code", "ok", "empty", "message", "refused", "limited")
@@ -52,6 +52,14 @@ _PLAIN = frozenset((str, type(None)))
 NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 """What JSON can say and no text can hold: NUL, and half of a surrogate pair, which is no character."""
 
+PAGE_BYTES = 200_000
+"""Of a web page so much is looked through."""
+MAINTENANCE = re.compile(
+    r"(?:系统|平台|网站|服务器?|数据库|设备|停机|升级|例行|临时|正在|进行)\s*维护|维护(?:中|期间|时间|公告|通知|升级)"
+    r"|(?:系统|平台|网站|服务器?|正在|进行|停机)\s*升级|升级(?:中|期间|公告|通知)|暂停(?:服务|访问|使用)|\bmaintenance\b",
+    re.IGNORECASE)
+"""How a page says so; many a login page asks for a newer browser (升级浏览器), or names who keeps it (运行维护)."""
+
 PRESETS: dict[str, Envelope] = {
     "national": Envelope("data.list", "data.total", "code", ("0", "200"), "message", ("401", "403", "404"), ("429",)),
     "zhejiang": Envelope("datas", "totalDataCount", "code", ("00",), "msg", ("01", "02", "03", "04", "05"), ("06",)),
@@ -74,7 +82,7 @@ def decode(raw: bytes, charset: str = "") -> dict[str, Any]:
     BadAnswer: another encoding, HTML, cut JSON, a key given twice, nesting without end, anything but an object; and
     AnswerTooLarge, before it is taken apart.
     """
-    page = raw.removeprefix(BOM_UTF8).lstrip()[:1] == b"<"
+    page = _is_page(raw)
     if raw.startswith(GZIP):
         raise BadAnswer(
             "应答是 gzip 压缩数据，但应答头没有写明 Content-Encoding: gzip，或压缩了两次。请联系平台运维单位。",
@@ -83,10 +91,7 @@ def decode(raw: bytes, charset: str = "") -> dict[str, Any]:
         )
     text = "" if page else _text_of(raw, charset)
     if page:
-        raise BadAnswer(
-            "平台返回了网页（HTML/XML）而不是 JSON：可能是登录页或错误页。请核对 url 与 service。",
-            "the answer is a web page (HTML or XML), not JSON: a login or error page; check url and service",
-        )
+        raise WebPage(maintenance=of_maintenance(raw))
     if text.count(",") + text.count("{") + text.count("[") > MOST_VALUES:
         raise AnswerTooLarge(MOST_VALUES, "个值", "values")
     try:
@@ -106,6 +111,18 @@ def decode(raw: bytes, charset: str = "") -> dict[str, Any]:
             "the answer is not a JSON object; check envelope in the source file",
         )
     return answer
+
+
+def _is_page(raw: bytes) -> bool:
+    return raw.removeprefix(BOM_UTF8).lstrip()[:1] == b"<"
+
+
+def of_maintenance(raw: bytes) -> bool:
+    """Whether a body is a web page that speaks of maintenance, in whatever encoding."""
+    if not _is_page(raw):
+        return False
+    begin = raw[:PAGE_BYTES]
+    return any(MAINTENANCE.search(begin.decode(encoding, "ignore")) for encoding in ("utf-8", "gb18030"))
 
 
 def _parsed(text: str) -> Any:

@@ -108,6 +108,22 @@ class BadAnswer(HarvestError):
         self.retryable = retryable
 
 
+class WebPage(BadAnswer):
+    """A web page came in place of an answer: a login page, a notice of maintenance, an error page.
+
+    `maintenance`: it speaks of maintenance. Nothing else that it says is repeated. `CHECK`: how both sentences end,
+    for a source that was never good.
+    """
+
+    CHECK = ("请核对 url 与 service。", "check url and service")
+
+    def __init__(self, *, maintenance: bool):
+        zh, en = (("网页提到维护或升级", "it speaks of maintenance") if maintenance
+                  else ("可能是登录页、维护公告或错误页", "a login or error page, or a notice of maintenance"))
+        super().__init__(f"平台返回了网页（HTML/XML）而不是 JSON：{zh}。{self.CHECK[0]}",
+                         f"the answer is a web page (HTML or XML), not JSON: {en}; {self.CHECK[1]}")
+
+
 class AnswerTooLarge(HarvestError):
     """An answer is larger than the limit, as sent or after decompression. `limit` is in bytes, or in values: small ones
     take fifty times their bytes of memory.
@@ -126,7 +142,7 @@ class AnswerTooLarge(HarvestError):
 class ForbiddenAddress(HarvestError):
     """The address to connect to is private, loopback, link-local, a metadata service or otherwise not
     public, and the host is not on the list `ckanext.gkopen.harvest.allowed_hosts`; or the platform
-    redirects to another host. No connection was made.
+    redirects to another host, or a POST, as to a login page. No connection was made to it.
     """
 
 

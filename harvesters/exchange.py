@@ -290,9 +290,11 @@ class ExchangeTransport:
         if status == 429:
             raise RateLimited(self._retry_after(response), said.removeprefix("HTTP "))
         if status >= 500 or status == 408:
+            zh, en = ("，应答的网页提到维护或升级", ", with a page that speaks of maintenance") if (
+                envelopes.of_maintenance(raw)) else ("", "")
             raise SourceUnreachable(
-                f"平台 {host} 出错（{said}）。请稍后重试或联系平台运维单位。",
-                f"the platform {host} failed ({said}); harvest again later or ask its operator",
+                f"平台 {host} 出错（{said}{zh}）。请稍后重试或联系平台运维单位。",
+                f"the platform {host} failed ({said}{en}); harvest again later or ask its operator",
                 self._retry_after(response),
             )
         if status >= 400:
@@ -329,9 +331,10 @@ class ExchangeTransport:
                 "service and whether the authorisation holds); if it has moved, change url in the source file",
             )
         if call.method != "GET" and response.status_code not in (307, 308):
-            raise BadAnswer(
-                f"平台以 HTTP {response.status_code} 重定向 POST 请求（多为登录页）。请核对 url。",
-                f"the platform redirects a POST with HTTP {response.status_code} (a login page?); check url",
+            raise ForbiddenAddress(
+                f"平台以 HTTP {response.status_code} 重定向 POST 请求（多为登录页）。请核对 url、service 和授权是否有效。",
+                f"the platform redirects a POST with HTTP {response.status_code} (a login page?); check url, service and "
+                "whether the authorisation holds",
             )
         # The target of a GET carries its own query.
         fields = {} if call.place == "query" and urlsplit(target).query else call.fields

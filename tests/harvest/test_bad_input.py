@@ -26,7 +26,8 @@ PATIENT = Limits(tries=2, pause=0.01, pause_most=0.02, pages=50)
 """For answers that the simulator needs time to make: what ends these is their size."""
 SHORT = Limits(connect=1, silence=0.9, attempt=3, tries=2, pause=0.01, pause_most=0.02, retry_after_most=1, pages=50)
 ANSWERS = {
-    "html": ("failed", "BadAnswer"), "truncated_json": ("failed", "BadAnswer"),
+    "html": ("failed", "WebPage"), "maintenance": ("failed", "WebPage"),
+    "maintenance:503": ("failed", "SourceUnreachable"), "truncated_json": ("failed", "BadAnswer"),
     "duplicate_keys": ("failed", "BadAnswer"),
     "big_body:2048": ("failed", "AnswerTooLarge"), "zip_bomb:70": ("failed", "AnswerTooLarge"),
     "slow": ("failed", "SourceUnreachable"), "timeout": ("failed", "SourceUnreachable"),

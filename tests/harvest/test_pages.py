@@ -249,6 +249,31 @@ def test_a_held_run_waits_for_its_decision_while_later_ones_fail(public: City, o
     assert tag_of(page) == "暂停，待决定" and "放行" in advice_of(page) and listed(office, "held", run)
 
 
+def test_a_run_that_failed_says_who_has_to_do_what(public: City, office: Any) -> None:
+    def page_of(fault: str) -> tuple[str, str]:
+        model.execute("delete from gkopen.breaker")
+        public.fault(fault)
+        page = office(f"/office/runs/{harvest()['id']}").body
+        return page, advice_of(page)
+
+    for fault, said in (("maintenance", "网页提到维护或升级"), ("html", "登录页、维护公告")):
+        page, advice = page_of(fault)
+        assert said in page and "此前采集正常" in page and "多为平台正在维护" in page and "请核对 url" not in page
+        assert "超过一天" in advice and re.search(r"系统会在 20\d\d-\d\d-\d\d \d\d:\d\d 自动再试", advice)
+        assert "次日 8 时" not in page, "nothing that the page says is repeated"
+    page, advice = page_of("maintenance:503")
+    assert "HTTP 503，应答的网页提到维护或升级" in page and "超过一天" in advice
+    for fault in ("wrong_sign", "clock_off", "redirect_loopback"):
+        page, advice = page_of(fault)
+        assert "门户管理员" in advice and "再试也不会成功" in advice and advice.strip().endswith("自动再试。"), fault
+    model.execute("update gkopen.source set last_good_at = null where name = :name", name=SOURCE)
+    page, advice = page_of("maintenance")
+    assert "请核对 url 与 service" in page and "此前采集正常" not in page and "门户管理员" in advice
+    call("gkopen_source_pause", "officer", id=SOURCE)
+    run = model.value("select id from gkopen.run order by queued_at desc limit 1")
+    assert "来源已停用，不会自动再试" in advice_of(office(f"/office/runs/{run}").body)
+
+
 def test_a_run_that_was_discarded_is_not_called_good(public: City, office: Any) -> None:
     """The source gave no rows: a person said that nothing of it is taken, and what is public is as old as before."""
     public.fault("empty")

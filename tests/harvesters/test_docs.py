@@ -53,7 +53,7 @@ def test_update_cycles_are_those_of_the_dataset_schema():
 
 def test_errors_are_named_and_explain_themselves():
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, HarvestError)]
-    assert len(kinds) == 10
+    assert len(kinds) == 11
     for kind in kinds:
         assert kind.__doc__
         assert kind is HarvestError or f"`{kind.__name__}`" in SOURCES

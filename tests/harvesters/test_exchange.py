@@ -20,6 +20,7 @@ from ckanext.gkopen.harvesters import (
     RateLimited,
     SourceRefused,
     SourceUnreachable,
+    WebPage,
 )
 from ckanext.gkopen.simulator import generate
 
@@ -102,7 +103,9 @@ FAULTS = [
     ("half_body", SourceUnreachable),
     ("500_on_page_2", SourceUnreachable),
     ("truncated_json", BadAnswer),
-    ("html", BadAnswer),
+    ("html", WebPage),
+    ("maintenance", WebPage),
+    ("maintenance:503", SourceUnreachable),
     ("duplicate_keys", BadAnswer),
     ("wrong_total", InconsistentListing),
     ("short_page", InconsistentListing),

@@ -86,6 +86,23 @@ def test_a_run_whose_revisions_are_decided_sends_nobody_to_review_them() -> None
     assert told == [words.RUN_ADVICE["reviewed"]]
 
 
+@pytest.mark.parametrize(("error", "again", "expected"), [
+    ({"kind": "SourceUnreachable"}, {"state": "again", "at": "2026-12-01T01:30:00+00:00"},
+     ["公开数据不变。连续失败", "系统会在 2026-12-01 09:30 自动再试"]),
+    ({"kind": "SourceUnreachable"}, {"state": "again", "at": None}, ["公开数据不变。连续失败", "系统会自动再试"]),
+    ({"kind": "ClockSkew"}, {"state": "paused", "at": None}, ["公开数据不变。请把上面的原因告诉门户管理员", "来源已停用"]),
+    ({"kind": "ForbiddenAddress"}, {"state": "again", "at": None},
+     ["公开数据不变。请把上面的原因告诉门户管理员", "系统会自动再试"]),
+    ({"kind": "WebPage"}, None, ["公开数据不变。请把上面的原因告诉门户管理员"]),
+    ({"kind": "WebPage", "good_before": True}, None, ["公开数据不变，来源设置不必改动。超过一天"])])
+def test_a_run_that_failed_says_who_has_to_do_what_and_when_it_is_tried_again(
+        error: dict[str, Any], again: dict[str, Any] | None, expected: list[str]) -> None:
+    run = {"state": "failed", "counts": {}, "dry_run": False, "error": error, "again": again}
+    told = words.run_advice(run)
+    assert [text.zh.startswith(begin) for text, begin in zip(told, expected, strict=True)] == [True] * len(expected)
+    assert words.run_advice(run | {"state": "incomplete"})[-1] == words.RUN_ADVICE["incomplete"]
+
+
 @pytest.mark.parametrize("state", STATES)
 def test_every_end_of_a_run_has_its_advice(state: str) -> None:
     assert 1 <= len(words.run_advice({"state": state, "counts": {}, "dry_run": False})) <= 2
@@ -94,7 +111,7 @@ def test_every_end_of_a_run_has_its_advice(state: str) -> None:
 @pytest.mark.parametrize("kind", words.MESSAGES)
 def test_every_message_is_whole_in_both_languages(kind: str) -> None:
     params = {"source": "s", "rows": 2, "host": "h", "days": 3, "dataset": "财政局采购", "dataset_en": "Finance: x",
-              "revision": "r", "period": "2026-05", "due_on": "2026-06-29", "year": 2027}
+              "revision": "r", "run": "8", "period": "2026-05", "due_on": "2026-06-29", "year": 2027}
     subject, advice, path = words.said(kind, params)
     assert all("{" not in text for text in (subject.zh, subject.en, path)) and advice.zh and advice.en
     assert path.startswith("/")

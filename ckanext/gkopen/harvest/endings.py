@@ -8,14 +8,21 @@ from typing import Any
 
 from ckanext.gkopen.harvest import ledger
 from ckanext.gkopen.harvest.report import Report
+from ckanext.gkopen.harvesters.errors import WebPage
 from ckanext.gkopen.harvesters.lines import SourceError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """How the system says that a file finds no room: on the disk, in a quota, below a limit."""
 
 
-def described(problem: Exception) -> dict[str, str]:
-    """Both languages and the kind of an error, for the report."""
+def described(problem: Exception, *, good_before: bool = False) -> dict[str, Any]:
+    """Both languages and the kind of an error, for the report. `good_before`: the source had a good run, which is told
+    where it says that nothing is wrong with the settings."""
+    if isinstance(problem, WebPage) and good_before:
+        return {"kind": "WebPage", "good_before": True,
+                "zh": problem.zh.removesuffix(problem.CHECK[0]) + "本来源此前采集正常：多为平台正在维护，或要求登录。",
+                "en": problem.en.removesuffix(problem.CHECK[1]) + "this source was good before: most likely the"
+                      " platform is under maintenance, or asks for a login"}
     if isinstance(problem, SourceError):                  # of a source that is kept: its file and lines are not here
         zh, _, en = f"{problem.key}：{problem.message}".partition(" / ")
         return {"kind": "SourceError", "zh": zh, "en": f"{problem.key}: {en}"}

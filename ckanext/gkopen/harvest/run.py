@@ -67,7 +67,7 @@ def carry_out(claim: ledger.Claim, tell: Progress = lambda *_: None) -> Report:
     except TypeError as problem:                          # kept by a version that knew other keys
         log.exception("the source %s of run %s cannot be read", row["name"], run["id"])
         return _failed(run, report, endings.own_fault(problem))
-    error: dict[str, str] | None = None
+    error: dict[str, Any] | None = None
     wait: float | None = None
     try:
         with ExitStack() as stack:
@@ -90,7 +90,8 @@ def carry_out(claim: ledger.Claim, tell: Progress = lambda *_: None) -> Report:
     except (HarvestError, SourceError, bodies.UnknownBody) as problem:
         ckan_model.Session.rollback()
         report.at_least("incomplete" if report.pages else "failed")
-        error, wait = endings.described(problem), getattr(problem, "retry_after", None)
+        error = endings.described(problem, good_before=row["last_good_at"] is not None)
+        wait = getattr(problem, "retry_after", None)
     except ledger.Fenced:
         raise
     except Exception as problem:

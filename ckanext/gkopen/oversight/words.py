@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from ckanext.gkopen.domains import Text
 
@@ -90,6 +92,11 @@ MESSAGES: Mapping[str, Words] = {
         "/oversight?state=unknown"),
 }
 
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+ADMINISTRATORS = {"SourceRefused", "ClockSkew", "ForbiddenAddress", "AnswerTooLarge", "WebPage", "SourceError",
+                  "UnknownBody"}
+"""Kinds of errors that end only when the administrator has done something."""
+
 RUN_ADVICE: Mapping[str, Text] = {
     "queued": Text("等待采集任务程序处理。", "It waits for a worker."),
     "running": Text("正在采集，请稍后刷新本页。", "It is being worked on: load the page again in a while."),
@@ -162,9 +169,22 @@ RUN_ADVICE: Mapping[str, Text] = {
                     " over."),
     "incomplete": Text("来源没有给全数据，没有删除任何公开数据；下一次采集自动重试。",
                        "The listing is not whole: nothing public was removed. The next run tries again."),
-    "failed": Text("公开数据不变，系统会自动重试。若连续失败，请把上面的原因告知来源或门户管理员。",
-                   "What is public stays, and the portal tries again by itself. If it keeps failing, tell the source or"
-                   " the administrator the cause above."),
+    "failed": Text("公开数据不变。连续失败（如超过一天）的，请把上面的原因告知来源或门户管理员。",
+                   "What is public stays. If it keeps failing, for a day say, tell the source or the administrator the"
+                   " cause above."),
+    "administrator": Text("公开数据不变。请把上面的原因告诉门户管理员，由其处理（核对密钥、签名、授权、地址或本机时间，需要时"
+                          "联系平台运维单位）：处理好之前，再试也不会成功。",
+                          "What is public stays. Tell the portal administrator the cause above, who mends it (secret,"
+                          " signature, authorisation, address or this machine's clock; with the platform's operator"
+                          " where that is needed): until then, trying again does not help."),
+    "page": Text("公开数据不变，来源设置不必改动。超过一天仍然如此的，请联系平台运维单位；平台要求登录或更换了地址的，请门户"
+                 "管理员核对 url、service 和授权。",
+                 "What is public stays, and the source file need not be changed. If it lasts longer than a day, ask the"
+                 " platform's operator; where it asks for a login or has moved, the portal administrator checks url,"
+                 " service and the authorisation."),
+    "again": Text("系统会自动再试。", "The portal tries again by itself."),
+    "again_at": Text("系统会在 {when} 自动再试。", "The portal tries again by itself at {when}."),
+    "paused": Text("来源已停用，不会自动再试。", "The source is paused: it is not tried again by itself."),
     "cancelled": Text("已按要求取消，公开数据不变。需要时再次采集。",
                       "It was cancelled; what is public stays. Harvest again when it is wanted."),
     "dry": Text("这是试运行，没有保存任何内容。", "This was a trial: nothing is kept."),
@@ -174,7 +194,9 @@ RUN_ADVICE: Mapping[str, Text] = {
 def run_advice(run: Mapping[str, Any]) -> list[Text]:
     """What to do now about a run as `gkopen_run_show` answers it: one or two sentences, the most urgent first."""
     state, counts = run["state"], run["counts"] or {}
-    if state in ("queued", "running", "failed", "cancelled"):
+    if state == "failed":
+        return [RUN_ADVICE[_of_cause(run) or "failed"], *_again(run)]
+    if state in ("queued", "running", "cancelled"):
         return [RUN_ADVICE[state]]
     if run.get("decision"):
         waits = "review" if run.get("waiting") else "reviewed"
@@ -182,6 +204,8 @@ def run_advice(run: Mapping[str, Any]) -> list[Text]:
     if run.get("overtaken"):
         return [RUN_ADVICE["overtaken"]]
     keys = [state] if state in ("held", "stopped", "incomplete") else []
+    if state == "incomplete" and (cause := _of_cause(run)):
+        keys = [cause, state]
     drifts = {drift["kind"] for table in counts.get("stopped", []) for drift in table["drift"]}
     if state == "stopped" and drifts & {"foreign", "retyped"}:
         keys = ["foreign_rows" if "foreign" in drifts else "retyped"]
@@ -207,6 +231,21 @@ def run_advice(run: Mapping[str, Any]) -> list[Text]:
         keys.append("missing")
     # A run that ends as partly, with no row set aside, has told why in its own findings (files left in their folder).
     return [RUN_ADVICE[key] for key in (keys or ["findings" if state == "partly" else "unchanged"])[:2]]
+
+
+def _of_cause(run: Mapping[str, Any]) -> str | None:
+    """The advice about what ended a run, where it is more than to wait."""
+    error = run.get("error") or {}
+    return "page" if error.get("good_before") else "administrator" if error.get("kind") in ADMINISTRATORS else None
+
+
+def _again(run: Mapping[str, Any]) -> list[Text]:
+    """Whether, and when, its source is tried again by itself; nothing of a run that has a later one."""
+    again = run.get("again") or {}
+    if again.get("at"):
+        when = f"{datetime.fromisoformat(again['at']).astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
+        return [Text(RUN_ADVICE["again_at"].zh.format(when=when), RUN_ADVICE["again_at"].en.format(when=when))]
+    return [RUN_ADVICE[again["state"]]] if again else []
 
 
 def said(kind: str, params: Mapping[str, Any]) -> tuple[Text, Text, str]:

@@ -14,6 +14,7 @@ from werkzeug.wrappers import Request, Response
 
 from ckanext.gkopen.simulator.faults import Faults
 
+NOTICE = "<html><head><title>系统维护公告</title></head><body>平台正在升级，请于次日 8 时后访问。</body></html>".encode("gbk")
 LOGIN_PAGE = "<!DOCTYPE html><html><head><title>统一身份认证</title></head><body>请登录</body></html>"
 MEGABYTE = 1024 * 1024
 
@@ -33,6 +34,8 @@ class Transmission:
             return Response(status=503)
         if self._faults.take("reset", self._service):
             _reset(request)
+        if fault := self._faults.take("maintenance", self._service):
+            return Response(NOTICE, status=fault.value or 200, content_type="text/html; charset=gbk")
         if self._faults.take("html", self._service):
             return Response(LOGIN_PAGE, content_type="text/html; charset=utf-8")
         if self._faults.take("500_on_page_N", self._service, page):

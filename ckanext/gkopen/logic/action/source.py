@@ -107,14 +107,26 @@ def gkopen_run_show(context: Any, data_dict: Any) -> dict[str, Any]:
     """One run with its report, or how far it has come; of a source of many bodies, what is of the caller's.
 
     `waiting`: its revisions that wait for review now; `severities`: rule → the worst severity of its findings that are
-    kept; `rows_kept`: whether rows that it set aside are (of runs that change nothing only the newest has them).
+    kept; `rows_kept`: whether rows that it set aside are (of runs that change nothing only the newest has them);
+    `again`: whether its source is tried again by itself (`state`: again, paused) and when (`at`), None of a run that
+    has a later one.
     :param id:
     """
     row, names = visible_run(context, data_dict), visible_names(context)
     whole = names is None or row["organization_column"] is None
     return _run(row, names) | {"progress": progress.shown(row, whole=whole), "waiting": _waiting(row, context),
                                "severities": severities_of_run(context, row["id"]),
-                               "rows_kept": keeps_rows(context, row["id"])}
+                               "rows_kept": keeps_rows(context, row["id"]), "again": _again(row)}
+
+
+def _again(run: dict[str, Any]) -> dict[str, Any] | None:
+    """Whether the source of a run is tried again by itself; None where a later run was."""
+    found = model.one(
+        "select s.state, case when s.next_run_at > now() then s.next_run_at end as at from gkopen.source s"
+        " where s.id = :source and not exists (select 1 from gkopen.run r where r.source_id = s.id and not r.dry_run"
+        " and r.queued_at > :queued)", source=run["source_id"], queued=run["queued_at"])
+    return found and {"state": "paused" if found["state"] == "paused" else "again",
+                      "at": found["at"].isoformat() if found["at"] and found["state"] != "paused" else None}
 
 
 def _waiting(run: dict[str, Any], context: Any) -> int:
