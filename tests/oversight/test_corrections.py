@@ -194,6 +194,30 @@ def test_what_is_no_workbook_gets_a_generated_one(tmp_path: Path, raw: bytes) ->
     assert listed(load_workbook(tmp_path / "made.xlsx"))[0][0] == "责任主体"
 
 
+CSV = "采购公告一览\r\n\r\n公告编号,发布时间,预算金额(万元)\r\nA-1,2026-13-46,=1+1\r\nA-2,\"2026\r\n05\",3,多出\r\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "gb18030"])
+def test_a_csv_becomes_a_workbook_of_all_its_rows(tmp_path: Path, encoding: str) -> None:
+    target = tmp_path / "made.xlsx"
+    found = [finding(4, "发布时间", "2026-13-46"), finding(5, None, code="row-ragged")]
+    said = corrections.write(target, lambda: found, lambda: [], CSV.encode(encoding), "2026年/公告[1]:表.csv")
+    assert said == "own-rows"
+    sheet = load_workbook(target).worksheets[0]
+    assert sheet.title == "公告 1  表"
+    assert [[value for value in row if value] for row in sheet.iter_rows(values_only=True)] == [
+        ["采购公告一览"], HEADER, ["A-1", "2026-13-46", "=1+1"], ["A-2", "2026\n05", "3", "多出"]]
+    assert [cell.coordinate for row in sheet.iter_rows() for cell in row if cell.comment] == ["B3", "A4"]
+    assert all(cell.data_type != "f" for row in sheet.iter_rows() for cell in row)
+
+
+@pytest.mark.parametrize(("raw", "filename"), [
+    (CSV.replace("A-1", "A" * (look.CELL_LENGTH + 1)).encode(), "表.csv"), (b'[{"\xe5\x85\xac\xe5\x91\x8a": "1"}]', "x.json"),
+    (b"\xff\xfe\x00\xd8", "表.csv")], ids=["a cell that would be cut", "JSON", "no text"])
+def test_what_cannot_come_back_whole_is_generated(tmp_path: Path, raw: bytes, filename: str) -> None:
+    assert corrections.write(tmp_path / "made.xlsx", lambda: FOUND, lambda: [], raw, filename) == "generated"
+
+
 def test_what_the_reader_refused_is_not_opened(tmp_path: Path) -> None:
     found = [finding(None, None, code="zip-bomb")]
     assert made(tmp_path / "made.xlsx", found, own_workbook()) == "generated"

@@ -103,3 +103,45 @@ def test_pages_and_files_for_the_people_of_the_body(app: Any) -> None:
     for path in (f"/review/{revision}/rows", f"/review/{revision}/rows.csv", f"/review/{revision}/corrections.xlsx"):
         assert app.get(path, headers=token(cast.stranger), expect_errors=True).status_code == 404
         assert app.get(path, follow_redirects=False).status_code == 302
+
+
+def checked(cast: Cast, book: Any) -> dict[str, Any]:
+    kept = io.BytesIO()
+    book.save(kept)
+    return call("gkopen_check", cast.officer, domain="procurement", organization=cast.body,
+                upload=FileStorage(io.BytesIO(kept.getvalue()), filename="corrections.xlsx"))
+
+
+def test_a_csv_comes_back_as_the_whole_table_and_can_be_handed_in_mended(app: Any) -> None:
+    cast = make_cast()
+    revision = submit(cast, *GOOD, *BAD)["revision_id"]
+    approve(cast, revision)
+    answer = app.get(f"/review/{revision}/corrections.xlsx", headers=token(cast.officer))
+    book = load_workbook(io.BytesIO(answer.data))
+    assert book.sheetnames == ["采购公告", look.LIST], "what the name of the file said is not lost"
+    sheet = book.worksheets[0]
+    assert {"C5", "K6", "E7"} <= {cell.coordinate for line in sheet.iter_rows() for cell in line if cell.comment}
+    same = checked(cast, book)
+    assert (same["change"]["removed"], same["rows_ok"], same["rows_quarantined"]) == (0, 3, 3), "as it is, no row goes"
+    sheet["C5"], sheet["K6"], sheet["E7"] = "2026-05-06 09:00", "838000.00", "停车场收费系统采购6"
+    mended = checked(cast, book)
+    assert (mended["change"]["added"], mended["change"]["removed"], mended["rows_quarantined"]) == (3, 0, 0)
+    assert not {each["code"] for each in mended["findings"]} & {"column-unknown", "column-added"}
+
+
+def test_a_workbook_of_bad_rows_alone_cannot_take_the_good_ones_away(app: Any) -> None:
+    cast = make_cast()
+    revision = submit(cast, *GOOD, *BAD)["revision_id"]
+    approve(cast, revision)
+    made = load_workbook(io.BytesIO(app.get(f"/review/{revision}/corrections.xlsx", headers=token(cast.office)).data))
+    assert made.sheetnames == ["待改正", look.LIST]
+    made.worksheets[0]["E2"] = "2026-05-06 09:00"
+    refused = checked(cast, made)
+    assert not refused["readable"] and [each["code"] for each in refused["findings"]] == ["corrections-generated"]
+    whole = load_workbook(io.BytesIO(sheet_of(*GOOD, *(row(number) for number in (4, 5, 6)))))
+    copy = whole.create_sheet("待改正")
+    for line in made.worksheets[0].iter_rows(values_only=True):
+        copy.append(line)
+    beside = checked(cast, whole)
+    assert beside["readable"] and (beside["change"]["added"], beside["change"]["removed"]) == (3, 0)
+    assert "sheet-left-out" not in {each["code"] for each in beside["findings"]}

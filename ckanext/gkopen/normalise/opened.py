@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ckanext.gkopen.checks.catalogue import severity_of
 from ckanext.gkopen.checks.personal import judge, named
-from ckanext.gkopen.derive.sheets import is_aside
+from ckanext.gkopen.derive.sheets import is_aside, is_rows
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.labels import clean, fold
 from ckanext.gkopen.normalise.columns import Columns, ignored_labels, known_labels, match_columns, shape_labels
@@ -138,6 +138,8 @@ def _choose(domain: Domain, source: Source, options: Options, findings: list[Fin
     sheets = [sheet for sheet in source.sheets if sheet.name == options.sheet
               or (options.sheet is None and not _aside(sheet))]
     if not sheets:
+        if any(is_rows(sheet.name, sheet.preview[0][1] if sheet.preview else ()) for sheet in source.sheets):
+            raise refuse("corrections-generated")
         names = [sheet.name or "" for sheet in source.sheets]
         raise refuse("sheet-missing", name=options.sheet or "", sheets=names) if names else refuse("file-empty")
     candidates: list[tuple[int, Sheet, Head]] = []

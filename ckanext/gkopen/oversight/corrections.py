@@ -2,12 +2,15 @@
 
 The officer's own XLSX comes back as it was sent, but without what could do harm: formulas are replaced by the values
 that they showed, macros, links to other files, names, images and external data are left out. A large one is copied row
-by row, so that memory stays bounded. CSV, JSON and harvested tables get a workbook with the rows that were set aside.
+by row, so that memory stays bounded. A CSV or XLS comes back as a workbook of all its rows: mended, it can be submitted
+as it is. Large ones, JSON and harvested tables get a workbook with the rows that were set aside, which says where they
+are mended and cannot be submitted.
 """
 
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
@@ -23,12 +26,16 @@ from openpyxl.worksheet.datavalidation import DataValidationList
 
 from ckanext.gkopen import blobs, model, reports
 from ckanext.gkopen.checks.personal import context_of, judge
-from ckanext.gkopen.derive.sheets import is_findings
+from ckanext.gkopen.derive.sheets import ROWS, ROWS_COLUMNS, is_aside, is_findings
 from ckanext.gkopen.labels import fold
+from ckanext.gkopen.normalise.opened import open_file
+from ckanext.gkopen.normalise.raw import Sheet
 from ckanext.gkopen.oversight import book as look
+from ckanext.gkopen.records import Unreadable
 
 WHOLE_BYTES = 12 << 20
-"""Unpacked bytes of sheets up to which a workbook is loaded as a whole and keeps its look (about 150,000 cells)."""
+"""Unpacked bytes of sheets up to which a workbook is loaded as a whole and keeps its look (about 150,000 cells); bytes
+of a CSV or XLS up to which it becomes one."""
 MOST_BYTES = 400 << 20
 HEAD_ROWS = 40
 SAMPLE = 20
@@ -36,7 +43,8 @@ SAMPLE = 20
 REFUSED = {"zip-bomb", "xml-entities", "workbook-broken", "workbook-password", "file-too-large", "sheet-too-large",
            "too-many-columns", "markup-as-table"}
 """A file that the reader would not open is not opened here either."""
-ROWS = "待改正"
+_NOT_IN_NAMES = re.compile(r"[\\*?:/\[\]\x00-\x1f]")
+"""What the name of a sheet cannot have."""
 
 Found = Callable[[], Iterable[Mapping[str, Any]]]
 """All findings, in order; asked for more than once, so that they are never held in memory together."""
@@ -46,8 +54,8 @@ Rows = Callable[[], Iterable[Mapping[str, Any]]]
 """Rows that were set aside: each with body, line, kind and row (label → text)."""
 
 
-def write(target: Path, findings: Found, rows: Rows, raw: bytes | None = None) -> str:
-    """Write the workbook; returns `own`, `own-large` or `generated`: which of the three it became."""
+def write(target: Path, findings: Found, rows: Rows, raw: bytes | None = None, filename: str = "") -> str:
+    """Write the workbook; returns `own`, `own-large`, `own-rows` or `generated`: which of the four it became."""
     codes = {finding["code"] for finding in findings()}
     header = list(dict.fromkeys(label for labels in (
         *(each["row"] for each in islice(rows(), SAMPLE)), [finding["label"] for finding in findings()])
@@ -63,14 +71,17 @@ def write(target: Path, findings: Found, rows: Rows, raw: bytes | None = None) -
             return "own-large"
         except (ValueError, KeyError, TypeError, AttributeError, IndexError, OSError, zipfile.BadZipFile):
             pass                                          # openpyxl knows less of workbooks than their reader does
+    if raw is not None and size is None and not codes & REFUSED and len(raw) <= WHOLE_BYTES and _own_rows(
+            target, raw, filename, findings, marks, header):
+        return "own-rows"
     _generated(target, findings, marks, rows)
     return "generated"
 
 
-def raw_of(revision_id: str) -> bytes | None:
-    """The file as it was sent; None where a part that it speaks of was withdrawn: its content is shown to nobody."""
+def raw_of(revision_id: str) -> tuple[bytes, str] | None:
+    """The file as it was sent, and its name; None where a part that it speaks of was withdrawn: its content is shown to nobody."""
     row = model.one(
-        "select s.raw_sha256 from gkopen.revision r join gkopen.submission s on s.id = r.submission_id"
+        "select s.raw_sha256, s.filename from gkopen.revision r join gkopen.submission s on s.id = r.submission_id"
         " where r.id = :id and s.raw_sha256 is not null and not exists"
         " (select 1 from gkopen.revision_part p join gkopen.revision_part other on other.part = p.part"
         "  join gkopen.revision o on o.id = other.revision_id and o.dataset_id = r.dataset_id"
@@ -78,7 +89,7 @@ def raw_of(revision_id: str) -> bytes | None:
         " and not exists (select 1 from gkopen.dataset d where d.id = r.dataset_id and d.state = 'withdrawn')",
         id=revision_id)
     try:
-        return blobs.read(row["raw_sha256"]) if row else None
+        return (blobs.read(row["raw_sha256"]), row["filename"] or "") if row else None
     except (blobs.Sealed, blobs.Missing):
         return None
 
@@ -161,6 +172,45 @@ def _own_large(target: Path, raw: bytes, findings: Found, marks: look.Marks, hea
     made.save(target)
 
 
+def _own_rows(target: Path, raw: bytes, filename: str, findings: Found, marks: look.Marks, header: list[str]) -> bool:
+    """All rows of a CSV or XLS, as texts. False, and nothing is written, for what is none, and for a cell that is longer
+    than those of a workbook: it would come back cut."""
+    path = target.with_name("raw")
+    path.write_bytes(raw)
+    try:
+        sheets = [sheet for sheet in open_file(path, filename).sheets
+                  if not is_aside(sheet.name, sheet.preview[0][1] if sheet.preview else ())]
+    except Unreadable:
+        return False
+    places = [_places((cells for _, cells in sheet.preview), header) for sheet in sheets]
+    if not any(places) or any(sheet.labelled for sheet in sheets):
+        return False
+    made = Workbook(write_only=True)
+    for sheet, of_labels in zip(sheets, places, strict=True):
+        # What the file's name says of the table (a year, say) the sheet's name says now.
+        copy = made.create_sheet(sheet.name or _NOT_IN_NAMES.sub(" ", Path(filename).stem)[:31].strip("' ") or "数据")
+        marked = _of_sheet(marks, sheet.name or "", sheets[0].name or "")
+        for line, cells in _lines(sheet):
+            if any(len(cell) > look.CELL_LENGTH for cell in cells):
+                return False
+            found = _by_column(marked.get(line, ()), of_labels)
+            row = [look.text_cell(copy, cell) for cell in [*cells, *[""] * (max(found, default=-1) + 1 - len(cells))]]
+            for index, each in found.items():
+                look.mark(row[index], each)
+            copy.append(row)
+    look.add_list(made, findings())
+    made.save(target)
+    return True
+
+
+def _lines(sheet: Sheet) -> Iterator[tuple[int, list[str]]]:
+    """All rows of a sheet, with the line of each."""
+    body = sheet.load(0, max((len(cells) for _, cells in sheet.preview), default=0))
+    rows = body.cells or zip(*(column.to_pylist() for column in body.columns), strict=True)
+    for place, (line, cells) in enumerate(zip(body.lines.tolist(), rows, strict=True)):
+        yield line, [*cells, *body.surplus.get(place, ())]
+
+
 def _copied(sheet: Any, row: Iterable[Any], marked: Mapping[int, list[Mapping[str, Any]]]) -> Iterator[Cell]:
     cells = list(row)
     for index in range(max(len(cells), max(marked, default=-1) + 1)):
@@ -213,7 +263,8 @@ def _places(rows: Iterable[Iterable[Any]], header: list[str]) -> dict[str, int]:
 
 
 def _generated(target: Path, findings: Found, marks: look.Marks, rows: Rows) -> None:
-    """The rows that were set aside, as their source printed them; cells with personal data are left out."""
+    """The rows that were set aside, as their source printed them; cells with personal data are left out. Handed in as a
+    table it is refused (`corrections-generated`)."""
     made = Workbook(write_only=True)
     sheet = made.create_sheet(ROWS)
     labels = list({fold(label): label for label in dict.fromkeys(
@@ -222,7 +273,7 @@ def _generated(target: Path, findings: Found, marks: look.Marks, rows: Rows) -> 
     sheet.freeze_panes = "C2"
     for index in range(len(labels) + 2):
         sheet.column_dimensions[get_column_letter(index + 1)].width = 26 if index == 0 else 10 if index == 1 else 20
-    sheet.append([look.text_cell(sheet, title, bold=True) for title in ("责任主体", "行号", *labels)])
+    sheet.append([look.text_cell(sheet, title, bold=True) for title in (*ROWS_COLUMNS, *labels)])
     for each in rows():
         if each["kind"] == "bad":
             sheet.append(_set_aside(sheet, each, folded, marks))

@@ -59,18 +59,18 @@ def revision_csv(id: str) -> Response:
 
 @blueprint.get("/review/<id>/corrections.xlsx", endpoint="revision_workbook")
 def revision_workbook(id: str) -> Response:
-    """The officer's own workbook with its bad cells marked; for other files one that is generated."""
+    """The officer's own table with its bad cells marked; for other ones one that is generated."""
     revision = act("gkopen_revision_show", {"id": id, "limit": 1})
     own = h.check_access("gkopen_submit", {"body_id": revision["organization"]["id"]})
-    raw = corrections.raw_of(id) if own else None         # its personal data is in it: for the body's people only
-    return _workbook(f"corrections-{id[:8]}.xlsx", {"revision": id}, "gkopen_revision_quarantine", id, raw)
+    raw = (corrections.raw_of(id) if own else None) or ()  # its personal data is in it: for the body's people only
+    return _workbook(f"corrections-{id[:8]}.xlsx", {"revision": id}, "gkopen_revision_quarantine", id, *raw)
 
 
 @blueprint.get("/office/runs/<id>/corrections.xlsx", endpoint="run_workbook")
 def run_workbook(id: str) -> Response:
     """The rows that a run set aside, marked like an officer's own workbook."""
     act("gkopen_run_show", {"id": id})
-    return _workbook(f"corrections-{id[:8]}.xlsx", {"run": id}, "gkopen_run_quarantine", id, None)
+    return _workbook(f"corrections-{id[:8]}.xlsx", {"run": id}, "gkopen_run_quarantine", id)
 
 
 def _page(action: str, id: str, title: str, rules: list[dict[str, Any]], *, back: str, kind: str,
@@ -84,11 +84,13 @@ def _page(action: str, id: str, title: str, rules: list[dict[str, Any]], *, back
         "newest": newest})
 
 
-def _workbook(filename: str, of: Mapping[str, str], action: str, id: str, raw: bytes | None) -> Response:
+def _workbook(filename: str, of: Mapping[str, str], action: str, id: str, raw: bytes | None = None,
+              sent_as: str = "") -> Response:
     """Written to a file of its own: a large one never stands in memory."""
     with scratch.folder() as folder:
         target = folder / "corrections.xlsx"
-        corrections.write(target, lambda: every("gkopen_finding_list", of), lambda: every(action, {"id": id}), raw)
+        corrections.write(target, lambda: every("gkopen_finding_list", of), lambda: every(action, {"id": id}), raw,
+                          sent_as)
         size, file = target.stat().st_size, target.open("rb")
     response = Response(wrap_file(toolkit.request.environ, file), mimetype=XLSX, direct_passthrough=True)
     response.headers.update({
