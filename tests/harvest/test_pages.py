@@ -274,6 +274,18 @@ def test_a_run_that_failed_says_who_has_to_do_what(public: City, office: Any) ->
     assert "来源已停用，不会自动再试" in advice_of(office(f"/office/runs/{run}").body)
 
 
+def test_a_column_of_phone_numbers_that_nobody_needs_is_told_with_what_helps(public: City, office: Any) -> None:
+    head, *lines = public.lines()
+    public.write([f"{head},值班电话", *(f"{line},138{number:08}" for number, line in enumerate(lines))])
+    run = harvest()
+    assert run["counts"]["rows_ok"] == 0 and run["counts"]["outcomes"][0]["state"] == "returned"
+    page = office(f"/office/runs/{run['id']}").body
+    advice = advice_of(page)
+    assert "请来源不再提供这一列" in advice and "columns" in advice and "mapping" not in advice
+    findings = office(f"/office/runs/{run['id']}/findings.csv").body
+    assert "疑似有个人信息的行不会公开" in findings and "13800000001" not in findings + page
+
+
 def test_a_run_that_was_discarded_is_not_called_good(public: City, office: Any) -> None:
     """The source gave no rows: a person said that nothing of it is taken, and what is public is as old as before."""
     public.fault("empty")

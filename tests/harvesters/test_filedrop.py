@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
 import unicodedata
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
+from ckan.tests import helpers
 from openpyxl.workbook import Workbook
 
 from ckanext.gkopen import blobs, model
@@ -593,6 +595,37 @@ def test_files_that_change_nothing_keep_their_findings_beside_each_other(harvest
     look.add_list(book, call("gkopen_finding_list", "li-officer", run=told["id"])["results"])
     listed = {(whose, line) for whose, _, line, *_ in book[look.LIST].iter_rows(min_row=2, values_only=True) if line}
     assert listed == {("南通市财政局 3.csv", 3), ("南通市财政局 4.csv", 3)}, "several files have such a line"
+
+
+def test_the_page_of_a_run_says_in_which_file_each_finding_is(harvested: Drop, web: Any) -> None:
+    def table_of(run_id: str, user: str = "portal-admin") -> dict[str, str]:
+        """Rule → what the row of the table says, from its files on."""
+        token = toolkit.get_action("api_token_create")({"user": user}, {"user": user, "name": "t"})["token"]
+        page = helpers.CKANTestApp(web).get(f"/office/runs/{run_id}", headers={"Authorization": token}, status=200).body
+        found = {}
+        for line in page.split('id="gk-rules"')[1].split("</section>")[0].split("<tr>")[2:]:
+            code = re.search(r"<code[^>]*>([a-z-]+)</code>", line)
+            assert code is not None
+            found[code[1]] = re.sub(r"\s+", " ", re.sub("<[^>]*>", " ", line.split("data-name=")[2]))
+        return found
+
+    bad = row(9, "坏").replace("2024-05", "2024-13")
+    harvested.put("甲<b>.csv", csv(row(1, "采购一"), bad, bad.replace("-009", "-010")), rows=3)
+    harvested.put("乙.csv", csv(row(2, "采购二", month=6), bad.replace("-009", "-011")), rows=2)
+    harvested.put("丙.csv", b"a", sha256="0" * 64)
+    told = harvest()
+    assert told["files"]["date-wrong"] == [{"file": "甲<b>.csv", "number": 2}, {"file": "乙.csv", "number": 1}]
+    table = table_of(told["id"])
+    assert "甲&lt;b&gt;.csv × 2 乙.csv × 1" in table["date-wrong"] and "丙.csv" in table["drop-differs"]
+    assert "×" not in table["drop-differs"], "one is one"
+    for held in call("gkopen_revision_list", "li-officer", state="held")["results"]:
+        call("gkopen_revision_approve", "wang-reviewer", id=held["id"], digest=held["digest"])
+    renamed = "\r\n".join((HEADER.replace("中标供应商", "成交单位名称"), row(1, "采购一"), "")).encode("gb18030")
+    for name in "123456":
+        harvested.put(f"改{name}.csv", renamed + name.encode(), rows=1)
+    stopped = table_of(harvest()["id"])
+    assert "改1.csv" in stopped["column-renamed"] or "改1.csv" in stopped["column-removed"]
+    assert "另有 1 个文件" in "".join(stopped.values()), "the others are in the file of all findings"
 
 
 def test_a_folder_that_is_away_fails_the_run_in_words(harvested: Drop) -> None:

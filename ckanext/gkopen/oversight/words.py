@@ -38,10 +38,9 @@ MESSAGES: Mapping[str, Words] = {
     "source_returned": Words(
         Text("来源的整张表没有采用：{dataset}（{source}）",
              "A whole table was not taken over: {dataset_en} ({source})"),
-        Text("已公开的数据保持原样，不会更新。请打开运行报告查看原因，请来源改正，"
-             "或由门户管理员在来源设置中补充列名对应（mapping）。",
-             "What is public stays as it was and is not brought up to date. Open the run's report for the cause; have"
-             " the source mended, or the administrator completes mapping in the source file."),
+        Text("已公开的数据保持原样，不会更新。请打开运行报告，按其中的说明请来源改正，或由门户管理员修改来源设置。",
+             "What is public stays as it was and is not brought up to date. Open the run's report, and have the source"
+             " mended as it says, or the administrator changes the source file."),
         "/office/runs/{run}"),
     "source_late": Words(
         Text("采集滞后于更新周期：{dataset}（{source}）", "Harvest is behind its cycle: {dataset_en} ({source})"),
@@ -128,6 +127,12 @@ RUN_ADVICE: Mapping[str, Text] = {
                      "（mapping）。",
                      "A whole table was not taken over; what is public stays. Have the source mend what the findings"
                      " below say, or the administrator completes mapping in the source file."),
+    "personal": Text("整张表没有采用，公开数据不变：各行都疑似含有个人信息。多为来源多给了一列（如联系电话），不公开的列也会"
+                     "检查：请来源不再提供这一列，或脱敏；前置库来源可由门户管理员在来源文件的 columns 中只列需要的列。",
+                     "A whole table was not taken over; what is public stays. Its rows may hold personal data. Mostly the"
+                     " source gives a column more (a phone number, say), which is looked through though it is not"
+                     " published: have the source leave it out or mask it; of a front-end database, the administrator"
+                     " names the columns to read under columns in the source file."),
     "findings": Text("请按下面的问题项处理。", "Do what the findings below say."),
     "missing": Text("清单所列的文件还没有到。请向提供方核实是否已经传完；到齐后的下一次采集会读取。",
                     "Files that a manifest names have not come: ask whether they were sent whole. Once they are there,"
@@ -215,7 +220,9 @@ def run_advice(run: Mapping[str, Any]) -> list[Text]:
     if run["dry_run"]:
         keys.append("dry")
     if any(outcome.get("state") == "returned" for outcome in counts.get("outcomes", [])):
-        keys.append("returned")
+        most = max((number for code, number in (counts.get("findings") or {}).items() if code.startswith("personal-")),
+                   default=0)
+        keys.append("personal" if most and most >= counts.get("rows_in", 0) else "returned")
     if counts.get("unknown_bodies"):
         keys.append("bodies")
     if counts.get("foreign_bodies"):

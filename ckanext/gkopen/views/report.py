@@ -29,7 +29,7 @@ def of(run: Mapping[str, Any]) -> dict[str, Any]:
 
     A listing may hold the tables of thousands of bodies: of each kind the first are shown, and `unlisted` says how many
     more there are. `outcomes`: body's title, state, revision's id, its state `now`, what has changed first; `rules`:
-    code, severity, title, number, the worst first; `stopped`: tables that stopped for the same reasons (`said`);
+    code, severity, title, number, of dropped ones `files`, the worst first; `stopped`: tables that stopped for the same reasons (`said`);
     `held`: frozen tables with their alarms, their dataset's `name`, and their domain if the settings still have it;
     `closed`: the source says that the data are not open any more; `revisions`: whether there are some; `seconds`: of
     work, None while it goes on; `advice`: what to do, the most urgent first.
@@ -49,11 +49,17 @@ def of(run: Mapping[str, Any]) -> dict[str, Any]:
     def titled(tables: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         return [{**table, "title": titles.get(table["body"], table["body"])} for table in tables]
 
+    files: dict[str, list[dict[str, Any]]] = dict(run["files"])
+    for table in counts.get("stopped", []):               # its findings name none: the file was not taken
+        for code in {drifting.CODES[drift["kind"]] for drift in table["drift"]} if table.get("file") else ():
+            files[code] = [*files.get(code, []), {"file": table["file"], "number": sum(
+                drifting.CODES[drift["kind"]] == code for drift in table["drift"])}]
     names = _names([table["dataset"] for table in shown["held"]])
     now = _states([outcome["revision"] for outcome in shown["outcomes"] if outcome["revision"]])
     return {"run": run, "outcomes": [{**outcome, "now": now.get(outcome["revision"])}
                                      for outcome in titled(shown["outcomes"])],
-            "rules": rules(counts.get("findings", {}), run["severities"]),
+            "rules": [{**rule, "files": files.get(rule["code"], [])}
+                      for rule in rules(counts.get("findings", {}), run["severities"])],
             "revisions": any(outcome["revision"] for outcome in outcomes),
             "stopped": [{"said": said, "tables": titled(same[:NAMED]), "unlisted": len(same[NAMED:])}
                         for said, same in stopped.items()],

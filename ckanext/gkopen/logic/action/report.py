@@ -122,6 +122,19 @@ def severities_of_run(context: Any, run_id: Any) -> dict[str, str]:
         **roles.seen_by(user_of(context)))}
 
 
+def files_of_run(context: Any, run: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Code → the dropped files (`file`, `number`) in which its findings are that are kept, those with the most first;
+    nothing of tables that were fetched, which are no files."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    if run["transport"] == "filedrop":
+        for row in model.every(
+                "select t.code, coalesce(s.filename, t.params ->> 'name') as file, count(*) as number from gkopen.finding"
+                f" t{_OF} where t.run_id = :run{_OWN} and coalesce(s.filename, t.params ->> 'name') is not null"
+                " group by 1, 2 order by number desc, file", run=run["id"], **roles.seen_by(user_of(context))):
+            found.setdefault(row["code"], []).append({"file": row["file"], "number": row["number"]})
+    return found
+
+
 def keeps_rows(context: Any, run_id: Any) -> bool:
     """Whether rows that a run set aside are kept, of bodies that the caller may see."""
     return model.value(f"select exists (select 1 from gkopen.quarantine t{_OF} where t.run_id = :run{_OWN})",

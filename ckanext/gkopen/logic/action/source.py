@@ -16,7 +16,7 @@ from ckanext.gkopen.harvest import breaker, ledger, progress, report
 from ckanext.gkopen.harvesters.source import load_source
 from ckanext.gkopen.logic import paging
 from ckanext.gkopen.logic.action.common import OVERTAKEN, need, speaking, user_of, visible_names, visible_run
-from ckanext.gkopen.logic.action.report import keeps_rows, severities_of_run
+from ckanext.gkopen.logic.action.report import files_of_run, keeps_rows, severities_of_run
 from ckanext.gkopen.oversight import health
 from ckanext.gkopen.review import roles
 
@@ -109,14 +109,15 @@ def gkopen_run_show(context: Any, data_dict: Any) -> dict[str, Any]:
     `waiting`: its revisions that wait for review now; `severities`: rule → the worst severity of its findings that are
     kept; `rows_kept`: whether rows that it set aside are (of runs that change nothing only the newest has them);
     `again`: whether its source is tried again by itself (`state`: again, paused) and when (`at`), None of a run that
-    has a later one.
+    has a later one; `files`: rule → the dropped files (`file`, `number`) in which its findings are that are kept.
     :param id:
     """
     row, names = visible_run(context, data_dict), visible_names(context)
     whole = names is None or row["organization_column"] is None
     return _run(row, names) | {"progress": progress.shown(row, whole=whole), "waiting": _waiting(row, context),
                                "severities": severities_of_run(context, row["id"]),
-                               "rows_kept": keeps_rows(context, row["id"]), "again": _again(row)}
+                               "rows_kept": keeps_rows(context, row["id"]), "again": _again(row),
+                               "files": files_of_run(context, row)}
 
 
 def _again(run: dict[str, Any]) -> dict[str, Any] | None:
