@@ -55,8 +55,8 @@ __all__ = [
     "SourceError",
     "SourceRefused",
     "SourceUnreachable",
-    "WebPage",
     "Transport",
+    "WebPage",
     "load_source",
     "open_transport",
 ]

@@ -332,9 +332,9 @@ class ExchangeTransport:
             )
         if call.method != "GET" and response.status_code not in (307, 308):
             raise ForbiddenAddress(
-                f"平台以 HTTP {response.status_code} 重定向 POST 请求（多为登录页）。请核对 url、service 和授权是否有效。",
-                f"the platform redirects a POST with HTTP {response.status_code} (a login page?); check url, service and "
-                "whether the authorisation holds",
+                f"平台以 HTTP {response.status_code} 重定向 POST 请求（多为登录页）。请核对 url、service 和授权。",
+                f"the platform redirects a POST with HTTP {response.status_code} (a login page?); check url, service, "
+                "and whether the authorisation holds",
             )
         # The target of a GET carries its own query.
         fields = {} if call.place == "query" and urlsplit(target).query else call.fields

@@ -601,7 +601,8 @@ def test_the_page_of_a_run_says_in_which_file_each_finding_is(harvested: Drop, w
     def table_of(run_id: str, user: str = "portal-admin") -> dict[str, str]:
         """Rule → what the row of the table says, from its files on."""
         token = toolkit.get_action("api_token_create")({"user": user}, {"user": user, "name": "t"})["token"]
-        page = helpers.CKANTestApp(web).get(f"/office/runs/{run_id}", headers={"Authorization": token}, status=200).body
+        ask: Any = helpers.CKANTestApp(web).get
+        page = ask(f"/office/runs/{run_id}", headers={"Authorization": token}, status=200).body
         found = {}
         for line in page.split('id="gk-rules"')[1].split("</section>")[0].split("<tr>")[2:]:
             code = re.search(r"<code[^>]*>([a-z-]+)</code>", line)

@@ -212,7 +212,8 @@ def test_a_csv_becomes_a_workbook_of_all_its_rows(tmp_path: Path, encoding: str)
 
 
 @pytest.mark.parametrize(("raw", "filename"), [
-    (CSV.replace("A-1", "A" * (look.CELL_LENGTH + 1)).encode(), "表.csv"), (b'[{"\xe5\x85\xac\xe5\x91\x8a": "1"}]', "x.json"),
+    (CSV.replace("A-1", "A" * (look.CELL_LENGTH + 1)).encode(), "表.csv"),
+    (b'[{"\xe5\x85\xac\xe5\x91\x8a": "1"}]', "x.json"),
     (b"\xff\xfe\x00\xd8", "表.csv")], ids=["a cell that would be cut", "JSON", "no text"])
 def test_what_cannot_come_back_whole_is_generated(tmp_path: Path, raw: bytes, filename: str) -> None:
     assert corrections.write(tmp_path / "made.xlsx", lambda: FOUND, lambda: [], raw, filename) == "generated"

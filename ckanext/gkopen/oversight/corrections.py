@@ -79,7 +79,8 @@ def write(target: Path, findings: Found, rows: Rows, raw: bytes | None = None, f
 
 
 def raw_of(revision_id: str) -> tuple[bytes, str] | None:
-    """The file as it was sent, and its name; None where a part that it speaks of was withdrawn: its content is shown to nobody."""
+    """The file as it was sent, and its name; None where a part that it speaks of was withdrawn: its content is shown to
+    nobody."""
     row = model.one(
         "select s.raw_sha256, s.filename from gkopen.revision r join gkopen.submission s on s.id = r.submission_id"
         " where r.id = :id and s.raw_sha256 is not null and not exists"
@@ -173,8 +174,8 @@ def _own_large(target: Path, raw: bytes, findings: Found, marks: look.Marks, hea
 
 
 def _own_rows(target: Path, raw: bytes, filename: str, findings: Found, marks: look.Marks, header: list[str]) -> bool:
-    """All rows of a CSV or XLS, as texts. False, and nothing is written, for what is none, and for a cell that is longer
-    than those of a workbook: it would come back cut."""
+    """All rows of a CSV or XLS, as texts. False, and nothing is written, for what is none, and for a cell that is
+    longer than those of a workbook: it would come back cut."""
     path = target.with_name("raw")
     path.write_bytes(raw)
     try:

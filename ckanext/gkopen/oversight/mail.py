@@ -1,9 +1,10 @@
 """Mails about changes of state, from an outbox: to officers and reviewers of the body, by CKAN's mail settings.
 
 What is on the list for one person and is of one kind goes into one mail, with a line and a link each: a platform that
-is away for a night is one mail, whatever the number of its sources, and another one when it is good again. A mail names sources, datasets and days, and links to the page; it never holds a value of the data, a cause in a
-platform's own words, or a secret. A message that could not be sent is tried again for two days; its Message-ID is
-always the same, so that a mail server tells a repetition.
+is away for a night is one mail, whatever the number of its sources, and another one when it is good again. A mail names
+sources, datasets and days, and links to the page; it never holds a value of the data, a cause in a platform's own
+words, or a secret. What could not be sent is tried again for two days; the Message-ID of a mail is then the same, so
+that a mail server tells a repetition.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ def address(message_id: int, kind: str, body_id: str | None) -> None:
         return
     wait = GATHER if kind.startswith(OF_RUNS) else timedelta()
     model.execute("insert into gkopen.mail (message_id, user_id, not_before) select :message, u, now() + :wait"
-                  " from unnest(cast(:users as text[])) u", message=message_id, users=recipients(kind, body_id), wait=wait)
+                  " from unnest(cast(:users as text[])) u", message=message_id, wait=wait,
+                  users=recipients(kind, body_id))
 
 
 def recipients(kind: str, body_id: str | None) -> list[str]:

@@ -127,10 +127,11 @@ RUN_ADVICE: Mapping[str, Text] = {
                      "（mapping）。",
                      "A whole table was not taken over; what is public stays. Have the source mend what the findings"
                      " below say, or the administrator completes mapping in the source file."),
-    "personal": Text("整张表没有采用，公开数据不变：各行都疑似含有个人信息。多为来源多给了一列（如联系电话），不公开的列也会"
-                     "检查：请来源不再提供这一列，或脱敏；前置库来源可由门户管理员在来源文件的 columns 中只列需要的列。",
-                     "A whole table was not taken over; what is public stays. Its rows may hold personal data. Mostly the"
-                     " source gives a column more (a phone number, say), which is looked through though it is not"
+    "personal": Text("整张表没有采用，公开数据不变：各行都疑似含有个人信息。多为来源多给了一列（如联系电话），"
+                     "不公开的列也会检查：请来源不再提供这一列，或脱敏；前置库来源可由门户管理员在来源文件的 columns "
+                     "中只列需要的列。",
+                     "A whole table was not taken over; what is public stays. Its rows may hold personal data. Mostly"
+                     " the source gives a column more (a phone number, say), which is looked through though it is not"
                      " published: have the source leave it out or mask it; of a front-end database, the administrator"
                      " names the columns to read under columns in the source file."),
     "findings": Text("请按下面的问题项处理。", "Do what the findings below say."),
@@ -177,13 +178,13 @@ RUN_ADVICE: Mapping[str, Text] = {
     "failed": Text("公开数据不变。连续失败（如超过一天）的，请把上面的原因告知来源或门户管理员。",
                    "What is public stays. If it keeps failing, for a day say, tell the source or the administrator the"
                    " cause above."),
-    "administrator": Text("公开数据不变。请把上面的原因告诉门户管理员，由其处理（核对密钥、签名、授权、地址或本机时间，需要时"
-                          "联系平台运维单位）：处理好之前，再试也不会成功。",
+    "administrator": Text("公开数据不变。请把上面的原因告诉门户管理员，由其处理（核对密钥、签名、授权、地址或本机时间，"
+                          "需要时联系平台运维单位）：处理好之前，再试也不会成功。",
                           "What is public stays. Tell the portal administrator the cause above, who mends it (secret,"
                           " signature, authorisation, address or this machine's clock; with the platform's operator"
                           " where that is needed): until then, trying again does not help."),
-    "page": Text("公开数据不变，来源设置不必改动。超过一天仍然如此的，请联系平台运维单位；平台要求登录或更换了地址的，请门户"
-                 "管理员核对 url、service 和授权。",
+    "page": Text("公开数据不变，来源设置不必改动。超过一天仍然如此的，请联系平台运维单位；平台要求登录或更换了地址的，"
+                 "请门户管理员核对 url、service 和授权。",
                  "What is public stays, and the source file need not be changed. If it lasts longer than a day, ask the"
                  " platform's operator; where it asks for a login or has moved, the portal administrator checks url,"
                  " service and the authorisation."),

@@ -16,7 +16,7 @@ FAULTS: dict[str, tuple[str, str]] = {
     "half_body": ("应答只发一半即断开", "closes after half of the body"),
     "truncated_json": ("JSON 被截断而长度一致", "cut JSON with a matching length"),
     "html": ("返回登录网页", "a login page with HTTP 200"),
-    "maintenance": ("返回维护公告网页（:N 为 HTTP 状态，默认 200）", "a notice of maintenance with HTTP N, default 200"),
+    "maintenance": ("返回维护公告网页（:N 为 HTTP 状态）", "a notice of maintenance with HTTP N, default 200"),
     "wrong_total": ("总条数多报（:N 为差值）", "a total that is off by N, default 3"),
     "empty": ("HTTP 200 但没有数据", "no rows with HTTP 200"),
     "short_page": ("第 2 页少一半（:N 指定页）", "page 2 (or N) has half its rows"),

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Request, Response
 
 from ckanext.gkopen.simulator.faults import Faults
 
-NOTICE = "<html><head><title>系统维护公告</title></head><body>平台正在升级，请于次日 8 时后访问。</body></html>".encode("gbk")
+NOTICE = "<html><head><title>系统维护公告</title></head><body>请于次日 8 时后访问。</body></html>".encode("gbk")
 LOGIN_PAGE = "<!DOCTYPE html><html><head><title>统一身份认证</title></head><body>请登录</body></html>"
 MEGABYTE = 1024 * 1024
 

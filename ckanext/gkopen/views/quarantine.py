@@ -62,8 +62,9 @@ def revision_workbook(id: str) -> Response:
     """The officer's own table with its bad cells marked; for other ones one that is generated."""
     revision = act("gkopen_revision_show", {"id": id, "limit": 1})
     own = h.check_access("gkopen_submit", {"body_id": revision["organization"]["id"]})
-    raw = (corrections.raw_of(id) if own else None) or ()  # its personal data is in it: for the body's people only
-    return _workbook(f"corrections-{id[:8]}.xlsx", {"revision": id}, "gkopen_revision_quarantine", id, *raw)
+    # Its personal data is in it: for the body's people only.
+    raw, sent_as = (corrections.raw_of(id) if own else None) or (None, "")
+    return _workbook(f"corrections-{id[:8]}.xlsx", {"revision": id}, "gkopen_revision_quarantine", id, raw, sent_as)
 
 
 @blueprint.get("/office/runs/<id>/corrections.xlsx", endpoint="run_workbook")

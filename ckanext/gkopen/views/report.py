@@ -29,8 +29,9 @@ def of(run: Mapping[str, Any]) -> dict[str, Any]:
 
     A listing may hold the tables of thousands of bodies: of each kind the first are shown, and `unlisted` says how many
     more there are. `outcomes`: body's title, state, revision's id, its state `now`, what has changed first; `rules`:
-    code, severity, title, number, of dropped ones `files`, the worst first; `stopped`: tables that stopped for the same reasons (`said`);
-    `held`: frozen tables with their alarms, their dataset's `name`, and their domain if the settings still have it;
+    code, severity, title, number, of dropped ones `files`, the worst first; `stopped`: tables that stopped for the same
+    reasons (`said`); `held`: frozen tables with their alarms, their dataset's `name`, and their domain if the settings
+    still have it;
     `closed`: the source says that the data are not open any more; `revisions`: whether there are some; `seconds`: of
     work, None while it goes on; `advice`: what to do, the most urgent first.
     """

@@ -128,8 +128,9 @@ def files_of_run(context: Any, run: dict[str, Any]) -> dict[str, list[dict[str, 
     found: dict[str, list[dict[str, Any]]] = {}
     if run["transport"] == "filedrop":
         for row in model.every(
-                "select t.code, coalesce(s.filename, t.params ->> 'name') as file, count(*) as number from gkopen.finding"
-                f" t{_OF} where t.run_id = :run{_OWN} and coalesce(s.filename, t.params ->> 'name') is not null"
+                "select t.code, coalesce(s.filename, t.params ->> 'name') as file, count(*) as number"
+                f" from gkopen.finding t{_OF} where t.run_id = :run{_OWN}"
+                " and coalesce(s.filename, t.params ->> 'name') is not null"
                 " group by 1, 2 order by number desc, file", run=run["id"], **roles.seen_by(user_of(context))):
             found.setdefault(row["code"], []).append({"file": row["file"], "number": row["number"]})
     return found
