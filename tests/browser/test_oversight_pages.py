@@ -100,13 +100,16 @@ def test_messages_and_runs_name_a_source_by_its_title(filled: dict[str, str], pu
                                                       visit: Callable[..., Any]) -> None:
     with visit(published.cast.officer) as page:
         page.goto("/office/sources")
-        expect(page.locator("#messages a[href*=source]").first).to_have_text("采集失败：南通市政府采购公告")
-        page.click("#messages a[href*=source]")
-        assert page.url.endswith("/office/runs?source=czj-notices")
+        failing = page.locator("#messages a[href*='/office/runs/']").first
+        expect(failing).to_have_text("采集失败：南通市财政局政府采购（南通市政府采购公告）")
+        failing.click()
+        expect(page.locator("h1")).to_have_text("采集报告：南通市政府采购公告")
+        page.goto("/office/runs?source=czj-notices")
         expect(page.locator("h1")).to_have_text("采集记录: 南通市政府采购公告")
         expect(page.locator("tbody th")).to_have_text("南通市政府采购公告")
         page.goto("/en/office/sources")
-        expect(page.locator("#messages a[href*=source]").first).to_have_text("Harvest failing: Procurement notices")
+        expect(page.locator("#messages a[href*='/office/runs/']").first).to_have_text(
+            "Harvest failing: Finance Bureau: Public procurement (Procurement notices)")
 
 
 def test_many_unknown_bodies_are_one_notice(filled: dict[str, str], published: Portal,
