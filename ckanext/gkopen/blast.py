@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import changesets, model, parts
+from ckanext.gkopen import changesets, model, parts, respelt
 from ckanext.gkopen.domains import Domain
 
 
@@ -41,11 +41,13 @@ class Limits:
 
 @dataclass(slots=True)
 class Verdict:
-    """`changes`: what may be held. `alarms`: why it is frozen, each with `kind` (gone, jump) and numbers."""
+    """`changes`: what may be held. `alarms`: why it is frozen, each with `kind` (gone, jump) and numbers. `respelt`:
+    for the finding of that name, where public rows came under a key of another spelling."""
 
     changes: list[changesets.Change]
     contents: dict[str, bytes | None]
     alarms: list[dict[str, Any]] = field(default_factory=list)
+    respelt: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +97,38 @@ class Guard:
         if not public and not self._since[dataset_id]:     # nothing is public, and nothing was before it was withdrawn
             return verdict
         missing = _missing(self._domain, changes, contents, listed, self._read) if complete else {}
+        left = self._respell(verdict, missing, listed) if missing or not complete else missing
         if freeze:
             gone = sum(part.rows.num_rows for part in missing.values())
             known = sum(row["rows"] or 0 for row in public.values())
             if gone > limits.gone_rows and gone * 100 > limits.gone_percent * known:
-                came = _came(self._domain, missing, apart)
-                verdict.alarms.append({"kind": "gone", "rows": gone, "public": known} | ({"apart": came} if came
-                                                                                         else {}))
+                said = {"apart": _came(self._domain, missing, apart), "respelt": verdict.respelt.get("rows")}
+                verdict.alarms.append({"kind": "gone", "rows": gone, "public": known}
+                                      | {name: rows for name, rows in said.items() if rows})
             verdict.alarms += _jumps(self._domain, changes, public, limits, self._read)
         if complete:
-            self._note(dataset_id, missing, verdict, timedelta(days=limits.grace_days if grace else 0))
+            self._note(dataset_id, left, verdict, timedelta(days=limits.grace_days if grace else 0))
         return verdict
+
+    def _respell(self, verdict: Verdict, missing: dict[str, _Missing], listed: pa.Table) -> dict[str, _Missing]:
+        """What is missing without the rows that came under a key of another spelling: they go with the revision that
+        brings the new one, without days in which both are public. Of a list of changes they are only told."""
+        domain = self._domain
+        changed = [change for change in verdict.changes if change.part != changesets.METADATA]
+        if not any(change.base and change.added for change in changed):
+            return missing
+        public = pa.concat_tables([parts.read_part(domain, self._read(change.base)) for change in changed
+                                   if change.base])
+        brought = pa.concat_tables([parts.read_part(domain, data) for change in changed if change.added
+                                    and (data := verdict.contents[change.part]) is not None])
+        old = pa.concat_tables([part.rows for part in missing.values()]) if missing else _not_in(domain, public, listed)
+        found = respelt.pairs(domain, old, _not_in(domain, brought, public))
+        if found is None:
+            return missing
+        verdict.respelt = {"rows": pc.sum(found.old).as_py(), "was": found.was, "now": found.now}
+        rest = {name: replace(part, rows=_not_in(domain, part.rows, old.filter(found.old)))
+                for name, part in missing.items()}
+        return {name: part for name, part in rest.items() if part.rows.num_rows}
 
     def _note(self, dataset_id: str, missing: Mapping[str, _Missing], verdict: Verdict, grace: timedelta) -> None:
         """Tombstones for what is missing, none for what came back; what is not due stays in the contents. What is
@@ -163,6 +186,11 @@ def buried(datasets: Sequence[str], source: str) -> dict[str, list[dict[str, Any
         found.setdefault(str(row["dataset_id"]), []).append({
             "part": row["part"], "key": json.loads(row["key"]), "due": (row["missing_since"] + days).isoformat()})
     return found
+
+
+def _not_in(domain: Domain, table: pa.Table, other: pa.Table) -> pa.Table:
+    """The rows whose key another table has not."""
+    return table.filter(pc.invert(pc.is_in(parts.row_keys(domain, table), value_set=parts.row_keys(domain, other))))
 
 
 def _missing(domain: Domain, changes: list[changesets.Change], contents: Mapping[str, bytes | None],

@@ -14,8 +14,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ckanext.gkopen import blast, blobs, changesets, model, reports
+from ckanext.gkopen import blast, blobs, changesets, model, reports, respelt
 from ckanext.gkopen.changesets import COUNTS, Change, Contents, Proposed
+from ckanext.gkopen.checks.catalogue import severity_of
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.examine import File, examine_all
 from ckanext.gkopen.records import Examined, Finding, Options, Unreadable
@@ -145,6 +146,9 @@ def _judge(domain: Domain, steps: Sequence[_Step], read: Callable[[str], bytes])
                                   complete=table.scope == "complete", freeze=table.freeze, grace=table.grace,
                                   apart=examined.apart)
             step.changes, step.alarms = verdict.changes, tuple(verdict.alarms)
+            if verdict.respelt:
+                step.findings = [*step.findings, Finding(respelt.CODE, severity_of(respelt.CODE),
+                                                         params=verdict.respelt)]
     guard.bury()
 
 

@@ -333,7 +333,12 @@ def overlay(domain: Domain, base: pa.Table, changes: pa.Table) -> pa.Table:
 
 def row_keys(domain: Domain, table: pa.Table) -> pa.Array:
     """One text for each row's key."""
-    texts = [pc.fill_null(flat(table[name]).cast(pa.string()), "\x00") for name in domain.key]
+    return row_texts(table, domain.key)
+
+
+def row_texts(table: pa.Table, names: Sequence[str]) -> pa.Array:
+    """One text for each row's cells in some columns."""
+    texts = [pc.fill_null(flat(table[name]).cast(pa.string()), "\x00") for name in names]
     return texts[0] if len(texts) == 1 else pc.binary_join_element_wise(*texts, "\x1f")
 
 
