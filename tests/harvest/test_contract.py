@@ -150,6 +150,34 @@ def test_a_column_that_became_empty_stops_the_table(public: City) -> None:
     assert harvest()["counts"]["outcomes"][0]["state"] == "unchanged", "and it may come back"
 
 
+@pytest.mark.parametrize(("mask", "accepted"), [("***", "returned"), ("测试", "held")])
+def test_a_column_of_many_values_that_has_one_stops_the_table(public: City, mask: str, accepted: str) -> None:
+    """A mask, a dash or a default over night: a person sees it before a standing approval publishes it."""
+    before, known, lines = public_rows(), revisions(), public.lines()
+    at = lines[0].split(",").index("地址")
+    rows = [line.split(",") for line in lines[1:]]
+    public.write([lines[0], *(",".join([*row[:at], mask, *row[at + 1:]]) for row in rows)])
+    run = harvest()
+    assert [(drift["kind"], drift["label"], drift["rows"], drift["of"]) for drift in stopped(run)] == [
+        ("uniform", "地址", 82, 82)]
+    [finding] = call("gkopen_finding_list", "office", run=str(run["id"]))["results"]
+    assert finding["code"] == "column-uniform" and "82" in finding["message"]
+    assert (public_rows(), revisions()) == (before, known)
+    call("gkopen_run_accept", "officer", id=str(run["id"]))
+    assert harvest()["counts"]["outcomes"][0]["state"] == accepted, "a reviewer sees what changes; asterisks are none"
+
+
+def test_what_was_written_anew_in_a_night_or_has_few_rows_is_not_uniform(tmp_path: Path) -> None:
+    rows = [{"项目名称": f"项目{n}", "采购单位": f"单位{n % 12}", "公告日期": f"2024-05-{n + 1:02}"} for n in range(20)]
+    before = columns(tmp_path, rows)
+    one = [{**row, "公告日期": "2024-06-01", "采购单位": "单位" if n else "单位1"} for n, row in enumerate(rows)]
+    assert drifting.compare(before, columns(tmp_path, one), {}, whole=True) == []
+    masked = [{**row, "采购单位": "***"} for row in rows]
+    assert drifting.compare(before, columns(tmp_path, masked[:9]), {}, whole=True) == []
+    assert drifting.compare(before, columns(tmp_path, masked), {}) == [], "those that changed may be of one buyer"
+    assert [drift.kind for drift in drifting.compare(before, columns(tmp_path, masked), {}, whole=True)] == ["uniform"]
+
+
 def test_few_empty_cells_are_no_empty_column(tmp_path: Path) -> None:
     whole = [{"项目名称": f"项目{n}", "采购单位": "乙", "代理机构": "丙" if n % 5 else ""} for n in range(20)]
     before = columns(tmp_path, whole)

@@ -21,14 +21,16 @@ CHANCE = 0.05
 """Above it, that a column is not there says nothing."""
 FEW = 3
 """A column with fewer filled cells says nothing about its kind."""
+MANY = 10
+"""A column that had so many values, and has one in so many rows, is masked or broken."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """What became of a column. `kind`: removed, emptied, unread (it is there, and the settings take it for no field any
-    more), renamed, midway, retyped, exchanged, foreign. `to`: the proposed new name, or the column with which it was
-    exchanged. `confidence`: per cent. `rows`: of another table (foreign), under the new name (midway), or without a
-    value (emptied)."""
+    """What became of a column. `kind`: removed, emptied, uniform (one value in all rows), unread (it is there, and the
+    settings take it for no field any more), renamed, midway, retyped, exchanged, foreign. `to`: the proposed new name,
+    or the column with which it was exchanged. `confidence`: per cent. `rows`: of another table (foreign), under the new
+    name (midway), without a value (emptied), or with the one value (uniform)."""
 
     kind: str
     label: str
@@ -75,11 +77,15 @@ def compare(before: Profile, now: Profile, mapping: Mapping[str, str], foreign: 
     found += [Drift("emptied", column.label, column.field, rows=column.rows - column.filled, of=column.rows)
               for key, column in now.items() if whole and key in before and column.field not in (None, "~")
               and _emptied(before[key], column)]           # months to come of a wide table are empty
+    uniform = [Drift("uniform", column.label, column.field, rows=column.filled, of=column.rows)
+               for key, column in now.items() if whole and key in before and column.field not in (None, "~")
+               and _uniform(before[key], column)]
+    found += uniform
     both = [(before[key], column) for key, column in now.items()
             if key in before and before[key].field and before[key].filled >= FEW and column.filled >= FEW]
     exchanged = _exchanged(both, mapping)
     found += exchanged
-    told = {label for drift in exchanged for label in (drift.label, drift.to)}
+    told = {label for drift in (*exchanged, *uniform) for label in (drift.label, drift.to)}
     found += [Drift("retyped", is_.label, was.field, was=was.kind, now=is_.kind or "text") for was, is_ in both
               if was.label not in told and was.kind and was.field == is_.field
               and is_.kinds.get(was.kind, 0) <= UNLIKE]
@@ -96,6 +102,12 @@ def _emptied(was: Column, now: Column) -> bool:
     """Whether a column that nearly every row filled has hardly a value now: null, or left out of the rows, is how a
     broken view or a name that is spelt otherwise in one place looks."""
     return min(was.filled, now.rows) >= FEW and was.filled >= ALIKE * was.rows and now.filled <= UNLIKE * now.rows
+
+
+def _uniform(was: Column, now: Column) -> bool:
+    """Whether a column of many values has one alone: asterisks of a mask, a dash, a default, a join that went wrong. A
+    day is the same in all rows after a table was written anew."""
+    return len(was.values) >= MANY <= now.filled and len(now.values) == 1 and now.kind != "date"
 
 
 def midway(shapes: Mapping[tuple[str, ...], int], before: Profile) -> list[Drift]:
@@ -214,9 +226,9 @@ def sentences(drifts: Iterable[Mapping[str, Any]], lang: str) -> list[str]:
     return [render(finding, lang)["message"] for finding in findings(Drift(**one) for one in drifts)]
 
 
-CODES = {"removed": "column-removed", "emptied": "column-emptied", "unread": "column-unread",
-         "renamed": "column-renamed", "midway": "column-renamed-midway", "retyped": "column-kind-changed",
-         "exchanged": "column-exchanged", "foreign": "rows-foreign"}
+CODES = {"removed": "column-removed", "emptied": "column-emptied", "uniform": "column-uniform",
+         "unread": "column-unread", "renamed": "column-renamed", "midway": "column-renamed-midway",
+         "retyped": "column-kind-changed", "exchanged": "column-exchanged", "foreign": "rows-foreign"}
 """Kind of a drift → code of its finding."""
 
 KINDS = {"number": {"zh": "数值", "en": "numbers"}, "date": {"zh": "日期", "en": "dates"},

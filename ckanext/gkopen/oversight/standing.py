@@ -31,7 +31,8 @@ DOORS = ("source:", "push:", "api:")
 """Only what machines send on a schedule; what an officer uploads by hand is looked at by hand."""
 NOT_WHOLE_YET = ("queued", "running")
 CONTRACT = {"column-added", "column-removed", "column-swapped", "column-renamed", "column-exchanged",
-            "column-renamed-midway", "column-kind-changed", "column-unread", "column-emptied"}
+            "column-renamed-midway", "column-kind-changed", "column-unread", "column-emptied",
+            "column-uniform"}
 """The findings of the schema contract."""
 NOT_OF_TYPE = "column-retyped"
 """Said of a column whatever it was before: one that was so in the last publication has not changed."""
