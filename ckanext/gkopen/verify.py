@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import closing
 from itertools import islice
 
@@ -12,17 +12,20 @@ import pysolr
 import sqlalchemy as sa
 from ckan import model as ckan_model
 from ckan.lib import search
+from ckan.plugins import toolkit
 from ckanext.datastore.backend.postgres import get_read_engine
 
 from ckanext.gkopen import blobs, changesets, ids, model
 from ckanext.gkopen.domains import Domain, UnknownDomain, domains, get_domain
 from ckanext.gkopen.history.difference import difference, text_rows
-from ckanext.gkopen.publish import store
+from ckanext.gkopen.publish import packages, publication, store
 from ckanext.gkopen.publish.forms.streams import SUFFIX
 from ckanext.gkopen.publish.table_rows import records
 from ckanext.gkopen.publish.table_sql import TableSQL, literal, quoted
 from ckanext.gkopen.review import audit
 
+PACKAGES = 100
+"""Packages that are compared in one transaction."""
 TOGETHER = 100_000
 """Rows that are asked for at once, and held."""
 
@@ -171,6 +174,25 @@ def _files() -> Iterator[str]:
             yield f"/open/{row['address']}{SUFFIX[coding]} {said[what]}"
 
 
+def _said_otherwise(stored: Container[str]) -> Iterator[str]:
+    """Packages that are there and say other than what was approved, or name addresses of another site."""
+    for domain in domains().values():
+        public = [id_ for id_ in publication.public_of(domain) if id_ in stored]
+        for start in range(0, len(public), PACKAGES):
+            try:
+                wanted = publication.packages_of(public[start:start + PACKAGES])
+                found = packages.differing(wanted)
+            except (blobs.Missing, blobs.Sealed) as error:
+                yield f"packages of {domain.name}: the approved metadata {error} cannot be read"
+            except toolkit.ValidationError as error:
+                yield f"packages of {domain.name}: what they have to say does not pass the schema: {error.error_dict}"
+            else:
+                names = {package["id"]: package["name"] for package in wanted}
+                yield from (f"package {names[id_]}: CKAN shows other {', '.join(columns)} than what was approved"
+                            for id_, columns in sorted(found.items(), key=lambda item: names[item[0]]))
+            ckan_model.Session.rollback()                 # the locks
+
+
 def _packages() -> Iterator[str]:
     """CKAN's packages are those of published datasets, and the index names the same ones."""
     published = {str(row["id"]) for row in model.every("select id from gkopen.dataset where state = 'published'")}
@@ -178,6 +200,7 @@ def _packages() -> Iterator[str]:
     stored = {row[0] for row in ckan_model.Session.query(ckan_model.Package.id).filter_by(state="active")}
     yield from (f"dataset {id_} was approved but CKAN has no package of it" for id_ in sorted(published - stored))
     yield from (f"package {id_} is public but was never approved" for id_ in sorted(stored - published - bulk))
+    yield from _said_otherwise(stored)
     try:
         indexed = set(search.query_for(ckan_model.Package).get_all_entity_ids(max_results=100_000))
     except (pysolr.SolrError, search.SearchError, search.SolrConnectionError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,8 +16,9 @@ from ckanext.datastore.backend.postgres import get_read_engine, get_write_engine
 from sqlalchemy import event
 
 from ckanext.gkopen import ids, model, verify
+from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.harvest import worker
-from ckanext.gkopen.publish import store, table
+from ckanext.gkopen.publish import anew, store, table
 from ckanext.gkopen.publish.forms.streams import GZIP, IDENTITY, ZSTD
 from tests.history.whole import hold_whole
 from tests.people import Cast, call, make_cast
@@ -107,7 +109,21 @@ def harm_index() -> None:
     index.delete(q="name:*procurement")
 
 
+def retitle() -> None:
+    model.execute("update public.package set title = '另一个标题' where name like '%-procurement' and name <> :bulk",
+                  bulk="all-procurement")
+    ckan_model.Session.commit()
+
+
+def lose_package() -> None:
+    """What CKAN's own commands can do behind gkopen's back."""
+    model.execute("update public.package set state = 'deleted' where name like '%-procurement' and name <> :bulk",
+                  bulk="all-procurement")
+    ckan_model.Session.commit()
+
+
 @pytest.mark.parametrize(("harm", "said"), [
+    (retitle, "CKAN shows other title than what was approved"), (lose_package, "CKAN has no package of it"),
     (harm_table, "rows were approved, the DataStore shows"), (lose_table, "the DataStore shows 0"),
     (bring_rows_back, "which was not approved"), (give_rows_to_nobody, "rows of nobody, which is no dataset"),
     (lack_a_column, "procurement has no award_amount"), (harm_files, "is missing from the public storage"),
@@ -119,7 +135,7 @@ def test_what_is_approved_comes_back(cast: Cast, app: Any, cli: Any, harm: Any, 
     done = cli.invoke(ckan, ["gkopen", "rebuild", "procurement"])
     assert done.exit_code == 0, done.output
     assert [line.split("\t")[:3] for line in done.output.splitlines() if line.startswith("procurement\t")] == [
-        ["procurement", sink, "2"] for sink in ("datastore", "files", "solr", "bulk", "standards")]
+        ["procurement", sink, "2"] for sink in ("packages", "datastore", "files", "solr", "bulk", "standards")]
     assert list(verify.problems()) == []
     assert dict(shown(app)) == before
     # and the books are right: what comes next is brought up from there
@@ -128,6 +144,19 @@ def test_what_is_approved_comes_back(cast: Cast, app: Any, cli: Any, harm: Any, 
     crew.drain()
     assert list(verify.problems()) == []
     assert call("datastore_search", "", resource_id="procurement", limit=0)["total"] == 3
+
+
+def test_a_portal_that_has_another_address_says_so_once_it_is_rebuilt(
+        cast: Cast, app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Addresses of resources are stored with the package: developers and harvesters would go on asking the old ones."""
+    old, new = toolkit.config["ckan.site_url"], "https://data.jianghai.gov.cn"
+    monkeypatch.setitem(toolkit.config, "ckan.site_url", new)
+    assert [problem for problem in verify.problems() if "CKAN shows other resources" in problem]
+    assert dict(anew.rebuild(get_domain("procurement")))["packages"] == 2
+    assert list(verify.problems()) == []
+    said = json.dumps(call("package_search", "", q="*:*", rows=100)) + app.get("/catalog.ttl").text
+    said += app.get(f"/open/procurement/{cast.body}-procurement.zip").get_data().decode("latin-1")
+    assert f"{new}/open/procurement/" in said and old not in said
 
 
 def test_the_rows_of_a_dataset_are_compared_in_one_snapshot_whatever_its_parts(cast: Cast) -> None:

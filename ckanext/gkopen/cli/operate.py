@@ -34,13 +34,16 @@ def worker_command(once: bool) -> None:
 
 @command(gkopen, "verify")
 def verify_command() -> None:
-    """Hashes, revisions, files, index and the audit chain. Exit 0 when all is well, else 1 and a line a problem."""
+    """Hashes, revisions, packages, files, index and the audit chain. Exit 0 when all is well, else 1.
+
+    A line a problem.
+    """
     number = 0
     for problem in checks.problems():
         click.echo(problem)
         number += 1
-    click.echo(f"{number} problem(s): gkopen rebuild makes tables, files and index anew; stored contents come back from"
-               " a back-up alone" if number else "all is well")
+    click.echo(f"{number} problem(s): gkopen rebuild makes packages, tables, files and index anew; stored contents come"
+               " back from a back-up alone" if number else "all is well")
     sys.exit(1 if number else 0)
 
 
@@ -48,10 +51,10 @@ def verify_command() -> None:
 @click.argument("names", nargs=-1, metavar="[DOMAIN]...")
 @click.option("--all", "every", is_flag=True, help="every domain")
 def rebuild_command(names: tuple[str, ...], every: bool) -> None:
-    """Make tables, files, index and standards of a domain anew from what was approved.
+    """Make packages, tables, files, index and standards of a domain anew from what was approved.
 
-    After `verify` named damage in them, or a restore of two databases from two moments. Nothing that is approved
-    changes, readers go on reading, and what is published meanwhile waits for its turn.
+    After `verify` named damage in them, a restore of two databases from two moments, or another ckan.site_url. Nothing
+    that is approved changes, readers go on reading, and what is published meanwhile waits for its turn.
     """
     if bool(names) == every:
         raise click.UsageError("name domains, or --all")

@@ -55,6 +55,7 @@ class Demo:
         self.ports: dict[str, int] = {}
         self.web_socket: socket.socket | None = None
         self.platform_moved = False
+        self.site_moved = False
         self.ini = Path()
         self.command = home / "gkopen"
 
@@ -82,10 +83,14 @@ class Demo:
             self.stop()
 
     def _bring_up_to_date(self) -> None:
-        """What a start on kept data has to mend: an index that is new, a platform that moved to another port."""
+        """What a start on kept data has to mend: an index that is new, a site or platform that moved to another port.
+        """
         if self.servers.index_is_new:
             with self.screen.step("重建索引 search index"):
                 run_ckan(self.ini, "search-index", "rebuild", "--force")
+        if self.site_moved:
+            with self.screen.step("站点地址 addresses of the site"):
+                run_ckan(self.ini, "gkopen", "rebuild", "--all")
         if self.platform_moved:
             with self.screen.step("来源地址 addresses of the sources"):
                 self._make_city()
@@ -119,6 +124,7 @@ class Demo:
         self.ports["web"] = self.web_socket.getsockname()[1]
         self.ports["exchange"] = free_port(kept.get("exchange_port"))
         self.platform_moved = kept.get("exchange_port") not in (None, self.ports["exchange"])
+        self.site_moved = kept.get("web_port") not in (None, self.ports["web"])
         self.kept.change(web_port=self.ports["web"], exchange_port=self.ports["exchange"])
 
     def _make_site(self) -> None:

@@ -13,7 +13,7 @@ from ckan import model as ckan_model
 
 from ckanext.gkopen import model
 from ckanext.gkopen.domains import Domain
-from ckanext.gkopen.publish import outbox, store, table
+from ckanext.gkopen.publish import outbox, packages, publication, publisher, store, table
 from ckanext.gkopen.publish.standards import STANDARDS
 
 STEP = 100
@@ -21,12 +21,18 @@ STEP = 100
 
 
 def rebuild(domain: Domain) -> Iterator[tuple[str, int]]:
-    """Yields each exit with the number of its datasets once it is done.
+    """Yields CKAN's packages, and then each exit, with the number of its datasets once it is done.
 
     Readers see what they saw, or what is approved; a file whose bytes are wrong is missing until it is made. What is
     published meanwhile is brought to the exits as ever.
     """
-    rows = _published(domain)
+    rows, public = _published(domain), publication.public_of(domain)
+    for start in range(0, len(public), STEP):
+        with publisher.door():
+            packages.write(publication.packages_of(public[start:start + STEP]))
+        ckan_model.Session.commit()
+    if public:
+        yield "packages", len(public)
     for sink in outbox.SINKS if rows else ():
         if sink == "standards" and domain.name not in STANDARDS:
             continue

@@ -48,18 +48,29 @@ def write(packages: Sequence[dict[str, Any]]) -> None:
     if not publisher.is_open():
         raise toolkit.NotAuthorized(toolkit._("Packages are written by the publisher alone."))
     ckan_model.Session.flush()
+    valid, writing, context = _compared(packages)
+    writing.write()
+    ckan_model.Session.expire_all()
+    _tell(valid, writing.held, list(writing.changed), context)
+
+
+def differing(packages: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
+    """Id of each that CKAN has otherwise → its columns that differ, and `resources`, `tags`, `organization`. Writes
+    nothing. Raises what `write` does."""
+    return _compared(packages)[1].changed
+
+
+def _compared(packages: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], _Writing, dict[str, Any]]:
+    """The packages as the schema has them, what would be written of them, and the context of their validators."""
     held = _Held(packages)
     site_user = model.one('select id, name from public."user" where name = :name', name=toolkit.config["ckan.site_id"])
     context = {"model": ckan_model, "session": ckan_model.Session, "ignore_auth": True,
                "user": site_user["name"] if site_user else ""}
     valid = [_valid(package, held, context) for package in packages]
-    now = datetime.now(UTC).replace(tzinfo=None)
-    writing = _Writing(held, site_user["id"] if site_user else None, now)
+    writing = _Writing(held, site_user["id"] if site_user else None, datetime.now(UTC).replace(tzinfo=None))
     for package in valid:
         writing.take(package)
-    writing.write()
-    ckan_model.Session.expire_all()
-    _tell(valid, held, writing.changed, context)
+    return valid, writing, context
 
 
 class _Held:
@@ -143,7 +154,7 @@ class _Writing:
         self.gone: list[str] = []
         self.members: list[tuple[str, str]] = []
         self.members_gone: list[str] = []
-        self.changed: list[str] = []
+        self.changed: dict[str, list[str]] = {}
 
     def take(self, package: Mapping[str, Any]) -> None:
         package_id = package["id"]
@@ -151,11 +162,14 @@ class _Writing:
         extras = {extra["key"]: extra["value"] for extra in package.get("extras", ())}
         row = _filled("package", {**package, "extras": extras}, held or {
             "metadata_created": self.now, "creator_user_id": self.creator, "plugin_data": None})
-        several = [self._resources(package), self._tags(package_id, package), self._member(package_id, row)]
-        if held is None or any(several) or any(row[name] != held[name] for name in row if name != "metadata_modified"):
+        changed = [name for name in row if name != "metadata_modified" and (held is None or row[name] != held[name])]
+        changed += [name for name, others in (
+            ("resources", self._resources(package)), ("tags", self._tags(package_id, package)),
+            ("organization", self._member(package_id, row))) if others]
+        if changed:
             row["metadata_modified"] = self.now
             self.rows["package"].append(row)
-            self.changed.append(package_id)
+            self.changed[package_id] = changed
 
     def _resources(self, package: Mapping[str, Any]) -> bool:
         held = {row["id"]: row for row in self.held.resources.get(package["id"], ())}

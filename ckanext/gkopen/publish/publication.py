@@ -39,16 +39,26 @@ class Approved:
         return self.revision["dataset"]["seq"] + 1
 
 
+@dataclass(frozen=True, slots=True)
+class Public:
+    """A dataset (row of gkopen.dataset) that is public, with the number and the revision of its last publication."""
+
+    dataset: Mapping[str, Any]
+    seq: int
+    revision_id: str
+
+    @property
+    def dataset_id(self) -> str:
+        return str(self.dataset["id"])
+
+
 def publish(approved: Sequence[Approved]) -> set[str]:
     """Make approved change-sets public, each of another dataset; the caller commits. Returns the ids of the datasets
     that are public now: the others are withdrawn."""
     model.insert_many("publication", ("dataset_id", "seq", "revision_id", "reason"),
                       [(one.dataset_id, one.seq, str(one.revision["id"]), one.revision["reason"]) for one in approved])
     _set_parts(approved)
-    shown: dict[str, list[dict[str, Any]]] = {one.dataset_id: [] for one in approved}
-    for row in model.every("select dataset_id::text as id, part, sha256, seq, rows from gkopen.public_part"
-                           " where dataset_id = any(cast(:ids as uuid[]))", ids=list(shown)):
-        shown[row.pop("id")].append(row)
+    shown = _shown([one.dataset_id for one in approved])
     open_to_all = {dataset_id for dataset_id, rows in shown.items()
                    if any(row["part"] != changesets.METADATA for row in rows)}
     _set_states(approved, open_to_all)
@@ -62,6 +72,32 @@ def publish(approved: Sequence[Approved]) -> set[str]:
                         if (one.revision["dataset"]["domain"], _urgent(one)) == (domain, urgent)],
                        domain, urgent=urgent)
     return open_to_all
+
+
+def public_of(domain: Domain) -> list[str]:
+    """The ids of its datasets that are public."""
+    return [row["id"] for row in model.every("select id::text as id from gkopen.dataset where domain = :domain"
+                                             " and state = 'published' order by id", domain=domain.name)]
+
+
+def packages_of(dataset_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """The packages of datasets that are public, as they have to be; these wait with their next publication until the
+    caller ends its transaction. A dataset that was withdrawn has none."""
+    public = [Public(row, row["seq"], str(row["revision_id"])) for row in model.every(
+        "select d.*, u.revision_id from gkopen.dataset d join gkopen.publication u on u.dataset_id = d.id"
+        " and u.seq = d.seq where d.id = any(cast(:ids as uuid[])) and d.state = 'published' order by d.id"
+        " for share of d", ids=list(dataset_ids))]
+    owners = {one.dataset["body_id"] for one in public}
+    return _described(public, _shown([one.dataset_id for one in public]), bodies.of_ids(owners, deleted=owners))
+
+
+def _shown(dataset_ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """Dataset → its public parts."""
+    shown: dict[str, list[dict[str, Any]]] = {dataset_id: [] for dataset_id in dataset_ids}
+    for row in model.every("select dataset_id::text as id, part, sha256, seq, rows from gkopen.public_part"
+                           " where dataset_id = any(cast(:ids as uuid[]))", ids=list(shown)):
+        shown[row.pop("id")].append(row)
+    return shown
 
 
 def _urgent(one: Approved) -> bool:
@@ -123,25 +159,11 @@ def sources_of(dataset_ids: Iterable[str]) -> dict[str, str]:
 def _write_packages(approved: Sequence[Approved], shown: Mapping[str, list[dict[str, Any]]]) -> None:
     if not approved:
         return
-    dataset_ids = [one.dataset_id for one in approved]
-    times = {row["id"]: row for row in model.every(
-        "select dataset_id::text as id, min(at) as first, max(at) as last from gkopen.publication"
-        " where dataset_id = any(cast(:ids as uuid[])) group by dataset_id", ids=dataset_ids)}
     # A body that was deleted publishes nothing more, but what it withdraws goes.
     known = bodies.of_ids((one.revision["dataset"]["body_id"] for one in approved),
                           deleted={one.revision["dataset"]["body_id"] for one in approved if _urgent(one)})
-    sources = sources_of(dataset_ids)
-    described = {dataset_id: row["sha256"] for dataset_id in dataset_ids for row in shown[dataset_id]
-                 if row["part"] == changesets.METADATA}
-    read = blobs.reader(described.values())
-    made = []
-    for one in approved:
-        dataset, sha256 = one.revision["dataset"], described.get(one.dataset_id)
-        metadata = json.loads(read(sha256)) if sha256 else {}
-        published = _published(one, shown[one.dataset_id], times[one.dataset_id], sources.get(one.dataset_id, ""))
-        made.append(package_dict(get_domain(dataset["domain"]), known[dataset["body_id"]], metadata, published,
-                                 name=dataset["name"], site_url=_site_url()))
-    packages.write(made)
+    packages.write(_described([Public(one.revision["dataset"], one.seq, str(one.revision["id"])) for one in approved],
+                              shown, known))
     fallbacks = {one.revision["dataset"]["domain"]: known[one.revision["dataset"]["body_id"]] for one in approved}
     for name, body in sorted(fallbacks.items(), key=lambda item: item[0]):
         if not _is_there(ids.bulk_id(name)):
@@ -151,17 +173,38 @@ def _write_packages(approved: Sequence[Approved], shown: Mapping[str, list[dict[
                 write_bulk_package(get_domain(name), body)
 
 
+def _described(public: Sequence[Public], shown: Mapping[str, list[dict[str, Any]]],
+               known: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The packages of datasets; `known`: their bodies."""
+    dataset_ids = [one.dataset_id for one in public]
+    times = {row["id"]: row for row in model.every(
+        "select dataset_id::text as id, min(at) as first, max(at) as last from gkopen.publication"
+        " where dataset_id = any(cast(:ids as uuid[])) group by dataset_id", ids=dataset_ids)}
+    sources = sources_of(dataset_ids)
+    described = {dataset_id: row["sha256"] for dataset_id in dataset_ids for row in shown[dataset_id]
+                 if row["part"] == changesets.METADATA}
+    read = blobs.reader(described.values())
+    made = []
+    for one in public:
+        sha256 = described.get(one.dataset_id)
+        metadata = json.loads(read(sha256)) if sha256 else {}
+        published = _published(one, shown[one.dataset_id], times[one.dataset_id], sources.get(one.dataset_id, ""))
+        made.append(package_dict(get_domain(one.dataset["domain"]), known[one.dataset["body_id"]], metadata, published,
+                                 name=one.dataset["name"], site_url=_site_url()))
+    return made
+
+
 def _is_there(package_id: str) -> bool:
     return bool(model.value("select 1 from public.package where id = :id", id=package_id))
 
 
-def _published(one: Approved, shown: Iterable[Mapping[str, Any]], times: Mapping[str, Any], source: str) -> Published:
+def _published(one: Public, shown: Iterable[Mapping[str, Any]], times: Mapping[str, Any], source: str) -> Published:
     """What a package says of its publication."""
     data = sorted((row for row in shown if row["part"] != changesets.METADATA), key=lambda row: row["part"])
     content = hashlib.sha256("".join(f"{row['part']} {row['sha256']}\n" for row in data).encode()).hexdigest()
     published = Published(seq=one.seq, rows=sum(row["rows"] or 0 for row in data),
                           parts=[row["part"] for row in data], published_at=times["last"].isoformat(),
-                          first_published_at=times["first"].isoformat(), revision_id=str(one.revision["id"]),
+                          first_published_at=times["first"].isoformat(), revision_id=one.revision_id,
                           sha256=content)
     if source.startswith("source:"):
         published["harvest_source"] = source.removeprefix("source:")
