@@ -174,6 +174,12 @@ def too_deep() -> BadAnswer:
 
 
 def _cut(length: int) -> BadAnswer:
+    if not length:
+        return BadAnswer(
+            "应答为空。请稍后重试，仍然如此则联系平台运维单位。",
+            "the answer is empty; harvest again later, and ask the platform's operator if it stays so",
+            retryable=True,
+        )
     return BadAnswer(
         f"应答在第 {length} 字节处中断，JSON 不完整。请稍后重试。",
         f"the answer's JSON is cut after {length} bytes; harvest again later",
@@ -257,6 +263,15 @@ def refused(said: str) -> SourceRefused:
         f"平台拒绝了请求（{said}）。请核对密钥（secret_env）、signer 与 service，并确认授权未过期。",
         f"the platform refused the call ({said}); check the secret (secret_env), signer and service, "
         "and that the authorisation has not ended",
+    )
+
+
+def not_there(said: str) -> SourceRefused:
+    return SourceRefused(
+        f"平台没有这个地址或服务（{said}）。请核对来源文件的 url、service 与 request.method，"
+        "并向平台运维单位核实接口是否下线或改了地址。",
+        f"the platform has no such address or service ({said}); check url, service and request.method in the source "
+        "file, and ask its operator whether the interface was taken down or has moved",
     )
 
 

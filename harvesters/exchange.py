@@ -299,7 +299,7 @@ class ExchangeTransport:
             )
         if status >= 400:
             self._blame_clock(response, raw, said)
-            raise envelopes.refused(said)
+            raise envelopes.not_there(said) if status in (404, 405, 410) else envelopes.refused(said)
         answer = envelopes.decode(raw, charset)
         try:
             envelopes.unwrap(answer, self._envelope)

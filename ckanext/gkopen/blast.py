@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import changesets, model, parts, respelt
+from ckanext.gkopen import changesets, clock, model, parts, respelt
 from ckanext.gkopen.domains import Domain
 
 
@@ -184,7 +184,8 @@ def buried(datasets: Sequence[str], source: str) -> dict[str, list[dict[str, Any
                            " where t.dataset_id = any(cast(:datasets as uuid[])) and t.source = :s"
                            " order by t.missing_since, t.key", datasets=list(datasets), s=source):
         found.setdefault(str(row["dataset_id"]), []).append({
-            "part": row["part"], "key": json.loads(row["key"]), "due": (row["missing_since"] + days).isoformat()})
+            "part": row["part"], "key": json.loads(row["key"]),
+            "due": clock.told(row["missing_since"] + days)})
     return found
 
 

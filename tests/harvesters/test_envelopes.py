@@ -181,7 +181,7 @@ REFUSED = [
     ("\ufeff<html>服务未注册</html>".encode(), "web page"),
     ('<?xml version="1.0" encoding="GBK"?><error>服务未注册</error>'.encode("gbk"), "web page"),
     (gzip.compress(b'{"rows": []}'), "gzip"),
-    (b"", "cut"),
+    (b"", "the answer is empty"),
     (b'{"rows": [{"a": "b', "cut"),
     ('{"a": "政"}'.encode()[:-3], "cut"),
     (b'{"rows": [1, 2', "cut"),

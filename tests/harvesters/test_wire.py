@@ -155,6 +155,18 @@ def test_what_the_platform_says_is_told_in_the_encoding_that_it_names(wire, stat
         wire.read()
 
 
+@pytest.mark.parametrize(("answer", "kind", "said"), [
+    (http(b"", "404 Not Found"), SourceRefused, "no such address or service"),
+    (http(b"", "405 Method Not Allowed"), SourceRefused, "request.method"),
+    (http(b""), BadAnswer, "the answer is empty"), (http(b"", "204 No Content"), BadAnswer, "the answer is empty")])
+def test_an_interface_that_was_taken_down_or_says_nothing_is_named(wire, answer, kind, said):
+    """The secret is not to be blamed for an address that is gone."""
+    wire.answers(answer)
+    with pytest.raises(kind, match=said) as caught:
+        wire.read()
+    assert "secret" not in caught.value.en
+
+
 def test_pages_whose_rows_move_while_they_are_read_are_no_listing(wire):
     """A row that is new at the top pushes the last one of each page onto the next: the total is right by chance."""
     def page(*names):

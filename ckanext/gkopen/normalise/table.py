@@ -10,7 +10,7 @@ from ckanext.gkopen.checks.collect import Findings
 from ckanext.gkopen.domains import Domain, Field
 from ckanext.gkopen.labels import narrow
 from ckanext.gkopen.money import FORMS, NOT_A_NUMBER, amount_with_parts
-from ckanext.gkopen.normalise import derived, typed
+from ckanext.gkopen.normalise import derived, garbled, typed
 from ckanext.gkopen.normalise.amounts import Units, amounts, by_own_unit
 from ckanext.gkopen.normalise.cells import (
     REPLACEMENT,
@@ -92,6 +92,11 @@ def _tidied(field: Field, cleaned: pa.Array, changed: np.ndarray | None, finding
         wrong = by_distinct(cleaned, lambda cell: cell == NO_RESULT or (not text and is_error(cell)), pa.bool_())
         wrong = wrong.to_numpy(zero_copy_only=False)
         findings.rows("formula-error", wrong, field=field.name, label=label, values=cleaned)
+    if text and (misread := garbled.misread(cleaned)) is not None:
+        findings.rows("text-garbled", misread, field=field.name, label=label, values=cleaned)
+    if text and (markup := garbled.markup(cleaned)) is not None:
+        findings.of_column("text-markup", markup & ~findings.bad_cells(field.name), field=field.name, label=label,
+                           params={})
     if text and has_text(cleaned, "E+"):
         findings.rows("digits-lost", as_mask(pc.match_substring_regex(cleaned, _LOST)), field=field.name, label=label,
                       values=cleaned)

@@ -1,0 +1,56 @@
+"""Text that was read in the wrong encoding on the way is set aside; markup of pages is told."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from ckanext.gkopen.domains import get_domain
+from ckanext.gkopen.examine import examine
+from ckanext.gkopen.records import Examined, Options
+
+HEADER = ("停车场名称", "停车场类型", "区", "地址", "泊位总数", "收费标准", "开放时间")
+NAMES = ("江滨区图书馆南停车场", "上海路停车泊位", "城东3号停车场（公共）")
+
+
+def look(tmp_path: Path, addresses: Sequence[str]) -> Examined:
+    path = tmp_path / "parking.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerow(HEADER)
+        csv.writer(file).writerows((f"第{number}停车场", "配建停车场", "江滨区", address, "12", "免费", "全天")
+                                   for number, address in enumerate(addresses))
+    return examine(get_domain("parking"), path, filename=path.name, options=Options())
+
+
+@pytest.mark.parametrize("encoding", ["gb18030", "latin-1", "cp1252"])
+@pytest.mark.parametrize("name", NAMES)
+def test_utf8_read_in_another_encoding_is_set_aside(tmp_path: Path, encoding: str, name: str) -> None:
+    found = look(tmp_path, [name, name.encode().decode(encoding, "replace")])
+    codes = found.counts()
+    assert codes["text-garbled"] + codes["replacement-character"] >= 1 and found.rows_ok == 1
+
+
+def test_all_cells_are_looked_at_where_the_first_are_garbled(tmp_path: Path) -> None:
+    wrong = "人民西路".encode().decode("gb18030")
+    found = look(tmp_path, [wrong, *(["人民东路"] * 300), wrong])
+    assert (found.counts()["text-garbled"], found.rows_ok) == (2, 300)
+
+
+@pytest.mark.parametrize("name", [*NAMES, "Nestlé café 停车场", "涓涓细流路", "联通大厦", "瀛海镇鍋炉厂路",
+                                  "A & B <1号>", "1<2，3>2", "{甲}", "[2024]12号", "ä-Straße"])
+def test_text_as_it_is_meant(tmp_path: Path, name: str) -> None:
+    found = look(tmp_path, [name])
+    assert found.rows_ok == 1 and not found.counts().keys() & {"text-garbled", "text-markup"}
+
+
+@pytest.mark.parametrize("name", [
+    "<p>长江路1号</p>", "长江路1号<br/>", "长江路&nbsp;1号", "A &amp; B", "<FONT color=red>甲</FONT>", "&#20013;",
+    '{"路": "长江路", "号": 1}', '["长江路", 1]', '[{"a":1}]'])
+def test_markup_is_told_and_published_as_it_is(tmp_path: Path, name: str) -> None:
+    found = look(tmp_path, ["长江路2号", name])
+    [told] = [each for each in found.findings if each.code == "text-markup"]
+    assert (told.severity, told.field, told.params["count"], told.params["lines"]) == ("warning", "address", 1, [3])
+    assert found.rows_ok == 2 and found.table["address"].to_pylist()[1] == name
