@@ -58,6 +58,7 @@ PG = {
     pa.bool_(): "bool",
 }
 NUMERIC = frozenset({"integer", "year", "decimal", "money", "percent"})
+TEXTS = frozenset({"string", "text", "list", "url"})
 
 
 class UnknownDomain(KeyError):

@@ -39,6 +39,11 @@ def test_all_cells_are_looked_at_where_the_first_are_garbled(tmp_path: Path) -> 
     assert (found.counts()["text-garbled"], found.rows_ok) == (2, 300)
 
 
+def test_a_column_of_texts_is_still_one_whatever_is_wrong_with_them(tmp_path: Path) -> None:
+    """Nothing of its type has changed, and the reviewer is not to look for that."""
+    assert look(tmp_path, [f"<b>长江路{number}号</b>" for number in range(9)]).counts().keys() == {"text-markup"}
+
+
 @pytest.mark.parametrize("name", [*NAMES, "Nestlé café 停车场", "涓涓细流路", "联通大厦", "瀛海镇鍋炉厂路",
                                   "A & B <1号>", "1<2，3>2", "{甲}", "[2024]12号", "ä-Straße"])
 def test_text_as_it_is_meant(tmp_path: Path, name: str) -> None:

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ckanext.gkopen.checks.collect import Findings
-from ckanext.gkopen.domains import Domain, Field
+from ckanext.gkopen.domains import TEXTS, Domain, Field
 from ckanext.gkopen.labels import narrow
 from ckanext.gkopen.money import FORMS, NOT_A_NUMBER, amount_with_parts
 from ckanext.gkopen.normalise import derived, garbled, typed
@@ -45,7 +45,6 @@ _TYPES = {"integer": {"zh": "整数", "en": "whole number"}, "decimal": {"zh": "
           "year": {"zh": "年度", "en": "year"}, "month": {"zh": "月份", "en": "month"},
           "period": {"zh": "期间", "en": "period"}}
 _FIGURES = frozenset({"integer", "decimal", "percent"})
-_TEXT_TYPES = frozenset({"string", "text", "list", "url"})
 _LOST = r"^[1-9](?:\.[0-9]+)?E\+(?:1[1-9]|[2-9][0-9])$"
 """A number of twelve digits or more as spreadsheets show it: a long code that was taken for a figure."""
 
@@ -87,7 +86,7 @@ def _tidied(field: Field, cleaned: pa.Array, changed: np.ndarray | None, finding
     if has_text(cleaned, REPLACEMENT):
         findings.rows("replacement-character", as_mask(pc.match_substring(cleaned, REPLACEMENT)), field=field.name,
                       label=label, values=cleaned)
-    text = field.type in _TEXT_TYPES
+    text = field.type in TEXTS
     if has_text(cleaned, NO_RESULT if text else "#"):
         wrong = by_distinct(cleaned, lambda cell: cell == NO_RESULT or (not text and is_error(cell)), pa.bool_())
         wrong = wrong.to_numpy(zero_copy_only=False)
@@ -168,13 +167,13 @@ def _typed(field: Field, made: Made, findings: Findings, labels: dict[str, str],
         values, wrong = excel_days(field, text, values, wrong, findings, labels)
     if field.type == "period" and wrong.any():
         values, wrong = without_remark(field, text, values, wrong, year, findings, labels)
-    if field.type in _TEXT_TYPES and (field.pattern or (field.type == "string" and (
+    if field.type in TEXTS and (field.pattern or (field.type == "string" and (
             field.required or field.expected or field.privacy == "organisation"))):
         values = null_where_silent(field, text, values, findings, labels)
     if field.codes is not None and wrong.any() and any("months" in code.extra for code in field.codes.codes):
         values, wrong = months_of_year(made, field, text, values, wrong)
     made.values[field.name] = values
-    if field.type in _TEXT_TYPES or not wrong.any():
+    if field.type in TEXTS or not wrong.any():
         return
     stated = by_distinct(text, lambda cell: not NOT_STATED.match(narrow(cell)) or (
         field.type in _FIGURES and bool(NOT_A_NUMBER.match(narrow(cell)))), pa.bool_())
