@@ -41,8 +41,9 @@ class Limits:
 
 @dataclass(slots=True)
 class Verdict:
-    """`changes`: what may be held. `alarms`: why it is frozen, each with `kind` (gone, jump) and numbers. `respelt`:
-    for the finding of that name, where public rows came under a key of another spelling."""
+    """`changes`: what may be held. `alarms`: why it is frozen, or was before a person let it through, each with `kind`
+    (gone, jump) and numbers. `respelt`: for the finding of that name, where public rows came under a key of another
+    spelling."""
 
     changes: list[changesets.Change]
     contents: dict[str, bytes | None]
@@ -87,9 +88,9 @@ class Guard:
         """What of a harvest's change-set may go on.
 
         `listed`: all good rows of the harvest; `contents`, `changes`: what they make of the public parts. `complete`:
-        the harvest listed everything, so that what it lacks is gone. Without `freeze` no alarm is raised (a person
-        approved it and it is only compared again), without `grace` what is missing goes at once (a person let the
-        removal through). `apart`: keys of rows that were set aside, of which an alarm says that
+        the harvest listed everything, so that what it lacks is gone. Without `freeze` it is only compared again, and no
+        alarm freezes it; without `grace` a person let it through: what is missing goes at once, and the alarms are told
+        to whoever approves it. `apart`: keys of rows that were set aside, of which an alarm says that
         they are not gone from the source.
         """
         verdict = Verdict(changes, contents)
@@ -98,7 +99,7 @@ class Guard:
             return verdict
         missing = _missing(self._domain, changes, contents, listed, self._read) if complete else {}
         left = self._respell(verdict, missing, listed) if missing or not complete else missing
-        if freeze:
+        if freeze or not grace:
             gone = sum(part.rows.num_rows for part in missing.values())
             known = sum(row["rows"] or 0 for row in public.values())
             if gone > limits.gone_rows and gone * 100 > limits.gone_percent * known:
@@ -107,7 +108,8 @@ class Guard:
                                       | {name: rows for name, rows in said.items() if rows})
             verdict.alarms += _jumps(self._domain, changes, public, limits, self._read)
         if complete:
-            self._note(dataset_id, left, verdict, timedelta(days=limits.grace_days if grace else 0))
+            self._note(dataset_id, left, verdict, timedelta(days=limits.grace_days if grace else 0),
+                       frozen=freeze and bool(verdict.alarms))
         return verdict
 
     def _respell(self, verdict: Verdict, missing: dict[str, _Missing], listed: pa.Table) -> dict[str, _Missing]:
@@ -130,10 +132,11 @@ class Guard:
                 for name, part in missing.items()}
         return {name: part for name, part in rest.items() if part.rows.num_rows}
 
-    def _note(self, dataset_id: str, missing: Mapping[str, _Missing], verdict: Verdict, grace: timedelta) -> None:
+    def _note(self, dataset_id: str, missing: Mapping[str, _Missing], verdict: Verdict, grace: timedelta, *,
+              frozen: bool) -> None:
         """Tombstones for what is missing, none for what came back; what is not due stays in the contents. What is
         frozen is as it came and begins no days, but it ends those of the rows that it has."""
-        since, frozen = self._since[dataset_id], bool(verdict.alarms)
+        since = self._since[dataset_id]
         if not since and (frozen or not missing):
             return
         keys = {part: key_texts(self._domain, each.rows) for part, each in missing.items()}

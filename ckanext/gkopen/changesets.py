@@ -275,7 +275,7 @@ def digest(dataset_id: str, kind: str, changes: Sequence[Change]) -> str:
 @dataclass(frozen=True, slots=True)
 class Proposed:
     """A revision that is to be held. `counts`: rows_in, rows_ok …; `header`: the labels of the file; `alarms`: what
-    the blast-radius guard says, and the revision is then frozen, not held; `returned`: nothing in it can be published.
+    the blast-radius guard says; `frozen`: nobody has let it through; `returned`: nothing in it can be published.
     """
 
     dataset: Mapping[str, Any]
@@ -287,6 +287,7 @@ class Proposed:
     header: Sequence[str] | None = None
     reason: str | None = None
     alarms: Sequence[Mapping[str, Any]] = ()
+    frozen: bool = False
     returned: bool = False
 
 
@@ -316,7 +317,7 @@ def hold(domain: Domain, proposed: Sequence[Proposed]) -> list[str]:
         [(revision_id, dataset, each.submission_id, each.kind, domain.version, domain.version, sha,
           *(each.counts.get(name, 0) for name in COUNTS),
           model.dump(list(each.header)) if each.header is not None else None, model.dump(_summary(each)),
-          each.submitted_by, each.reason, "frozen" if each.alarms else "held")
+          each.submitted_by, each.reason, "frozen" if each.frozen else "held")
          for revision_id, dataset, sha, each in zip(revisions, datasets, digests, proposed, strict=True)])
     returned = [revision_id for revision_id, each in zip(revisions, proposed, strict=True) if each.returned]
     if returned:

@@ -96,6 +96,10 @@ class _Step:
     noted: Outcome | None = None
     told: bool = False
 
+    @property
+    def frozen(self) -> bool:
+        return bool(self.alarms) and self.table.freeze
+
     def outcome(self, state: str, revision_id: str | None, alarms: tuple[Mapping[str, Any], ...] = ()) -> Outcome:
         counts = {name: getattr(self.examined, name) if self.examined else 0 for name in COUNTS}
         rows = [change for change in self.changes if change.part != changesets.METADATA]
@@ -171,7 +175,7 @@ def _settle(step: _Step) -> None:
         if not step.changes:
             step.noted, step.told = step.outcome("unchanged", None), True
             return
-    if step.alarms and (known := _known(table.dataset_id, step.changes)):
+    if step.frozen and (known := _known(table.dataset_id, step.changes)):
         step.noted, step.told = step.outcome(known["state"], str(known["id"]),
                                              step.alarms if known["state"] == "frozen" else ()), True
 
@@ -188,7 +192,8 @@ def _hold(domain: Domain, steps: Sequence[_Step]) -> dict[str, str]:
     proposed = [Proposed(step.table.dataset, step.table.submission_id, step.changes, step.table.submitted_by,
                          counts={name: getattr(step.examined, name) for name in COUNTS} if step.examined else {},
                          header=list(step.examined.header) if step.examined and not step.returned else None,
-                         alarms=step.alarms if not step.returned else (), returned=step.returned) for step in steps]
+                         alarms=step.alarms if not step.returned else (), frozen=step.frozen, returned=step.returned)
+                for step in steps]
     revisions = changesets.hold(domain, proposed) if proposed else []
     return {step.table.submission_id: revision_id for step, revision_id in zip(steps, revisions, strict=True)}
 
@@ -215,7 +220,7 @@ def _supersede(steps: Sequence[_Step], revisions: Mapping[str, str]) -> None:
     replaced: list[Replaced] = []
     for step in steps:
         table, revision_id = step.table, revisions.get(step.table.submission_id)
-        if step.alarms and revision_id and not step.returned:
+        if step.frozen and revision_id and not step.returned:
             model.execute("update gkopen.revision set state = 'superseded', superseded_by = :id where dataset_id = :d"
                           " and state = 'frozen' and id <> :id and submitted_by = :by", d=table.dataset_id,
                           id=revision_id, by=table.submitted_by)
@@ -229,7 +234,7 @@ def _supersede(steps: Sequence[_Step], revisions: Mapping[str, str]) -> None:
 def _outcome(step: _Step, revision_id: str) -> Outcome:
     if step.returned:
         return step.outcome("returned", revision_id)
-    return step.outcome("frozen" if step.alarms else "held", revision_id, step.alarms)
+    return step.outcome("frozen" if step.frozen else "held", revision_id, step.alarms if step.frozen else ())
 
 
 def _note(outcomes: Sequence[Outcome]) -> None:

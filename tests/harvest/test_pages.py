@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -19,11 +20,23 @@ from ckanext.gkopen.views.review import STATES
 from tests.harvest.city import SOURCE, City, approve, harvest, run_of
 from tests.people import call
 
+BUDGET = "jianghai-czj-budget"
+
 
 @pytest.fixture
 def office(web: Any, public: City) -> Any:
     """A function that asks for a page as the officer of the body."""
-    token = toolkit.get_action("api_token_create")({"user": "officer"}, {"user": "officer", "name": "test"})["token"]
+    return pages_of("officer", web)
+
+
+@pytest.fixture
+def review(web: Any, town: City) -> Any:
+    """The same as the reviewer of all bodies."""
+    return pages_of("office", web)
+
+
+def pages_of(user: str, web: Any) -> Any:
+    token = toolkit.get_action("api_token_create")({"user": user}, {"user": user, "name": "test"})["token"]
     app = helpers.CKANTestApp(web)
 
     def ask(path: str, **form: str) -> Any:
@@ -50,6 +63,67 @@ def test_one_page_says_what_would_change_and_has_two_buttons(public: City, offic
     assert run_of(run["id"])["decision"] == "discarded"
     assert 'name="do"' not in office(f"/office/runs/{run['id']}/hold").body
     assert "officer 已放弃" in office(f"/office/runs/{run['id']}").body
+
+
+def test_whoever_decides_on_what_was_let_through_is_told_why_it_was_held(
+        town: City, review: Any, cli: CKANCliRunner) -> None:
+    harvest(BUDGET)
+    approve()
+    town.write([line.replace("亿元", "万元") for line in town.lines("czj-budget")], "czj-budget")
+    run = harvest(BUDGET)
+    [entry] = run["counts"]["held"]
+    [alarm] = entry["alarms"]
+    said = f"“金额”合计将由 {Decimal(alarm['before']):,.0f} 变为 {Decimal(alarm['after']):,.0f} 元"
+    page = f"/review/{entry['revision']}"
+    frozen = review(page).body
+    assert said in frozen and f"/office/runs/{run['id']}/hold" in frozen
+    assert said in review(f"/office/runs/{run['id']}").body and said in review(f"/office/runs/{run['id']}/hold").body
+    call("gkopen_run_release", "officer", id=str(run["id"]))
+    waiting = review(page).body
+    assert said in waiting and "officer 已放行" in waiting and f'/office/runs/{run["id"]}"' in waiting
+    assert "变化异常" in review("/review/").body
+    told = cli.invoke(ckan, ["gkopen", "review", "show", entry["revision"]]).output
+    assert f"from {Decimal(alarm['before']).normalize():,f} to" in told and "yuan" in told
+    assert f"run {run['id']} released by officer" in told
+    held = call("gkopen_revision_show", "office", id=entry["revision"])
+    [answer] = call("gkopen_revisions_approve", "office", revisions=[
+        {"id": held["id"], "digest": held["digest"]}])["results"]
+    assert answer["state"] == "held" and "decide on it alone" in answer["error"], "nobody approves it in passing"
+    call("gkopen_revision_approve", "office", id=held["id"], digest=held["digest"])
+    assert said in review(page).body
+
+
+def test_what_was_let_through_and_is_compared_again_still_says_why_it_was_held(public: City) -> None:
+    first = public.lines()
+    public.edit("江滨区长江路197号", "江滨区长江路198号")
+    harvest()
+    approve()
+    back = call("gkopen_dataset_rollback", "officer", id=SOURCE, seq=1, reason="原地址无误")["revision"]
+    public.write(first[:-10])
+    run = harvest()
+    call("gkopen_run_release", "officer", id=str(run["id"]))
+    held = call("gkopen_revision_show", "office", id=run["counts"]["held"][0]["revision"])
+    call("gkopen_revision_approve", "office", id=back,
+         digest=call("gkopen_revision_show", "office", id=back)["digest"])
+    with pytest.raises(toolkit.ValidationError) as refused:
+        call("gkopen_revision_approve", "office", id=held["id"], digest=held["digest"])
+    again = call("gkopen_revision_show", "office", id=refused.value.error_dict["stale"][0])
+    assert again["state"] == "held" and again["summary"]["removed"] == 10
+    assert again["summary"]["alarms"] == held["summary"]["alarms"]
+    assert again["run"]["id"] == str(run["id"]) and again["run"]["decision"] == "released"
+
+
+def test_after_a_decision_the_next_one_that_waits_is_a_click_away(public: City, office: Any, review: Any) -> None:
+    harvest(BUDGET)
+    public.edit("江滨区长江路197号", "江滨区长江路198号")
+    harvest()
+    cars, budget = (row["id"] for row in call("gkopen_revision_list", "office", state="held")["results"])
+    assert "下一个待审" not in review(f"/review/{cars}").body, "this one is to be decided on first"
+    call("gkopen_revision_return", "office", id=cars, reason="地址有误")
+    assert f'href="/review/{budget}">下一个待审：' in review(f"/review/{cars}").body
+    assert "下一个待审" not in office(f"/review/{cars}").body, "an officer decides on nothing"
+    call("gkopen_revision_return", "office", id=budget, reason="单位有误")
+    assert "下一个待审" not in review(f"/review/{cars}").body
 
 
 def test_a_held_run_is_told_after_its_domain_was_taken_out_of_the_settings(public: City, office: Any) -> None:

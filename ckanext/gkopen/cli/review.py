@@ -7,6 +7,7 @@ import sys
 import click
 
 from ckanext.gkopen.cli.common import act, command, every, gkopen, person
+from ckanext.gkopen.cli.sources import alarm_said, yuan
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.logic.action.revision import MOST_AT_ONCE
 from ckanext.gkopen.publish import outbox
@@ -37,10 +38,15 @@ def review_show(revision: str) -> None:
     click.echo(f"digest {item['digest']}")
     click.echo(f"rows {item['rows_in']} = {item['rows_ok']} good + {item['rows_quarantined']} quarantined"
                f" + {item['rows_duplicate']} duplicate; submitted by {item['submitted_by']}")
+    if item["summary"].get("alarms"):
+        click.echo(f"harvest held: {', '.join(map(alarm_said, item['summary']['alarms']))}")
+        if run := item["run"]:
+            through = f" {run['decision']} by {run['by']} at {run['at']}" if run["decision"] else ""
+            click.echo(f"  run {run['id']}{through}")
     for part in item["parts"]:
         click.echo(f"  {part['part']}: +{part['added']} ~{part['changed']} -{part['removed']}")
     for name, total in item["summary"]["totals"].items():
-        click.echo(f"  total {name}: {total['before']} → {total['after']}")
+        click.echo(f"  total {name}: {yuan(total['before'])} → {yuan(total['after'])} yuan")
     for f in every("gkopen_finding_list", revision=revision):
         click.echo(f"  {f['severity']}\tline {f['line'] or '-'}\t{f['code']}\t{f['message']}")
 
@@ -54,7 +60,7 @@ def review_show(revision: str) -> None:
 def review_approve(revisions: tuple[str, ...], domain: str | None, user: str, digest: str | None,
                    reason: str | None) -> None:
     """Approve revisions and bring them to every exit. One that is refused stops none of the others. One that brings
-    withdrawn rows back is named by itself."""
+    withdrawn rows back, or whose harvest was held, is named by itself."""
     if bool(revisions) == bool(domain) or (digest and len(revisions) != 1):
         raise click.UsageError("name revisions, or --all DOMAIN; --digest goes with one revision")
     reviewer = person(user)

@@ -6,6 +6,7 @@ import csv
 import logging
 import sys
 import time
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +163,7 @@ def _print_report(run: dict[str, Any]) -> None:
         for code, number in sorted(counts["findings"].items()):
             click.echo(f"  {number:6d} × {code}")
         for entry in counts.get("held", []):
-            click.echo(f"  {entry['body']}: held, {', '.join(map(_alarm, entry['alarms']))}")
+            click.echo(f"  {entry['body']}: held, {', '.join(map(alarm_said, entry['alarms']))}")
         for entry in counts.get("stopped", []):
             file = f" {entry['file']}" if entry.get("file") else ""
             click.echo(f"  {entry['body']}{file}: stopped, {entry['rows']} rows left alone, columns changed:")
@@ -183,7 +184,8 @@ def _print_report(run: dict[str, Any]) -> None:
                        " source, or add the body to its organizations")
 
 
-def _alarm(alarm: dict[str, Any]) -> str:
+def alarm_said(alarm: dict[str, Any]) -> str:
+    """Why the blast-radius guard held a table."""
     match alarm["kind"]:
         case "empty":
             return f"the source lists no rows, {alarm['public']} are public"
@@ -193,7 +195,13 @@ def _alarm(alarm: dict[str, Any]) -> str:
             apart = f" (up to {alarm['apart']} of them came and were set aside)" if alarm.get("apart") else ""
             return f"{alarm['rows']} of {alarm['public']} public rows are gone{apart}"
         case _:
-            return f"the total of {alarm['field']} would go from {alarm['before']} to {alarm['after']} yuan"
+            return (f"the total of {alarm['field']} would go from {yuan(alarm['before'])} to"
+                    f" {yuan(alarm['after'])} yuan")
+
+
+def yuan(amount: str | None) -> str:
+    """An amount for people: grouped, without the zeros at its end."""
+    return f"{Decimal(amount or 0).normalize():,f}"
 
 
 @gkopen.group("run")

@@ -75,19 +75,20 @@ def approve(revision_id: str, digest: str, actor: str, reason: str | None = None
     Raises Refused (not held, other digest, own submission) and Stale; a stale revision is compared again and the new
     one held, in the same transaction, which the caller commits.
     """
-    outcome, = approve_all([(revision_id, digest)], actor, reason, withdrawn=True)
+    outcome, = approve_all([(revision_id, digest)], actor, reason, alone=True)
     if isinstance(outcome, Exception):
         raise outcome
     return outcome
 
 
 def approve_all(chosen: Sequence[tuple[str, str]], actor: str, reason: str | None = None, *,
-                withdrawn: bool = False) -> list[int | Exception]:
+                alone: bool = False) -> list[int | Exception]:
     """Publish the change-sets that digests name (revision id, digest) in one transaction, which the caller commits.
 
     In their order: the dataset's new seq, or why this one was not published (as `approve` raises it). One that is
     refused stops none of the others. Of several revisions of one dataset each is compared with what the one before
-    made public. Without `withdrawn` those that bring withdrawn rows back are refused: nobody does that in passing.
+    made public. Unless it is decided on `alone`, one that brings withdrawn rows back is refused, and one that the
+    blast-radius guard held: nobody does that in passing.
     """
     outcomes: dict[int, int | Exception] = {}
     waiting = list(enumerate(chosen))
@@ -103,13 +104,13 @@ def approve_all(chosen: Sequence[tuple[str, str]], actor: str, reason: str | Non
             else:
                 datasets.add(revision["dataset_id"])
                 round_.append((place, revision, digest))
-        outcomes |= _approve_round(round_, actor, reason, withdrawn)
+        outcomes |= _approve_round(round_, actor, reason, alone)
         waiting = later
     return [outcomes[place] for place in range(len(chosen))]
 
 
 def _approve_round(chosen: Sequence[tuple[int, dict[str, Any], str]], actor: str,
-                   reason: str | None, withdrawn: bool) -> dict[int, int | Exception]:
+                   reason: str | None, alone: bool) -> dict[int, int | Exception]:
     """Place → outcome, of locked revisions (place, revision, digest) of different datasets."""
     outcomes: dict[int, int | Exception] = {}
     changes = _parts_of_all([str(revision["id"]) for _, revision, _ in chosen])
@@ -123,7 +124,9 @@ def _approve_round(chosen: Sequence[tuple[int, dict[str, Any], str]], actor: str
             outcomes[place] = refused
         elif (stale := _stale(revision, own, shown)) is not None:
             outcomes[place] = stale
-        elif not withdrawn and revision["dataset"]["seq"] and sealing.brings_back(
+        elif not alone and revision["summary"].get("alarms"):
+            outcomes[place] = Refused("Its harvest was held, as the change is unusual: open it, and decide on it alone.")
+        elif not alone and revision["dataset"]["seq"] and sealing.brings_back(
                 get_domain(revision["dataset"]["domain"]), revision["dataset_id"], own):
             outcomes[place] = Refused("It would make rows public again that were withdrawn: open it, and decide on it"
                                       " alone.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ckan.lib.helpers import helper_functions as h
@@ -61,7 +62,19 @@ def read(id: str) -> str:
         "revision": revision, "domain": domain, "parts": parts, "part": part, "difference": shown,
         "sealed": sealed,
         "groups": grouped(act("gkopen_finding_list", {"revision": id, "each": SHOWN})["results"]),
-        "quarantine": quarantine})
+        "quarantine": quarantine, "next": _next(revision)})
+
+
+def _next(revision: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What a reviewer turns to once this one is decided on: of the newest that wait, the first that is not an own one.
+    """
+    if revision["state"] == "held" or not h.gkopen_role()["review"]:
+        return None
+    user = toolkit.current_user.name
+    reviewed = roles.reviewed_bodies(user)
+    waiting = act("gkopen_revision_list", {"state": "held", "limit": PER_PAGE})["results"]
+    return next((one for one in waiting if one["submitted_by"] != user and (
+        reviewed is None or one["organization"]["id"] in reviewed)), None)
 
 
 @blueprint.get("/<id>/findings.csv", endpoint="findings")

@@ -24,6 +24,7 @@ from ckanext.gkopen.logic.action.common import (
     said,
     speaking,
     user_of,
+    visible_names,
     visible_revision,
 )
 from ckanext.gkopen.logic.action.report import FINDINGS, findings_of_revision
@@ -73,7 +74,8 @@ def gkopen_revision_show(context: Any, data_dict: Any) -> dict[str, Any]:
     `sealed` of a part: it was withdrawn, and its content is shown to nobody. `not_routine`: why a standing approval did
     not publish it, a sentence each. `before` of one that waits: decisions against what came the same way last, or
     against rows that it has, and what was submitted after it and is public: what (returned, rolled_back, withdrawn,
-    newer), at, by, reason.
+    newer), at, by, reason. `run` of one that the blast-radius guard held (`alarms` of its summary say why): the newest
+    run that did, and decision, by, at, once a person let it through or dropped it.
     """
     row = visible_revision(context, data_dict)
     user = user_of(context)
@@ -96,6 +98,7 @@ def gkopen_revision_show(context: Any, data_dict: Any) -> dict[str, Any]:
             before.withdrawn(row["domain"], row, decide.parts_of(str(row["id"])))) if held else ()
     result["before"] = [{"what": one["what"], "at": clock.told(one["decided_at"]), "by": one["decided_by"],
                          "reason": one["reason"]} for one in told if one]
+    result["run"] = _holding(row, visible_names(context)) if row["summary"].get("alarms") else None
     reviewer = roles.may_review(user, row["body_id"])
     others = user not in decide.proposers_of([row])[str(row["id"])]
     result["may"] = {"approve": held and reviewer and others, "return": held and reviewer and not own,
@@ -165,8 +168,8 @@ def gkopen_revisions_approve(context: Any, data_dict: Any) -> dict[str, Any]:
     :param revisions: list of {"id", "digest"}, at most `MOST_AT_ONCE` :param reason: optional public note
 
     `results`, in their order: id, state, and seq and dataset of a published one; else `error` says why not, and
-    `again` names the revision that waits in the place of a stale one. One that brings withdrawn rows back is approved
-    by itself alone (gkopen_revision_approve).
+    `again` names the revision that waits in the place of a stale one. One that brings withdrawn rows back, or whose
+    harvest was held, is approved by itself alone (gkopen_revision_approve).
     """
     need(data_dict, "revisions")
     chosen = data_dict["revisions"]
@@ -306,6 +309,20 @@ def _plain(row: dict[str, Any], titles: dict[str, str]) -> dict[str, Any]:
     result["organization"] = {"id": row["body_id"], "title": title}
     result["findings"] = {"error": 0, "warning": 0, "info": 0} | result["findings"]
     return result
+
+
+def _holding(row: dict[str, Any], names: set[str] | None) -> dict[str, Any] | None:
+    """The run that holds a revision, or the one that it was compared again from; `names`: of the bodies whose runs may
+    be seen."""
+    run = model.one(
+        "select h.id, h.decision, h.decided_by as by, h.decided_at as at from gkopen.submission b"
+        " join gkopen.run mine on mine.id = b.run_id join gkopen.run h on h.source_id = mine.source_id"
+        " join gkopen.source s on s.id = h.source_id"
+        " where b.id = :submission and (:all or s.organization = any(:names)) and exists (select 1 from gkopen.revision r where r.submission_id = b.id"
+        "  and h.counts -> 'held' @> jsonb_build_array(jsonb_build_object('revision', r.id)))"
+        " order by h.epoch desc limit 1", submission=row["submission_id"], all=names is None,
+        names=sorted(names or ()))
+    return _texts(run) if run else None
 
 
 def _texts(row: dict[str, Any]) -> dict[str, Any]:
