@@ -19,7 +19,7 @@ from ckanext.gkopen import model
 from ckanext.gkopen.demo import act
 from ckanext.gkopen.harvest import ledger, report
 from ckanext.gkopen.harvesters.source import load_source
-from ckanext.gkopen.oversight import mail, rounds, watch
+from ckanext.gkopen.oversight import duties, mail, rounds, standing, watch
 from ckanext.gkopen.oversight.words import said
 from tests.fresh import FreshSite
 from tests.oversight.smtp import Postbox, postbox
@@ -293,6 +293,47 @@ def test_what_was_returned_is_told_to_the_officers_once(cast: Cast, post: Postbo
     model.execute("update gkopen.revision set decided_at = now(), submitted_by = 'push:czj-finance' where id = :id",
                   id=submit(cast, row(3).replace("2026-05-06", "没有日期"))["revision_id"])
     assert told() == ["revision_returned"], "a business system has no eyes"
+
+
+def test_what_waits_is_told_to_those_who_may_decide_on_it(cast: Cast, post: Postbox) -> None:
+    """The body's own reviewers; the disclosure office where none of them may."""
+
+    def asked(user: str) -> list[str]:
+        revision = submit(cast, row(1), user=user)["revision_id"]
+        model.execute("update gkopen.revision set created_at = now() - interval '4 days' where id = :id", id=revision)
+        assert told() == ["revision_waiting"]
+        post.mails.clear()
+        deliver()
+        assert all(f"/review/{revision}" in message.get_content() for message in post.mails)
+        call("gkopen_revision_recall", user, id=revision)
+        told()
+        return [message["To"] for message in post.mails]
+
+    assert asked(cast.officer) == ["wang-reviewer@example.com"]
+    assert asked(cast.reviewer) == ["zwgk-office@example.com"], "it is an own submission of the body's only reviewer"
+    act("organization_member_delete", id=cast.body, username=cast.reviewer)
+    assert asked(cast.officer) == ["zwgk-office@example.com"], "which reviews all bodies"
+    act("user_delete", id=cast.office)
+    assert asked(cast.officer) == ["portal-admin@example.com"]
+
+
+def test_a_standing_approval_that_ends_is_told_a_week_before(cast: Cast, post: Postbox,
+                                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(cast, row(1))
+    on_day(monkeypatch, "2026-05-01")
+    monkeypatch.setattr(standing, "today", duties.today)
+    approval = call("gkopen_standing_grant", cast.reviewer, dataset="nantong-czj-procurement", until="2026-06-30",
+                    reason="每日例行推送")["id"]
+    assert told() == []
+    on_day(monkeypatch, "2026-06-23")
+    assert (told(), told()) == (["standing_ending"], [])
+    deliver()
+    [message] = post.mails
+    assert message["To"] == "wang-reviewer@example.com"
+    assert f"常设批准即将到期：{NAMED}（2026-06-30）" in message["Subject"]
+    assert "/review/standing/nantong-czj-procurement" in message.get_content()
+    call("gkopen_standing_revoke", cast.reviewer, id=approval)
+    assert told() == []
 
 
 def test_no_unreviewed_value_is_in_a_mail(cast: Cast, post: Postbox) -> None:

@@ -29,7 +29,7 @@ from ckan.plugins import toolkit
 from ckanext.gkopen import logs, model
 from ckanext.gkopen.domains import Text
 from ckanext.gkopen.oversight import words
-from ckanext.gkopen.review import roles
+from ckanext.gkopen.review import decide, roles
 
 log = logging.getLogger(__name__)
 
@@ -43,35 +43,46 @@ GATHER = timedelta(minutes=5)
 """So long a mail about a source waits for others: runs come one after the other."""
 MOST = 100
 """Messages that a mail tells of; further ones go into the next."""
-FOR_REVIEWERS = {"revision_waiting", "standing_declined"}
+FOR_REVIEWERS = {"revision_waiting", "standing_declined", "standing_ending"}
 FOR_OFFICERS = {"revision_returned"}
 OF_RUNS = ("source_", "body_")
 FOR_THE_OFFICE = {"duty_overdue", "calendar_unknown"}
 
 
-def address(message_id: int, kind: str, body_id: str | None) -> None:
+def address(message_id: int, kind: str, body_id: str | None, revision: str | None = None) -> None:
     """Put the mails of a message on the list, one a person; nothing where mails are switched off."""
     if not toolkit.config["ckanext.gkopen.notify.mail"]:
         return
     wait = GATHER if kind.startswith(OF_RUNS) else timedelta()
     model.execute("insert into gkopen.mail (message_id, user_id, not_before) select :message, u, now() + :wait"
                   " from unnest(cast(:users as text[])) u", message=message_id, wait=wait,
-                  users=recipients(kind, body_id))
+                  users=recipients(kind, body_id, revision))
 
 
-def recipients(kind: str, body_id: str | None) -> list[str]:
+def recipients(kind: str, body_id: str | None, revision: str | None = None) -> list[str]:
     """Ids of the active accounts with an e-mail address that a message goes to; the administrators where there is
-    nobody else."""
+    nobody else. Of a body none of whose reviewers may decide on the `revision`, the disclosure office does."""
     bodies: set[str] = {body_id} if body_id else set()
     capacities = ([roles.REVIEWER] if kind in FOR_REVIEWERS else [roles.OFFICER] if kind in FOR_OFFICERS
                   else [roles.OFFICER, roles.REVIEWER])
     found = _members(bodies, capacities)
+    if kind in FOR_REVIEWERS:
+        own = _proposers(revision) if revision else set()
+        found = (found - own) or (_members(roles.disclosure_offices(), [roles.REVIEWER]) - own)
     if kind in FOR_THE_OFFICE:
         found |= _members(roles.disclosure_offices(), [roles.REVIEWER])
     if not found:
         found = {row[0] for row in ckan_model.Session.query(ckan_model.User.id).filter(
             ckan_model.User.sysadmin.is_(True), ckan_model.User.state == "active", ckan_model.User.email > "")}
     return sorted(found)
+
+
+def _proposers(revision_id: str) -> set[str]:
+    """Ids of those who may not decide on a revision, as it is their own."""
+    revision = model.one("select * from gkopen.revision where id = :id", id=revision_id)
+    names = decide.proposers_of([revision])[revision_id] if revision else set()
+    return {row["id"] for row in model.every('select id from public."user" where name = any(:names)',
+                                             names=sorted(names))}
 
 
 def _members(bodies: set[str], capacities: list[str]) -> set[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from ckan import model as ckan_model
@@ -21,6 +22,8 @@ from ckanext.gkopen.oversight import duties, health, ledger, mail
 EVERY_SECONDS = 60
 RETURNED_DAYS = 7
 """So long a revision that was sent back is still told of, where no worker looked before."""
+ENDING = timedelta(days=7)
+"""So long before its last day a standing approval is told of."""
 LOCK = 0x676B6F70_77617463            # "gkopwatc"
 LOOK = "~look"
 NORMAL = ""
@@ -92,7 +95,7 @@ def _compare(seen: Seen, before: str) -> int:
         "insert into gkopen.message (kind, body_id, subject, params) values (:kind, :body, :subject,"
         " cast(:params as jsonb)) returning id", kind=kind, body=seen.body_id, subject=seen.subject,
         params=model.dump(seen.params))
-    mail.address(message_id, kind, seen.body_id)
+    mail.address(message_id, kind, seen.body_id, seen.params.get("revision"))
     logs.event("state.changed", kind=kind, subject=seen.subject, **seen.params)
     return 1
 
@@ -104,6 +107,7 @@ def _everything() -> Iterator[Seen]:
     yield from _revisions(known)
     yield from _returned(known)
     yield from _declined(known)
+    yield from _ending(known)
     yield from _duties(known)
 
 
@@ -181,6 +185,16 @@ def _declined(known: Bodies) -> Iterator[Seen]:
                            " where not u.published and r.state = 'held'"):
         yield Seen(f"standing/{row['id']}", "declined", "standing_declined", None, row["body_id"],
                    {**_named(row, known), "revision": str(row["id"])})
+
+
+def _ending(known: Bodies) -> Iterator[Seen]:
+    """Standing approvals that end soon: from the next day on everything waits for a person again."""
+    today = duties.today()
+    for row in model.every("select s.id, s.ends_on, d.name, d.domain, d.body_id from gkopen.standing s"
+                           " join gkopen.dataset d on d.id = s.dataset_id where s.revoked_at is null"
+                           " and s.ends_on between :today and :soon", today=today, soon=today + ENDING):
+        yield Seen(f"ending/{row['id']}", "ending", "standing_ending", None, row["body_id"],
+                   {**_named(row, known), "page": row["name"], "until": row["ends_on"].isoformat()})
 
 
 def _duties(known: Bodies) -> Iterator[Seen]:

@@ -78,6 +78,11 @@ MESSAGES: Mapping[str, Words] = {
         Text("常设批准未适用，等待审核：{dataset}", "Not routine, waits for review: {dataset_en}"),
         Text("本次提交与上次发布相比有变化，请人工审核。",
              "This submission differs in kind from the last publication: a person looks at it."), "/review/{revision}"),
+    "standing_ending": Words(
+        Text("常设批准即将到期：{dataset}（{until}）", "Standing approval ends on {until}: {dataset_en}"),
+        Text("到期之后，该数据集的每个版本都等待人工审核。仍属例行数据的，请撤销后重新批准。",
+             "After that day each revision of the dataset waits for a person. Where the data is still routine, revoke"
+             " the approval and grant a new one."), "/review/standing/{page}"),
     "duty_overdue": Words(
         Text("逾期未公开：{dataset}，{period}（应于 {due_on} 前公开）",
              "Overdue: {dataset_en}, {period_en} (due {due_on})"),
