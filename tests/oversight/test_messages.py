@@ -317,6 +317,34 @@ def test_what_waits_is_told_to_those_who_may_decide_on_it(cast: Cast, post: Post
     assert asked(cast.officer) == ["portal-admin@example.com"]
 
 
+def test_what_waits_is_told_though_its_source_sends_it_again_each_day(cast: Cast, post: Postbox, app: Any) -> None:
+    """Each time a new revision takes the place of the one that waits."""
+
+    def a_day_later(*rows: str) -> str:
+        model.execute("update gkopen.revision set created_at = created_at - interval '1 day'")
+        return submit(cast, *rows)["revision_id"]
+
+    first = submit(cast, row(1))["revision_id"]
+    for _ in range(2):
+        a_day_later(row(1))
+    assert told() == []
+    fourth = a_day_later(row(1), row(2))
+    assert (told(), told()) == (["revision_waiting"], [])
+    deliver()
+    assert f"/review/{fourth}" in post.mails[0].get_content()
+    newest = a_day_later(row(1), row(2))
+    assert told() == [], "it was told"
+    assert call("gkopen_revision_show", cast.reviewer, id=newest)["replaced_by"] is None
+    assert {call("gkopen_revision_show", cast.reviewer, id=each)["replaced_by"]["id"] for each in (first, fourth)} == {
+        newest}, "who follows the link of the mail gets to what there is to decide on"
+    metrics = app.get("/metrics").body
+    [age] = re.findall(r"^gkopen_review_oldest_seconds (\S+)$", metrics, re.M)
+    assert 4 * 86400 <= float(age) < 4 * 86400 + 3600
+    call("gkopen_revision_return", cast.reviewer, id=newest, reason="请改正")
+    assert told() == ["revision_returned"]
+    assert submit(cast, row(1))["revision_id"] and told() == [], "what comes after a decision waits anew"
+
+
 def test_a_standing_approval_that_ends_is_told_a_week_before(cast: Cast, post: Postbox,
                                                              monkeypatch: pytest.MonkeyPatch) -> None:
     publish(cast, row(1))

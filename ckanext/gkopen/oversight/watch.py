@@ -18,6 +18,7 @@ from ckanext.gkopen import bodies, changesets, logs, model
 from ckanext.gkopen.domains import Text, domains
 from ckanext.gkopen.harvest import report
 from ckanext.gkopen.oversight import duties, health, ledger, mail
+from ckanext.gkopen.review import waiting
 
 EVERY_SECONDS = 60
 RETURNED_DAYS = 7
@@ -160,10 +161,8 @@ def _breakers() -> Iterator[Seen]:
 
 def _revisions(known: Bodies) -> Iterator[Seen]:
     days = toolkit.config["ckanext.gkopen.notify.waiting_days"]
-    for row in model.every("select r.id, d.domain, d.body_id from gkopen.revision r join gkopen.dataset d"
-                           " on d.id = r.dataset_id where r.state = 'held' and r.created_at <"
-                           " now() - make_interval(days => :days)", days=days):
-        yield Seen(f"revision/{row['id']}", "waiting", "revision_waiting", None, row["body_id"],
+    for row in waiting.longer_than(days):
+        yield Seen(f"revision/{row['first']}", "waiting", "revision_waiting", None, row["body_id"],
                    {**_named(row, known), "revision": str(row["id"]), "days": days})
 
 

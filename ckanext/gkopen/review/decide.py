@@ -125,7 +125,8 @@ def _approve_round(chosen: Sequence[tuple[int, dict[str, Any], str]], actor: str
         elif (stale := _stale(revision, own, shown)) is not None:
             outcomes[place] = stale
         elif not alone and revision["summary"].get("alarms"):
-            outcomes[place] = Refused("Its harvest was held, as the change is unusual: open it, and decide on it alone.")
+            outcomes[place] = Refused("Its harvest was held, as the change is unusual: open it, and decide on it"
+                                      " alone.")
         elif not alone and revision["dataset"]["seq"] and sealing.brings_back(
                 get_domain(revision["dataset"]["domain"]), revision["dataset_id"], own):
             outcomes[place] = Refused("It would make rows public again that were withdrawn: open it, and decide on it"

@@ -16,6 +16,7 @@ from ckanext.gkopen import model
 from ckanext.gkopen.logic.action.common import OVERTAKEN
 from ckanext.gkopen.oversight import health, watch
 from ckanext.gkopen.publish import outbox
+from ckanext.gkopen.review import waiting
 
 blueprint = Blueprint("gkopen_operations", __name__)
 
@@ -55,11 +56,11 @@ def metrics() -> Response:
 
 
 def _lines() -> list[str]:
-    waiting = outbox.waiting()
-    lines = [_gauge("outbox_rows", "Exits that are behind a publication.", waiting["rows"]),
+    behind = outbox.waiting()
+    lines = [_gauge("outbox_rows", "Exits that are behind a publication.", behind["rows"]),
              _gauge("outbox_oldest_seconds", "Age of the oldest publication that an exit is behind.",
-                    waiting["oldest"]),
-             _gauge("outbox_failing_rows", "Exits that failed at least once.", waiting["failing"])]
+                    behind["oldest"]),
+             _gauge("outbox_failing_rows", "Exits that failed at least once.", behind["failing"])]
     lines += _messages() + _sources() + _search()
     for name, text, sql in (
             ("revisions", "Revisions by state.", "select state, count(*) from gkopen.revision group by state"),
@@ -77,8 +78,7 @@ def _messages() -> list[str]:
     row = model.one(
         "select (select count(*) from gkopen.run r join gkopen.source s on s.id = r.source_id where r.state = 'queued'"
         "  and (s.state = 'active' or r.trigger = 'manual')) as queued,"
-        " (select coalesce(extract(epoch from now() - min(created_at)), 0) from gkopen.revision where state = 'held')"
-        " as oldest, (select count(*) from gkopen.mail where sent_at is null and given_up_at is null) as mails,"
+        " (select count(*) from gkopen.mail where sent_at is null and given_up_at is null) as mails,"
         " (select count(*) from gkopen.mail where given_up_at is not null) as lost,"
         " (select coalesce(max(extract(epoch from now() - waitstart)), 0) from pg_locks where not granted) as locked,"
         " (select extract(epoch from now() - since) from gkopen.watched where subject = :look) as looked",
@@ -89,7 +89,8 @@ def _messages() -> list[str]:
             _gauge("lock_wait_seconds", "How long a session of the database has waited for another one's lock.",
                    row["locked"]),
             _gauge("queue_runs", "Runs that wait for a worker.", row["queued"]),
-            _gauge("review_oldest_seconds", "Age of the oldest revision that waits for review.", row["oldest"]),
+            _gauge("review_oldest_seconds", "How long the oldest waits for review, also where its source sent it"
+                   " again.", waiting.oldest_seconds()),
             _gauge("mails_waiting", "Mails that wait to be sent.", row["mails"]),
             _gauge("mails_given_up", "Mails that could not be sent at all.", row["lost"])]
 

@@ -30,7 +30,7 @@ from ckanext.gkopen.logic.action.common import (
 from ckanext.gkopen.logic.action.report import FINDINGS, findings_of_revision
 from ckanext.gkopen.logic.action.standing import objection
 from ckanext.gkopen.publish import follow
-from ckanext.gkopen.review import before, decide, roles, sealing, takeback
+from ckanext.gkopen.review import before, decide, roles, sealing, takeback, waiting
 
 UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 MOST_AT_ONCE = 100
@@ -75,7 +75,8 @@ def gkopen_revision_show(context: Any, data_dict: Any) -> dict[str, Any]:
     not publish it, a sentence each. `before` of one that waits: decisions against what came the same way last, or
     against rows that it has, and what was submitted after it and is public: what (returned, rolled_back, withdrawn,
     newer), at, by, reason. `run` of one that the blast-radius guard held (`alarms` of its summary say why): the newest
-    run that did, and decision, by, at, once a person let it through or dropped it.
+    run that did, and decision, by, at, once a person let it through or dropped it. `replaced_by`
+    (id, state): what stands in its place by now, where a newer one took it while it waited.
     """
     row = visible_revision(context, data_dict)
     user = user_of(context)
@@ -98,6 +99,8 @@ def gkopen_revision_show(context: Any, data_dict: Any) -> dict[str, Any]:
             before.withdrawn(row["domain"], row, decide.parts_of(str(row["id"])))) if held else ()
     result["before"] = [{"what": one["what"], "at": clock.told(one["decided_at"]), "by": one["decided_by"],
                          "reason": one["reason"]} for one in told if one]
+    later = waiting.in_place_of(row["id"])
+    result["replaced_by"] = _texts(later) if later else None
     result["run"] = _holding(row, visible_names(context)) if row["summary"].get("alarms") else None
     reviewer = roles.may_review(user, row["body_id"])
     others = user not in decide.proposers_of([row])[str(row["id"])]
@@ -318,7 +321,8 @@ def _holding(row: dict[str, Any], names: set[str] | None) -> dict[str, Any] | No
         "select h.id, h.decision, h.decided_by as by, h.decided_at as at from gkopen.submission b"
         " join gkopen.run mine on mine.id = b.run_id join gkopen.run h on h.source_id = mine.source_id"
         " join gkopen.source s on s.id = h.source_id"
-        " where b.id = :submission and (:all or s.organization = any(:names)) and exists (select 1 from gkopen.revision r where r.submission_id = b.id"
+        " where b.id = :submission and (:all or s.organization = any(:names))"
+        " and exists (select 1 from gkopen.revision r where r.submission_id = b.id"
         "  and h.counts -> 'held' @> jsonb_build_array(jsonb_build_object('revision', r.id)))"
         " order by h.epoch desc limit 1", submission=row["submission_id"], all=names is None,
         names=sorted(names or ()))
