@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 from xml.etree import ElementTree
 
@@ -343,6 +344,21 @@ def test_what_waits_is_told_though_its_source_sends_it_again_each_day(cast: Cast
     call("gkopen_revision_return", cast.reviewer, id=newest, reason="请改正")
     assert told() == ["revision_returned"]
     assert submit(cast, row(1))["revision_id"] and told() == [], "what comes after a decision waits anew"
+
+
+def test_what_a_standing_approval_does_not_cover_is_told_once_though_it_is_sent_again(cast: Cast) -> None:
+    publish(cast, row(1))
+    until = (duties.today() + timedelta(days=90)).isoformat()
+    call("gkopen_standing_grant", cast.reviewer, dataset="nantong-czj-procurement", until=until, reason="例行")
+    found = []
+    for _ in range(3):
+        revision = submit(cast, row(1).replace("838000.00", "938000000.00"))["revision_id"]
+        while standing.work_one():
+            pass
+        found += told()
+    assert found == ["standing_declined"]
+    call("gkopen_revision_return", cast.reviewer, id=revision, reason="金额有误")
+    assert told() == ["revision_returned"]
 
 
 def test_a_standing_approval_that_ends_is_told_a_week_before(cast: Cast, post: Postbox,

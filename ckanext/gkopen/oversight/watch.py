@@ -179,10 +179,11 @@ def _returned(known: Bodies) -> Iterator[Seen]:
 
 
 def _declined(known: Bodies) -> Iterator[Seen]:
+    first = {row["id"]: row["first"] for row in waiting.longer_than(0)}    # sent again each hour, it is told once
     for row in model.every("select r.id, d.domain, d.body_id from gkopen.standing_use u join gkopen.revision r"
                            " on r.id = u.revision_id join gkopen.dataset d on d.id = r.dataset_id"
                            " where not u.published and r.state = 'held'"):
-        yield Seen(f"standing/{row['id']}", "declined", "standing_declined", None, row["body_id"],
+        yield Seen(f"standing/{first.get(row['id'], row['id'])}", "declined", "standing_declined", None, row["body_id"],
                    {**_named(row, known), "revision": str(row["id"])})
 
 
