@@ -15,6 +15,7 @@ from ckan.plugins import toolkit
 from werkzeug.datastructures import FileStorage
 
 from ckanext.gkopen import caching, model
+from ckanext.gkopen.demo import act
 from ckanext.gkopen.oversight import duties
 from ckanext.gkopen.oversight import ledger as book
 from ckanext.gkopen.oversight.ledger import facts
@@ -308,3 +309,21 @@ def test_duties_come_in_pages_and_all_of_them_by_command(cast: Cast, app: Any, c
     assert app.get("/oversight?duties=nonsense").status_code == 404
     listed = cli.invoke(ckan, ["gkopen", "duty", "list"]).output
     assert sum(listed.count(f"\t{domain}\t") for domain in {domain for domain, *_ in wanted}) == 5
+
+
+def test_what_a_closed_body_owed_is_still_read_and_its_duty_can_be_ended(cast: Cast, app: Any,
+                                                                         monkeypatch: pytest.MonkeyPatch) -> None:
+    owe(cast, "2026-05-01")
+    on_day(monkeypatch, "2026-08-15")
+    act("organization_delete", id=cast.body)
+    assert f'value="{cast.body}"' in app.get("/oversight").body, "the page offers it as a filter"
+    for form in ("", ".json", ".csv"):
+        assert "2026-06" in app.get(f"/oversight{form}?organization={cast.body}", status=200).body
+    owe(cast, "2026-05-01", until="2026-06-30")
+    on_day(monkeypatch, "2026-12-15")
+    assert states(ledger(organization=cast.body)["results"]) == {"2026-06": "overdue", "2026-05": "overdue"}
+    with pytest.raises(toolkit.ValidationError):
+        owe(cast, organization="no-such-body")
+    act("organization_delete", id=cast.other)
+    with pytest.raises(toolkit.ValidationError):
+        owe(cast, organization=cast.other)

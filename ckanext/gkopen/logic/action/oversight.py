@@ -47,7 +47,7 @@ def _chosen(data_dict: Any) -> tuple[list[ledger.Entry], dict[str, Any]]:
             states=", ".join(ledger.STATES))]})
     with speaking():
         domain = domain_of(data_dict).name if data_dict.get("domain") else None
-        body = bodies.find(str(data_dict["organization"]))["id"] if data_dict.get("organization") else None
+        body = _body(str(data_dict["organization"]))["id"] if data_dict.get("organization") else None
         found = ledger.entries(duties.today(), domain=domain, body_id=body)
     if data_dict.get("period"):
         found = [entry for entry in found if entry.period.name == data_dict["period"]]
@@ -61,7 +61,7 @@ def gkopen_duty_list(context: Any, data_dict: Any) -> dict[str, Any]:
     toolkit.check_access("gkopen_public", context, {})
     with speaking():
         wanted = [domain_of(data_dict).name] if data_dict.get("domain") else list(domains())
-        body = bodies.find(str(data_dict["organization"]))["id"] if data_dict.get("organization") else None
+        body = _body(str(data_dict["organization"]))["id"] if data_dict.get("organization") else None
     known = bodies.every()
     return paging.listed(
         data_dict, "select *, coalesce(part, '') as named from gkopen.duty where domain = any(:domains)"
@@ -75,14 +75,14 @@ def gkopen_duty_set(context: Any, data_dict: Any) -> dict[str, Any]:
     """Say what a body owes; the same domain, body and part again changes it. For the disclosure office.
 
     :param domain: :param organization: :param cycle: monthly, quarterly, yearly :param since: a day of the first period
-    :param until: last day, where the duty ends :param part: `{period}-budget`, where one part of several is owed
+    :param until: last day, where the duty ends (of a body that was closed, the day of that) :param part: `{period}-budget`, where one part of several is owed
     :param rule: a deadline of the domain or of limits.yaml; without it the domain's own, else proactive disclosure
     :param starts: MM-DD, where the limit of a yearly duty runs from a day of the year and not from the year's end
     """
     toolkit.check_access("gkopen_oversee", context, {})
     need(data_dict, "domain", "organization", "cycle", "since")
     with speaking():
-        body = bodies.find(str(data_dict["organization"]))
+        body = _body(str(data_dict["organization"]))
         duty_id = duties.keep(
             domain_of(data_dict), body, user_of(context), cycle=str(data_dict["cycle"]),
             since=_needed_day(data_dict, "since"), until=_day(data_dict, "until"), part=data_dict.get("part") or None,
@@ -121,6 +121,19 @@ def gkopen_respite_grant(context: Any, data_dict: Any) -> dict[str, Any]:
         due = _find(duty.id).due(period)
     return {"id": duty.id, "period": period.name, "due_on": due.on.isoformat() if due.on else None,
             "unknown_year": due.unknown_year}
+
+
+def _body(name: str) -> dict[str, Any]:
+    """The body of this name; also one that was closed and owes something, whose periods stay to be read until the
+    office says when its duties ended."""
+    try:
+        return bodies.find(name)
+    except bodies.UnknownBody:
+        owing, known = duties.owing()[1], bodies.every()
+        for body_id in sorted(owing & known.keys()):
+            if name in (body_id, known[body_id]["name"], known[body_id]["title"]):
+                return known[body_id]
+        raise
 
 
 def _find(duty_id: str) -> duties.Duty:
