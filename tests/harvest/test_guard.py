@@ -12,6 +12,7 @@ from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.harvest import ledger, run, withheld
 from ckanext.gkopen.harvest.report import STATES, Report
 from ckanext.gkopen.review import decide
+from ckanext.gkopen.review import waiting as waits
 from tests.harvest.city import SOURCE, City, age_tombstones, approve, harvest, public_rows, revisions, run_of
 from tests.people import call
 
@@ -102,6 +103,15 @@ def test_eleven_per_cent_gone_is_frozen_and_two_buttons_decide(public: City) -> 
     approve()
     assert public_rows() == before - 10
     print(f"public {before}, gone 10 (12 %): 0 deleted before release and approval")
+
+
+def test_what_was_let_through_waits_for_a_reviewer_since_then(public: City) -> None:
+    lose(public, 10)
+    run = harvest()
+    model.execute("update gkopen.revision set created_at = now() - interval '9 days' where state = 'frozen'")
+    call("gkopen_run_release", "officer", id=str(run["id"]))
+    assert [str(row["id"]) for row in waits.longer_than(0)] == [held(run)["revision"]]
+    assert waits.longer_than(3) == [] and waits.oldest_seconds() < 3600
 
 
 def test_discarded_is_gone_and_the_next_run_asks_anew(public: City) -> None:

@@ -128,6 +128,24 @@ def test_a_source_is_told_of_once_when_it_changes(cast: Cast) -> None:
     assert told() == ["source_late"]
 
 
+def test_a_source_that_nobody_decides_on_is_told_to_those_who_review(cast: Cast, post: Postbox) -> None:
+    """What is public grows old meanwhile, and the first mail was read by an officer who is away."""
+    act("organization_member_delete", id=cast.body, username=cast.reviewer)
+    ended("held", rows_in=1, rows_quarantined=0)
+    assert (told(), told()) == (["source_waiting"], [])
+    deliver()
+    post.mails.clear()
+    model.execute("update gkopen.watched set since = now() - interval '4 days'")
+    run = ended("held", rows_in=1, rows_quarantined=0)
+    assert (told(), told()) == (["source_undecided"], [])
+    deliver()
+    [message] = post.mails
+    assert message["To"] == "zwgk-office@example.com" and f"超过 3 天，无人决定：{NAMED}" in message["Subject"]
+    assert f"/office/runs/{run}" in message.get_content()
+    ended("done", rows_in=5, rows_quarantined=0)
+    assert told() == ["source_good"]
+
+
 def test_a_decision_does_not_make_a_source_good(cast: Cast) -> None:
     """Who dropped a listing of half of the rows would read that nothing has to be done."""
     for decision in ("discarded", "released"):

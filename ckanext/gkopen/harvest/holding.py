@@ -24,7 +24,8 @@ def release(run_id: str, by: str) -> list[str]:
         model.execute("update gkopen.revision set state = 'superseded', superseded_by = :id where dataset_id = :d"
                       " and digest = :digest and state = 'held'", id=row["id"], d=row["dataset_id"],
                       digest=row["digest"])
-        model.execute("update gkopen.revision set state = 'held' where id = :id", id=row["id"])
+        model.execute("update gkopen.revision set state = 'held', summary = summary || jsonb_build_object("
+                      "'released_at', now()) where id = :id", id=row["id"])
         model.execute("update gkopen.submission set options = options || '{\"released\": true}' where id = :id",
                       id=row["submission_id"])
         touched = {part["part"] for part in decide.parts_of(str(row["id"]))}

@@ -43,7 +43,7 @@ GATHER = timedelta(minutes=5)
 """So long a mail about a source waits for others: runs come one after the other."""
 MOST = 100
 """Messages that a mail tells of; further ones go into the next."""
-FOR_REVIEWERS = {"revision_waiting", "standing_declined", "standing_ending"}
+FOR_REVIEWERS = {"revision_waiting", "standing_declined", "standing_ending", "source_undecided"}
 FOR_OFFICERS = {"revision_returned"}
 OF_RUNS = ("source_", "body_")
 FOR_THE_OFFICE = {"duty_overdue", "calendar_unknown"}

@@ -114,6 +114,10 @@ def _everything() -> Iterator[Seen]:
 
 def _sources(known: Bodies) -> Iterator[Seen]:
     by_name = {body["name"]: body_id for body_id, body in known.items()}
+    days = toolkit.config["ckanext.gkopen.notify.waiting_days"]
+    undecided = {row["subject"] for row in model.every(
+        "select subject from gkopen.watched where starts_with(subject, 'source/') and state = 'waiting'"
+        " and since < now() - make_interval(days => :days)", days=days)}
     for row in health.sources():
         state = health.of(row)["state"]
         params = {"source": row["name"], "run": str(row["last_run"]) if row["last_run"] else None,
@@ -126,6 +130,9 @@ def _sources(known: Bodies) -> Iterator[Seen]:
             shown = "returned"
         yield Seen(f"source/{row['id']}", shown, None if shown == DECIDED else f"source_{shown}", "source_good",
                    row["body_id"], params)
+        if shown == "waiting" and f"source/{row['id']}" in undecided:
+            yield Seen(f"undecided/{row['id']}", "waiting", "source_undecided", None, row["body_id"],
+                       {**params, "days": days})
         yield from _quarantine(row, params, by_name)
 
 

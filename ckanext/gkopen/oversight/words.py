@@ -28,13 +28,21 @@ MESSAGES: Mapping[str, Words] = {
              " up by itself and says so."), "/office/runs/{run}"),
     "source_good": Words(
         Text("采集恢复正常：{dataset}（{source}）", "Harvest good again: {dataset_en} ({source})"),
-        Text("无需处理。", "Nothing has to be done."), "/office/runs?source={source}"),
+        Text("来源无需处理；有待审版本的，请照常审核。",
+             "Nothing has to be done about the source. What waits for review is reviewed as usual."),
+        "/office/runs?source={source}"),
     "source_waiting": Words(
         Text("采集被暂停，等待人工决定：{dataset}（{source}）",
              "Harvest waits for a decision: {dataset_en} ({source})"),
         Text("变化异常或列有变化，系统没有采用，公开数据不变。请打开运行报告，按其中的说明作出决定。",
              "The change is unusual, or the columns changed: it was not taken over, and what is public stays. Open the"
              " run's report and decide as it says."), "/office/runs/{run}"),
+    "source_undecided": Words(
+        Text("采集暂停已超过 {days} 天，无人决定：{dataset}（{source}）",
+             "Held for more than {days} days, and nobody decided: {dataset_en} ({source})"),
+        Text("这期间公开数据一直没有更新。请打开运行报告，按其中的说明作出决定，或督促来源改正。",
+             "What is public has not been brought up to date since. Open the run's report and decide as it says, or have"
+             " the source mended."), "/office/runs/{run}"),
     "source_returned": Words(
         Text("来源的整张表没有采用：{dataset}（{source}）",
              "A whole table was not taken over: {dataset_en} ({source})"),
