@@ -41,8 +41,8 @@ MESSAGES: Mapping[str, Words] = {
         Text("采集暂停已超过 {days} 天，无人决定：{dataset}（{source}）",
              "Held for more than {days} days, and nobody decided: {dataset_en} ({source})"),
         Text("这期间公开数据一直没有更新。请打开运行报告，按其中的说明作出决定，或督促来源改正。",
-             "What is public has not been brought up to date since. Open the run's report and decide as it says, or have"
-             " the source mended."), "/office/runs/{run}"),
+             "What is public has not been brought up to date since. Open the run's report and decide as it says, or"
+             " have the source mended."), "/office/runs/{run}"),
     "source_returned": Words(
         Text("来源的整张表没有采用：{dataset}（{source}）",
              "A whole table was not taken over: {dataset_en} ({source})"),

@@ -1,8 +1,8 @@
 """What waits for review, and since when.
 
 A source sends again, each day or each hour, what nobody has decided yet, and each time a new revision takes the place
-of the one that waits: it waits since the first of them came. What the guard held waits for a reviewer since somebody let
-it through.
+of the one that waits: it waits since the first of them came. What the guard held waits for a reviewer since somebody
+let it through.
 """
 
 from __future__ import annotations

@@ -75,7 +75,8 @@ def gkopen_duty_set(context: Any, data_dict: Any) -> dict[str, Any]:
     """Say what a body owes; the same domain, body and part again changes it. For the disclosure office.
 
     :param domain: :param organization: :param cycle: monthly, quarterly, yearly :param since: a day of the first period
-    :param until: last day, where the duty ends (of a body that was closed, the day of that) :param part: `{period}-budget`, where one part of several is owed
+    :param until: last day, where the duty ends (of a body that was closed, the day of that)
+    :param part: `{period}-budget`, where one part of several is owed
     :param rule: a deadline of the domain or of limits.yaml; without it the domain's own, else proactive disclosure
     :param starts: MM-DD, where the limit of a yearly duty runs from a day of the year and not from the year's end
     """
