@@ -107,7 +107,8 @@ def test_what_was_let_through_and_is_compared_again_still_says_why_it_was_held(p
          digest=call("gkopen_revision_show", "office", id=back)["digest"])
     with pytest.raises(toolkit.ValidationError) as refused:
         call("gkopen_revision_approve", "office", id=held["id"], digest=held["digest"])
-    again = call("gkopen_revision_show", "office", id=refused.value.error_dict["stale"][0])
+    stale: Any = refused.value.error_dict["stale"]
+    again = call("gkopen_revision_show", "office", id=stale[0])
     assert again["state"] == "held" and again["summary"]["removed"] == 10
     assert again["summary"]["alarms"] == held["summary"]["alarms"]
     assert again["run"]["id"] == str(run["id"]) and again["run"]["decision"] == "released"

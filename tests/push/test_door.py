@@ -55,6 +55,10 @@ def test_who_made_the_token_does_not_approve_what_comes_by_it(app: Any) -> None:
     work()
     held = call("gkopen_revision_show", cast.reviewer, id=system.ask(place).json["revision"])
     assert not held["may"]["approve"]
+    key = toolkit.get_action("api_token_create")({"user": cast.reviewer}, {"user": cast.reviewer, "name": "t"})["token"]
+    page = app.get(f"/review/{held['id']}", headers={"Authorization": key}, status=200).body
+    assert "任何人不得审核自己的提交" in page and f'action="/review/{held["id"]}/approve"' not in page
+    assert f'action="/review/{held["id"]}/return"' in page
     with pytest.raises(toolkit.ValidationError):
         call("gkopen_revision_approve", cast.reviewer, id=held["id"], digest=held["digest"])
     call("gkopen_revision_approve", cast.office, id=held["id"], digest=held["digest"])
