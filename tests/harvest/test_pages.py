@@ -114,6 +114,26 @@ def test_what_was_let_through_and_is_compared_again_still_says_why_it_was_held(p
     assert again["run"]["id"] == str(run["id"]) and again["run"]["decision"] == "released"
 
 
+def test_what_a_source_sends_again_while_it_is_looked_at_is_approved_all_the_same(public: City) -> None:
+    """The reviewer approves a digest, not a name; other content is another digest."""
+    public.edit("江滨区长江路197号", "江滨区长江路198号")
+    harvest()
+    [seen] = call("gkopen_revision_list", "office", state="held")["results"]
+    public.edit("江滨区长江路198号", "江滨区长江路199号")
+    harvest()
+    with pytest.raises(toolkit.ValidationError, match="not waiting"):
+        call("gkopen_revision_approve", "office", id=seen["id"], digest=seen["digest"])
+    [other] = call("gkopen_revision_list", "office", state="held")["results"]
+    harvest()
+    harvest()
+    [newest] = call("gkopen_revision_list", "office", state="held")["results"]
+    assert newest["id"] != other["id"] and newest["digest"] == other["digest"]
+    done = call("gkopen_revision_approve", "office", id=other["id"], digest=other["digest"])
+    assert done["id"] == newest["id"] and call("gkopen_revision_list", "office", state="held")["results"] == []
+    with pytest.raises(toolkit.ValidationError, match="not waiting"):
+        call("gkopen_revision_approve", "office", id=other["id"], digest=other["digest"])
+
+
 def test_after_a_decision_the_next_one_that_waits_is_a_click_away(public: City, office: Any, review: Any) -> None:
     harvest(BUDGET)
     public.edit("江滨区长江路197号", "江滨区长江路198号")

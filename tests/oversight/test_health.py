@@ -116,7 +116,8 @@ def test_every_end_of_a_run_has_its_advice(state: str) -> None:
 @pytest.mark.parametrize("kind", words.MESSAGES)
 def test_every_message_is_whole_in_both_languages(kind: str) -> None:
     params = {"source": "s", "rows": 2, "host": "h", "days": 3, "dataset": "财政局采购", "dataset_en": "Finance: x",
-              "revision": "r", "run": "8", "period": "2026-05", "due_on": "2026-06-29", "year": 2027}
+              "revision": "r", "run": "8", "period": "2026-05", "due_on": "2026-06-29", "year": 2027, "page": "d",
+              "until": "2026-06-30"}
     subject, advice, path = words.said(kind, params)
     assert all("{" not in text for text in (subject.zh, subject.en, path)) and advice.zh and advice.en
     assert path.startswith("/")

@@ -37,12 +37,13 @@ def oldest_seconds() -> float:
 
 
 def in_place_of(revision_id: Any) -> dict[str, Any] | None:
-    """The revision (id, state) that stands in the place of one by now, through all that came between; None where
-    nothing took its place."""
+    """The revision (id, state, digest) that stands in the place of one by now, through all that came between; None
+    where nothing took its place."""
     return model.one(
         "with recursive later as (select superseded_by as id, 1 as depth from gkopen.revision where id = :id"
         " and state = 'superseded' and superseded_by is not null union all"
         " select r.superseded_by, l.depth + 1 from later l join gkopen.revision r on r.id = l.id"
         " where r.state = 'superseded' and r.superseded_by is not null and l.depth < 10000)"
-        " select r.id, r.state from later l join gkopen.revision r on r.id = l.id order by l.depth desc limit 1",
+        " select r.id, r.state, r.digest from later l join gkopen.revision r on r.id = l.id"
+        " order by l.depth desc limit 1",
         id=revision_id)

@@ -93,7 +93,7 @@ def whole_difference(id: str) -> Response:
 def approve(id: str) -> Any:
     """Approve the digest that the page showed: what has changed since is refused."""
     try:
-        act("gkopen_revision_approve", {"id": id, **words("digest", "reason")})
+        id = act("gkopen_revision_approve", {"id": id, **words("digest", "reason")})["id"]
         h.flash_success(toolkit._("Approved. The revision is being published."))
     except toolkit.ValidationError as error:
         stale: Any = error.error_dict.get("stale", [""])

@@ -100,7 +100,7 @@ def gkopen_revision_show(context: Any, data_dict: Any) -> dict[str, Any]:
     result["before"] = [{"what": one["what"], "at": clock.told(one["decided_at"]), "by": one["decided_by"],
                          "reason": one["reason"]} for one in told if one]
     later = waiting.in_place_of(row["id"])
-    result["replaced_by"] = _texts(later) if later else None
+    result["replaced_by"] = {"id": str(later["id"]), "state": later["state"]} if later else None
     result["run"] = _holding(row, visible_names(context)) if row["summary"].get("alarms") else None
     reviewer = roles.may_review(user, row["body_id"])
     others = user not in decide.proposers_of([row])[str(row["id"])]
@@ -155,14 +155,20 @@ def _difference(domain: Domain, row: dict[str, Any], change: dict[str, Any]) -> 
 
 
 def gkopen_revision_approve(context: Any, data_dict: Any) -> dict[str, Any]:
-    """Publish exactly what the digest names. :param id: :param digest: :param reason: optional public note"""
+    """Publish exactly what the digest names. :param id: :param digest: :param reason: optional public note
+
+    A source may have sent the same again since it was looked at: then the revision that took its place is published,
+    and `id` of the answer names it.
+    """
     need(data_dict, "id", "digest")
     with speaking():
         row = _for_review(context, data_dict)
-        seq = decide.approve(str(row["id"]), str(data_dict["digest"]), user_of(context),
-                             data_dict.get("reason") or None)
+        revision_id, digest = str(row["id"]), str(data_dict["digest"])
+        if (later := waiting.in_place_of(row["id"])) and later["state"] == "held" and digest == later["digest"]:
+            revision_id = str(later["id"])
+        seq = decide.approve(revision_id, digest, user_of(context), data_dict.get("reason") or None)
         ckan_model.Session.commit()
-    return {"id": str(row["id"]), "state": "published", "seq": seq, "dataset": row["name"]}
+    return {"id": revision_id, "state": "published", "seq": seq, "dataset": row["name"]}
 
 
 def gkopen_revisions_approve(context: Any, data_dict: Any) -> dict[str, Any]:
