@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from ckanext.gkopen import blobs, ids, model, parts
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.records import Examined
-from ckanext.gkopen.review import audit
+from ckanext.gkopen.review import audit, waiting
 
 METADATA = "~metadata"
 """The part that holds a dataset's metadata as canonical JSON: reviewed, compared and rolled back like rows."""
@@ -307,10 +307,11 @@ def hold(domain: Domain, proposed: Sequence[Proposed]) -> list[str]:
     digests = [digest(str(each.dataset["id"]), each.kind, each.changes) for each in proposed]
     datasets = [str(each.dataset["id"]) for each in proposed]
     revisions = [str(uuid4()) for _ in proposed]
-    model.execute("update gkopen.revision r set state = 'superseded', superseded_by = same.id from unnest("
-                  "cast(:datasets as uuid[]), cast(:digests as text[]), cast(:ids as uuid[])) same (dataset_id, digest,"
-                  " id) where r.dataset_id = same.dataset_id and r.digest = same.digest and r.state = 'held'",
-                  datasets=datasets, digests=digests, ids=revisions)
+    repeated = model.execute(
+        "update gkopen.revision r set state = 'superseded', superseded_by = same.id from unnest("
+        "cast(:datasets as uuid[]), cast(:digests as text[]), cast(:ids as uuid[])) same (dataset_id, digest, id)"
+        " where r.dataset_id = same.dataset_id and r.digest = same.digest and r.state = 'held'",
+        datasets=datasets, digests=digests, ids=revisions)
     model.insert_many(
         "revision", ("id", "dataset_id", "submission_id", "kind", "schema_version", "rules_version", "digest", *COUNTS,
                      "header", "summary", "submitted_by", "reason", "state"),
@@ -319,6 +320,8 @@ def hold(domain: Domain, proposed: Sequence[Proposed]) -> list[str]:
           model.dump(list(each.header)) if each.header is not None else None, model.dump(_summary(each)),
           each.submitted_by, each.reason, "frozen" if each.frozen else "held")
          for revision_id, dataset, sha, each in zip(revisions, datasets, digests, proposed, strict=True)])
+    if repeated.rowcount:
+        waiting.carry(revisions)
     returned = [revision_id for revision_id, each in zip(revisions, proposed, strict=True) if each.returned]
     if returned:
         model.execute("update gkopen.revision set state = 'returned', decided_by = :by, decided_at = now(),"

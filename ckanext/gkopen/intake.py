@@ -20,6 +20,7 @@ from ckanext.gkopen.checks.catalogue import severity_of
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.examine import File, examine_all
 from ckanext.gkopen.records import Examined, Finding, Options, Unreadable
+from ckanext.gkopen.review import waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +284,7 @@ def supersede(replaced: Sequence[Replaced]) -> None:
     """
     if not replaced:
         return
-    model.execute(
+    done = model.execute(
         "update gkopen.revision r set state = 'superseded', superseded_by = n.revision"
         " from gkopen.submission s, gkopen.submission mine,"
         " jsonb_to_recordset(cast(:replaced as jsonb)) n (dataset uuid, submission uuid, revision uuid, whole boolean,"
@@ -299,3 +300,5 @@ def supersede(replaced: Sequence[Replaced]) -> None:
                               "revision": each.revision_id, "whole": each.scope != "parts",
                               "changes": each.scope == "changes", "touched": sorted(each.touched)}
                              for each in replaced]))
+    if done.rowcount:
+        waiting.carry([each.revision_id for each in replaced if each.revision_id])

@@ -24,6 +24,7 @@ from ckanext.gkopen.examine import rules_version
 from ckanext.gkopen.intake import Outcome, Proposal, Table, take_in
 from ckanext.gkopen.metadata.package import default_metadata, review_findings
 from ckanext.gkopen.records import Examined, Finding, Options
+from ckanext.gkopen.review import waiting as waits
 
 
 class KeyReused(Exception):
@@ -224,6 +225,7 @@ def submit_metadata(domain: Domain, body: Mapping[str, Any], fields: Mapping[str
                       new=revision_id, id=waiting["id"])
         model.execute("update gkopen.revision n set summary = jsonb_set(o.summary, '{metadata}', 'true')"
                       " from gkopen.revision o where n.id = :new and o.id = :old", new=revision_id, old=waiting["id"])
+        waits.carry([revision_id])
         model.execute("update gkopen.finding set revision_id = :new where revision_id = :old"
                       " and code not like 'meta\\_%'", new=revision_id, old=waiting["id"])
         model.execute("update gkopen.quarantine set revision_id = :new where revision_id = :old", new=revision_id,

@@ -62,7 +62,7 @@ def test_a_column_that_the_source_reads_itself_is_no_unknown_one(town: City) -> 
 def kept() -> list[tuple[Any, ...]]:
     """What is held of each body: counts, contents, findings and rows set apart, without the ids of its time."""
     return [tuple(row.values()) for row in model.every(
-        "select d.name, r.state, r.digest, r.rows_in, r.rows_ok, r.rows_quarantined, r.header, r.summary,"
+        "select d.name, r.state, r.digest, r.rows_in, r.rows_ok, r.rows_quarantined, r.header, r.summary - 'waiting',"
         " (select array_agg(p.part || p.new_sha256 order by p.part) from gkopen.revision_part p"
         "  where p.revision_id = r.id) as parts,"
         " (select array_agg(f.code || coalesce(f.line, 0) || coalesce(f.field, '') || f.params order by f.id)"

@@ -340,7 +340,9 @@ def test_what_waits_is_told_though_its_source_sends_it_again_each_day(cast: Cast
     """Each time a new revision takes the place of the one that waits."""
 
     def a_day_later(*rows: str) -> str:
-        model.execute("update gkopen.revision set created_at = created_at - interval '1 day'")
+        model.execute("update gkopen.revision set created_at = created_at - interval '1 day', summary = case when"
+                      " summary ? 'waiting' then jsonb_set(summary, '{waiting,since}', to_jsonb(cast(summary #>>"
+                      " '{waiting,since}' as timestamptz) - interval '1 day')) else summary end")
         return submit(cast, *rows)["revision_id"]
 
     first = submit(cast, row(1))["revision_id"]

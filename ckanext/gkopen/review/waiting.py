@@ -7,33 +7,43 @@ let it through.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ckanext.gkopen import model
 
-_WAITS = """
-with recursive waits as (
-  select id as held, id, dataset_id, coalesce(cast(summary ->> 'released_at' as timestamptz), created_at) as since
-  from gkopen.revision where state = 'held'
-  union all
-  select w.held, r.id, r.dataset_id, r.created_at from waits w join gkopen.revision r on r.superseded_by = w.id
-    and r.state = 'superseded' and not jsonb_exists(r.summary, 'alarms'))
-"""
+_SINCE = ("coalesce(cast(r.summary #>> '{waiting,since}' as timestamptz), cast(r.summary ->> 'released_at' as"
+          " timestamptz), r.created_at)")
+_FIRST = "coalesce(r.summary #>> '{waiting,first}', cast(r.id as text))"
+
+
+def carry(revisions: Sequence[str]) -> None:
+    """They wait since what they took the place of came. The caller commits.
+
+    What was frozen waited for whoever decides on its run.
+    """
+    model.execute(
+        "update gkopen.revision n set summary = n.summary || jsonb_build_object('waiting', jsonb_build_object("
+        f"'first', o.first, 'since', o.since)) from (select distinct on (r.superseded_by) r.superseded_by as id,"
+        f" {_FIRST} as first, {_SINCE} as since from gkopen.revision r"
+        " where r.superseded_by = any(cast(:ids as uuid[])) and r.state = 'superseded'"
+        " and (jsonb_exists(r.summary, 'released_at') or not jsonb_exists(r.summary, 'alarms'))"
+        f" order by r.superseded_by, {_SINCE}) o where n.id = o.id", ids=list(revisions))
 
 
 def longer_than(days: int) -> list[dict[str, Any]]:
     """Revisions that wait for more than so many days: id, dataset's domain and body_id, and `first`, the revision with
     which it began."""
     return model.every(
-        f"{_WAITS} select * from (select distinct on (w.held) w.held as id, w.id as first, w.since, d.domain,"
-        " d.body_id from waits w join gkopen.dataset d on d.id = w.dataset_id"
-        " order by w.held, w.since, w.id) began"
-        " where since < now() - make_interval(days => :days) order by since", days=days)
+        f"select r.id, {_FIRST} as first, d.domain, d.body_id from gkopen.revision r"
+        " join gkopen.dataset d on d.id = r.dataset_id where r.state = 'held'"
+        f" and {_SINCE} < now() - make_interval(days => :days) order by {_SINCE}, r.id", days=days)
 
 
 def oldest_seconds() -> float:
     """How long the one waits that waits longest; 0 where none does."""
-    return float(model.value(f"{_WAITS} select coalesce(extract(epoch from now() - min(since)), 0) from waits"))
+    return float(model.value(f"select coalesce(extract(epoch from now() - min({_SINCE})), 0) from gkopen.revision r"
+                             " where r.state = 'held'"))
 
 
 def in_place_of(revision_id: Any) -> dict[str, Any] | None:
