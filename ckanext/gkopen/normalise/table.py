@@ -92,7 +92,8 @@ def _tidied(field: Field, cleaned: pa.Array, changed: np.ndarray | None, finding
         wrong = wrong.to_numpy(zero_copy_only=False)
         findings.rows("formula-error", wrong, field=field.name, label=label, values=cleaned)
     if text and (misread := garbled.misread(cleaned)) is not None:
-        findings.rows("text-garbled", misread, field=field.name, label=label, values=cleaned)
+        findings.rows("text-garbled", misread & ~findings.bad_cells(field.name), field=field.name, label=label,
+                      values=cleaned)
     if text and (markup := garbled.markup(cleaned)) is not None:
         findings.of_column("text-markup", markup & ~findings.bad_cells(field.name), field=field.name, label=label,
                            params={})
