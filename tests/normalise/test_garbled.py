@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ckanext.gkopen.domains import get_domain
-from ckanext.gkopen.examine import examine
+from ckanext.gkopen.examine import File, examine, examine_all
 from ckanext.gkopen.records import Examined, Options
 
 HEADER = ("停车场名称", "停车场类型", "区", "地址", "泊位总数", "收费标准", "开放时间")
@@ -17,12 +17,16 @@ NAMES = ("江滨区图书馆南停车场", "上海路停车泊位", "城东3号�
 
 
 def look(tmp_path: Path, addresses: Sequence[str]) -> Examined:
-    path = tmp_path / "parking.csv"
+    return examine(get_domain("parking"), write(tmp_path, addresses), filename="parking.csv", options=Options())
+
+
+def write(folder: Path, addresses: Sequence[str]) -> Path:
+    path = folder / "parking.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerow(HEADER)
         csv.writer(file).writerows((f"第{number}停车场", "配建停车场", "江滨区", address, "12", "免费", "全天")
                                    for number, address in enumerate(addresses))
-    return examine(get_domain("parking"), path, filename=path.name, options=Options())
+    return path
 
 
 @pytest.mark.parametrize("encoding", ["gb18030", "latin-1", "cp1252"])
@@ -37,6 +41,18 @@ def test_all_cells_are_looked_at_where_the_first_are_garbled(tmp_path: Path) -> 
     wrong = "人民西路".encode().decode("gb18030")
     found = look(tmp_path, [wrong, *(["人民东路"] * 300), wrong])
     assert (found.counts()["text-garbled"], found.rows_ok) == (2, 300)
+
+
+def test_a_small_file_among_others_is_looked_at_like_one_alone(tmp_path: Path) -> None:
+    """Small tables of a listing are examined one below the other."""
+    wrong = "人民西路".encode().decode("gb18030")
+    files = []
+    for number, addresses in enumerate((["人民东路"] * 250, ["人民东路", wrong], ["人民东路"] * 250 + [wrong])):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        files.append(File(write(folder, addresses), "parking.csv", Options()))
+    found = examine_all(get_domain("parking"), files)
+    assert [isinstance(one, Examined) and one.counts()["text-garbled"] for one in found] == [0, 1, 0]
 
 
 def test_a_column_of_texts_is_still_one_whatever_is_wrong_with_them(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -10,23 +10,37 @@ import pyarrow as pa
 from ckanext.gkopen.normalise.cells import any_byte, by_distinct, matches
 
 SAMPLE = 200
-"""Cells at the beginning that are looked at for UTF-8 read as GBK: a program that does that does it to all."""
+"""Cells at the beginning of a file that are looked at for UTF-8 read as GBK: what does that does it to all."""
 
-_WESTERN = re.compile("[ä-é][\x80-\xbf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]{2}")
+_WESTERN = "[ä-é][\x80-\xbf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]{2}"
 """Three bytes of a Chinese character, each read as a sign of Latin-1 or Windows-1252."""
+_LEADS = "[" + "".join(bytes([lead, trail]).decode("gb18030") for lead in range(0xE4, 0xEA)
+                       for trail in range(0x80, 0xC0)) + "]"
+"""The first two bytes of a Chinese character, read as GBK."""
 _MARKUP = (r"(?i)</?(?:br|p|div|span|a|table|tbody|tr|td|th|img|font|b|strong|em|ul|ol|li|script|style|h[1-6])"
            r"(?:\s[^>]*)?/?>"
            r"|&(?:nbsp|lt|gt|amp|quot|ldquo|rdquo|#\d+);|^(?:\{\s*\"|\[\s*[{\"]).*[}\]]$")
 
 
-def misread(column: pa.Array) -> np.ndarray | None:
-    """Mask of cells whose UTF-8 was read as Latin-1 (åœè½¦) or as GBK (鍋滆溅); None where there are none."""
-    latin = any_byte(column, b"\xc3")
-    if not latin and not any(_read_as_gbk(cell) for cell in set(column.slice(0, SAMPLE).to_pylist()) if cell):
-        return None
-    found = by_distinct(column, lambda cell: bool(_WESTERN.search(cell)) or _read_as_gbk(cell), pa.bool_())
-    mask = found.fill_null(False).to_numpy(zero_copy_only=False)
+def misread(column: pa.Array, bounds: np.ndarray) -> np.ndarray | None:
+    """Mask of cells whose UTF-8 was read as Latin-1 (åœè½¦) or as GBK (鍋滆溅); None where there are none. `bounds`:
+    first cell of each file, and the number of all cells."""
+    mask = matches(column, _WESTERN) if any_byte(column, b"\xc3") else np.zeros(len(column), bool)
+    for start, end in _files_read_as_gbk(column, bounds):
+        cells = by_distinct(column.slice(start, end - start), _read_as_gbk, pa.bool_())
+        mask[start:end] |= cells.fill_null(False).to_numpy(zero_copy_only=False)
     return mask if mask.any() else None
+
+
+def _files_read_as_gbk(column: pa.Array, bounds: np.ndarray) -> list[tuple[int, int]]:
+    """Start and end of the files in whose first cells there is such a one."""
+    first = np.concatenate([np.arange(start, min(start + SAMPLE, end)) for start, end in pairwise(bounds.tolist())])
+    cells = column.take(pa.array(first)) if len(first) < len(column) else column
+    hits = np.flatnonzero(matches(cells, _LEADS))
+    texts = cells.take(pa.array(hits)).to_pylist()
+    rows = [int(first[hit]) for hit, text in zip(hits, texts, strict=True) if _read_as_gbk(text)]
+    found = set(np.searchsorted(bounds, rows, side="right") - 1)
+    return [(int(bounds[number]), int(bounds[number + 1])) for number in sorted(found)]
 
 
 def markup(column: pa.Array) -> np.ndarray | None:

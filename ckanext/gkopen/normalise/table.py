@@ -91,7 +91,7 @@ def _tidied(field: Field, cleaned: pa.Array, changed: np.ndarray | None, finding
         wrong = by_distinct(cleaned, lambda cell: cell == NO_RESULT or (not text and is_error(cell)), pa.bool_())
         wrong = wrong.to_numpy(zero_copy_only=False)
         findings.rows("formula-error", wrong, field=field.name, label=label, values=cleaned)
-    if text and (misread := garbled.misread(cleaned)) is not None:
+    if text and (misread := garbled.misread(cleaned, findings.bounds)) is not None:
         findings.rows("text-garbled", misread & ~findings.bad_cells(field.name), field=field.name, label=label,
                       values=cleaned)
     if text and (markup := garbled.markup(cleaned)) is not None:
