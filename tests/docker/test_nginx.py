@@ -76,7 +76,7 @@ def get(cast: Cast, tmp_path: Path) -> Iterator[Get]:
     if NGINX is None:
         pytest.skip("no nginx on this machine: install Debian's nginx-light, as .ci/run does")
     portal = ThreadingHTTPServer(("127.0.0.1", 0), Portal)
-    threading.Thread(target=portal.serve_forever, daemon=True).start()
+    threading.Thread(target=portal.serve_forever, args=[0.02], daemon=True).start()
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     folder = toolkit.config["ckanext.gkopen.published_folder"]

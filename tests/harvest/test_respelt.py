@@ -5,6 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 from ckan import model as ckan_model
+from ckan.cli.cli import ckan
+from ckan.tests.helpers import CKANCliRunner
 
 from ckanext.gkopen import model, respelt
 from ckanext.gkopen.domains import get_domain
@@ -42,13 +44,14 @@ def test_a_new_row_that_says_more_leaves_the_old_one_its_days(public: City) -> N
     assert run["counts"]["tombstones"][0]["rows"] == 1 and respelt.CODE not in run["counts"]["findings"]
 
 
-def test_many_at_once_are_held_with_their_number(public: City) -> None:
+def test_many_at_once_are_held_with_their_number(public: City, cli: CKANCliRunner) -> None:
     header, *lines = public.lines()
     public.write([header, *(line.replace("停车", "停車", 1) if number < 10 else line
                             for number, line in enumerate(lines))])
     run = harvest()
     [held] = run["counts"]["held"]
     assert run["state"] == "held" and (held["alarms"][0]["rows"], held["alarms"][0]["respelt"]) == (10, 10)
+    assert "10 of them came under a key" in cli.invoke(ckan, ["gkopen", "run", "show", str(run["id"])]).output
 
 
 def test_of_a_list_of_changes_the_old_row_stays_and_is_told(public: City) -> None:

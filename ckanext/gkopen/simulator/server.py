@@ -57,7 +57,8 @@ def running(
 ) -> Iterator[tuple[str, Platform]]:
     """The platform on a thread of its own; gives its address (`http://127.0.0.1:PORT`) and the platform."""
     server, platform = bind(data, secret, port=port, faults=faults)
-    thread = threading.Thread(target=server.serve_forever, name="simulator", daemon=True)
+    # It sees that it shall stop when it next looks up: half a second where nothing is said.
+    thread = threading.Thread(target=server.serve_forever, args=[0.02], name="simulator", daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.port}", platform
