@@ -33,7 +33,9 @@ def record(releases: Sequence[Object]) -> Object:
 
 def _merge(into: Object, new: Object) -> None:
     for name, value in new.items():
-        if value is None:
+        if isinstance(value, str):      # most values are
+            into[name] = value
+        elif value is None:
             into.pop(name, None)
         elif isinstance(value, dict):
             held = into.get(name)
