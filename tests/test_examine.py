@@ -81,6 +81,15 @@ def test_the_kind_of_party_decides_whether_a_name_is_a_persons(tmp_path, kind, p
     assert again == ({PENALTY.field("party_name").title.zh: 1} if code else {})
 
 
+def test_a_name_of_a_person_that_is_said_to_be_a_body_is_told(tmp_path):
+    """The form's default says 法人 of everybody."""
+    parties = ("王小明", "欧阳修", "王某某", "石化", "覃记面馆", "湖北某建筑公司")
+    lines = [line(number, party=party) + ",法人及非法人组织" for number, party in enumerate(parties)]
+    x = look(tmp_path, "\n".join([HEADER + ",行政相对人类别", *lines]))
+    assert counts(x) == (6, 6, 0, 0) and codes(x)["personal-named"] == 3
+    assert not any(party in str(finding) for finding in x.findings for party in parties[:3])
+
+
 @pytest.mark.parametrize("party", [
     "孙燕", "孙  燕", "覃小明", "严某", "李明（某加工点经营者）", "王某等3人", "张伟、李强",
     "买买提·吐尔逊", "司机：王强", "司徒雷", "老王烧烤店（经营者：王大锤）", "老王烧烤店(负责人 王大锤)",

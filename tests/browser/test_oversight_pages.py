@@ -10,9 +10,10 @@ import pytest
 from ckan import model as ckan_model
 from playwright.sync_api import expect
 
+from ckanext.gkopen import clock
 from ckanext.gkopen.harvest import ledger
 from ckanext.gkopen.harvesters.source import load_source
-from ckanext.gkopen.oversight import duties, watch
+from ckanext.gkopen.oversight import watch
 from tests.browser.chromium import NARROW, WIDE
 from tests.browser.conftest import ROWS, Portal
 from tests.people import call
@@ -63,7 +64,7 @@ def filled(published: Portal) -> dict[str, str]:
 
 
 def _later() -> str:
-    return (duties.today() + timedelta(days=100)).isoformat()
+    return (clock.today() + timedelta(days=100)).isoformat()
 
 
 def test_every_page_fits_and_is_quiet(filled: dict[str, str], visit: Callable[..., Any]) -> None:

@@ -13,7 +13,8 @@ from openpyxl import Workbook, load_workbook
 from playwright.sync_api import Page, expect
 from werkzeug.datastructures import FileStorage
 
-from ckanext.gkopen.oversight import duties, standing
+from ckanext.gkopen import clock
+from ckanext.gkopen.oversight import standing
 from tests.browser.chromium import NARROW
 from tests.browser.conftest import ROWS, Portal
 from tests.browser.test_officer_pages import BAD, choose
@@ -234,7 +235,7 @@ def test_a_standing_approval_says_why_it_did_not_publish_and_who_gave_it(
         published: Portal, visit: Callable[..., Any]) -> None:
     """The message leads to the revision: whoever decides there reads what was not routine, in words."""
     call("gkopen_standing_grant", published.cast.reviewer, dataset=DATASET, reason="每日例行",
-         until=(duties.today() + timedelta(days=9)).isoformat())
+         until=(clock.today() + timedelta(days=9)).isoformat())
     routine = published.submit(*ROWS, ROWS[0].replace("2024-001", "2024-701"))["revision_id"]
     assert standing.work_one()
     jump = ROWS[0].replace("800001.50", "938000000.00")

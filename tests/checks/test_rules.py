@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from pathlib import Path
 
+import pytest
+
+from ckanext.gkopen import clock
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.examine import examine
 from ckanext.gkopen.records import Options
@@ -53,3 +57,19 @@ def test_missing_months_are_said_once(tmp_path):
     lines = ["统计期间,地区,渠道,受理量,办结量"] + [f"2024-{m:02d},甲县,12345,{m},{m}" for m in (1, 2, 5)]
     says = found(tmp_path, "hotline", lines, "period-gap")
     assert [f.params["missing"] for f in says] == [["2024-03", "2024-04"]]
+
+
+@pytest.mark.parametrize(("domain", "header", "line"), [
+    ("project_event", "项目代码,项目名称,事项,日期,文号,单位",
+     "2019-320600-48-01-000001,某路改造,可行性研究报告批复,{},某发改〔2026〕1号,某市发改委"),
+    ("penalty", "行政处罚决定书文号,行政相对人名称,违法事实,处罚依据,处罚种类,处罚内容,处罚机关,决定日期,状态",
+     "某罚〔2026〕1号,某某商贸有限公司,占道经营,某条例第四条,警告,警告,某市城管局,{},有效")])
+def test_a_day_that_is_over_is_neither_to_come_nor_a_default(tmp_path, domain, header, line):
+    today = clock.today()
+    for good in (today, today.replace(year=today.year - 3, day=1)):
+        assert not found(tmp_path, domain, [header, line.format(good)], "day-unlikely")
+    for wrong in (today + timedelta(days=1), today.replace(year=today.year + 36, day=1), date(1900, 1, 1),
+                  date(1970, 1, 1)):
+        [says] = found(tmp_path, domain, [header, line.format(wrong)], "day-unlikely")
+        assert (says.line, says.value, says.severity) == (2, wrong.isoformat(), "warning")
+        assert says.params["today"] == today.isoformat()

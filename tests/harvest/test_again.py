@@ -9,9 +9,8 @@ import pytest
 from ckan import model as ckan_model
 from werkzeug.datastructures import FileStorage
 
-from ckanext.gkopen import intake, model, pipeline
+from ckanext.gkopen import clock, intake, model, pipeline
 from ckanext.gkopen.harvest import ledger
-from ckanext.gkopen.oversight import duties
 from ckanext.gkopen.oversight.ledger import facts
 from tests.harvest.city import SOURCE, City, approve, harvest
 from tests.people import call
@@ -62,7 +61,7 @@ def test_what_is_public_already_is_not_read_again(town: City, monkeypatch: pytes
     assert told(harvest()) == in_full, "also of a table that changed nothing the last time"
     assert len(seen) == 1
     assert model.value("select count(*) from gkopen.submission where options ? 'seen'") == 2
-    on = duties.today()
+    on = clock.today()
     [seen_in] = {str(row["days"]) for row in model.every(
         "select options -> 'seen_in' as days from gkopen.submission where options ? 'seen'")}
     assert seen_in == str({on.isoformat()[:7]: on.isoformat()})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -240,6 +241,19 @@ def test_new_rows_of_the_same_kind_are_no_drift(tmp_path: Path) -> None:
     words = [{**row, "预算金额(元)": "约十万"} for row in rows(1)]
     [drift] = drifting.compare(columns(tmp_path, rows(1)), columns(tmp_path, words), {})
     assert (drift.kind, drift.was, drift.now) == ("retyped", "number", "text")
+
+
+def test_a_day_that_is_written_otherwise_is_a_day(tmp_path: Path) -> None:
+    days = [date(2026, 5, number) for number in range(1, 31)]
+    ways = {way: columns(tmp_path, [{"项目名称": "某项目", "发布时间": way(day)} for day in days]) for way in (
+        date.isoformat, lambda day: f"{day:%Y%m%d}", lambda day: f"{day:%Y%m%d}093000",
+        lambda day: str(int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000))}
+    assert [drifting.compare(before, now, {}) for before in ways.values() for now in ways.values()] == [[]] * 16
+    for printed in ways.values():
+        [drift] = drifting.compare(printed, columns(tmp_path, [{"项目名称": "某项目", "发布时间": "见公告"}] * 30), {})
+        assert (drift.was, drift.now) == ("date", "text")
+        numbers = columns(tmp_path, [{"项目名称": "某项目", "发布时间": f"{number}"} for number in range(46140, 46170)])
+        assert [drift.kind for drift in drifting.compare(printed, numbers, {})] == ["retyped"], "Excel's days are none"
 
 
 def test_no_value_can_be_read_from_a_profile(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from ckan import model as ckan_model
 from ckan.cli.cli import ckan
 from ckan.tests.helpers import CKANCliRunner
 
-from ckanext.gkopen import model
-from ckanext.gkopen.oversight import duties, standing
+from ckanext.gkopen import clock, model
+from ckanext.gkopen.oversight import standing
 from tests.harvest.city import SOURCE, City, age_tombstones, approve, harvest, public_rows
 from tests.harvest.test_pages import office as office
 from tests.people import call
@@ -67,7 +67,7 @@ def test_a_row_that_the_source_may_still_have_goes_by_a_person(public: City, dou
     harvest()
     approve()
     call("gkopen_standing_grant", "office", dataset=SOURCE, reason="每日例行",
-         until=(duties.today() + timedelta(days=9)).isoformat())
+         until=(clock.today() + timedelta(days=9)).isoformat())
     more = {"none": [], "set aside": [spoiled(lines[-1])], "two pages": [lines[1]]}[doubt]
     before = public_rows()
     public.write([*lines[:-1], *more])

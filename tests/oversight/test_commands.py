@@ -7,7 +7,7 @@ from typing import Any
 
 from ckan.cli.cli import ckan
 
-from ckanext.gkopen.oversight import duties
+from ckanext.gkopen import clock
 from tests.oversight.world import publish, row
 from tests.people import make_cast
 
@@ -31,7 +31,7 @@ def test_duties_and_standing_approvals(cli: Any) -> None:
     assert "removed" in run(cli, "duty", "remove", duty)
     assert "no duty" in run(cli, "duty", "remove", duty, fails=2)
     publish(cast, row(1))
-    until = (duties.today() + timedelta(days=30)).isoformat()
+    until = (clock.today() + timedelta(days=30)).isoformat()
     name = f"{cast.body}-procurement"
     granted = run(cli, "review", "standing", "grant", name, "--until", until, "--reason", "例行", "--as", cast.reviewer)
     assert until in granted

@@ -14,7 +14,7 @@ from ckan.cli.cli import ckan
 from ckan.plugins import toolkit
 from werkzeug.datastructures import FileStorage
 
-from ckanext.gkopen import caching, model
+from ckanext.gkopen import caching, clock, model
 from ckanext.gkopen.demo import act
 from ckanext.gkopen.oversight import duties
 from ckanext.gkopen.oversight import ledger as book
@@ -155,7 +155,7 @@ def test_a_table_that_is_whole_is_there_again_when_it_was_found_unchanged(cast: 
                                                                           again: str) -> None:
     """From midnight on at the latest, although nothing is published. `known`: by its rows as they came, without being
     read (harvest/again.py)."""
-    year = duties.today().year
+    year = clock.today().year
     owe(cast, f"{year}-01-01", domain="parking", cycle="yearly", until=f"{year}-12-31")
     first = park(cast)
     approve(cast, first["revision_id"])

@@ -16,11 +16,11 @@ import sqlalchemy as sa
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import model
+from ckanext.gkopen import clock, model
 from ckanext.gkopen.demo import act
 from ckanext.gkopen.harvest import ledger, report
 from ckanext.gkopen.harvesters.source import load_source
-from ckanext.gkopen.oversight import duties, mail, rounds, standing, watch
+from ckanext.gkopen.oversight import mail, rounds, standing, watch
 from ckanext.gkopen.oversight.words import said
 from tests.fresh import FreshSite
 from tests.oversight.smtp import Postbox, postbox
@@ -368,7 +368,7 @@ def test_what_waits_is_told_though_its_source_sends_it_again_each_day(cast: Cast
 
 def test_what_a_standing_approval_does_not_cover_is_told_once_though_it_is_sent_again(cast: Cast) -> None:
     publish(cast, row(1))
-    until = (duties.today() + timedelta(days=90)).isoformat()
+    until = (clock.today() + timedelta(days=90)).isoformat()
     call("gkopen_standing_grant", cast.reviewer, dataset="nantong-czj-procurement", until=until, reason="例行")
     found = []
     for _ in range(3):
@@ -385,7 +385,7 @@ def test_a_standing_approval_that_ends_is_told_a_week_before(cast: Cast, post: P
                                                              monkeypatch: pytest.MonkeyPatch) -> None:
     publish(cast, row(1))
     on_day(monkeypatch, "2026-05-01")
-    monkeypatch.setattr(standing, "today", duties.today)
+    monkeypatch.setattr(clock, "today", clock.today)
     approval = call("gkopen_standing_grant", cast.reviewer, dataset="nantong-czj-procurement", until="2026-06-30",
                     reason="每日例行推送")["id"]
     assert told() == []

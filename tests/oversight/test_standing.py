@@ -12,9 +12,9 @@ from ckan import model as ckan_model
 from ckan.cli.cli import ckan
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import cursors, model
+from ckanext.gkopen import clock, cursors, model
 from ckanext.gkopen.demo import act
-from ckanext.gkopen.oversight import duties, standing
+from ckanext.gkopen.oversight import standing
 from tests.oversight.world import HEADER, approve, publish, row, submit
 from tests.people import Cast, call, make_cast
 
@@ -30,7 +30,7 @@ def cast(site: Any) -> Cast:
 
 
 def grant(cast: Cast, who: str | None = None, days: int = 90) -> str:
-    until = duties.today() + timedelta(days=days)
+    until = clock.today() + timedelta(days=days)
     return call("gkopen_standing_grant", cast.reviewer if who is None else who, dataset=NAME, until=until.isoformat(),
                 reason="每日例行推送")["id"]
 
@@ -215,8 +215,8 @@ def test_who_lost_the_role_approves_nothing_any_more(cast: Cast) -> None:
 
 def test_after_its_last_day_everything_waits(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     grant(cast, days=30)
-    later = duties.today() + timedelta(days=31)
-    monkeypatch.setattr(standing, "today", lambda: later)
+    later = clock.today() + timedelta(days=31)
+    monkeypatch.setattr(clock, "today", lambda: later)
     revision = submit(cast, *FIRST, row(9))["revision_id"]
     work()
     assert state(revision) == "held"

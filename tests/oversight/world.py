@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from werkzeug.datastructures import FileStorage
 
-from ckanext.gkopen.oversight import duties
+from ckanext.gkopen import clock
 from ckanext.gkopen.publish import outbox
 from tests.people import Cast, call
 
@@ -48,7 +48,7 @@ def publish(cast: Cast, *rows: str) -> str:
 
 def on_day(monkeypatch: pytest.MonkeyPatch, day: str) -> None:
     """The day that the ledger counts from."""
-    monkeypatch.setattr(duties, "today", lambda: date.fromisoformat(day))
+    monkeypatch.setattr(clock, "today", lambda: date.fromisoformat(day))
 
 
 def states(found: Sequence[dict[str, Any]]) -> dict[str, str]:

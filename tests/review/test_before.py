@@ -9,11 +9,11 @@ import pytest
 from ckan.cli.cli import ckan
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import changesets, model
+from ckanext.gkopen import changesets, clock, model
 from ckanext.gkopen import verify as checks
 from ckanext.gkopen.demo import act
 from ckanext.gkopen.i18n.catalogues import Catalogues
-from ckanext.gkopen.oversight import duties, standing
+from ckanext.gkopen.oversight import standing
 from ckanext.gkopen.review.refused import Stale
 from tests.oversight.test_quarantine import token
 from tests.oversight.world import approve, drain, publish, row, submit
@@ -34,7 +34,7 @@ def cast(site: Any) -> Cast:
 
 def grant(cast: Cast) -> None:
     call("gkopen_standing_grant", cast.reviewer, dataset=NAME, reason="每日例行推送",
-         until=(duties.today() + timedelta(days=90)).isoformat())
+         until=(clock.today() + timedelta(days=90)).isoformat())
 
 
 def judged(revision: str) -> tuple[str, set[str]]:
@@ -68,6 +68,19 @@ def test_what_a_person_returned_is_not_published_the_next_night(cast: Cast) -> N
     assert judged(mended) == ("held", {"declined"})
     approve(cast, mended)                                   # a person saw that it is mended
     assert judged(submit(cast, *FIRST, row(10), row(11))["revision_id"]) == ("published", set())
+
+
+def test_a_source_that_goes_back_and_forth_is_not_published_each_night(cast: Cast) -> None:
+    grant(cast)
+    assert judged(submit(cast, *FIRST[:-1], WRONG)["revision_id"]) == ("published", set())
+    back = submit(cast, *FIRST)["revision_id"]
+    assert judged(back) == ("held", {"older"})
+    [told] = call("gkopen_revision_show", cast.reviewer, id=back)["before"]
+    assert told["what"] == "older"
+    forth = submit(cast, *FIRST[:-1], WRONG, row(10))["revision_id"]
+    assert judged(forth) == ("published", set()), "news among what is public is no older state"
+    approve(cast, submit(cast, *FIRST)["revision_id"])
+    assert judged(submit(cast, *FIRST, row(11))["revision_id"]) == ("published", set())
 
 
 def test_what_was_rolled_back_is_not_published_the_next_night(cast: Cast) -> None:

@@ -63,7 +63,7 @@ PERSON_SAID = (r"(?:联系人|经办人|户主|被征收人|投诉人|举报人|
 _PERSON_SAID = re.compile(rf"(?:(?:联系人|经办人|投诉人|举报人|司机|车主|评委|专家|姓名)\s*:|"
                           rf"(?:户主|被征收人|当事人|驾驶员)\s*:?)\s*{_ANY_SURNAME}(?![某])[\u4e00-\u9fff]{{1,2}}"
                           r"(?<![某局院校会厅委办部处所站司厂店社队馆村镇乡县市])(?=[\s,、;。(\d]|$)")
-TOLD = frozenset({"plate", "home", "said"})
+TOLD = frozenset({"plate", "home", "said", "named"})
 """Kinds that may be a body's as well as a person's: the reviewer is told, and the row stays."""
 _NUMBER_LABEL = re.compile(r"编号|编码|代码|标识|文号|单号|流水|批次|序列|条码|信用|url|网址|"
                            r"链接|地址栏|_id$|_no$|code|金额|价|"

@@ -113,10 +113,10 @@ def scan_content(domain: Domain, table: pa.Table) -> dict[str, int]:
         for field in domain.fields:
             if field.type not in _READ_TYPES:
                 column = flat(table[field.name]).cast(pa.string()).fill_null("")
-                hits = {kind: hit for kind, hit in _scanned(((field.title.zh, field, column), None)).items()
-                        if kind not in TOLD}
+                hits = _scanned(((field.title.zh, field, column), None))
                 if field.person_by:
                     hits = _of_parties(domain, field.person_by, flat(table[field.person_by]), hits)
+                hits = {kind: hit for kind, hit in hits.items() if kind not in TOLD}
                 if hits and (number := np.count_nonzero(np.logical_or.reduce([*hits.values()]))):
                     found[field.title.zh] = int(number)
     return found
@@ -137,12 +137,13 @@ def _closed() -> Iterator[None]:
 
 def _of_parties(domain: Domain, kind: str, said: pa.Array, hits: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """What is found in a column of parties, with the kind of each (`said`, of field `kind`), of which the code list
-    tells in its column `person`: yes, no, or nothing where the name itself must tell."""
+    tells in its column `person`: yes, no, or nothing where the name itself must tell. What is said to be a body and has
+    the whole name of a person is told: the kind may be a form's default."""
     codes = domain.field(kind).codes
     persons, bodies = (is_one_of(said, [code.code for code in (codes.codes if codes else ())
                                         if code.extra.get("person") == told]) for told in ("yes", "no"))
-    names = hits.get("name", np.zeros(len(said), bool))
-    return {**hits, "name": names & ~bodies, "party": persons & ~names}
+    names, whole = (hits.get(kind, np.zeros(len(said), bool)) for kind in ("name", "named"))
+    return {**hits, "name": names & ~bodies, "named": whole & bodies, "party": persons & ~names}
 
 
 def _columns(domain: Domain, rows: Rows, made: Made) -> Iterator[tuple[str, Field | None, pa.Array]]:
@@ -167,6 +168,7 @@ def _scanned(item: tuple[tuple[str, Field | None, pa.Array], np.ndarray | None])
         if field.person_by:
             latin = as_mask(pc.match_substring_regex(column, LATIN_NAME))
             names |= latin & ~as_mask(pc.match_substring_regex(column, LATIN_BODY))
+            found["named"] = as_mask(pc.match_substring_regex(column, PERSON_NAME))
         if names.any():
             found["name"] = names
     return found

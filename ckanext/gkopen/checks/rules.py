@@ -12,6 +12,7 @@ Parameters of each kind (all field names of the domain; `when {field, values}` l
     code_parent       code, group[], [value], [levels]                a child code has its parent, and adds up to it
     order             earlier, later, [when]                          days or numbers of one row
     range             field, [minimum], [maximum], [when]
+    happened          field, since, [when]                            a day of the past: from `since` to today
     period_gap        period, group[]                                 periods missing between first and last
     balance           value, group[], side, left[], right[], [total], [tolerance]
     change_vs_budget  value, group[], phase, base, compared, limit    percent
@@ -84,8 +85,9 @@ def _in_force(domain: Domain, rule: Rule, made: Made) -> np.ndarray:
 
 
 WITHIN: Mapping[str, Kind] = {
-    "order": within_rows.order, "range": within_rows.in_range, "matches": within_rows.matches,
-    "not_label": within_rows.not_label, "parts_sum": within_rows.parts_of_row, "rate": within_rows.rate_of_row,
+    "order": within_rows.order, "range": within_rows.in_range, "happened": within_rows.happened,
+    "matches": within_rows.matches, "not_label": within_rows.not_label, "parts_sum": within_rows.parts_of_row,
+    "rate": within_rows.rate_of_row,
 }
 BETWEEN: Mapping[str, Kind] = {
     "sum": between_rows.sums, "shares": between_rows.shares, "parts_sum_of_group": between_rows.parts_of_group,

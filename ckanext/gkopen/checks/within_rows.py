@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ckanext.gkopen import clock
 from ckanext.gkopen.checks.groups import digits_printed, half_up
 from ckanext.gkopen.checks.ruleset import Context, plain
 from ckanext.gkopen.domains import Domain, Rule
@@ -44,6 +46,18 @@ def in_range(rule: Rule, context: Context) -> None:
             rows = np.flatnonzero(beyond & context.where(rule.params))
             printed = context.made.printed(name)
             context.say(rule, "implausible", rows, name, values=printed, **{key: str(limit)})
+
+
+def happened(rule: Rule, context: Context) -> None:
+    """A day that is over is neither to come (2062 for 2026) nor what a system writes for none (1900-01-01)."""
+    name, today = rule.params["field"], clock.today()
+    if not context.has(name):
+        return
+    values, since = context.values(name), date.fromisoformat(rule.params["since"])
+    days = values.cast(pa.date32())
+    beyond = as_mask(pc.or_(pc.less(days, since), pc.greater(days, today)))
+    context.say(rule, "day-unlikely", np.flatnonzero(beyond & context.where(rule.params)), name,
+                values=context.made.strings(name), since=since.isoformat(), today=today.isoformat())
 
 
 def matches(rule: Rule, context: Context) -> None:

@@ -193,7 +193,7 @@ def alarm_said(alarm: dict[str, Any]) -> str:
             return f"the catalogue says that it is not open any more, {alarm['public']} are public"
         case "gone":
             apart = f" (up to {alarm['apart']} of them came and were set aside)" if alarm.get("apart") else ""
-            spelt = f", {alarm['respelt']} of them came under a key that is spelt otherwise" if alarm.get("respelt") else ""
+            spelt = f"; {alarm['respelt']} of them came under a key spelt otherwise" if alarm.get("respelt") else ""
             return f"{alarm['rows']} of {alarm['public']} public rows are gone{apart}{spelt}"
         case _:
             return (f"the total of {alarm['field']} would go from {yuan(alarm['before'])} to"

@@ -205,6 +205,10 @@ def _rule_values(source: Source, domain: Domain, rule: Rule, where: list[str | i
                     f"{field.name} is of type {field.type}",
                     "compare numbers or dates",
                 )
+    if rule.kind == "happened":
+        field = _field(domain, rule.params["field"])
+        if field is not None and field.type not in ("date", "datetime"):
+            yield source.problem([*where, "field"], "happened", f"{field.name} is of type {field.type}", "name a date")
 
 
 def _field(domain: Domain, name: object) -> Field | None:

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ckanext.gkopen import model
-from ckanext.gkopen.oversight import duties
+from ckanext.gkopen import clock, model
 from ckanext.gkopen.pipeline import Outcome
 
 # The last table of the source was the same and read alike, and what is public is what it asked for: it was published,
@@ -50,7 +49,7 @@ def unchanged(run: Mapping[str, Any], source: str, read_by: str,
     if not rows:
         return {}
     # The first day of each month is kept: the ledger asks when in a period a table was there (oversight/ledger.py).
-    day = duties.today().isoformat()
+    day = clock.today().isoformat()
     model.execute("update gkopen.submission set options = options || jsonb_build_object('seen', jsonb_build_object("
                   "'run', cast(:run as text), 'at', now()), 'seen_in', jsonb_build_object(cast(:month as text),"
                   " cast(:day as text)) || coalesce(options -> 'seen_in', '{}')) where id = any(:ids)",

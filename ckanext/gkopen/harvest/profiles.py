@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from ckanext.gkopen.dates import parse_datetime
 from ckanext.gkopen.domains import Domain, Field
 from ckanext.gkopen.labels import fold
 from ckanext.gkopen.normalise.characters import may_be_broken, visible
@@ -37,7 +38,8 @@ _DATE = re.compile(r"(?:19|20)\d\d[-/.年]\d{1,2}(?:[-/.月](?:\d{1,2}日?)?)?(?
 class Column:
     """`field`: what it brings, None for a column that is left out; `filled`: cells with a value, of `rows` looked at.
 
-    `kinds`: kind → share of the filled cells; `length`: median number of characters; `values`: digests, the smallest.
+    `kinds`: kind → share of the filled cells, one of which may be of two kinds; `length`: median number of characters;
+    `values`: digests, the smallest.
     """
 
     label: str
@@ -59,6 +61,8 @@ class Column:
 
 Profile = dict[str, Column]
 """Folded label → column."""
+Kinds = Callable[[str], Sequence[str]]
+"""Cell → its kinds."""
 
 
 class Profiler:
@@ -67,7 +71,7 @@ class Profiler:
     def __init__(self, domain: Domain, mapping: Mapping[str, str]):
         self._domain = domain
         self._mapping = mapping
-        self._headers: dict[tuple[str, ...], list[tuple[str, str, str | None, Callable[[str], str]]] | None] = {}
+        self._headers: dict[tuple[str, ...], list[tuple[str, str, str | None, Kinds]] | None] = {}
 
     def profile(self, rows: Sequence[Mapping[str, str]], salt: str) -> Profile:
         """The columns of the first rows of a listing. Empty where it has none, or two columns claim one field."""
@@ -76,22 +80,23 @@ class Profiler:
             self._headers[labels] = self._header(labels)
         found: Profile = {}
         salted = salt.encode()[:16]
-        for label, folded, name, kind_of in self._headers[labels] or ():
+        for label, folded, name, kinds_of in self._headers[labels] or ():
             cells = [text for row in rows if (cell := row.get(label)) and (text := cell.strip())]
             if not cells:
                 found[folded] = Column(label, name, len(rows), 0, {}, 0, ())
                 continue
             distinct, kinds = Counter(cells), Counter[str]()
             for cell, count in distinct.items():
-                kinds[kind_of(cell)] += count
+                for kind in kinds_of(cell):
+                    kinds[kind] += count
             digests = sorted([blake2b(cell.encode(), digest_size=6, salt=salted).hexdigest() for cell in distinct])
             found[folded] = Column(label, name, len(rows), len(cells),
                                    {kind: count / len(cells) for kind, count in kinds.items()},
                                    median(map(len, cells)), tuple(digests[:SKETCH]))
         return found
 
-    def _header(self, labels: tuple[str, ...]) -> list[tuple[str, str, str | None, Callable[[str], str]]] | None:
-        """Label, folded label, field and kind of a cell, for each column; None where two claim one field."""
+    def _header(self, labels: tuple[str, ...]) -> list[tuple[str, str, str | None, Kinds]] | None:
+        """Label, folded label, field and kinds of a cell, for each column; None where two claim one field."""
         try:
             columns = match_columns(self._domain, list(labels), [], Options(mapping=self._mapping)) if labels else None
         except Unreadable:
@@ -120,19 +125,22 @@ def rows_of_file(domain: Domain, path: Path, filename: str, options: Options) ->
         return []
 
 
-def _kinds(field: Field | None) -> Callable[[str], str]:
-    """Cell → what it looks like. Codes are few: each is looked up once."""
+def _kinds(field: Field | None) -> Kinds:
+    """Cell → what it looks like, and what it is to its field where that is something else: 20260305 is a date as well
+    as a number. Codes are few: each is looked up once."""
     codes = field.codes if field is not None else None
+    dated = field is not None and field.type in ("date", "datetime")
     known: dict[str, bool] = {}
 
-    def kind(cell: str) -> str:
+    def kinds(cell: str) -> Sequence[str]:
         if codes is not None:
             if cell not in known:
                 known[cell] = codes.find(cell) is not None
             if known[cell]:
-                return "code"
+                return ("code",)
         if _DATE.fullmatch(cell):
-            return "date"
-        return "number" if _NUMBER.fullmatch(cell) else "text"
+            return ("date",)
+        look = "number" if _NUMBER.fullmatch(cell) else "text"
+        return ("date", look) if dated and parse_datetime(cell) is not None else (look,)
 
-    return kind
+    return kinds

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from functools import lru_cache
 from typing import Any
 from uuid import uuid4
 
 from ckanext.gkopen import model
-from ckanext.gkopen.clock import SHANGHAI
 from ckanext.gkopen.deadlines import DayRule, general_rule, limits
 from ckanext.gkopen.domains import Deadline, Domain, Text, domains, get_domain
 from ckanext.gkopen.oversight.due import Due, Pause, due
@@ -75,10 +74,6 @@ class Duty:
 def _usual(rule: DayRule, start: date) -> Due:
     """What a rule says of a start, which is that of many bodies. The calendar is that of the process too."""
     return due(rule, start)
-
-
-def today() -> date:
-    return datetime.now(SHANGHAI).date()
 
 
 def rules_of(domain: Domain) -> dict[str, DayRule]:

@@ -16,11 +16,10 @@ from uuid import uuid4
 
 from ckan import model as ckan_model
 
-from ckanext.gkopen import changesets, logs, model
+from ckanext.gkopen import changesets, clock, logs, model
 from ckanext.gkopen.blast import Limits
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.harvest.report import REPEATED
-from ckanext.gkopen.oversight.duties import today
 from ckanext.gkopen.review import audit, before, decide, roles, sealing
 from ckanext.gkopen.review.refused import Refused
 
@@ -44,6 +43,7 @@ WORDS = {
     "kind": N_("Only routine data is published under a standing approval, never metadata, withdrawals or roll-backs."),
     "declined": N_("What came this way last was returned, or an earlier revision was brought back since: a person"
                    " decides about what comes next."),
+    "older": N_("It was public before and was replaced since: the source goes back to an older state."),
     "first": N_("There is no earlier publication to compare with."),
     "part_goes": N_("A part that is public would go."),
     "withdrawn": N_("Rows that were withdrawn would be public again."),
@@ -64,14 +64,14 @@ def grant(dataset: Mapping[str, Any], actor: str, ends_on: date, reason: str) ->
     """Approve routine data of a dataset in advance. Returns the approval's id. Raises Refused."""
     if not reason.strip():
         raise Refused("Say why this data is routine: the reason is kept with every publication under the approval.")
-    if not today() < ends_on <= today() + LONGEST:
+    if not clock.today() < ends_on <= clock.today() + LONGEST:
         raise Refused("A standing approval ends after today and within a year.")
     changesets.lock_dataset(str(dataset["id"]))
     if _last(str(dataset["id"])) is None:
         raise Refused("Nothing of this dataset was published yet: the first publication is approved by a person.")
     open_one = model.one("select * from gkopen.standing where dataset_id = :d and revoked_at is null for update",
                          d=dataset["id"])
-    if open_one is not None and open_one["ends_on"] >= today():
+    if open_one is not None and open_one["ends_on"] >= clock.today():
         raise Refused("There is a standing approval until {day} already: revoke it first.", day=open_one["ends_on"])
     if open_one is not None:                              # it ended by itself; its place is made free
         _close(str(open_one["id"]), changesets.SYSTEM)
@@ -106,7 +106,7 @@ def work_one() -> bool:
         " where r.state = 'held' and substring(b.source from '^[a-z]+:') = any(:doors)"
         " and coalesce(h.state, 'done') <> all(:open)"
         " and not exists (select 1 from gkopen.standing_use u where u.revision_id = r.id)"
-        " order by r.created_at limit 1", today=today(), doors=list(DOORS), open=list(NOT_WHOLE_YET))
+        " order by r.created_at limit 1", today=clock.today(), doors=list(DOORS), open=list(NOT_WHOLE_YET))
     if found is None:
         ckan_model.Session.rollback()
         return False
@@ -128,7 +128,7 @@ def work_one() -> bool:
 def _use(revision_id: str, standing_id: str) -> None:
     revision = decide.lock(revision_id)                   # the dataset first, as `grant` locks them
     standing = model.one("select * from gkopen.standing where id = :id and revoked_at is null and ends_on >= :today"
-                         " for update", id=standing_id, today=today())
+                         " for update", id=standing_id, today=clock.today())
     if standing is None:
         raise Refused("This standing approval was revoked already.")
     if revision["state"] != "held":
@@ -168,6 +168,8 @@ def objections(revision: Mapping[str, Any], standing: Mapping[str, Any]) -> list
         found.append({"why": "part_goes"})
     if sealing.brings_back(get_domain(dataset["domain"]), dataset["id"], changes):
         found.append({"why": "withdrawn"})
+    elif before.older(revision):
+        found.append({"why": "older"})
     if before.declined(revision):
         found.append({"why": "declined"})
     last = _last(str(dataset["id"]))

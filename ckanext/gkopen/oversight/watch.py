@@ -14,10 +14,10 @@ from typing import Any
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import bodies, changesets, logs, model
+from ckanext.gkopen import bodies, changesets, clock, logs, model
 from ckanext.gkopen.domains import Text, domains
 from ckanext.gkopen.harvest import report
-from ckanext.gkopen.oversight import duties, health, ledger, mail
+from ckanext.gkopen.oversight import health, ledger, mail
 from ckanext.gkopen.review import waiting
 
 EVERY_SECONDS = 60
@@ -196,7 +196,7 @@ def _declined(known: Bodies) -> Iterator[Seen]:
 
 def _ending(known: Bodies) -> Iterator[Seen]:
     """Standing approvals that end soon: from the next day on everything waits for a person again."""
-    today = duties.today()
+    today = clock.today()
     for row in model.every("select s.id, s.ends_on, d.name, d.domain, d.body_id from gkopen.standing s"
                            " join gkopen.dataset d on d.id = s.dataset_id where s.revoked_at is null"
                            " and s.ends_on between :today and :soon", today=today, soon=today + ENDING):
@@ -205,7 +205,7 @@ def _ending(known: Bodies) -> Iterator[Seen]:
 
 
 def _duties(known: Bodies) -> Iterator[Seen]:
-    entries = ledger.entries(duties.today())
+    entries = ledger.entries(clock.today())
     for year in ledger.unknown_years(entries):
         yield Seen(f"calendar/{year}", "unknown", "calendar_unknown", None, None, {"year": year})
     newest: dict[str, ledger.Entry] = {}

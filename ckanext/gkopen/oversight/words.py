@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
+from ckanext.gkopen.clock import SHANGHAI
 from ckanext.gkopen.domains import Text
 
 
@@ -104,7 +104,6 @@ MESSAGES: Mapping[str, Words] = {
         "/oversight?state=unknown"),
 }
 
-SHANGHAI = ZoneInfo("Asia/Shanghai")
 ADMINISTRATORS = {"SourceRefused", "ClockSkew", "ForbiddenAddress", "AnswerTooLarge", "WebPage", "SourceError",
                   "UnknownBody"}
 """Kinds of errors that end only when the administrator has done something."""

@@ -11,8 +11,9 @@ from ckan.lib.helpers import helper_functions as h
 from ckan.plugins import toolkit
 from flask import Blueprint, Response
 
+from ckanext.gkopen import clock
 from ckanext.gkopen.domains import domains
-from ckanext.gkopen.oversight import duties, health, ledger
+from ckanext.gkopen.oversight import health, ledger
 from ckanext.gkopen.review import roles
 from ckanext.gkopen.review.nil import standing
 from ckanext.gkopen.views import kept, report
@@ -136,7 +137,7 @@ def nil_recall() -> Any:
 
 def _owed(mine: Mapping[str, model.Group]) -> list[dict[str, Any]]:
     """What the person's bodies (by id) owe and have not sent, the longest overdue first."""
-    owed = [entry for entry in ledger.entries(duties.today())
+    owed = [entry for entry in ledger.entries(clock.today())
             if entry.state in ("overdue", "due") and entry.duty.body_id in mine]
     owed.sort(key=lambda entry: (entry.due.on or date.max, entry.duty.domain.name))
     return list(ledger.described(owed[:DESK_ROWS]))

@@ -9,7 +9,8 @@ from ckan.lib.helpers import helper_functions as h
 from ckan.plugins import toolkit
 from flask import Blueprint
 
-from ckanext.gkopen.oversight import duties, standing
+from ckanext.gkopen import clock
+from ckanext.gkopen.oversight import standing
 from ckanext.gkopen.views.session import act, signed_in, telling, words
 
 blueprint = Blueprint("gkopen_standing", __name__, url_prefix="/review/standing")
@@ -27,7 +28,7 @@ def read(name: str) -> str:
     newest = act("gkopen_standing_list", {"dataset": name, "limit": 1})["results"]
     listed = act("gkopen_standing_list", {"dataset": name, **words("cursor")})
     body = revisions[0]["organization"]["id"]
-    today = duties.today()
+    today = clock.today()
     return toolkit.render("gkopen/oversight/standing.html", {
         "name": name, "title": h.gkopen_revision_title(revisions[0]), "approvals": listed["results"],
         "cursor": listed["cursor"],

@@ -8,7 +8,7 @@ from typing import Any
 from ckan import model as ckan_model
 from ckan.plugins import toolkit
 
-from ckanext.gkopen import bodies, cursors
+from ckanext.gkopen import bodies, clock, cursors
 from ckanext.gkopen.domains import domains, get_domain
 from ckanext.gkopen.logic import paging
 from ckanext.gkopen.logic.action.common import domain_of, need, speaking, user_of, uuid_of
@@ -48,7 +48,7 @@ def _chosen(data_dict: Any) -> tuple[list[ledger.Entry], dict[str, Any]]:
     with speaking():
         domain = domain_of(data_dict).name if data_dict.get("domain") else None
         body = _body(str(data_dict["organization"]))["id"] if data_dict.get("organization") else None
-        found = ledger.entries(duties.today(), domain=domain, body_id=body)
+        found = ledger.entries(clock.today(), domain=domain, body_id=body)
     if data_dict.get("period"):
         found = [entry for entry in found if entry.period.name == data_dict["period"]]
     chosen = [entry for entry in found if state is None or entry.state == state]

@@ -14,7 +14,7 @@ from ckanext.gkopen.checks.catalogue import catalogue, render
 from ckanext.gkopen.domains import domains
 from ckanext.gkopen.logic import language, paging
 from ckanext.gkopen.logic.action.common import dataset_row, need, speaking, user_of, uuid_of
-from ckanext.gkopen.oversight import duties, standing
+from ckanext.gkopen.oversight import standing
 from ckanext.gkopen.records import Finding
 from ckanext.gkopen.review import roles
 
@@ -74,7 +74,7 @@ def gkopen_standing_revoke(context: Any, data_dict: Any) -> dict[str, Any]:
 
 
 def _plain(row: dict[str, Any], titles: dict[str, str]) -> dict[str, Any]:
-    over = row["revoked_at"] is not None or row["ends_on"] < duties.today()
+    over = row["revoked_at"] is not None or row["ends_on"] < clock.today()
     return {"id": str(row["id"]), "dataset": row["name"], "domain": row["domain"],
             "organization": titles.get(row["body_id"], ""), "reason": row["reason"], "granted_by": row["granted_by"],
             "granted_at": clock.told(row["granted_at"]), "until": row["ends_on"].isoformat(),
