@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ckanext.gkopen import blast, blobs, changesets, model, reports, respelt
+from ckanext.gkopen import blast, blobs, changesets, model, overwritten, reports, respelt
 from ckanext.gkopen.changesets import COUNTS, Change, Contents, Proposed
 from ckanext.gkopen.checks.catalogue import severity_of
 from ckanext.gkopen.domains import Domain
@@ -118,6 +118,9 @@ def take_in(domain: Domain, tables: Sequence[Table]) -> list[Outcome]:
     read = blobs.reader(sha256 for table in tables for sha256 in base[table.dataset_id].values())
     _compare(domain, [step for step in steps if step.examined is not None], base, read)
     _judge(domain, [step for step in steps if step.table.harvested], read)
+    for step in steps:
+        if step.contents is not None:
+            step.findings = [*step.findings, *overwritten.findings(domain, step.changes, step.contents.parts, read)]
     changesets.keep_all((step.changes, step.contents.parts) for step in steps if step.contents is not None)
     for step in steps:
         _settle(step)

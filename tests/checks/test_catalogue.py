@@ -14,7 +14,7 @@ from ckanext.gkopen.records import Finding
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = [ROOT / "ckanext/gkopen" / name for name in ("normalise", "checks", "metadata", "harvest")]
 SOURCES = [*(path for folder in FOLDERS for path in folder.glob("*.py")), ROOT / "ckanext/gkopen/reports.py",
-           ROOT / "ckanext/gkopen/respelt.py", ROOT / "harvesters/filedrop.py"]
+           ROOT / "ckanext/gkopen/respelt.py", ROOT / "ckanext/gkopen/overwritten.py", ROOT / "harvesters/filedrop.py"]
 
 
 def test_docs_are_generated_from_the_catalogue():
