@@ -276,8 +276,8 @@ def not_there(said: str) -> SourceRefused:
 
 
 def rows_of(answer: Mapping[str, Any], envelope: Envelope) -> list[dict[str, str | None]]:
-    """The rows as texts; many platforms send null for an empty list. Raises BadAnswer when the path holds no list of
-    objects."""
+    """The rows as texts; many platforms send null for an empty list. A null among rows is an empty row. Raises BadAnswer
+    when the path holds no list of objects."""
     found = _at(answer, envelope.rows)
     if (found is None and _is_null(answer, envelope.rows)) or _code(answer, envelope) in envelope.empty:
         return []
@@ -286,6 +286,8 @@ def rows_of(answer: Mapping[str, Any], envelope: Envelope) -> list[dict[str, str
             f"应答中 {envelope.rows} 处没有行列表。请核对来源文件中的 envelope。",
             f"there is no list of rows at {envelope.rows}; check envelope in the source file",
         )
+    if None in found and any(isinstance(row, dict) for row in found):
+        found = [{} if row is None else row for row in found]
     for number, row in enumerate(found, 1):
         if not isinstance(row, dict):
             raise BadAnswer(

@@ -213,7 +213,11 @@ def test_an_answer_of_more_values_than_fit_is_refused_before_it_is_taken_apart(m
         decode(b'{"rows": [' + value * 2_000_001 + b"1]}")
 
 
-@pytest.mark.parametrize("text", ["{}", '{"rows": {}}', '{"rows": [1]}', '{"rows": [["a"]]}',
+def test_a_null_among_rows_is_an_empty_row():
+    assert rows_of(decode(b'{"rows": [{"a": "1"}, null, {"a": "2"}]}'), PLAIN) == [{"a": "1"}, {}, {"a": "2"}]
+
+
+@pytest.mark.parametrize("text", ["{}", '{"rows": {}}', '{"rows": [1]}', '{"rows": [["a"]]}', '{"rows": [null]}',
                                   '{"rows": "' + "[" * 200_000 + '"}'])
 def test_rows_must_be_a_list_of_objects(text):
     with pytest.raises(BadAnswer, match="rows"):
