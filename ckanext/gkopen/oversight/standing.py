@@ -168,7 +168,7 @@ def objections(revision: Mapping[str, Any], standing: Mapping[str, Any]) -> list
         found.append({"why": "part_goes"})
     if sealing.brings_back(get_domain(dataset["domain"]), dataset["id"], changes):
         found.append({"why": "withdrawn"})
-    elif before.older(revision):
+    elif (was := before.older(revision)) and not was["accepted"]:
         found.append({"why": "older"})
     if before.declined(revision):
         found.append({"why": "declined"})

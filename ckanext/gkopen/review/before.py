@@ -63,15 +63,22 @@ def newer(revision: Mapping[str, Any]) -> dict[str, Any] | None:
         submission=revision["submission_id"], metadata=changesets.METADATA)
 
 
+_OLDER = """
+with same as (
+  select distinct on (own.part) 'older' as what, u.at as decided_at, was.submitted_by as decided_by, was.reason,
+    count(*) over (partition by own.part) > 1 and not starts_with(was.decided_by, 'standing:') as accepted
+  from gkopen.revision_part own join gkopen.publication u on u.dataset_id = :dataset
+  join gkopen.revision was on was.id = u.revision_id
+  join gkopen.revision_part p on p.revision_id = u.revision_id and p.part = own.part and p.new_sha256 = own.new_sha256
+  where own.revision_id = :revision and own.base_sha256 is not null and own.part <> :metadata and :kind = 'publish'
+  order by own.part, u.seq desc)
+select * from same order by accepted, decided_at desc limit 1
+"""
+
+
 def older(revision: Mapping[str, Any]) -> dict[str, Any] | None:
     """What was public and was replaced since, where a file or a source brings the very same again: a platform of two
-    servers, one of which is behind, goes back and forth for ever. As `declined` tells it, of its last publication."""
-    return model.one(
-        "select 'older' as what, u.at as decided_at, was.submitted_by as decided_by, was.reason"
-        " from gkopen.revision_part own join gkopen.publication u on u.dataset_id = :d"
-        " join gkopen.revision was on was.id = u.revision_id"
-        " join gkopen.revision_part p on p.revision_id = u.revision_id and p.part = own.part"
-        " and p.new_sha256 = own.new_sha256"
-        " where own.revision_id = :revision and own.base_sha256 is not null and own.part <> :metadata"
-        " and :kind = 'publish' order by u.seq desc limit 1", d=revision["dataset_id"], revision=revision["id"],
-        kind=revision["kind"], metadata=changesets.METADATA)
+    servers, one of which is behind, goes back and forth for ever. As `declined` tells it, of its last publication;
+    `accepted`: then it came back already, and a person approved that."""
+    return model.one(_OLDER, dataset=revision["dataset_id"], revision=revision["id"], kind=revision["kind"],
+                     metadata=changesets.METADATA)
