@@ -276,8 +276,8 @@ def not_there(said: str) -> SourceRefused:
 
 
 def rows_of(answer: Mapping[str, Any], envelope: Envelope) -> list[dict[str, str | None]]:
-    """The rows as texts; many platforms send null for an empty list. A null among rows is an empty row. Raises BadAnswer
-    when the path holds no list of objects."""
+    """The rows as texts; many platforms send null for an empty list, and a null among rows is an empty row. Raises
+    BadAnswer when the path holds no list of objects."""
     found = _at(answer, envelope.rows)
     if (found is None and _is_null(answer, envelope.rows)) or _code(answer, envelope) in envelope.empty:
         return []
