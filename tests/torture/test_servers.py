@@ -298,7 +298,7 @@ def cursor_value(cursor: Any, statement: str) -> Any:
     return cursor.fetchone()[0]
 
 
-@pytest.mark.parametrize("seconds", [5, pytest.param(int(os.environ.get("GKOPEN_SOLR_SECONDS", "120")),
+@pytest.mark.parametrize("seconds", [2, pytest.param(int(os.environ.get("GKOPEN_SOLR_SECONDS", "120")),
                                                      marks=pytest.mark.torture)])
 def test_solr_stopped_while_publishing(own: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
                                        bulk_at_once: None, seconds: int) -> None:
