@@ -88,3 +88,15 @@ def test_a_year_in_a_label_of_a_budget_is_not_left_out(tmp_path):
     x = book(tmp_path, "budget", rows)
     assert [(r["fiscal_year"], r["amount"]) for r in x.table.to_pylist()] == [(2024, Decimal(2))]
     assert of_columns(x) == [("column-unknown", "2023年金额")]
+
+
+@pytest.mark.parametrize(("label", "code"), [
+    ("删除标志", "column-marks-deleted"), ("IS_DELETED", "column-marks-deleted"), ("del_flag", "column-marks-deleted"),
+    ("是否有效", "column-marks-deleted"), ("CD_OPERATION", "column-marks-deleted"), ("sfyx", "column-marks-deleted"),
+    ("操作标识", "column-marks-deleted"), ("删除理由", "column-unknown"), ("model", "column-unknown")])
+def test_a_column_that_may_say_which_rows_are_deleted_is_told_as_that(tmp_path, label, code):
+    x = book(tmp_path, "parking", [
+        ["停车场名称", "停车场类型", "区", "地址", "泊位总数", "收费标准", "开放时间", label],
+        ["图书馆南停车场", "配建停车场", "江滨区", "长江路197号", 370, "每次10元", "00:00-24:00", 1]])
+    assert [(f.code, f.label) for f in x.findings if f.label == label] == [(code, label)]
+    assert x.rows_ok == 1

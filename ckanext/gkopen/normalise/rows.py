@@ -42,6 +42,11 @@ from ckanext.gkopen.records import Finding, Options
 
 _NAMED = 5
 _LOOK = 12
+_MARKS_DELETED = re.compile(
+    r"(?:逻辑)?删除(?:标[志识记]|状态)?|是否(?:已)?(?:逻辑)?(?:删除|有效|作废|注销)|(?:有效|作废|注销)(?:标[志识记]|状态)"
+    r"|操作(?:标[志识记]|类型)|(?:cd_?)?oper(?:ation|ate)?(?:_?(?:type|flag))?|(?:is_?)?del(?:eted?)?(?:_?(?:flag|mark|status))?"
+    r"|is_?valid|valid_?flag|sfyx|sfsc|sfzx|yxbz|scbz|zxbz|czbz")
+"""Folded labels of columns in which tables of exchange platforms say that a row is deleted, void, or gone since."""
 _A_FIGURE = "[0-9０-９零〇一二三四五六七八九十壹贰叁肆伍陆柒捌玖拾佰仟]"
 
 
@@ -253,6 +258,8 @@ def _unknown(domain: Domain, columns: Columns, texts: list[pa.Array], bounds: np
         if layout is not None and (index in layout.turned or index in {rate.index for rate in layout.rates}):
             continue
         code = "header-empty" if label == f"第{index + 1}列" else "column-unknown"
+        if _MARKS_DELETED.fullmatch(fold(label)):
+            code = "column-marks-deleted"
         if layout is not None and index in layout.other_year:
             code = "column-other-year"
         params: dict[str, str] = {}

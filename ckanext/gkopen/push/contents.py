@@ -26,6 +26,7 @@ KINDS = {
 SCOPES: tuple[Scope, ...] = ("parts", "complete", "changes")
 OPTIONS = ("mapping", "units", "constants")
 COLUMNS = ("same", "changed")
+UNKNOWN = ("column-unknown", "column-marks-deleted")
 KEYS = ("rows", "scope", "columns", *OPTIONS)
 SURROGATES = ("\\ud", "\\uD")
 """How the escape of a character beyond U+FFFF begins, which takes two of them."""
@@ -80,7 +81,7 @@ def problems(domain: Domain, dataset_id: str, path: Path, filename: str, said: S
     except Unreadable as error:
         return [*drifting.findings(drifts), *error.findings]
     return [*drifting.findings(drifts), *(finding for finding in rows.files[0].findings
-                                          if finding.code == "column-unknown" and finding.label not in told)]
+                                          if finding.code in UNKNOWN and finding.label not in told)]
 
 
 def drift(domain: Domain, dataset_id: str, path: Path, filename: str,
