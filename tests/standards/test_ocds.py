@@ -118,6 +118,53 @@ def test_corrections_amend_what_they_correct() -> None:
     assert compiled["tender"]["status"] == "complete", "a correction of the result does not reopen the tender"
 
 
+def winners(*rows: dict[str, Any]) -> dict[str, str]:
+    """Supplier → status of its award, in the compiled release."""
+    return {award["suppliers"][0]["name"]: award["status"] for award in ocds_records.compiled(made(*rows))["awards"]
+            if "suppliers" in award}
+
+
+def test_another_winner_after_an_objection_takes_the_place_of_the_first() -> None:
+    first = row("award", "2024-06-01", supplier_name="甲公司", award_amount="10.00")
+    other = row("correction", "2024-06-20", number="R", supplier_name="乙公司", supplier_status="awarded",
+                award_amount="12.00", source_title="中标结果更正公告")
+    assert winners(first, other) == {"甲公司": "cancelled", "乙公司": "active"}
+    lots = [row("award", "2024-06-01", lot_no=lot, supplier_name=name)
+            for lot, name in (("1", "甲公司"), ("2", "丙公司"))]
+    again = row("award", "2024-06-20", number="R", lot_no="1", supplier_name="乙公司")
+    assert winners(*lots, again) == {"甲公司": "cancelled", "丙公司": "active", "乙公司": "active"}
+    back = row("award", "2024-07-01", number="S", lot_no="1", supplier_name="甲公司")
+    assert winners(*lots, again, back) == {"甲公司": "active", "丙公司": "active", "乙公司": "cancelled"}
+
+
+def test_who_wins_beside_others_takes_nobodys_place() -> None:
+    first = row("award", "2024-06-01", supplier_name="甲公司")
+    assert winners(first, row("award", "2024-06-20", number="R", supplier_name="乙公司")) == {
+        "甲公司": "active", "乙公司": "active"}, "a package each, whose number no row states"
+    several = [row("award", "2024-06-01", lot_no="1", supplier_name=name) for name in ("甲公司", "丙公司")]
+    corrected = row("correction", "2024-06-20", number="R", lot_no="1", supplier_name="乙公司",
+                    supplier_status="awarded")
+    assert winners(*several, corrected) == dict.fromkeys(("甲公司", "丙公司", "乙公司"), "active")
+    framework = [row("award", f"2024-06-{day}", lot_no="1", supplier_name=name, method="framework")
+                 for day, name in (("01", "甲公司"), ("20", "乙公司"))]
+    assert winners(*framework) == {"甲公司": "active", "乙公司": "active"}
+
+
+def test_a_termination_after_the_award_cancels_it_and_who_wins_then_has_an_award() -> None:
+    award = row("award", "2024-06-01", supplier_name="甲公司", award_amount="10.00")
+    ended = row("termination", "2024-06-10", reason="质疑成立，中标无效，重新招标")
+    assert winners(award, ended) == {"甲公司": "cancelled"}
+    anew = row("award", "2024-08-01", number="B", supplier_name="乙公司", award_amount="9.00")
+    assert winners(award, ended, row("tender", "2024-07-01"), anew) == {"甲公司": "cancelled", "乙公司": "active"}
+    lots = [row("award", "2024-06-01", lot_no=lot, supplier_name=name)
+            for lot, name in (("1", "甲公司"), ("2", "丙公司"))]
+    assert winners(*lots, ended) == {"甲公司": "active", "丙公司": "active"}, "nobody can tell of which lot"
+    of_one = row("termination", "2024-06-10", lot_no="2", reason="废标")
+    assert winners(*lots, of_one) == {"甲公司": "active", "丙公司": "cancelled"}
+    signed = row("contract", "2024-06-05", supplier_name="甲公司", contract_no="HT-1")
+    assert winners(award, signed, ended) == {"甲公司": "active"}
+
+
 def test_candidates_are_tenderers_and_the_first_one_a_pending_award() -> None:
     releases = made(
         row("candidates", "2024-05-01", supplier_name="甲公司", candidate_order="第一名", award_amount="10.00"),

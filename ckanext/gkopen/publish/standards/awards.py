@@ -30,9 +30,10 @@ class Awards:
     def of_notice(self, notice: Notice, document: Object, amendment: Object | None = None) -> list[Object]:
         """The awards of a result or candidates notice.
 
-        A first candidate is a pending award; where another one wins the lot it is cancelled. Further candidates are
-        tenderers only: their amounts are bids.
+        A first candidate is a pending award; where another one wins the lot it is cancelled, and so is an award that
+        another one follows (`_replaced`). Further candidates are tenderers only: their amounts are bids.
         """
+        before = self._active()
         rows = [row for row in notice.rows if row.get("supplier_name") and self._wins(row)]
         made: dict[str, Object] = {}
         for row, identifier in zip(rows, self._ids(rows), strict=True):
@@ -45,9 +46,8 @@ class Awards:
             self._awards[identifier] = {"lot": _lot(row), "party": made[identifier]["suppliers"][0]["id"],
                                         "status": made[identifier]["status"]}
         self._detail(notice, made)
-        for identifier in self._overtaken(made):
-            self._awards[identifier]["status"] = "cancelled"
-            made[identifier] = {"id": identifier, "status": "cancelled"}
+        for identifier in (*self._overtaken(made), *self._replaced(notice, made, before)):
+            made[identifier] = self._cancelled(identifier)
         return list(made.values())
 
     def contracts_of_notice(self, notice: Notice, document: Object) -> Object:
@@ -75,11 +75,20 @@ class Awards:
         lots = {row.get("lot_no") for row in notice.rows}
         return bool(lots) and None not in lots and bool(self._known_lots() - lots)
 
-    def ended_lots(self, notice: Notice, document: Object) -> list[Object]:
-        """Where single lots end without an award: an unsuccessful award each."""
-        if not self.lots_go_on(notice):
-            return []
-        return [{"id": row["lot_no"], "status": "unsuccessful", "documents": [document]} for row in notice.rows]
+    def ended(self, notice: Notice, document: Object) -> list[Object]:
+        """What a termination says of awards: those of its lots are cancelled, unless a contract came of them, and where
+        single lots end without one, it is an unsuccessful award. A termination that names no lot is that of the process
+        where this has a single one; else nobody can tell which of them."""
+        lots = {row.get("lot_no") for row in notice.rows}
+        alone = self.lots_go_on(notice)
+        told = [{"id": row["lot_no"], "status": "unsuccessful", "documents": [document]} for row in notice.rows
+                if alone]
+        if None in lots and len(self._known_lots()) > 1:
+            return told
+        signed = {known["award"] for known in self._contracts.values()}
+        return told + [{**self._cancelled(identifier), "documents": [document]}
+                       for identifier, known in self._awards.items() if known["status"] in ("active", "pending")
+                       and identifier not in signed and (None in lots or known["lot"] in lots)]
 
     def note_lots(self, notice: Notice) -> None:
         self._lots |= {lot for row in notice.rows if (lot := row.get("lot_no"))}
@@ -126,6 +135,28 @@ class Awards:
         won = {self._awards[identifier]["lot"] for identifier, award in made.items() if award["status"] == "active"}
         return [identifier for identifier, known in self._awards.items()
                 if known["status"] == "pending" and known["lot"] in won and identifier not in made]
+
+    def _replaced(self, notice: Notice, made: dict[str, Object], before: dict[str, list[str]]) -> list[str]:
+        """The one award that a lot had, where a correction of the result, or another result of the same lot, names
+        somebody else: the first winner gave up, or an objection was upheld. Of several winners of a lot (frameworks)
+        nobody can tell whose place the new one takes. `before`: lot → its active awards before this notice."""
+        said = {_lot(row) for row in notice.rows if notice.kind == "correction" or row.get("lot_no")}
+        won = {self._awards[identifier]["lot"] for identifier, award in made.items() if award["status"] == "active"}
+        if notice.first("method") == "framework":
+            return []
+        return [own[0] for lot, own in before.items() if len(own) == 1 and lot in said & won and own[0] not in made
+                and self._awards[own[0]]["party"] not in {self._awards[identifier]["party"] for identifier in made}]
+
+    def _active(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for identifier, known in self._awards.items():
+            if known["status"] == "active":
+                found.setdefault(known["lot"], []).append(identifier)
+        return found
+
+    def _cancelled(self, identifier: str) -> Object:
+        self._awards[identifier]["status"] = "cancelled"
+        return {"id": identifier, "status": "cancelled"}
 
     def _award_of(self, row: Row, party: Object | None, new: dict[str, Object]) -> str:
         """The award of a contract: of its lot and supplier, else the supplier's only one, else one of its own."""

@@ -63,7 +63,7 @@ class _Process:
             body = self.awards.contracts_of_notice(notice, document)
         elif notice.kind == "intention":
             planning["documents"] = [document]
-        elif notice.kind == "termination" and (ended := self.awards.ended_lots(notice, document)):
+        elif notice.kind == "termination" and (ended := self.awards.ended(notice, document)):
             body = {"awards": ended}
         elif notice.kind == "correction" and tag == "awardUpdate":
             body = {"awards": self.awards.of_notice(notice, document, amendment=self._amendment(notice))}
