@@ -76,6 +76,9 @@ def test_periods_follow_each_other_over_the_year() -> None:
     ("monthly", "2026-05-01", "2026-05", True), ("monthly", "2026-05-01", "2026-05-12", True),
     ("monthly", "2026-05-01", "2026-06", False), ("quarterly", "2026-05-01", "2026-04", True),
     ("quarterly", "2026-05-01", "2026-Q2", True), ("quarterly", "2026-05-01", "2026-07", False),
+    ("monthly", "2026-01-01", "2026-01/2026-09", False), ("monthly", "2026-05-01", "2026-05-01/2026-05-31", True),
+    ("quarterly", "2026-01-01", "2026-01/2026-09", False), ("quarterly", "2026-01-01", "2026-01/2026-03", True),
+    ("yearly", "2026-05-01", "2026-01/2026-09", True), ("yearly", "2026-05-01", "2026-10/2027-03", False),
     ("yearly", "2026-05-01", "2026-budget", True), ("yearly", "2026-05-01", "2025-budget", False)])
 def test_parts_of_a_period(cycle: str, day: str, part: str, belongs: bool) -> None:
     assert period_of(cycle, D(day)).holds(part) is belongs

@@ -19,6 +19,7 @@ from ckanext.gkopen.demo import act
 from ckanext.gkopen.oversight import duties
 from ckanext.gkopen.oversight import ledger as book
 from ckanext.gkopen.oversight.ledger import facts
+from ckanext.gkopen.review import nil
 from ckanext.gkopen.views import oversight as view
 from tests.oversight.world import approve, on_day, publish, row, states, submit
 from tests.people import Cast, call, make_cast
@@ -75,6 +76,38 @@ def test_a_nil_report_that_was_wrong_is_taken_back(cast: Cast, monkeypatch: pyte
     assert [row["reason"] for row in told] == ["误报", "又误报"]
 
 
+def test_a_nil_report_says_nothing_more_once_rows_of_its_part_were_published(cast: Cast,
+                                                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where they are withdrawn later, that is told, until the body says again that there is nothing."""
+    owe(cast, "2026-05-01", until="2026-05-31")
+    on_day(monkeypatch, "2026-07-10")
+    of = {"domain": "procurement", "organization": cast.body, "part": "2026-05"}
+    first = call("gkopen_nil_report", cast.officer, **of)["submission_id"]
+    publish(cast, row(1), row(2, month=6))
+    assert states(ledger()["results"]) == {"2026-05": "published"}
+    body = ckan_model.Group.get(cast.body)
+    assert body is not None and nil.standing([body.id], 10) == [], "the desk offers none to take back"
+    call("gkopen_dataset_withdraw", cast.office, id=f"{cast.body}-procurement", part="2026-05", reason="经复核不宜公开")
+    assert states(ledger()["results"]) == {"2026-05": "withdrawn"}
+    with pytest.raises(toolkit.ValidationError, match="2026-05"):
+        call("gkopen_nil_recall", cast.officer, **of, reason="误报")
+    assert call("gkopen_nil_report", cast.officer, **of)["submission_id"] != first
+    assert states(ledger()["results"]) == {"2026-05": "nil"}
+
+
+def test_nobody_says_that_there_will_be_nothing(cast: Cast) -> None:
+    """A body that said so of all months to come would never be late."""
+    of = {"domain": "procurement", "organization": cast.body}
+    year = duties.today().year
+    for part in (f"{year + 1}-01", f"{year + 1}-02"):
+        with pytest.raises(toolkit.ValidationError, match="has not begun"):
+            call("gkopen_nil_report", cast.officer, **of, part=part)
+    with pytest.raises(toolkit.ValidationError, match="has not begun"):
+        call("gkopen_nil_report", cast.officer, domain="budget", organization=cast.body, part=f"{year + 1}-budget")
+    call("gkopen_nil_report", cast.officer, **of, part=duties.today().isoformat()[:7])
+    call("gkopen_nil_report", cast.officer, domain="budget", organization=cast.body, part=f"{year}-budget")
+
+
 def test_a_duty_without_a_rule_is_counted_by_the_domains_own(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     """Penalties have seven working days by a rule of their own, not the twenty of proactive disclosure."""
     owe(cast, "2026-04-01", domain="penalty", until="2026-04-30")
@@ -104,6 +137,16 @@ def test_what_was_withdrawn_is_not_there(cast: Cast, monkeypatch: pytest.MonkeyP
     publish(cast, row(1))
     call("gkopen_dataset_withdraw", cast.office, id=f"{cast.body}-procurement", reason="经复核不宜公开")
     assert states(ledger()["results"]) == {"2026-05": "withdrawn"}
+
+
+def test_a_whole_table_that_was_withdrawn_is_not_there(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    year = duties.today().year
+    owe(cast, f"{year}-01-01", domain="parking", cycle="yearly", until=f"{year}-12-31")
+    approve(cast, park(cast)["revision_id"])
+    on_day(monkeypatch, f"{year}-12-31")
+    assert states(ledger()["results"]) == {str(year): "published"}
+    call("gkopen_dataset_withdraw", cast.office, id=f"{cast.body}-parking", reason="经复核不宜公开")
+    assert states(ledger()["results"]) == {str(year): "withdrawn"}
 
 
 def test_extension_and_pause_are_shown_with_their_reason(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:

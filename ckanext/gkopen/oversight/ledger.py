@@ -20,6 +20,7 @@ from ckanext.gkopen.oversight import duties
 from ckanext.gkopen.oversight.due import Due
 from ckanext.gkopen.oversight.duties import Duty
 from ckanext.gkopen.oversight.periods import Period
+from ckanext.gkopen.review.nil import STANDS
 
 STATES = ("overdue", "unknown", "due", "withdrawn", "published", "nil")
 """The worst first. `due`: its day has not come; `unknown`: its day cannot be counted (a calendar is missing)."""
@@ -86,9 +87,8 @@ def facts(datasets: Collection[str]) -> Facts:
             " group by dataset_id, date_trunc('month', at at time zone 'Asia/Shanghai') order by 2", ids=ids_of):
         told.setdefault(str(row["dataset_id"]), []).append(_day(row["at"]))
     nil: dict[str, dict[str, date]] = {}
-    for row in model.every("select dataset_id, idempotency_key, received_at from gkopen.submission"
-                           " where kind = 'nil' and source = 'nil' and options -> 'recalled' is null"
-                           f" and {_THESE}", ids=ids_of):
+    for row in model.every("select s.dataset_id, s.idempotency_key, s.received_at from gkopen.submission s"
+                           f" where {STANDS} and s.{_THESE}", ids=ids_of):
         part = row["idempotency_key"].partition("/")[2]
         nil.setdefault(str(row["dataset_id"]), {})[part] = _day(row["received_at"])
     return Facts(parts, shown, told, nil)
@@ -161,7 +161,9 @@ def _answer(duty: Duty, period: Period, known: Facts) -> tuple[str | None, date 
         if shown and days:
             return "published", days[0]
         said = [day for day in nil.values() if day >= period.first]
-        return ("nil", min(said)) if said and not shown else (None, None)
+        if said and not shown:
+            return "nil", min(said)
+        return ("withdrawn", None) if days and not shown else (None, None)
     matching = {part: day for part, day in known.parts.get(dataset, {}).items() if _owed(duty, period, part)}
     public = [day for part, day in matching.items() if part in shown]
     if public:

@@ -21,7 +21,11 @@ class Period:
     months: tuple[str, ...]
 
     def holds(self, part: str) -> bool:
-        """Whether the part of this name tells of the period: by its leading year or month, or by the same name."""
+        """Whether the part of this name tells of the period: by its leading year or month, or by the same name. A span
+        (2026-01/2026-09) tells of the period in which it lies, not of the one in which it begins."""
+        return all(self._has(end) for end in part.split("/"))
+
+    def _has(self, part: str) -> bool:
         if len(self.months) == 12:
             return part[:4] == self.name
         return part == self.name or part[:7] in self.months

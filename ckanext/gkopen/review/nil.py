@@ -7,7 +7,9 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from ckanext.gkopen import changesets, ids, model
+from ckanext.gkopen.dates import parse_period
 from ckanext.gkopen.domains import Domain, get_domain
+from ckanext.gkopen.oversight import duties
 from ckanext.gkopen.review import audit
 from ckanext.gkopen.review.comparing import submission_of
 from ckanext.gkopen.review.refused import Refused
@@ -20,18 +22,34 @@ _PART_FORMS = {
 }
 
 
+STANDS = ("s.kind = 'nil' and s.source = 'nil' and s.options -> 'recalled' is null and not exists (select 1 from"
+          " gkopen.publication u join gkopen.revision_part p on p.revision_id = u.revision_id where u.dataset_id ="
+          " s.dataset_id and p.part = substr(s.idempotency_key, 38) and p.new_sha256 is not null"
+          " and u.at > s.received_at)")
+"""Of a submission s: a nil report that nobody took back, and that no rows of its part, published later, answered."""
+
+
 def nil_report(domain_name: str, body: Mapping[str, Any], part: str, actor: str) -> str:
     """零报告: a body says that it has nothing to disclose for a part. Recorded, and shown as an answer."""
     domain = get_domain(domain_name)
     if not _is_part(domain, part):
         raise Refused("{part} is not a part of {domain}; a part looks like {example}.", part=part[:50],
                       domain=domain.title.zh, example=_part_example(domain))
+    period = parse_period(part) or parse_period(part[:4])
+    if period is not None and period.start > duties.today():
+        raise Refused("{part} has not begun yet: nobody knows that there will be nothing.", part=part)
     dataset = changesets.open_dataset(domain, body)
     if part in changesets.public_parts(str(dataset["id"])):
         raise Refused("{part} is public already: a nil report would contradict it.", part=part)
     key = f"{dataset['id']}/{part}"
-    submission_id = model.value("select id from gkopen.submission where source = 'nil' and idempotency_key = :k", k=key)
-    return str(submission_id) if submission_id else submission_of(str(dataset["id"]), "nil", actor, "nil", key)
+    submission_id = model.value(f"select s.id from gkopen.submission s where {STANDS} and s.idempotency_key = :k",
+                                k=key)
+    if submission_id:
+        return str(submission_id)
+    # One that rows answered, and were withdrawn since, makes room for the new one and is kept.
+    model.execute("update gkopen.submission set idempotency_key = idempotency_key || '#' || id where source = 'nil'"
+                  " and idempotency_key = :k", k=key)
+    return submission_of(str(dataset["id"]), "nil", actor, "nil", key)
 
 
 def recall(domain_name: str, body: Mapping[str, Any], part: str, reason: str, actor: str) -> str:
@@ -40,9 +58,9 @@ def recall(domain_name: str, body: Mapping[str, Any], part: str, reason: str, ac
     domain = get_domain(domain_name)
     key = f"{ids.dataset_id(domain.name, body['id'])}/{part}"
     submission_id = model.value(
-        "update gkopen.submission set idempotency_key = idempotency_key || '#' || id, options = options ||"
+        "update gkopen.submission s set idempotency_key = idempotency_key || '#' || id, options = options ||"
         " jsonb_build_object('recalled', jsonb_build_object('by', cast(:by as text), 'at', now(), 'reason',"
-        " cast(:reason as text))) where source = 'nil' and idempotency_key = :k returning id", k=key, by=actor,
+        f" cast(:reason as text))) where {STANDS} and idempotency_key = :k returning id", k=key, by=actor,
         reason=reason)
     if submission_id is None:
         raise Refused("There is no nil report of this body for {part} of {domain}.", part=part[:50],
@@ -52,11 +70,11 @@ def recall(domain_name: str, body: Mapping[str, Any], part: str, reason: str, ac
 
 
 def standing(body_ids: Collection[str], limit: int) -> list[dict[str, Any]]:
-    """The latest nil reports of these bodies that were not taken back: domain, body_id, part, at, by."""
+    """The latest nil reports of these bodies that stand: domain, body_id, part, at, by."""
     return model.every(
         "select d.domain, d.body_id, substr(s.idempotency_key, 38) as part, s.received_at as at, s.submitted_by as by"
-        " from gkopen.submission s join gkopen.dataset d on d.id = s.dataset_id where s.kind = 'nil'"
-        " and s.source = 'nil' and s.options -> 'recalled' is null and d.body_id = any(:bodies)"
+        f" from gkopen.submission s join gkopen.dataset d on d.id = s.dataset_id where {STANDS}"
+        " and d.body_id = any(:bodies)"
         " order by s.received_at desc, s.id limit :limit", bodies=list(body_ids), limit=limit)
 
 
