@@ -114,6 +114,35 @@ def test_what_is_not_routine_is_held_as_usual(cast: Cast, rows: list[str], heade
     assert listed["published"] == 0
 
 
+def test_a_table_that_melts_away_waits_for_a_person_at_last(cast: Cast) -> None:
+    """Four rows a night are below the guard's limit each night, and so is what comes beside them."""
+    rows = [row(number) for number in range(1, 61)]
+    publish(cast, *rows)
+    grant(cast)
+    told = []
+    for night in range(1, 4):
+        rows = [*rows[4:], row(100 + night)]
+        revision = submit(cast, *rows)["revision_id"]
+        work()
+        told.append((state(revision), why(revision)))
+    assert told == [("published", set()), ("published", set()), ("held", {"melted"})]
+    approve(cast, revision)
+    revision = submit(cast, *rows[4:])["revision_id"]
+    work()
+    assert state(revision) == "published", "a person has seen how many are left"
+
+
+def test_rows_that_others_take_the_place_of_do_not_melt_away(cast: Cast) -> None:
+    rows = [row(number) for number in range(1, 61)]
+    publish(cast, *rows)
+    grant(cast)
+    for night in range(1, 5):
+        rows = [*rows[5:], *(row(100 * night + more) for more in range(5))]
+        revision = submit(cast, *rows)["revision_id"]
+        work()
+        assert state(revision) == "published", why(revision)
+
+
 def test_a_column_that_never_was_of_its_type_is_no_change(cast: Cast) -> None:
     unread = [text.replace(",公开招标,", ",网上比选法,") for text in FIRST]
     publish(cast, *unread)

@@ -52,6 +52,8 @@ WORDS = {
     "worse": N_("Findings are worse than in the last publication: {codes}."),
     "guard": N_("The harvest was held or is not whole."),
     "gone": N_("{rows} rows that are public would go."),
+    "melted": N_("{rows} of the {public} rows that were public when a person last decided would be gone, a few at a"
+                 " time."),
     "unsure": N_("{rows} rows that are public would go, and the source may still have them: rows of its listing were"
                  " set aside, or came on two pages."),
     "changed": N_("{rows} of {public} rows that are public would change, many more than last time."),
@@ -209,6 +211,17 @@ def _not_of_type(revision_id: Any) -> set[str]:
                                                 " and code = :code", id=revision_id, code=NOT_OF_TYPE)}
 
 
+def _grown(dataset_id: Any) -> int:
+    """By how many rows the dataset grew, or shrank, by what was published under standing approvals since a person last
+    decided about it: each night the guard compares with the night before alone."""
+    return model.value(
+        "select coalesce(sum(p.added - p.removed), 0) from gkopen.publication u"
+        " join gkopen.revision_part p on p.revision_id = u.revision_id and p.part <> :metadata"
+        " where u.dataset_id = :d and u.seq > (select max(b.seq) from gkopen.publication b join gkopen.revision r"
+        " on r.id = b.revision_id where b.dataset_id = :d and not starts_with(r.decided_by, 'standing:'))",
+        d=dataset_id, metadata=changesets.METADATA)
+
+
 def _guard(revision: Mapping[str, Any], changes: list[dict[str, Any]],
            published: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The blast radius, also of pushes, which have no run: what goes, what changes, and totals that jump. A column that
@@ -227,6 +240,11 @@ def _guard(revision: Mapping[str, Any], changes: list[dict[str, Any]],
         found.append({"why": "gone", "rows": gone})
     elif gone and run is not None and (revision["rows_quarantined"] or REPEATED in run["counts"].get("findings", {})):
         found.append({"why": "unsure", "rows": gone})
+    elif gone:
+        then = int(known) - _grown(revision["dataset_id"])
+        lost = then - int(known) + gone - sum(change["added"] for change in changes)
+        if lost > limits.gone_rows and lost * 100 > limits.gone_percent * then:
+            found.append({"why": "melted", "rows": lost, "public": then})
     other, usual = (sum(change["changed"] for change in each) for each in (changes, published))
     if other > max(limits.gone_rows, usual * 2) and other * 2 > known:
         found.append({"why": "changed", "rows": other, "public": int(known)})
