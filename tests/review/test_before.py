@@ -174,6 +174,34 @@ def test_who_approves_what_was_overtaken_is_led_to_what_waits_now(cast: Cast, ap
     assert answer.headers["Location"].endswith(f"/review/{now}")
 
 
+def test_what_an_officer_corrected_is_not_undone_the_next_night(cast: Cast, app: Any) -> None:
+    """The source (here: the administrator's program) still has what was wrong."""
+    def night(*rows: str) -> str:
+        return submit(cast, *rows, user=cast.admin)["revision_id"]
+
+    approve(cast, night(*FIRST, row(10)))
+    grant(cast)
+    publish(cast, row(1, name="更正后的采购"), *FIRST[1:], row(10))
+    new = night(*FIRST, row(10), row(11))
+    assert judged(new) == ("held", {"corrected"})
+    shown = call("gkopen_revision_show", cast.reviewer, id=new)
+    assert [(one["what"], one["by"]) for one in shown["before"]] == [("corrected", cast.reviewer)]
+    assert 'id="before-corrected"' in app.get(f"/review/{new}", headers=token(cast.reviewer)).body
+    mended = night(row(1, name="更正后的采购"), *FIRST[1:], row(10), row(11))
+    assert judged(mended) == ("published", set()), "other rows than those that were corrected"
+    assert judged(night(*FIRST, row(10), row(11))) == ("held", {"corrected"}), "nobody has approved it since"
+    again = night(*FIRST, row(10), row(11), row(12))
+    approve(cast, again)
+    assert judged(night(row(1, name="又改了"), *FIRST[1:], row(10), row(11), row(12))) == ("published", set())
+
+
+def test_what_an_officer_took_out_does_not_come_back_the_next_night(cast: Cast) -> None:
+    approve(cast, submit(cast, *FIRST, row(10), user=cast.admin)["revision_id"])
+    grant(cast)
+    publish(cast, *FIRST)
+    assert judged(submit(cast, *FIRST, row(10), user=cast.admin)["revision_id"]) == ("held", {"corrected"})
+
+
 def test_of_two_files_the_older_one_is_told_to_be_older(cast: Cast, app: Any) -> None:
     """The later one is approved first, and the other is compared again: it looks as if it had just come."""
     older = submit(cast, *FIRST, row(9), user=cast.admin)["revision_id"]

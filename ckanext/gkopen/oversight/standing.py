@@ -44,6 +44,7 @@ WORDS = {
     "declined": N_("What came this way last was returned, or an earlier revision was brought back since: a person"
                    " decides about what comes next."),
     "older": N_("It was public before and was replaced since: the source goes back to an older state."),
+    "corrected": N_("It would change rows that came another way and that a person approved since."),
     "first": N_("There is no earlier publication to compare with."),
     "part_goes": N_("A part that is public would go."),
     "withdrawn": N_("Rows that were withdrawn would be public again."),
@@ -168,12 +169,15 @@ def objections(revision: Mapping[str, Any], standing: Mapping[str, Any]) -> list
         found.append({"why": "kind"})
     if any(change["new_sha256"] is None for change in changes):
         found.append({"why": "part_goes"})
-    if sealing.brings_back(get_domain(dataset["domain"]), dataset["id"], changes):
+    comes_back = sealing.brings_back(get_domain(dataset["domain"]), dataset["id"], changes)
+    if comes_back:
         found.append({"why": "withdrawn"})
-    elif (was := before.older(revision)) and not was["accepted"]:
-        found.append({"why": "older"})
     if before.declined(revision):
         found.append({"why": "declined"})
+    if before.corrected(dataset["domain"], revision, changes):
+        found.append({"why": "corrected"})
+    elif not comes_back and (was := before.older(revision)) and not was["accepted"]:
+        found.append({"why": "older"})
     last = _last(str(dataset["id"]))
     if last is None or dataset["state"] != "published":
         return [*found, {"why": "first"}]

@@ -95,8 +95,10 @@ def gkopen_revision_show(context: Any, data_dict: Any) -> dict[str, Any]:
                            " where id = :id", id=row["submission_id"])
     result["submission"] = _texts(submission) if submission else None
     held, own = row["state"] == "held", row["submitted_by"] == user
-    told = (before.declined(row), before.newer(row), before.withdrawn(
-        row["domain"], row, decide.parts_of(str(row["id"]))) or before.older(row)) if held else ()
+    changes = decide.parts_of(str(row["id"])) if held else []
+    since = held and (before.newer(row) or before.corrected(row["domain"], row, changes))
+    told = (before.declined(row), since, before.withdrawn(row["domain"], row, changes)
+            or (None if since else before.older(row))) if held else ()
     result["before"] = [{"what": one["what"], "at": clock.told(one["decided_at"]), "by": one["decided_by"],
                          "reason": one["reason"]} for one in told if one]
     later = waiting.in_place_of(row["id"])
