@@ -186,6 +186,19 @@ def test_a_yearly_part_that_is_counted_from_a_day(cast: Cast, monkeypatch: pytes
     assert (entry["part"], entry["due_on"], entry["state"]) == ("2026-budget", "2026-03-02", "due")
 
 
+def test_final_accounts_are_owed_in_the_year_after(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    owe(cast, "2025-01-01", domain="budget", cycle="yearly", part="{period}-final", rule="budget-published",
+        starts="+09-10")
+    on_day(monkeypatch, "2026-09-09")
+    assert ledger()["results"] == [], "those of 2025 are not approved yet, let alone those of 2026"
+    on_day(monkeypatch, "2026-12-31")
+    [entry] = ledger()["results"]
+    assert (entry["period"], entry["part"], entry["due_on"], entry["state"]) == (
+        "2025", "2025-final", "2026-09-30", "overdue")
+    [listed] = call("gkopen_duty_list", "")["results"]
+    assert listed["starts"] == "+09-10"
+
+
 def park(cast: Cast) -> dict[str, Any]:
     data = ("停车场名称,区,地址,类型,泊位总数,收费标准,开放时间\n"
             "中央公园停车场,崇川区,紫琅路88号,公共停车场,620,首小时5元,全天\n").encode()
@@ -234,6 +247,7 @@ def test_a_listing_that_was_frozen_says_nothing_of_a_table(cast: Cast, state: st
 
 @pytest.mark.parametrize(("change", "said"), [
     ({"cycle": "daily"}, "monthly, quarterly, yearly"), ({"rule": "none"}, "Rules:"), ({"starts": "02-10"}, "yearly"),
+    ({"starts": "2027-02-10"}, "year after"),
     ({"part": "budget"}, "period"), ({"until": "2020-01-01"}, "ends before"), ({"since": "soon"}, "2026-01-31"),
     ({"domain": "project_event"}, "yearly"), ({"organization": "nobody"}, "Unknown body")])
 def test_a_duty_that_cannot_be_is_refused_in_words(cast: Cast, change: dict[str, str], said: str) -> None:

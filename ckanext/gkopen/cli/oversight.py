@@ -35,7 +35,8 @@ def duty_list(domain: str | None, organization: str | None) -> None:
 @click.option("--until", metavar="DAY", help="last day, where the duty ends")
 @click.option("--part", help="where one of several parts is owed, such as '{period}-budget'")
 @click.option("--rule", help="a deadline of the domain or of limits.yaml; without it the domain's own")
-@click.option("--starts", metavar="MM-DD", help="yearly: the limit runs from this day of the year")
+@click.option("--starts", metavar="[+]MM-DD",
+              help="yearly: the limit runs from this day of the year, with + of the year after (final accounts)")
 @click.option("--as", "user", help="who sets it; without it the operator of this machine")
 def duty_set(user: str | None, **values: Any) -> None:
     """Say what a body owes; the same domain, body and part again changes it."""

@@ -46,11 +46,12 @@ class Duty:
         return text_of(self.day_rule)
 
     def clock(self, period: Period) -> date:
-        """The day on which the limit of a period begins: the period's last one, or `starts` in the period's year."""
+        """The day on which the limit of a period begins: the period's last one, or `starts` in the period's year, and
+        with a + in the year after, as for final accounts."""
         if self.starts is None:
             return period.last
-        month, day = map(int, self.starts.split("-"))
-        return date(period.first.year, month, day)
+        month, day = map(int, self.starts.removeprefix("+").split("-"))
+        return date(period.first.year + self.starts.startswith("+"), month, day)
 
     def owed(self, today: date) -> list[Period]:
         """The periods whose limit has begun, oldest first."""
@@ -139,8 +140,9 @@ def _check(domain: Domain, cycle: str, since: date, until: date | None, part: st
         raise Refused("The duty ends before it begins: give a later day.")
     if rule is not None and rule not in rules_of(domain):
         raise Refused("There is no rule {rule}. Rules: {rules}.", rule=rule[:50], rules=", ".join(rules_of(domain)))
-    if starts is not None and not re.fullmatch(r"(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])", starts):
-        raise Refused("The day on which the limit begins is a month and a day up to the 28th, such as 02-15.")
+    if starts is not None and not re.fullmatch(r"\+?(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])", starts):
+        raise Refused("The day on which the limit begins is a month and a day up to the 28th, such as 02-15, or +09-15"
+                      " in the year after.")
     if starts is not None and cycle != "yearly":
         raise Refused("Only a yearly duty can begin on a fixed day of the year.")
     if part is not None and (domain.part.kind == "whole" or not re.fullmatch(r"[\w./-]*\{period\}[\w./-]*", part)):

@@ -78,7 +78,8 @@ def gkopen_duty_set(context: Any, data_dict: Any) -> dict[str, Any]:
     :param until: last day, where the duty ends (of a body that was closed, the day of that)
     :param part: `{period}-budget`, where one part of several is owed
     :param rule: a deadline of the domain or of limits.yaml; without it the domain's own, else proactive disclosure
-    :param starts: MM-DD, where the limit of a yearly duty runs from a day of the year and not from the year's end
+    :param starts: MM-DD, where the limit of a yearly duty runs from a day of the year and not from the year's end;
+        +MM-DD, from a day of the year after
     """
     toolkit.check_access("gkopen_oversee", context, {})
     need(data_dict, "domain", "organization", "cycle", "since")
