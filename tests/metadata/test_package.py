@@ -133,3 +133,14 @@ def test_packages_are_plain_json() -> None:
 def test_a_leap_february_and_an_empty_list_of_parts() -> None:
     assert period_of(PROCUREMENT, ["2024-02"]) == ("2024-02-01", "2024-02-29")
     assert period_of(PROCUREMENT, []) == ("", "")
+
+
+@pytest.mark.parametrize(("domain", "parts", "days"), [
+    ("hotline", ["2026-01", "2026-02"], ("2026-01-01", "2026-02-28")),
+    ("hotline", ["2026-01", "2026-01/2026-09"], ("2026-01-01", "2026-09-30")),
+    ("hotline", ["2025-Q4", "2026-W02"], ("2025-10-01", "2026-01-11")),
+    ("budget", ["2025-final", "2026-budget"], ("2025-01-01", "2026-12-31")),
+    ("project_event", ["2026"], ("2026-01-01", "2026-12-31")), ("parking", ["whole"], ("", ""))])
+def test_a_dataset_covers_the_days_of_its_parts_and_no_months_to_come(domain: str, parts: list[str],
+                                                                      days: tuple[str, str]) -> None:
+    assert period_of(get_domain(domain), parts) == days

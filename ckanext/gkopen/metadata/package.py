@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import date, timedelta
+from datetime import date
 from typing import Any, NotRequired, TypedDict
 from urllib.parse import quote
 
 from ckanext.gkopen import ids
 from ckanext.gkopen.codes import Code
+from ckanext.gkopen.dates import parse_period
 from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.metadata import proposal
 from ckanext.gkopen.metadata.codes import meta_codes
@@ -99,15 +100,9 @@ def period_of(domain: Domain, parts: list[str]) -> tuple[str, str]:
 
 
 def _span(domain: Domain, part: str) -> tuple[date, date] | None:
-    """The days of a part: `2024-05` of a domain by months; `2024` and `2024-budget` are a year."""
-    found = re.match(r"(\d{4})(?:-(\d{2})$)?", part)
-    if not found or domain.part.kind == "whole":
-        return None
-    year = int(found[1])
-    if domain.part.kind == "month" and found[2]:
-        first = date(year, int(found[2]), 1)
-        return first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
-    return date(year, 1, 1), date(year, 12, 31)
+    """The days of a part: `2024-05`, `2024-Q2` and `2024-01/2024-09` are what they say, `2024-budget` is its year."""
+    found = None if domain.part.kind == "whole" else parse_period(part) or parse_period(part[:4])
+    return (found.start, found.end) if found else None
 
 
 def _tags(domain: Domain, meta: Mapping[str, Any], body_title: str) -> list[dict[str, str]]:
