@@ -127,6 +127,9 @@ def test_regions_of_jiangsu_hang_together() -> None:
         ("budget", "sangong_kind", "3、公务用车费", "vehicles"),
         ("project", "stage", "可行性研究报告批复", "preparation"),
         ("project", "stage", "项目建议书批复", "identification"),
+        ("project", "stage", "停工", "implementation"),
+        ("project", "stage", "缓建", "preparation"),
+        ("project", "stage", "停建", "cancelled"),
         ("project", "sector", "水环境", "waterAndWaste"),
         ("hotline", "request_type", "其它类", "other"),
         ("hotline", "measure", "来电总体接通率", "answer_rate"),
@@ -146,6 +149,7 @@ def test_a_label_of_a_real_record_is_understood(domain: str, field: str, label: 
         ("hotline", "dimension", "数据"),
         ("budget", "budget_book", "其他"),
         ("project", "stage", "****"),
+        ("project", "stage", "暂停"),
     ],
 )
 def test_an_unknown_label_is_never_guessed(domain: str, field: str, label: str) -> None:

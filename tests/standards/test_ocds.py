@@ -165,6 +165,17 @@ def test_a_termination_after_the_award_cancels_it_and_who_wins_then_has_an_award
     assert winners(award, signed, ended) == {"甲公司": "active"}
 
 
+def test_a_process_that_is_paused_is_not_cancelled() -> None:
+    award = row("award", "2024-06-01", supplier_name="甲公司")
+    paused = row("termination", "2024-06-10", source_title="停车场道闸采购暂停公告", reason="收到投诉")
+    released = made(award, paused)
+    assert released[1]["tag"] == ["tenderUpdate"]
+    compiled = ocds_records.compiled(released)
+    assert (compiled["tender"]["status"], compiled["awards"][0]["status"]) == ("complete", "active")
+    for title in ("停车场道闸采购终止（暂停）公告", "停车场道闸采购暂停后废标公告"):
+        assert made(row("termination", source_title=title))[0]["tag"] == ["tenderCancellation"]
+
+
 def test_candidates_are_tenderers_and_the_first_one_a_pending_award() -> None:
     releases = made(
         row("candidates", "2024-05-01", supplier_name="甲公司", candidate_order="第一名", award_amount="10.00"),

@@ -11,6 +11,7 @@ from ckanext.gkopen.domains import Domain
 from ckanext.gkopen.publish.standards.exact import Exact, Object, Row, filled
 
 _FAILED = re.compile("废标|流标|失败|不足[三3]家|有效供应商不足|无人投标|无效标")
+_ONLY_PAUSED = re.compile("^(?!.*(?:终止|废标|流标|失败|取消)).*暂停", re.DOTALL)
 _RESULT = re.compile("结果|中标|成交|中选|入围")
 ENDED = frozenset({"complete", "unsuccessful", "cancelled"})
 
@@ -71,13 +72,18 @@ class Kinds:
         """By the table; a correction of a result updates the award instead of the tender."""
         if notice.kind == "correction" and is_result(notice):
             return "awardUpdate"
+        if is_paused(notice):
+            return "tenderUpdate"
         return self.extra["notice_type"][notice.kind]["ocds_tag"]
 
     def document_type(self, kind: str) -> str:
         return self.extra["notice_type"][kind]["ocds_document"]
 
     def status(self, notice: Notice) -> str | None:
-        """Status of the tender. A termination is `unsuccessful` where it says 废标 or the like, else `cancelled`."""
+        """Status of the tender. A termination is `unsuccessful` where it says 废标 or the like, else `cancelled`; one
+        that only pauses the process (暂停) changes nothing."""
+        if is_paused(notice):
+            return None
         if notice.kind == "termination":
             texts = " ".join(filter(None, (notice.first(name) for name in ("reason", "source_title", "note"))))
             return "unsuccessful" if _FAILED.search(texts) else "cancelled"
@@ -107,6 +113,11 @@ class Kinds:
 
 def is_result(notice: Notice) -> bool:
     return bool(notice.first("supplier_name") or _RESULT.search(notice.first("source_title") or ""))
+
+
+def is_paused(notice: Notice) -> bool:
+    return notice.kind == "termination" and any(_ONLY_PAUSED.match(notice.first(name) or "")
+                                                for name in ("source_title", "notice_type_text"))
 
 
 ORDER = ("intention", "prequalification", "tender", "negotiation", "single_source", "selection", "correction",

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from ckanext.gkopen.publish.standards.awards import Awards
 from ckanext.gkopen.publish.standards.exact import Object, Row, address, digest, filled, moment
-from ckanext.gkopen.publish.standards.notices import ENDED, Kinds, Notice, classification
+from ckanext.gkopen.publish.standards.notices import ENDED, Kinds, Notice, classification, is_paused
 from ckanext.gkopen.publish.standards.parties import Parties
 
 VERSION = "1.1"
@@ -63,7 +63,7 @@ class _Process:
             body = self.awards.contracts_of_notice(notice, document)
         elif notice.kind == "intention":
             planning["documents"] = [document]
-        elif notice.kind == "termination" and (ended := self.awards.ended(notice, document)):
+        elif notice.kind == "termination" and not is_paused(notice) and (ended := self.awards.ended(notice, document)):
             body = {"awards": ended}
         elif notice.kind == "correction" and tag == "awardUpdate":
             body = {"awards": self.awards.of_notice(notice, document, amendment=self._amendment(notice))}
