@@ -10,6 +10,7 @@ from ckan.plugins import toolkit
 from ckan.tests.helpers import CKANTestApp
 
 from ckanext.gkopen import trail
+from ckanext.gkopen.checks import contradictions
 from ckanext.gkopen.domains import get_domain
 from ckanext.gkopen.logic.action import trail as trail_action
 from tests.people import Cast, call, make_cast
@@ -181,6 +182,22 @@ def test_lots_are_compared_lot_by_lot_and_rates_not_at_all() -> None:
     corrected = [*rows, row("correction", "2024-01-15", lot_no="1", ceiling_amount=Decimal("100.01"))]
     assert trail.build(corrected).findings == []
     assert trail.build([row | {"method": "framework"} for row in rows]).findings == []
+
+
+def test_what_was_awarded_anew_after_it_failed_is_not_spent_twice() -> None:
+    asked = row("tender", "2024-05-01", budget_amount="1000000.00")
+    first = row("award", "2024-06-01", release_id="A", supplier_name="甲公司", supplier_status="awarded",
+                award_amount="900000.00")
+    ended = row("termination", "2024-06-10", release_id="B")
+    anew = row("award", "2024-08-01", release_id="C", supplier_name="乙公司", supplier_status="awarded",
+               award_amount="880000.00")
+    assert contradictions.of_process([asked, first, ended, anew]) == []
+    [found] = contradictions.of_process([asked, first, anew])
+    assert (found.code, found.lower) == ("award-above-budget", Decimal("1780000.00"))
+    lots = [{**one, "lot_no": lot} for lot in ("1", "2") for one in (asked, first)]
+    [found] = contradictions.of_process([*lots, {**ended, "lot_no": "1"}, {**anew, "lot_no": "1"},
+                                         {**anew, "lot_no": "2"}])
+    assert (found.lot, found.lower) == ("2", Decimal("1780000.00"))
 
 
 def test_many_processes_of_one_project_are_what_each_is_alone() -> None:

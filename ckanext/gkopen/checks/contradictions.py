@@ -82,7 +82,16 @@ def _asked(rows: Sequence[Row], field: str) -> _Amounts:
 
 
 def _awards(rows: Sequence[Row]) -> Iterator[tuple[tuple[Any, ...], Decimal, Row]]:
+    """Those that hold: what ended after its award (中标无效, 重新招标) is awarded anew, and is not spent twice."""
+    lots = {row["lot_no"] for row in rows if row.get("lot_no")}
+    ended: dict[Any, str] = {}
     for row in rows:
+        lot = row.get("lot_no") if len(lots) > 1 else ""
+        if row["notice_type"] == "termination" and lot is not None:     # else nobody can tell which lot ended
+            ended[lot] = max(ended.get(lot, ""), str(row["published_at"]))
+    for row in rows:
+        if str(row["published_at"]) < ended.get(row.get("lot_no") if len(lots) > 1 else "", ""):
+            continue
         if (row["notice_type"] == "award" and row.get("supplier_status") in (None, "awarded", "contracted")
                 and row.get("award_amount") is not None and row.get("pricing_basis") in (None, "amount")):
             yield (row.get("lot_no"), row.get("lot_name"), row.get("supplier_name")), Decimal(row["award_amount"]), row
