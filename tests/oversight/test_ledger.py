@@ -98,13 +98,13 @@ def test_a_nil_report_says_nothing_more_once_rows_of_its_part_were_published(cas
 def test_nobody_says_that_there_will_be_nothing(cast: Cast) -> None:
     """A body that said so of all months to come would never be late."""
     of = {"domain": "procurement", "organization": cast.body}
-    year = duties.today().year
+    year = clock.today().year
     for part in (f"{year + 1}-01", f"{year + 1}-02"):
         with pytest.raises(toolkit.ValidationError, match="has not begun"):
             call("gkopen_nil_report", cast.officer, **of, part=part)
     with pytest.raises(toolkit.ValidationError, match="has not begun"):
         call("gkopen_nil_report", cast.officer, domain="budget", organization=cast.body, part=f"{year + 1}-budget")
-    call("gkopen_nil_report", cast.officer, **of, part=duties.today().isoformat()[:7])
+    call("gkopen_nil_report", cast.officer, **of, part=clock.today().isoformat()[:7])
     call("gkopen_nil_report", cast.officer, domain="budget", organization=cast.body, part=f"{year}-budget")
 
 
@@ -140,7 +140,7 @@ def test_what_was_withdrawn_is_not_there(cast: Cast, monkeypatch: pytest.MonkeyP
 
 
 def test_a_whole_table_that_was_withdrawn_is_not_there(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
-    year = duties.today().year
+    year = clock.today().year
     owe(cast, f"{year}-01-01", domain="parking", cycle="yearly", until=f"{year}-12-31")
     approve(cast, park(cast)["revision_id"])
     on_day(monkeypatch, f"{year}-12-31")

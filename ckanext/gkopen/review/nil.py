@@ -6,10 +6,9 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from ckanext.gkopen import changesets, ids, model
+from ckanext.gkopen import changesets, clock, ids, model
 from ckanext.gkopen.dates import parse_period
 from ckanext.gkopen.domains import Domain, get_domain
-from ckanext.gkopen.oversight import duties
 from ckanext.gkopen.review import audit
 from ckanext.gkopen.review.comparing import submission_of
 from ckanext.gkopen.review.refused import Refused
@@ -36,7 +35,7 @@ def nil_report(domain_name: str, body: Mapping[str, Any], part: str, actor: str)
         raise Refused("{part} is not a part of {domain}; a part looks like {example}.", part=part[:50],
                       domain=domain.title.zh, example=_part_example(domain))
     period = parse_period(part) or parse_period(part[:4])
-    if period is not None and period.start > duties.today():
+    if period is not None and period.start > clock.today():
         raise Refused("{part} has not begun yet: nobody knows that there will be nothing.", part=part)
     dataset = changesets.open_dataset(domain, body)
     if part in changesets.public_parts(str(dataset["id"])):
