@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 import yaml
@@ -51,6 +51,7 @@ class Source:
     """A source file, checked. `request`, `signer` and `envelope` are plain dicts with texts as written.
 
     `organizations`: for which bodies, beside its own, a table of many may speak; `["all"]` for every one.
+    `complete`: whether a listing is the whole table; "periods": all of the periods that occur in it, and no others.
     `overlap_hours`: how far before the last good run changes are asked for again (`complete: false`): rows are stamped
     when a business system writes them, and come to the exchange when its next batch does. At least a cycle.
     What its transport does not use keeps its default.
@@ -65,7 +66,7 @@ class Source:
     mapping: dict[str, str] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=dict)
     constants: dict[str, str] = field(default_factory=dict)
-    complete: bool = True
+    complete: bool | Literal["periods"] = True
     url: str = ""
     signer: dict[str, Any] = field(default_factory=dict)
     secret_env: str = ""
@@ -160,7 +161,8 @@ class _Reader(LinedYaml):
             case "overlap_hours":
                 return self.integer(key, node, 0, LONGEST_OVERLAP)
             case "complete":
-                return self.boolean(key, node)
+                said = self.choice(key, node, ("true", "false", "periods"))
+                return said if said == "periods" else said == "true"
             case "transport":
                 return self.choice(key, node, tuple(TRANSPORTS))
             case "key" | "columns" | "organizations":
@@ -344,6 +346,10 @@ class _Reader(LinedYaml):
                     raise self.error(self.lines["columns"], "columns", message)
             case _:
                 result.setdefault("complete", False)
+                if result["complete"] == "periods":
+                    message = ("文件缺省只替换其中出现的各期：去掉这一行 / "
+                               "a file speaks for its periods unless it is complete: leave this out")
+                    raise self.error(self.lines["complete"], "complete", message)
 
     def consistent_bodies(self, result: dict[str, Any]) -> None:
         """Who may speak for others is said, never inferred from what the source sends."""

@@ -103,7 +103,8 @@ class Guard:
             gone = sum(part.rows.num_rows for part in missing.values())
             known = sum(row["rows"] or 0 for row in public.values())
             if gone > limits.gone_rows and gone * 100 > limits.gone_percent * known:
-                said = {"apart": _came(self._domain, missing, apart), "respelt": verdict.respelt.get("rows")}
+                said = {"apart": _came(self._domain, missing, apart), "respelt": verdict.respelt.get("rows"),
+                        "periods": _absent(missing, changes)}
                 verdict.alarms.append({"kind": "gone", "rows": gone, "public": known}
                                       | {name: rows for name, rows in said.items() if rows})
             verdict.alarms += _jumps(self._domain, changes, public, limits, self._read)
@@ -211,6 +212,12 @@ def _missing(domain: Domain, changes: list[changesets.Change], contents: Mapping
         if gone.num_rows:
             found[change.part] = _Missing(public, gone)
     return found
+
+
+def _absent(missing: Mapping[str, _Missing], changes: list[changesets.Change]) -> int:
+    """How many parts a listing does not have at all, where it lacks nothing of others: a table may hold the current
+    period alone."""
+    return len(missing) if missing.keys() <= {change.part for change in changes if change.new is None} else 0
 
 
 def _came(domain: Domain, missing: Mapping[str, _Missing], apart: pa.Table | None) -> int:

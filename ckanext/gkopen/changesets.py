@@ -32,8 +32,9 @@ NOTHING_LEFT = "检查发现的问题使本次提交没有可发布的数据 / T
 
 COUNTS = ("rows_in", "rows_ok", "rows_quarantined", "rows_duplicate")
 
-Scope = Literal["parts", "complete", "changes"]
-"""What a file speaks for: the parts that occur in it; the whole dataset; or only the rows that changed."""
+Scope = Literal["parts", "complete", "periods", "changes"]
+"""What a file speaks for: the parts that occur in it; the whole dataset; the parts of a listing that lacks nothing of
+them, so that the guard looks at what is gone; or only the rows that changed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,8 +151,8 @@ def _judge(domain: Domain, steps: Sequence[_Step], read: Callable[[str], bytes])
         table, examined, contents = step.table, step.examined, step.contents
         if examined is not None and contents is not None and examined.rows_ok:
             verdict = guard.judge(table.dataset_id, examined.table, contents.parts, step.changes,
-                                  complete=table.scope == "complete", freeze=table.freeze, grace=table.grace,
-                                  apart=examined.apart)
+                                  complete=table.scope in ("complete", "periods"), freeze=table.freeze,
+                                  grace=table.grace, apart=examined.apart)
             step.changes, step.alarms = verdict.changes, tuple(verdict.alarms)
             if verdict.respelt:
                 step.findings = [*step.findings, Finding(respelt.CODE, severity_of(respelt.CODE),
@@ -300,7 +300,7 @@ def supersede(replaced: Sequence[Replaced]) -> None:
         " and (n.whole or not exists (select 1 from gkopen.revision_part p where p.revision_id = r.id"
         "      and not jsonb_exists(n.touched, p.part)))",
         replaced=model.dump([{"dataset": each.dataset_id, "submission": each.submission_id,
-                              "revision": each.revision_id, "whole": each.scope != "parts",
+                              "revision": each.revision_id, "whole": each.scope in ("complete", "changes"),
                               "changes": each.scope == "changes", "touched": sorted(each.touched)}
                              for each in replaced]))
     if done.rowcount:

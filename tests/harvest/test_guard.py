@@ -294,3 +294,10 @@ def test_a_listing_of_bad_rows_ends_no_days(public: City) -> None:
     public.write([lines[0], ",".join((name, kind, district, address, spaces, "99999", *rest))])
     assert harvest()["counts"]["rows_ok"] == 0
     assert model.value("select count(*) from gkopen.tombstone") == 3
+
+
+def test_a_table_of_other_rows_is_none_of_another_period(public: City) -> None:
+    """Car parks have no periods."""
+    header, *lines = public.lines()
+    public.write([header, *(f"另一处{line}" for line in lines)])
+    assert "periods" not in held(harvest())["alarms"][0]

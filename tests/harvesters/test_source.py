@@ -108,7 +108,7 @@ MISTAKES = [
     (13, "update_cycle: dayly", "update_cycle", "did you mean daily"),
     (14, "mapping: {采购人: [a]}", "mapping.采购人", "text"),
     (15, "name: twice", "name", "given twice"),
-    (16, "complete: maybe", "complete", "true or false"),
+    (16, "complete: maybe", "complete", "known: true, false, periods"),
     (16, "complete: [", "", "not valid YAML"),
 ]
 
@@ -220,6 +220,7 @@ OTHER_MISTAKES = [
     (DROP, 6, "folder: a\\\\b", "folder", "below the drop root"),
     (DROP, 6, "folder: .ssh", "folder", "below the drop root"),
     (DROP, 7, "manifest: maybe", "manifest", "required, optional"),
+    (DROP, 7, "complete: periods", "complete", "speaks for its periods"),
     (DROP, 7, "secret_env: GKOPEN_X", "secret_env", "does not use secret_env"),
 ]
 

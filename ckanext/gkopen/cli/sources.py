@@ -194,7 +194,9 @@ def alarm_said(alarm: dict[str, Any]) -> str:
         case "gone":
             apart = f" (up to {alarm['apart']} of them came and were set aside)" if alarm.get("apart") else ""
             spelt = f"; {alarm['respelt']} of them came under a key spelt otherwise" if alarm.get("respelt") else ""
-            return f"{alarm['rows']} of {alarm['public']} public rows are gone{apart}{spelt}"
+            absent = (f"; {alarm['periods']} periods are not in the listing at all: where the source holds the current"
+                      " one alone, write complete: periods in its source file") if alarm.get("periods") else ""
+            return f"{alarm['rows']} of {alarm['public']} public rows are gone{apart}{spelt}{absent}"
         case _:
             return (f"the total of {alarm['field']} would go from {yuan(alarm['before'])} to"
                     f" {yuan(alarm['after'])} yuan")

@@ -143,7 +143,7 @@ def _table(run: dict[str, Any], source: Source, body: dict[str, Any], file: Drop
     rows = profiles.rows_of_file(domain, file.path, file.name, options)
     now = profiles.Profiler(domain, source.mapping).profile(rows, salt=dataset_id)
     before = contract.accepted([dataset_id], str(run["source_id"]))[dataset_id]
-    drifts = drifting.compare(before, now, source.mapping, whole=source.complete)
+    drifts = drifting.compare(before, now, source.mapping, whole=source.complete is True)
     if drifts:
         found = drifting.findings(drifts)
         contract.stop(dataset_id, domain, body, run, now, drifts, found)

@@ -155,9 +155,9 @@ def _fetch(run: dict[str, Any], source: Source, spool: Spool, report: Report,
                         else [source.organization] * len(page.rows), page.rows)
             tell("fetch", report.rows_fetched, page.total)
         report.repeated, emptied = transport.repeated, transport.emptied
-    if since is not None and not report.rows_fetched:
+    if not report.rows_fetched and (since is not None or source.complete == "periods"):
         ledger.check_epoch(run)
-        _tell(run, report, EMPTIED, {"table": source.table} if emptied else {})
+        _tell(run, report, EMPTIED, {"table": source.table or source.service} if emptied or since is None else {})
         _end(run)()
         return entry, False
     if source.organization_column is None:
@@ -249,7 +249,7 @@ def _submit(run: dict[str, Any], source: Source, spool: Spool, entry: CatalogueE
             ckan_model.Session.commit()
         tell("check", number - len(together), len(listed))
     ledger.check_epoch(run)
-    if source.complete and source.organization_column:
+    if source.complete is True and source.organization_column:
         withheld.bodies_not_named(source, domain, {body["id"] for body, _ in named}, report)
         moved.tell(run, source, domain, report)
     report.set_aside(reports.set_aside(run["id"], apart))

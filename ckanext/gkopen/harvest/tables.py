@@ -77,7 +77,7 @@ def options(source: Source) -> Options:
 
 
 def scope(source: Source) -> changesets.Scope:
-    return "complete" if source.complete else "changes"
+    return "periods" if source.complete == "periods" else "complete" if source.complete else "changes"
 
 
 def scope_of_files(source: Source) -> changesets.Scope:
@@ -135,7 +135,7 @@ def _together(run: dict[str, Any], source: Source, domain: Domain, written: Sequ
         rows = profiles.first_rows(path)
         was, now = before[table.dataset_id], profiler.profile(rows, salt=table.dataset_id)
         drifts = drifting.compare(was, now, source.mapping, drifting.foreign_rows(rows, was),
-                                  whole=source.complete) or drifting.midway(table.shapes, was)
+                                  whole=source.complete is True) or drifting.midway(table.shapes, was)
         if drifts:
             found = drifting.findings(drifts)
             contract.forget(run, [table.dataset_id])
