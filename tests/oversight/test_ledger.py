@@ -92,6 +92,7 @@ def test_a_nil_report_says_nothing_more_once_rows_of_its_part_were_published(cas
     with pytest.raises(toolkit.ValidationError, match="2026-05"):
         call("gkopen_nil_recall", cast.officer, **of, reason="误报")
     assert call("gkopen_nil_report", cast.officer, **of)["submission_id"] != first
+    assert [each["part"] for each in nil.standing([body.id], 10)] == ["2026-05"]
     assert states(ledger()["results"]) == {"2026-05": "nil"}
 
 

@@ -21,10 +21,10 @@ _PART_FORMS = {
 }
 
 
-STANDS = ("s.kind = 'nil' and s.source = 'nil' and s.options -> 'recalled' is null and not exists (select 1 from"
-          " gkopen.publication u join gkopen.revision_part p on p.revision_id = u.revision_id where u.dataset_id ="
-          " s.dataset_id and p.part = substr(s.idempotency_key, 38) and p.new_sha256 is not null"
-          " and u.at > s.received_at)")
+STANDS = ("s.kind = 'nil' and s.source = 'nil' and not jsonb_exists_any(s.options, array['recalled', 'answered'])"
+          " and not exists (select 1 from gkopen.publication u join gkopen.revision_part p on p.revision_id ="
+          " u.revision_id where u.dataset_id = s.dataset_id and p.part = substr(s.idempotency_key, 38)"
+          " and p.new_sha256 is not null and u.at > s.received_at)")
 """Of a submission s: a nil report that nobody took back, and that no rows of its part, published later, answered."""
 
 
@@ -46,8 +46,8 @@ def nil_report(domain_name: str, body: Mapping[str, Any], part: str, actor: str)
     if submission_id:
         return str(submission_id)
     # One that rows answered, and were withdrawn since, makes room for the new one and is kept.
-    model.execute("update gkopen.submission set idempotency_key = idempotency_key || '#' || id where source = 'nil'"
-                  " and idempotency_key = :k", k=key)
+    model.execute("update gkopen.submission set idempotency_key = idempotency_key || '#' || id,"
+                  " options = options || '{\"answered\": true}' where source = 'nil' and idempotency_key = :k", k=key)
     return submission_of(str(dataset["id"]), "nil", actor, "nil", key)
 
 
