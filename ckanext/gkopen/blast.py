@@ -42,13 +42,14 @@ class Limits:
 @dataclass(slots=True)
 class Verdict:
     """`changes`: what may be held. `alarms`: why it is frozen, or was before a person let it through, each with `kind`
-    (gone, jump) and numbers. `respelt`: for the finding of that name, where public rows came under a key of another
-    spelling."""
+    (gone, jump) and numbers. `respelt`, `replaced`: for the findings of these names, where public rows came under a key
+    of another spelling, or rows are missing and as new ones came."""
 
     changes: list[changesets.Change]
     contents: dict[str, bytes | None]
     alarms: list[dict[str, Any]] = field(default_factory=list)
     respelt: dict[str, Any] = field(default_factory=dict)
+    replaced: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ class Guard:
         self._public: dict[str, dict[str, dict[str, Any]]] = {dataset: {} for dataset in datasets}
         self._since: dict[str, dict[str, datetime]] = {dataset: {} for dataset in datasets}
         self._missing: dict[str, dict[str, str]] = {}
+        self._published: dict[str, datetime] = {}
         self._now = datetime.now(UTC)
         if not datasets:
             return
@@ -81,6 +83,10 @@ class Guard:
                                " on t.dataset_id = given.dataset_id and t.source = given.source",
                                **self._given(datasets)):
             self._since[str(row["dataset_id"])][row["key"]] = row["missing_since"]
+        for row in model.every("select dataset_id, max(at) as at from gkopen.publication"
+                               " where dataset_id = any(cast(:datasets as uuid[])) group by dataset_id",
+                               datasets=list(datasets)):
+            self._published[str(row["dataset_id"])] = row["at"]
 
     def judge(self, dataset_id: str, listed: pa.Table, contents: dict[str, bytes | None],
               changes: list[changesets.Change], *, complete: bool, freeze: bool, grace: bool,
@@ -99,6 +105,8 @@ class Guard:
             return verdict
         missing = _missing(self._domain, changes, contents, listed, self._read) if complete else {}
         left = self._respell(verdict, missing, listed) if missing or not complete else missing
+        if left:
+            self._compare_new(dataset_id, verdict, left)
         if freeze or not grace:
             gone = sum(part.rows.num_rows for part in missing.values())
             known = sum(row["rows"] or 0 for row in public.values())
@@ -120,10 +128,7 @@ class Guard:
         changed = [change for change in verdict.changes if change.part != changesets.METADATA]
         if not any(change.base and change.added for change in changed):
             return missing
-        public = pa.concat_tables([parts.read_part(domain, self._read(change.base)) for change in changed
-                                   if change.base])
-        brought = pa.concat_tables([parts.read_part(domain, data) for change in changed if change.added
-                                    and (data := verdict.contents[change.part]) is not None])
+        public, brought = self._sides(verdict)
         old = pa.concat_tables([part.rows for part in missing.values()]) if missing else _not_in(domain, public, listed)
         found = respelt.pairs(domain, old, _not_in(domain, brought, public))
         if found is None:
@@ -132,6 +137,29 @@ class Guard:
         rest = {name: replace(part, rows=_not_in(domain, part.rows, old.filter(found.old)))
                 for name, part in missing.items()}
         return {name: part for name, part in rest.items() if part.rows.num_rows}
+
+    def _compare_new(self, dataset_id: str, verdict: Verdict, missing: Mapping[str, _Missing]) -> None:
+        """Are the rows that are missing since the last publication those that came meanwhile, under other keys? A
+        company with a new name is public twice for its days; a page of another table of such columns looks alike."""
+        since, domain, published = self._since[dataset_id], self._domain, self._published[dataset_id]
+        gone = pa.concat_tables([part.rows.filter(pa.array([since.get(key, self._now) > published
+                                                            for key in key_texts(domain, part.rows)]))
+                                 for part in missing.values()])
+        public, brought = self._sides(verdict)
+        new = _not_in(domain, brought, public)
+        alike = respelt.alike(domain, gone, new)
+        came = new.num_rows - verdict.respelt.get("rows", 0)
+        if alike or min(gone.num_rows, came) > self._limits.gone_rows:
+            verdict.replaced = {"rows": gone.num_rows, "new": came, "alike": alike}
+
+    def _sides(self, verdict: Verdict) -> tuple[pa.Table, pa.Table]:
+        """The public rows of the parts that change, and what comes to those that get new ones."""
+        domain, changed = self._domain, [each for each in verdict.changes if each.part != changesets.METADATA]
+        none = domain.arrow_schema.empty_table()
+        public = [parts.read_part(domain, self._read(change.base)) for change in changed if change.base]
+        brought = [parts.read_part(domain, data) for change in changed if change.added
+                   and (data := verdict.contents[change.part]) is not None]
+        return pa.concat_tables([none, *public]), pa.concat_tables([none, *brought])
 
     def _note(self, dataset_id: str, missing: Mapping[str, _Missing], verdict: Verdict, grace: timedelta, *,
               frozen: bool) -> None:

@@ -154,9 +154,9 @@ def _judge(domain: Domain, steps: Sequence[_Step], read: Callable[[str], bytes])
                                   complete=table.scope in ("complete", "periods"), freeze=table.freeze,
                                   grace=table.grace, apart=examined.apart)
             step.changes, step.alarms = verdict.changes, tuple(verdict.alarms)
-            if verdict.respelt:
-                step.findings = [*step.findings, Finding(respelt.CODE, severity_of(respelt.CODE),
-                                                         params=verdict.respelt)]
+            told = ((respelt.CODE, verdict.respelt), (respelt.REPLACED, verdict.replaced))
+            step.findings = [*step.findings, *(Finding(code, severity_of(code), params=params)
+                                               for code, params in told if params)]
     guard.bury()
 
 

@@ -75,7 +75,7 @@ def _refer(run: Mapping[str, Any], datasets: list[Any], revisions: list[Any]) ->
     for table, columns, which in (
             ("finding", "submission_id, code, severity, line, field, label, value, params, sheet",
              # Nor what was told of one night: where, and how spelt, its rows were public then (moved.py, respelt.py).
-             "and code not like 'meta\\_%' and code not in ('row-moved', 'key-respelt')"),
+             "and code not like 'meta\\_%' and code not in ('row-moved', 'key-respelt', 'rows-replaced')"),
             ("quarantine", "submission_id, kind, line, row", "")):
         model.execute(f"delete from gkopen.{table} t where {own} and {of_revisions}", datasets=datasets,
                       source=run["source_id"], revisions=revisions)
