@@ -87,6 +87,29 @@ def test_a_source_that_goes_back_and_forth_is_not_published_each_night(cast: Cas
     assert judged(submit(cast, *FIRST, row(11))["revision_id"]) == ("published", set())
 
 
+def test_rows_that_go_back_among_others_are_not_published_each_night(cast: Cast, app: Any) -> None:
+    """The server that is behind goes on too, so that no state comes twice as a whole."""
+    grant(cast)
+    one, two, three = (FIRST[0].replace("838000.00", f"83800{digit}.00") for digit in "123")
+    assert judged(submit(cast, one, *FIRST[1:])["revision_id"]) == ("published", set())
+    assert judged(submit(cast, two, *FIRST[1:], row(10))["revision_id"]) == ("published", set())
+    behind = submit(cast, one, *FIRST[1:], row(10), row(11))["revision_id"]
+    assert judged(behind) == ("held", {"older"})
+    [told] = call("gkopen_revision_show", cast.reviewer, id=behind)["before"]
+    assert (told["what"], told["rows"]) == ("older", 1)
+    assert "1 行将恢复为" in app.get(f"/review/{behind}", headers=token(cast.reviewer)).body
+    ahead = submit(cast, three, *FIRST[1:], row(10), row(11))["revision_id"]
+    assert judged(ahead) == ("published", set()), "a value that was never public is news"
+    many = [each.replace("838000.00", "838009.00") for each in FIRST[1:4]]
+    mixed = submit(cast, two, *many, *FIRST[4:], row(10), row(11))["revision_id"]
+    assert judged(mixed) == ("published", set()), "one of four changes is a value that comes and goes"
+    back = submit(cast, three, *FIRST[1:], row(10), row(11), row(12))["revision_id"]
+    assert judged(back) == ("held", {"older"})
+    approve(cast, back)                                       # a person means it
+    assert judged(submit(cast, two, *many, *FIRST[4:], row(10), row(11), row(12))["revision_id"]) == (
+        "held", {"older"}), "nobody has said so of this state"
+
+
 def test_what_was_rolled_back_is_not_published_the_next_night(cast: Cast) -> None:
     publish(cast, *FIRST, WRONG)
     back = call("gkopen_dataset_rollback", cast.officer, id=NAME, seq=1, reason="没有这个项目")["revision"]

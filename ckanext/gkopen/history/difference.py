@@ -58,13 +58,13 @@ def differences(domain: Domain, pairs: Iterable[tuple[bytes | None, bytes | None
     more than a row. The column PAIR says whose a row is, counted from 0."""
     sides: tuple[list[_Records], list[_Records]] = [], []
     for number, pair in enumerate(pairs):
-        (old_head, old), (new_head, new) = map(_records, pair)
+        (old_head, old), (new_head, new) = map(records, pair)
         if old_head == new_head:                          # a record that both have is no difference
             shared = set(old) & set(new)
-            old, new = ([record for record in records if record not in shared] for records in (old, new))
-        for side, head, records in zip(sides, (old_head, new_head), (old, new), strict=True):
-            if records:
-                side.append((number, head, records))
+            old, new = ([record for record in each if record not in shared] for each in (old, new))
+        for side, head, found in zip(sides, (old_head, new_head), (old, new), strict=True):
+            if found:
+                side.append((number, head, found))
     return _compared(domain, *(_stacked(domain, side) for side in sides))
 
 
@@ -72,18 +72,18 @@ _Records = tuple[int, bytes, list[bytes]]
 """Number of a pair, the header of one of its contents, and records of it."""
 
 
-def _records(data: bytes | None) -> tuple[bytes, list[bytes]]:
+def records(data: bytes | None) -> tuple[bytes, list[bytes]]:
     """The header and the records of canonical bytes, each as it is spelt, with its line end."""
     head, *lines = (data or b"\n").split(b"\n")[:-1]
     if data is None or b'"' not in data:
         return head, [line + b"\n" for line in lines]
-    records, begun = [], b""
+    found, begun = [], b""
     for line in lines:
         begun += line + b"\n"
         if begun.count(b'"') % 2 == 0:                    # otherwise a quoted cell goes on behind the line end
-            records.append(begun)
+            found.append(begun)
             begun = b""
-    return head, records
+    return head, found
 
 
 def _stacked(domain: Domain, sides: Sequence[_Records]) -> pa.Table:
@@ -91,8 +91,8 @@ def _stacked(domain: Domain, sides: Sequence[_Records]) -> pa.Table:
     tables = [text_rows(domain, None).append_column(PAIR, pa.array([], pa.string()))]
     for head, several in groupby(sides, itemgetter(1)):
         found = list(several)
-        table = text_rows(domain, b"".join([head, b"\n", *chain.from_iterable(records for _, _, records in found)]))
-        pairs = chain.from_iterable(repeat(str(number), len(records)) for number, _, records in found)
+        table = text_rows(domain, b"".join([head, b"\n", *chain.from_iterable(each for _, _, each in found)]))
+        pairs = chain.from_iterable(repeat(str(number), len(each)) for number, _, each in found)
         tables.append(table.append_column(PAIR, pa.array(pairs, pa.string())))
     return pa.concat_tables(tables).combine_chunks()
 

@@ -172,11 +172,12 @@ def objections(revision: Mapping[str, Any], standing: Mapping[str, Any]) -> list
     comes_back = sealing.brings_back(get_domain(dataset["domain"]), dataset["id"], changes)
     if comes_back:
         found.append({"why": "withdrawn"})
-    if before.declined(revision):
+    declined = before.declined(revision)
+    if declined:
         found.append({"why": "declined"})
     if before.corrected(dataset["domain"], revision, changes):
         found.append({"why": "corrected"})
-    elif not comes_back and (was := before.older(revision)) and not was["accepted"]:
+    elif not (comes_back or declined) and (was := before.older(revision, changes)) and not was["accepted"]:
         found.append({"why": "older"})
     last = _last(str(dataset["id"]))
     if last is None or dataset["state"] != "published":

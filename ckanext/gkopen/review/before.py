@@ -6,12 +6,14 @@ A source that nobody has mended sends each night what was returned, rolled back 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
 
 from ckanext.gkopen import blobs, changesets, model, parts
 from ckanext.gkopen.domains import Domain, get_domain
+from ckanext.gkopen.history import difference
 from ckanext.gkopen.review import sealing
 
 # Business systems change their tokens, so that all pushes to a dataset count as one way in.
@@ -120,9 +122,69 @@ select * from same order by accepted, decided_at desc limit 1
 """
 
 
-def older(revision: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What was public and was replaced since, where a file or a source brings the very same again: a platform of two
-    servers, one of which is behind, goes back and forth for ever. As `declined` tells it, of its last publication;
-    `accepted`: then it came back already, and a person approved that."""
-    return model.one(_OLDER, dataset=revision["dataset_id"], revision=revision["id"], kind=revision["kind"],
-                     metadata=changesets.METADATA)
+_STATES = """
+select * from (
+  select p.part, p.new_sha256, u.at as decided_at, r.submitted_by as decided_by, r.reason,
+    not starts_with(r.decided_by, 'standing:') as by_person,
+    row_number() over (partition by p.part order by u.seq desc) as age
+  from gkopen.publication u join gkopen.revision r on r.id = u.revision_id
+  join gkopen.revision_part p on p.revision_id = u.revision_id and p.part = any(:parts)
+  where u.dataset_id = :dataset) states where age <= :few order by part, age
+"""
+_LATELY = 20
+"""So many states of a part that were public are looked through for rows that come again."""
+
+
+def older(revision: Mapping[str, Any], changes: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """What was public and was replaced since, where a file or a source brings it again: a platform of two servers, one
+    of which is behind, goes back and forth for ever. As `declined` tells it, of its last publication; `accepted`: then
+    it came back already, and a person approved that. It is a whole part, or `rows`: most of the rows that would change.
+    """
+    whole = model.one(_OLDER, dataset=revision["dataset_id"], revision=revision["id"], kind=revision["kind"],
+                      metadata=changesets.METADATA)
+    if whole is not None or revision["kind"] != "publish":
+        return whole
+    own = [change for change in changes if change["part"] != changesets.METADATA and change["base_sha256"]
+           and change["new_sha256"] and change["changed"] + change["added"]]
+    states: dict[str, list[Mapping[str, Any]]] = {}
+    for row in model.every(_STATES, dataset=revision["dataset_id"], parts=[change["part"] for change in own],
+                           few=_LATELY) if own else ():
+        states.setdefault(row["part"], []).append(row)
+    rows, last = 0, None
+    for change in own:
+        back, when = _come_back(change, states.get(change["part"], []))
+        rows += back
+        last = max(filter(None, (last, when)), key=lambda state: state["decided_at"], default=None)
+    if last is None or rows * 2 < sum(change["changed"] for change in own):
+        return None
+    return {"what": "older", "decided_at": last["decided_at"], "decided_by": last["decided_by"],
+            "reason": last["reason"], "accepted": False, "rows": rows}
+
+
+def _come_back(change: Mapping[str, Any],
+               states: list[Mapping[str, Any]]) -> tuple[int, Mapping[str, Any] | None]:
+    """How many rows that a part would get it had before, cell by cell, and lost since; the last state that had one of
+    them. Not counted are those that came back before and of which a person approved that. `states`: newest first."""
+    head, brought = _records(change["new_sha256"])
+    left = brought - _records(change["base_sha256"])[1]
+    had: dict[bytes, list[int]] = {}
+    for age, state in enumerate(states):
+        was = _records(state["new_sha256"])
+        for record in left & was[1] if was[0] == head else ():
+            had.setdefault(record, []).append(age)
+    found = [ages[0] for ages in had.values() if not _accepted(ages, states)]
+    return len(found), states[min(found)] if found else None
+
+
+def _accepted(ages: list[int], states: list[Mapping[str, Any]]) -> bool:
+    """Whether a row, which the states of these ages had, was gone and a person approved that it came back."""
+    first = next((age for age, older in pairwise(ages) if older != age + 1), None)
+    return first is not None and states[first]["by_person"]
+
+
+def _records(sha256: str | None) -> tuple[bytes, set[bytes]]:
+    try:
+        head, found = difference.records(blobs.read(sha256, sealed=True) if sha256 else None)
+    except blobs.Missing:
+        return b"", set()
+    return head, set(found)

@@ -74,9 +74,10 @@ def gkopen_revision_show(context: Any, data_dict: Any) -> dict[str, Any]:
     `sealed` of a part: it was withdrawn, and its content is shown to nobody. `not_routine`: why a standing approval did
     not publish it, a sentence each. `before` of one that waits: decisions against what came the same way last, or
     against rows that it has, and what was submitted after it and is public: what (returned, rolled_back, withdrawn,
-    newer), at, by, reason. `run` of one that the blast-radius guard held (`alarms` of its summary say why): the newest
-    run that did, and decision, by, at, once a person let it through or dropped it. `replaced_by`
-    (id, state): what stands in its place by now, where a newer one took it while it waited.
+    newer, corrected, older), at, by, reason, and `rows` where it is not whole parts that are older. `run` of one that
+    the blast-radius guard held (`alarms` of its summary say why): the newest run that did, and decision, by, at, once a
+    person let it through or dropped it. `replaced_by` (id, state): what stands in its place by now, where a newer one
+    took it while it waited.
     """
     row = visible_revision(context, data_dict)
     user = user_of(context)
@@ -97,10 +98,11 @@ def gkopen_revision_show(context: Any, data_dict: Any) -> dict[str, Any]:
     held, own = row["state"] == "held", row["submitted_by"] == user
     changes = decide.parts_of(str(row["id"])) if held else []
     since = held and (before.newer(row) or before.corrected(row["domain"], row, changes))
-    told = (before.declined(row), since, before.withdrawn(row["domain"], row, changes)
-            or (None if since else before.older(row))) if held else ()
+    declined = before.declined(row) if held else None
+    told = (declined, since, before.withdrawn(row["domain"], row, changes)
+            or (None if since or declined else before.older(row, changes))) if held else ()
     result["before"] = [{"what": one["what"], "at": clock.told(one["decided_at"]), "by": one["decided_by"],
-                         "reason": one["reason"]} for one in told if one]
+                         "reason": one["reason"], "rows": one.get("rows")} for one in told if one]
     later = waiting.in_place_of(row["id"])
     result["replaced_by"] = {"id": str(later["id"]), "state": later["state"]} if later else None
     result["run"] = _holding(row, visible_names(context)) if row["summary"].get("alarms") else None
