@@ -133,6 +133,8 @@ select * from (
 """
 _LATELY = 20
 """So many states of a part that were public are looked through for rows that come again."""
+_LARGE = 50_000
+"""Rows of a part from which on it is compared as a whole alone: all these states are read for each look at a page."""
 
 
 def older(revision: Mapping[str, Any], changes: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
@@ -145,7 +147,7 @@ def older(revision: Mapping[str, Any], changes: Iterable[Mapping[str, Any]]) -> 
     if whole is not None or revision["kind"] != "publish":
         return whole
     own = [change for change in changes if change["part"] != changesets.METADATA and change["base_sha256"]
-           and change["new_sha256"] and change["changed"] + change["added"]]
+           and change["new_sha256"] and change["changed"] + change["added"] and change["rows"] <= _LARGE]
     states: dict[str, list[Mapping[str, Any]]] = {}
     for row in model.every(_STATES, dataset=revision["dataset_id"], parts=[change["part"] for change in own],
                            few=_LATELY) if own else ():
